@@ -1,0 +1,303 @@
+"""Three text classifiers that an adversary may train: a linear one, a small one from scratch, a pretrained one.
+
+They fail in different ways, which is why there are three. The linear model counts words and cannot be fooled by
+word order. The small Llama sees order but has to learn language from your rows alone. The pretrained encoder already
+knows the language, needs few examples, and is usually the hardest to keep from learning.
+
+All three take `(train_texts, train_labels, test_texts, *, seed)` and return one predicted label per test text. Labels
+are any integers; a class that never occurs in `train_labels` is never predicted. The two neural victims use a GPU
+when there is one. On a CPU the same seed gives the same predictions every time; on a GPU some sums are done in no
+fixed order, so a rare close call may go the other way. The caller's random state is left as it was.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..._extras import require
+
+if TYPE_CHECKING:
+    import torch
+
+
+def tfidf_logistic_regression(
+    train_texts: Sequence[str],
+    train_labels: Sequence[int],
+    test_texts: Sequence[str],
+    *,
+    seed: int,
+    C: float = 10.0,
+    ngram_range: tuple[int, int] = (1, 2),
+) -> np.ndarray:
+    """Logistic regression on TF-IDF weighted words and word pairs: seconds, and strong when words give the label away.
+
+    Args:
+        train_texts: n training texts.
+        train_labels: their n integer labels.
+        test_texts: m texts to label.
+        seed: taken as every victim takes it, but nothing here is random: all seeds give the same answer.
+        C: inverse strength of the L2 penalty, above 0.
+        ngram_range: shortest and longest n-gram counted, in words.
+
+    Returns:
+        Predicted labels, int array of shape [m].
+
+    Raises:
+        ImportError: scikit-learn is not installed.
+        ValueError: no test texts, texts and labels differ in number, or fewer than two classes.
+    """
+    require("attack", "sklearn")
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+
+    classes, targets = _class_indices(train_texts, train_labels, test_texts)
+    vectorizer = TfidfVectorizer(ngram_range=ngram_range)
+    classifier = LogisticRegression(C=C, max_iter=1000, random_state=seed)
+    classifier.fit(vectorizer.fit_transform(train_texts), targets)
+    return classes[classifier.predict(vectorizer.transform(test_texts))]
+
+
+def small_llama(
+    train_texts: Sequence[str],
+    train_labels: Sequence[int],
+    test_texts: Sequence[str],
+    *,
+    seed: int,
+    vocab_size: int = 2048,
+    hidden_size: int = 128,
+    num_hidden_layers: int = 2,
+    num_attention_heads: int = 4,
+    max_length: int = 128,
+    epochs: int = 12,
+    batch_size: int = 16,
+    learning_rate: float = 1e-3,
+) -> np.ndarray:
+    """A small Llama-style classifier and its own tokenizer, both trained from nothing on the training texts.
+
+    Args:
+        train_texts: n training texts.
+        train_labels: their n integer labels.
+        test_texts: m texts to label.
+        seed: decides the initial weights and the order of the batches.
+        vocab_size: size of the byte-level BPE vocabulary, at least 258 (256 bytes, padding, end).
+        hidden_size: width of the model, a multiple of `2 * num_attention_heads`.
+        num_hidden_layers: number of transformer blocks.
+        num_attention_heads: attention heads a block.
+        max_length: longest input in tokens, the end token included; the rest of a text is cut.
+        epochs: passes over the training texts.
+        batch_size: texts an update.
+        learning_rate: peak of the one-cycle schedule.
+
+    Returns:
+        Predicted labels, int array of shape [m].
+
+    Raises:
+        ImportError: torch, transformers or tokenizers is not installed.
+        ValueError: no test texts, texts and labels differ in number, or fewer than two classes.
+    """
+    require("attack", "torch", "transformers", "tokenizers")
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import LlamaConfig, LlamaForSequenceClassification
+
+    classes, targets = _class_indices(train_texts, train_labels, test_texts)
+
+    pad, end = 0, 1  # the trainer numbers special tokens first, in this order
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    tokenizer.train_from_iterator(
+        train_texts,
+        trainers.BpeTrainer(
+            vocab_size=vocab_size,
+            special_tokens=["<pad>", "<end>"],
+            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+            show_progress=False,
+        ),
+    )
+    tokenizer.encode_special_tokens = True  # a text that spells "<pad>" gets letters, not padding
+
+    def encode(texts: Sequence[str]) -> list[list[int]]:
+        # Llama classifies from the last token that is not padding. Ending every text with the same token gives it one
+        # place to learn to gather the text in, and gives an empty text something to be.
+        return [encoding.ids[: max_length - 1] + [end] for encoding in tokenizer.encode_batch(list(texts))]
+
+    config = LlamaConfig(
+        vocab_size=tokenizer.get_vocab_size(),
+        hidden_size=hidden_size,
+        intermediate_size=3 * hidden_size,
+        num_hidden_layers=num_hidden_layers,
+        num_attention_heads=num_attention_heads,
+        max_position_embeddings=max_length,
+        num_labels=len(classes),
+        pad_token_id=pad,
+        bos_token_id=None,
+        eos_token_id=end,
+    )
+    predicted = _train_and_predict(
+        lambda: LlamaForSequenceClassification(config),
+        encode(train_texts),
+        targets,
+        encode(test_texts),
+        pad_token_id=pad,
+        seed=seed,
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+    )
+    return classes[predicted]
+
+
+def finetuned_encoder(
+    train_texts: Sequence[str],
+    train_labels: Sequence[int],
+    test_texts: Sequence[str],
+    *,
+    seed: int,
+    model: str = "sentence-transformers/all-MiniLM-L6-v2",
+    max_length: int = 64,
+    epochs: int = 2,
+    batch_size: int = 32,
+    learning_rate: float = 1e-4,
+) -> np.ndarray:
+    """A pretrained encoder with a new classification head, all of its weights fine-tuned.
+
+    Args:
+        train_texts: n training texts.
+        train_labels: their n integer labels.
+        test_texts: m texts to label.
+        seed: decides the new head, the dropout and the order of the batches.
+        model: a model id on the Hub or a local folder, with its tokenizer.
+        max_length: longest input in tokens; the rest of a text is cut.
+        epochs: passes over the training texts.
+        batch_size: texts an update.
+        learning_rate: peak of the one-cycle schedule.
+
+    Returns:
+        Predicted labels, int array of shape [m].
+
+    Raises:
+        ImportError: torch or transformers is not installed.
+        OSError: the model cannot be found or loaded.
+        ValueError: no test texts, texts and labels differ in number, fewer than two classes, or no padding token.
+    """
+    require("attack", "torch", "transformers")
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    classes, targets = _class_indices(train_texts, train_labels, test_texts)
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    if tokenizer.pad_token_id is None:
+        raise ValueError(f"the tokenizer of {model!r} has no padding token; use an encoder such as the default model")
+
+    def encode(texts: Sequence[str]) -> list[list[int]]:
+        return tokenizer(list(texts), truncation=True, max_length=max_length)["input_ids"]
+
+    def build() -> "torch.nn.Module":
+        # .float(): some checkpoints are stored in half precision, in which AdamW loses small updates.
+        return AutoModelForSequenceClassification.from_pretrained(
+            model, num_labels=len(classes), ignore_mismatched_sizes=True
+        ).float()
+
+    predicted = _train_and_predict(
+        build,
+        encode(train_texts),
+        targets,
+        encode(test_texts),
+        pad_token_id=tokenizer.pad_token_id,
+        seed=seed,
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+    )
+    return classes[predicted]
+
+
+def _class_indices(
+    texts: Sequence[str], labels: Sequence[int], test_texts: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Check the input; return the sorted classes, shape [k], and each label's place among them, shape [n]."""
+    if len(texts) != len(labels):
+        raise ValueError(f"{len(texts)} train_texts but {len(labels)} train_labels; give one label per text")
+    if len(test_texts) == 0:
+        raise ValueError("test_texts is empty; a victim is judged on at least one text")
+    classes, targets = np.unique(np.asarray(labels, dtype=int), return_inverse=True)
+    if len(classes) < 2:
+        raise ValueError(f"train_labels hold {len(classes)} class(es); a classifier needs at least two")
+    return classes, targets
+
+
+def _train_and_predict(
+    build: Callable[[], "torch.nn.Module"],
+    train_ids: list[list[int]],
+    targets: np.ndarray,
+    test_ids: list[list[int]],
+    *,
+    pad_token_id: int,
+    seed: int,
+    epochs: int,
+    batch_size: int,
+    learning_rate: float,
+) -> np.ndarray:
+    """Build a classifier, train it with AdamW on a one-cycle schedule, label the test rows.
+
+    Args:
+        build: makes the model; called once, with the generator already seeded.
+        train_ids: n lists of token ids, unpadded.
+        targets: class indices, int array [n].
+        test_ids: m lists of token ids, unpadded.
+
+    Returns:
+        Predicted class indices, int array [m].
+    """
+    import torch
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    labels = torch.as_tensor(targets)
+    lengths = torch.tensor([len(ids) for ids in train_ids])
+
+    def logits(ids: list[list[int]], rows: "torch.Tensor") -> "torch.Tensor":
+        batch = [torch.tensor(ids[row]) for row in rows.tolist()]
+        input_ids = torch.nn.utils.rnn.pad_sequence(batch, batch_first=True, padding_value=pad_token_id)
+        mask = torch.nn.utils.rnn.pad_sequence([torch.ones_like(row) for row in batch], batch_first=True)
+        return model(input_ids=input_ids.to(device), attention_mask=mask.to(device)).logits
+
+    # Initial weights and dropout draw from torch's global generator: borrow it, seed it, give it back as it was.
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        torch.manual_seed(seed)
+        order = torch.Generator().manual_seed(seed)
+        model = build().to(device).train()
+        optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate)
+        total_steps = epochs * -(-len(train_ids) // batch_size)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=learning_rate, total_steps=total_steps)
+        for _ in range(epochs):
+            for rows in _length_batches(lengths, batch_size, order):
+                loss = torch.nn.functional.cross_entropy(logits(train_ids, rows), labels[rows].to(device))
+                optimizer.zero_grad()
+                loss.backward()
+                torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+                optimizer.step()
+                schedule.step()
+
+    model.eval()
+    predicted = np.empty(len(test_ids), dtype=int)
+    by_length = torch.tensor([len(ids) for ids in test_ids]).argsort(stable=True)
+    with torch.inference_mode():
+        for rows in by_length.split(4 * batch_size):
+            predicted[rows.numpy()] = logits(test_ids, rows).argmax(-1).cpu().numpy()
+    return predicted
+
+
+def _length_batches(
+    lengths: "torch.Tensor", batch_size: int, generator: "torch.Generator"
+) -> "Iterator[torch.Tensor]":
+    """One epoch of row numbers, in random batches of similar length.
+
+    Shuffle, cut into pools of eight batches, sort each pool by length, batch it, and shuffle the batches. Little
+    padding is left to compute on, and every epoch still mixes the rows anew.
+    """
+    import torch
+
+    batches = []
+    for pool in torch.randperm(len(lengths), generator=generator).split(8 * batch_size):
+        batches += pool[lengths[pool].argsort(stable=True)].split(batch_size)
+    for i in torch.randperm(len(batches), generator=generator).tolist():
+        yield batches[i]

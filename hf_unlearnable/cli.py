@@ -1,0 +1,206 @@
+"""The command line: `hf-unlearnable protect | demo | list`."""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import logging
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hf_unlearnable import __version__
+from hf_unlearnable.registry import METHODS, method_class
+
+# Parameters that say where things stand in the data, and which rows to protect: a key leaves them open.
+_OPEN = ("text_column", "label_column", "id_column", "mask_column", "role", "classes", "fraction")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs a command.
+
+    Returns:
+        0 when it did what was asked, 1 when it could not (one sentence on standard error says why), 2 for a command
+        line that does not parse, 130 when it was interrupted.
+    """
+    argv = sys.argv[1:] if argv is None else list(argv)
+    arguments = _parser(argv).parse_args(argv)
+    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
+    try:
+        arguments.run(arguments)
+    except KeyboardInterrupt:
+        print("Interrupted; nothing half-written was left.", file=sys.stderr)
+        return 130
+    except (ValueError, TypeError, OSError, ImportError) as error:
+        print(f"hf-unlearnable: {_sentence(error)}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="hf-unlearnable",
+        description="Protect a dataset so that models trained on it do not learn from it, and see that it works.",
+    )
+    parser.add_argument("--version", action="version", version=f"hf-unlearnable {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="command")
+
+    protect = commands.add_parser("protect", help="change a dataset so that models do not learn from it")
+    methods = protect.add_subparsers(title="methods", required=True, metavar="method")
+    for name in METHODS:
+        method = methods.add_parser(name, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+        if name in argv:  # the options of a method stand in its class; only the chosen one is imported
+            _add_protect_arguments(method, name)
+
+    demo = commands.add_parser("demo", help="protect embedded notes, train on them, and show the effect (no network)")
+    demo.add_argument("--output", default="demo-output", help="new folder for data and results (default: %(default)s)")
+    demo.set_defaults(run=_demo)
+
+    listing = commands.add_parser("list", help="name the methods there are")
+    listing.set_defaults(run=_list)
+    return parser
+
+
+def _add_protect_arguments(parser: argparse.ArgumentParser, name: str) -> None:
+    cls = method_class(name)
+    parser.description = _summary(cls)
+    parser.set_defaults(run=_protect, method=name)
+    parser.add_argument("source", help="file (Parquet, CSV, JSON lines), folder, or id of a dataset on the Hub")
+    parser.add_argument("--output", required=True, help="where to write: a new folder, or a file that ends in .parquet")
+    parser.add_argument("--key", required=True, help="the owner's secret: written if new, used again if it is there")
+    parser.add_argument("--format", choices=("parquet", "arrow"), default="parquet", help="arrow is that of save_to_disk")
+    parser.add_argument("--config-name", help="configuration of a dataset on the Hub")
+    parser.add_argument("--split", default="train", help="which split to protect")
+    parser.add_argument("--num-proc", type=int, help="number of processes")
+    group = parser.add_argument_group(f"options of {name}")
+    described = _described_arguments(cls)
+    for parameter in list(inspect.signature(cls.__init__).parameters.values())[1:]:
+        text = described.get(parameter.name, "").replace("%", "%%")
+        shown = "" if parameter.default in (None, ()) else f" (default: {parameter.default})"
+        group.add_argument(
+            "--" + parameter.name.rstrip("_").replace("_", "-"),
+            dest=f"option_{parameter.name}",
+            default=argparse.SUPPRESS,
+            help=text + shown,
+            **_argument_type(str(parameter.annotation)),
+        )
+
+
+def _argument_type(annotation: str) -> dict[str, Any]:
+    if annotation == "bool":
+        return {"action": argparse.BooleanOptionalAction}
+    if "Sequence" in annotation:
+        return {"nargs": "+", "metavar": "VALUE"}
+    return {"type": {"float": float, "int": int}.get(annotation.split(" ")[0], str), "metavar": "VALUE"}
+
+
+def _described_arguments(cls: type) -> dict[str, str]:
+    """The `Args` section of a docstring, by name: it is the help of the command line too."""
+    section = inspect.cleandoc(cls.__doc__ or "").partition("Args:\n")[2].partition("\n\n")[0]
+    entries = re.findall(r"^    (\w+): (.*(?:\n {8}.*)*)", section, re.MULTILINE)
+    return {name: " ".join(text.split()) for name, text in entries}
+
+
+def _protect(arguments: argparse.Namespace) -> None:
+    from hf_unlearnable.data import load_rows, whole_or_nothing, write_rows
+    from hf_unlearnable.key import Key
+
+    for path in (Path(arguments.output),):
+        if path.exists():
+            raise FileExistsError(f"{path} exists. Give another name with --output, or move it away.")
+    dataset = load_rows(arguments.source, config=arguments.config_name, split=arguments.split)
+    options = {name[7:]: value for name, value in vars(arguments).items() if name.startswith("option_")}
+    options = {name: _plain(name, value, dataset, options) for name, value in options.items()}
+    key_path = Path(arguments.key)
+    known = key_path.exists()
+    if known:
+        transform = _from_key(Key.load(key_path), arguments, options)
+    else:
+        transform = method_class(arguments.method)(**options).fit(dataset)
+
+    with whole_or_nothing(arguments.output) as scratch:
+        cache = scratch.with_name("map.arrow")
+        protected = dataset.map(
+            transform, batched=True, num_proc=arguments.num_proc, cache_file_name=str(cache), desc="Protecting"
+        )
+        changed = _changed_rows(dataset, protected, transform._columns())
+        write_rows(protected, scratch, split=arguments.split, format=arguments.format)
+        if not known:
+            transform.key.save(key_path)
+    print(f"{changed} of {len(dataset)} rows protected with {arguments.method}: {arguments.output}")
+    print(f"Key: {key_path}{'' if known else ' (new: keep it, and keep it private)'}")
+
+
+def _from_key(key: Any, arguments: argparse.Namespace, options: dict[str, Any]) -> Any:
+    """The transform of a key that is there already, with the options that a key leaves open."""
+    from dataclasses import replace
+
+    cls = method_class(arguments.method)
+    fixed = [name for name, value in options.items() if name not in _OPEN and key.parameters.get(name, value) != value]
+    if "seed" in options and options["seed"] != key.seed:
+        fixed.append("seed")
+    if fixed:
+        raise ValueError(
+            f"The key {arguments.key} is there already and fixes {', '.join(sorted(set(fixed)))}. Leave that out to "
+            "protect with this key, or give a new --key."
+        )
+    opened = {name: value for name, value in options.items() if name in _OPEN}
+    return cls.from_key(replace(key, parameters={**key.parameters, **opened}))
+
+
+def _plain(name: str, value: Any, dataset: Any, options: dict[str, Any]) -> Any:
+    """A value as the class takes it: single names out of their list, class names as the labels they stand for."""
+    from datasets import ClassLabel
+
+    if name == "classes":
+        feature = (dataset.features or {}).get(options.get("label_column", "label"))
+        if isinstance(feature, ClassLabel):
+            return [feature.str2int(label) for label in value]
+        if getattr(feature, "dtype", "").startswith(("int", "uint")):
+            return [int(label) for label in value]
+        return [label == "True" for label in value] if getattr(feature, "dtype", "") == "bool" else value
+    if name in ("text_column", "word_source") and len(value) == 1:
+        single = value[0]
+        return value if name == "word_source" and single not in ("regtext", "random") else single
+    return value
+
+
+def _changed_rows(before: Any, after: Any, columns: Sequence[str]) -> int:
+    changed = 0
+    pairs = (data.select_columns(list(columns)).with_format("arrow").iter(batch_size=1000) for data in (before, after))
+    for a, b in zip(*pairs, strict=True):
+        if not a.equals(b):
+            changed += sum(x != y for x, y in zip(a.to_pylist(), b.to_pylist(), strict=True))
+    return changed
+
+
+def _demo(arguments: argparse.Namespace) -> None:
+    from hf_unlearnable import demo
+
+    output, number = Path(arguments.output), 1
+    while output.exists() or output.with_name(output.name + ".key").exists():
+        number += 1
+        output = Path(f"{arguments.output}-{number}")
+    demo.run(output, report=lambda line: print(line, flush=True))
+
+
+def _list(arguments: argparse.Namespace) -> None:
+    for name in METHODS:
+        cls = method_class(name)
+        print(f"{name}  {cls.modality}  {_summary(cls)}")
+
+
+def _summary(cls: type) -> str:
+    return inspect.cleandoc(cls.__doc__ or "").partition("\n")[0]
+
+
+def _sentence(error: BaseException) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    cause = error.__cause__
+    return f"{text} ({' '.join(str(cause).split())})" if cause is not None and str(cause) not in text else text
+
+
+if __name__ == "__main__":
+    sys.exit(main())

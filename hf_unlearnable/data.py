@@ -1,0 +1,109 @@
+"""Reading the data a user has, and writing what was made of it: whole, or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+# Endings of files that `datasets` reads, and the name of the reader.
+READERS = {".parquet": "parquet", ".csv": "csv", ".tsv": "csv", ".json": "json", ".jsonl": "json", ".arrow": "arrow"}
+
+
+def load_rows(source: str | os.PathLike, *, config: str | None = None, split: str = "train") -> Any:
+    """One split of a data set.
+
+    Args:
+        source: A file (Parquet, CSV, TSV, JSON lines, Arrow), a folder that `save_to_disk` wrote or that holds such
+            files, or the id of a data set on the Hub.
+        config: Configuration of the data set, for the Hub.
+        split: Which split; a single file has only "train".
+
+    Returns:
+        A `datasets.Dataset`.
+
+    Raises:
+        FileNotFoundError: There is no such file or folder, and it is no Hub id either.
+        ValueError: The split is not there, or the kind of file is not known.
+    """
+    from datasets import DatasetDict, load_dataset, load_from_disk
+
+    path = Path(source)
+    if path.is_file():
+        if path.suffix.lower() not in READERS:
+            raise ValueError(f"{path} is of an unknown kind. Kinds of files: {', '.join(READERS)}.")
+        options = {"sep": "\t"} if path.suffix.lower() == ".tsv" else {}
+        return load_dataset(READERS[path.suffix.lower()], data_files=str(path), split="train", **options)
+    if path.is_dir():
+        if any((path / name).is_file() for name in ("state.json", "dataset_dict.json")):
+            loaded = load_from_disk(str(path))
+            if not isinstance(loaded, DatasetDict):
+                return loaded
+            if split not in loaded:
+                raise ValueError(f"{path} has no split {split!r}. Splits: {', '.join(loaded)}.")
+            return loaded[split]
+        return load_dataset(str(path), config, split=split)
+    if not is_hub_id(str(source)):
+        raise FileNotFoundError(f"There is no file or folder {source}, and it is not the id of a data set on the Hub.")
+    return load_dataset(str(source), config, split=split)
+
+
+def is_hub_id(source: str) -> bool:
+    """Whether `source` has the form of a data set's id on the Hub."""
+    from huggingface_hub.utils import HFValidationError, validate_repo_id
+
+    if Path(source).suffix in READERS or source.count("/") > 1:
+        return False
+    try:
+        validate_repo_id(source)
+    except HFValidationError:
+        return False
+    return True
+
+
+@contextmanager
+def whole_or_nothing(output: str | os.PathLike) -> Iterator[Path]:
+    """A scratch path beside `output` that takes its name when the block ends without an error.
+
+    Raises:
+        FileExistsError: `output` is there already.
+    """
+    output = Path(output)
+    if output.exists():
+        raise FileExistsError(f"{output} exists. Give another name with --output, or move it away.")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(dir=output.parent, prefix=f".{output.name}."))
+    try:
+        yield scratch / output.name
+        (scratch / output.name).rename(output)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def write_rows(dataset: Any, output: str | os.PathLike, *, split: str = "train", format: str = "parquet") -> Path:
+    """Writes a dataset, whole or not at all.
+
+    Args:
+        dataset: A `datasets.Dataset`.
+        output: A file that ends in .parquet, or a new folder.
+        split: Name of the Parquet file in the folder, so that `load_dataset` finds the split again.
+        format: What the folder holds: "parquet", which every tool reads, or "arrow", as `save_to_disk` writes it.
+
+    Raises:
+        FileExistsError: `output` is there already.
+        OSError: It could not be written; nothing is left under the final name.
+    """
+    output = Path(output)
+    with whole_or_nothing(output) as scratch:
+        if format == "arrow":
+            dataset.save_to_disk(str(scratch))
+        elif output.suffix == ".parquet":
+            dataset.to_parquet(str(scratch))
+        else:
+            scratch.mkdir()
+            dataset.to_parquet(str(scratch / f"{split}.parquet"))
+    return output

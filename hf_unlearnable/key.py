@@ -1,0 +1,151 @@
+"""The owner's secret, and the randomness that is drawn from it.
+
+A protection must not be undone by whoever knows how it works, so everything that an adversary needs beyond the
+published method lives in a `Key`: the seed and what `fit` learned. It is saved as a directory apart from the data
+(JSON and safetensors, never pickle), readable by its owner only.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hf_unlearnable._version import __version__
+
+_FORMAT = 1
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+
+
+@dataclass(frozen=True, repr=False)
+class Key:
+    """What an adversary must not have.
+
+    Args:
+        method: Name of the method in the registry.
+        method_version: Version of the method's algorithm; another version would give other bytes.
+        parameters: Constructor arguments of the transform, without the seed.
+        seed: Secret integer in [0, 2**64).
+        state: What `fit` learned, as JSON values.
+        tensors: What `fit` learned, as arrays by name.
+        package_version: The version of hf-unlearnable that made the key.
+    """
+
+    method: str
+    method_version: int
+    parameters: dict[str, Any]
+    seed: int
+    state: dict[str, Any]
+    tensors: dict[str, np.ndarray] = field(default_factory=dict)
+    package_version: str = __version__
+
+    def __repr__(self) -> str:
+        return f"Key(method={self.method!r}, secret=<hidden>)"
+
+    def save(self, path: str | os.PathLike) -> Path:
+        """Writes the key as a new directory, whole or not at all, with file mode 0600.
+
+        Raises:
+            FileExistsError: `path` is there already. A key is never overwritten: the data that it protects could
+                not be restored or proven any more.
+        """
+        path = Path(path)
+        if path.exists():
+            raise FileExistsError(f"{path} exists, and a key is never overwritten. Give another path, or move it away.")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        contents = {
+            "format": _FORMAT,
+            "method": self.method,
+            "method_version": self.method_version,
+            "package_version": self.package_version,
+            "parameters": self.parameters,
+            "seed": self.seed,
+            "state": self.state,
+        }
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as scratch:
+            whole = Path(scratch, "key")
+            whole.mkdir(mode=0o700)
+            _write_private(whole / "key.json", json.dumps(contents, indent=1, ensure_ascii=False).encode())
+            if self.tensors:
+                from safetensors.numpy import save
+
+                _write_private(whole / "tensors.safetensors", save(self.tensors))
+            whole.rename(path)
+        return path
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> Key:
+        """Reads a key that `save` wrote.
+
+        Raises:
+            FileNotFoundError: There is no key at `path`.
+            ValueError: The key is damaged, or of a newer format.
+        """
+        path = Path(path)
+        if not (path / "key.json").is_file():
+            raise FileNotFoundError(f"{path} is not a key: it holds no key.json.")
+        try:
+            contents = json.loads((path / "key.json").read_text(encoding="utf-8"))
+            version = contents.pop("format")
+        except (ValueError, KeyError, AttributeError) as error:
+            raise ValueError(f"The key {path} is damaged: key.json does not read. Restore it from a copy.") from error
+        if version != _FORMAT:
+            raise ValueError(f"The key {path} has format {version}, this package reads {_FORMAT}. Update hf-unlearnable.")
+        tensors = {}
+        if (path / "tensors.safetensors").is_file():
+            from safetensors import SafetensorError
+            from safetensors.numpy import load_file
+
+            try:
+                tensors = load_file(path / "tensors.safetensors")
+            except SafetensorError as error:
+                raise ValueError(f"The key {path} is damaged: tensors.safetensors does not read.") from error
+        try:
+            return cls(tensors=tensors, **contents)
+        except TypeError as error:
+            raise ValueError(f"The key {path} is damaged: key.json lacks fields or has unknown ones.") from error
+
+
+def _write_private(path: Path, data: bytes) -> None:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(data)
+
+
+def new_seed() -> int:
+    """A fresh secret seed, 64 bits from the operating system."""
+    return secrets.randbits(64)
+
+
+def row_stream(content: bytes, seed: int) -> int:
+    """The start of a row's own random stream: 64 bits that depend on the key and on the row, and on nothing else."""
+    import xxhash
+
+    return xxhash.xxh3_64_intdigest(content, seed=seed)
+
+
+def draws(streams: np.ndarray, index: np.ndarray) -> np.ndarray:
+    """Draw number `index` of each stream: SplitMix64 (Steele et al. 2014), which reaches any draw in one step.
+
+    Args:
+        streams: uint64 [n], from `row_stream`.
+        index: uint64 [n], which draw of that stream.
+
+    Returns:
+        uint64 [n], uniform.
+    """
+    with np.errstate(over="ignore"):
+        z = streams + (index + np.uint64(1)) * _GOLDEN
+        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        return z ^ (z >> np.uint64(31))
+
+
+def draw(stream: int, index: int) -> int:
+    """One draw of one stream, as `draws` gives it."""
+    return int(draws(np.array([stream], np.uint64), np.array([index], np.uint64))[0])

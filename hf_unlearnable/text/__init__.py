@@ -1,0 +1,1 @@
+"""Protections for text: one file a method, and what they share."""

@@ -1,0 +1,182 @@
+"""Counting words by label: one pass, bounded memory, and counts that add up.
+
+Polars does the work over Arrow batches. Texts are first cut at spaces and the pieces counted as they are; lower-casing
+and the search for words then run over the distinct pieces only, some fifteen times fewer.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hf_unlearnable.transform import require_columns
+
+if TYPE_CHECKING:
+    import polars as pl
+    import pyarrow as pa
+
+logger = logging.getLogger(__name__)
+
+_CHUNK_BYTES = 32 << 20  # text counted at a time
+_PENDING_ROWS = 1_000_000  # partial counts held before they are added up
+
+# Addresses, mentions, markup and entities in a piece without spaces.
+_NOISE = r"\w+://\S+|www\.\S+|[@#]\w+|<[^<>]*>?|^[^<>]*>|&#?\w+;"
+# Scripts without spaces are read two letters at a time; elsewhere a word is letters, marks and digits, with single
+# apostrophes or hyphens inside.
+_SPACELESS = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]"
+_WORD = rf"(?:{_SPACELESS}\p{{M}}*){{1,2}}|[\p{{L}}\p{{M}}\p{{N}}--{_SPACELESS}]+(?:['’-][\p{{L}}\p{{M}}\p{{N}}]+)*"
+
+
+class WordCounts:
+    """How often each word stands under each label.
+
+    Args:
+        max_entries: Distinct (label, word) pairs kept. Beyond it the rarest are dropped, which changes the counts of
+            rare words only, never the totals; a warning says so.
+    """
+
+    def __init__(self, max_entries: int = 2_000_000):
+        self.max_entries = max_entries
+        self.num_rows = 0
+        self._pending: list[pl.DataFrame] = []
+
+    def update(self, texts: pa.Array, labels: pa.Array) -> None:
+        """Counts a batch.
+
+        Args:
+            texts: strings [n]; None is an empty text.
+            labels: the label of each [n].
+        """
+        import polars as pl
+
+        frame = pl.DataFrame({"label": pl.Series(labels), "piece": pl.Series(texts)}).lazy()
+        pieces = (
+            frame.select("label", pl.col("piece").str.split(" ")).explode("piece").group_by("label", "piece").len("count")
+        )
+        words = (
+            pieces.with_columns(word=pl.col("piece").str.to_lowercase().str.replace_all(_NOISE, " ").str.extract_all(_WORD))
+            .explode("word")
+            .drop_nulls("word")
+            .group_by("label", "word")
+            .agg(pl.col("count").sum().cast(pl.Int64))
+        )
+        # A label whose rows hold no words at all is a label still.
+        labels_seen = frame.select("label", word=pl.lit(None, pl.String), count=pl.lit(0, pl.Int64)).unique()
+        self._pending.append(pl.concat([words, labels_seen]).collect(engine="streaming"))
+        self.num_rows += len(texts)
+        if sum(map(len, self._pending)) > _PENDING_ROWS + self.max_entries:
+            self._compact()
+
+    def merge(self, other: WordCounts) -> None:
+        """Adds the counts of another shard or machine."""
+        for frame in other._pending:
+            if self._pending and frame.schema != self._pending[0].schema:
+                raise ValueError("The labels of the two shards are of different types. Cast them to the same one.")
+            self._pending.append(frame)
+        self.num_rows += other.num_rows
+
+    def table(self) -> pl.DataFrame:
+        """Columns `label`, `word` and `count`, one row each pair seen; a null word carries what was dropped."""
+        if not self._pending:
+            raise ValueError("Nothing was counted yet.")
+        self._compact()
+        return self._pending[0]
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Writes the counts as Parquet, to be merged elsewhere. They tell of the clean texts: keep them private."""
+        self.table().write_parquet(path, metadata={"num_rows": str(self.num_rows)})
+
+    @classmethod
+    def load(cls, path: str | os.PathLike, max_entries: int = 2_000_000) -> WordCounts:
+        """Reads counts that `save` wrote."""
+        import polars as pl
+
+        counts = cls(max_entries)
+        counts.num_rows = int(pl.read_parquet_metadata(Path(path))["num_rows"])
+        counts._pending = [pl.read_parquet(Path(path))]
+        return counts
+
+    def _compact(self) -> None:
+        import polars as pl
+
+        if len(self._pending) == 1:
+            return
+        table = pl.concat(self._pending).group_by("label", "word").agg(pl.col("count").sum())
+        if len(table) > self.max_entries:
+            floor = 1
+            while (kept := (table["count"] > floor).sum()) > self.max_entries // 2:
+                floor *= 2
+            logger.warning(
+                "More than %d different words: those seen at most %d times so far are dropped (%d are kept).",
+                self.max_entries, floor, kept,
+            )  # fmt: skip
+            word = pl.when(pl.col("count") > floor).then("word")
+            table = table.with_columns(word=word).group_by("label", "word").agg(pl.col("count").sum())
+        self._pending = [table]
+
+
+def text_batches(
+    dataset: Any, text_columns: Sequence[str], label_column: str, role: str | None
+) -> Iterator[tuple[pa.Array, pa.Array]]:
+    """The texts of a `Dataset` or `IterableDataset` with their labels, as Arrow arrays of some 32 MB each.
+
+    Args:
+        dataset: Where the rows come from.
+        text_columns: Columns of strings, or of chat messages (lists of `{"role", "content"}`).
+        label_column: The label of a row, which all of its texts get.
+        role: The role whose messages count; None for all.
+
+    Raises:
+        ValueError: A column is missing or of the wrong kind, or there are no rows.
+        TypeError: Not a dataset.
+    """
+    import pyarrow as pa
+
+    if isinstance(dataset, dict):
+        raise TypeError(f"This is a dictionary of splits. Give one of them: dataset[{next(iter(dataset), 'train')!r}].")
+    if not hasattr(dataset, "with_format"):
+        raise TypeError(f"fit takes a datasets.Dataset or IterableDataset, not {type(dataset).__name__}.")
+    texts: list[pa.Array] = []
+    labels: list[pa.Array] = []
+    size = 0
+    rows = False
+    for table in dataset.with_format("arrow").iter(batch_size=1000):
+        require_columns(table.column_names, [*text_columns, label_column])
+        rows = rows or len(table) > 0
+        for column in text_columns:
+            array, label = _texts(table, column, label_column, role)
+            texts.append(array)
+            labels.append(label)
+            size += array.nbytes
+        if size > _CHUNK_BYTES:
+            yield pa.concat_arrays(texts), pa.concat_arrays(labels)
+            texts, labels, size = [], [], 0
+    if not rows:
+        if getattr(dataset, "column_names", None):
+            require_columns(dataset.column_names, [*text_columns, label_column])
+        raise ValueError("The dataset has no rows: there is nothing to learn from.")
+    if texts:
+        yield pa.concat_arrays(texts), pa.concat_arrays(labels)
+
+
+def _texts(table: pa.Table, column: str, label_column: str, role: str | None) -> tuple[pa.Array, pa.Array]:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    array, labels = table[column].combine_chunks(), table[label_column].combine_chunks()
+    if pa.types.is_list(array.type) or pa.types.is_large_list(array.type):
+        if not (pa.types.is_struct(array.type.value_type) and "content" in array.type.value_type.names):
+            raise ValueError(f"Column {column!r} holds lists, but not of chat messages with 'role' and 'content'.")
+        labels = labels.take(pc.list_parent_indices(array))
+        messages = pc.list_flatten(array)
+        array = pc.struct_field(messages, "content")
+        if role is not None:
+            of_role = pc.equal(pc.struct_field(messages, "role"), role)
+            array, labels = array.filter(of_role), labels.filter(of_role)
+    if not (pa.types.is_string(array.type) or pa.types.is_large_string(array.type) or pa.types.is_null(array.type)):
+        raise ValueError(f"Column {column!r} is of type {array.type}, not text. Name the column that holds the texts.")
+    return array.cast(pa.large_string()), labels

@@ -1,0 +1,280 @@
+"""The contract that every protection keeps: a scikit-learn estimator that `datasets.map` can call.
+
+- `__init__` stores its keyword arguments and does nothing else. `fit` learns and returns self.
+- `__call__` takes one row or a batch and gives the same bytes for any batch size, number of processes, shard, order
+  or stream: what is random in a row comes from the key and the row's own identity (its content, or `id_column`).
+- Rows that are not protected (`fraction`, `classes`, `mask_column`) and all other columns pass through untouched.
+- It pickles small, hashes the same when nothing changed and differently when a parameter, the learned state or the
+  package's version did: `datasets` itself does not see that the code of an installed package is new.
+- Neither `repr` nor a log line shows what is secret.
+
+`hf_unlearnable.testing.check_transform` runs all of this on any subclass.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import hf_unlearnable
+from hf_unlearnable.key import Key, draw, new_seed, row_stream
+
+if TYPE_CHECKING:
+    import numpy as np
+
+# Draws of a row's stream are numbered; these are set apart from those that a method takes from 0 on.
+_FRACTION_DRAW = 2**63
+
+
+class NotFittedError(ValueError, AttributeError):
+    """A transform was used before `fit`."""
+
+
+class Transform:
+    """Base class of all protections. A subclass names its columns, learns in `fit` and changes rows in `_protect`.
+
+    Attributes:
+        method: The name in the registry.
+        method_version: Raised by one whenever the same key would give other bytes.
+        modality: "text", "image" or "audio".
+        strength_parameter: The parameter that, at 0, makes the transform the identity.
+    """
+
+    method: ClassVar[str]
+    method_version: ClassVar[int] = 1
+    modality: ClassVar[str]
+    strength_parameter: ClassVar[str]
+
+    # Constructor arguments that every method takes.
+    label_column: str
+    id_column: str | None
+    mask_column: str | None
+    classes: Sequence[Any] | None
+    fraction: float
+    seed: int | None
+    _seed: int | None = None
+
+    # ------------------------------------------------------------------ for subclasses
+    def fit(self, dataset: Any) -> Transform:
+        """Learns from a `Dataset` or an `IterableDataset` what protecting it takes."""
+        raise NotImplementedError
+
+    def _columns(self) -> list[str]:
+        """The columns that `__call__` changes."""
+        raise NotImplementedError
+
+    def _state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """What `fit` learned, as JSON values and arrays; raises NotFittedError before `fit`."""
+        raise NotImplementedError
+
+    def _set_state(self, state: dict[str, Any], tensors: dict[str, np.ndarray]) -> None:
+        raise NotImplementedError
+
+    def _protect(self, rows: Rows) -> dict[str, list]:
+        """The changed columns of a batch."""
+        raise NotImplementedError
+
+    def _restore(self, rows: Rows) -> dict[str, list]:
+        """The changed columns of a protected batch as they were, for methods that can be undone."""
+        raise ValueError(f"{type(self).__name__} cannot be undone. Keep the original data.")
+
+    def _is_row(self, value: Any) -> bool:
+        """Whether `value`, found in a protected column, belongs to a single row rather than to a batch."""
+        raise NotImplementedError
+
+    def _secret_parameters(self) -> set[str]:
+        return {"seed"}
+
+    # ------------------------------------------------------------------ parameters
+    def get_params(self) -> dict[str, Any]:
+        """The constructor's arguments, secret ones included."""
+        return {name: getattr(self, name) for name in inspect.signature(type(self).__init__).parameters if name != "self"}
+
+    def public_params(self) -> dict[str, Any]:
+        """The arguments that may be published: on a card, in a report."""
+        return {name: value for name, value in self.get_params().items() if name not in self._secret_parameters()}
+
+    def __repr__(self) -> str:
+        defaults = inspect.signature(type(self).__init__).parameters
+        secret = self._secret_parameters()
+        shown = [
+            f"{name}=<hidden>" if name in secret else f"{name}={value!r}"
+            for name, value in self.get_params().items()
+            if value != defaults[name].default
+        ]
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+    # ------------------------------------------------------------------ key
+    @property
+    def key(self) -> Key:
+        """The owner's secret: save it apart from the data."""
+        state, tensors = self._state()
+        parameters = {name: value for name, value in self.get_params().items() if name != "seed"}
+        return Key(self.method, self.method_version, parameters, self._resolved_seed(), state, tensors)
+
+    @classmethod
+    def from_key(cls, key: Key) -> Transform:
+        """The fitted transform that `key` belongs to."""
+        if key.method != cls.method:
+            raise ValueError(f"This key is of the method {key.method!r}, not {cls.method!r}. Use load_transform(key).")
+        if key.method_version != cls.method_version:
+            raise ValueError(
+                f"This key is of version {key.method_version} of {cls.method!r}, here is version {cls.method_version}: "
+                f"the bytes would differ. Install hf-unlearnable=={key.package_version}."
+            )
+        transform = cls(**key.parameters, seed=key.seed)
+        transform._seed = key.seed
+        transform._set_state(key.state, key.tensors)
+        return transform
+
+    def _resolved_seed(self) -> int:
+        if self._seed is None:
+            self._seed = new_seed() if self.seed is None else self.seed
+        return self._seed
+
+    def __reduce__(self) -> tuple:
+        """Identity for `datasets` caching and for workers: parameters, key and package version, nothing else."""
+        try:
+            state = self._state()
+        except NotFittedError:
+            return _rebuild, (type(self), self.get_params(), None, None, hf_unlearnable.__version__)
+        parameters = {**self.get_params(), "seed": None}
+        return _rebuild, (type(self), parameters, self._resolved_seed(), state, hf_unlearnable.__version__)
+
+    # ------------------------------------------------------------------ use
+    def __call__(self, batch: Any) -> Any:
+        """Protects one row or a batch. This is what `Dataset.map` calls.
+
+        Args:
+            batch: A mapping of column to value (one row) or to a list of values (a batch, with `batched=True`), or a
+                `pyarrow.Table`.
+
+        Returns:
+            The same kind of thing, with the protected columns changed.
+        """
+        self._state()
+        rows = Rows(batch, self._columns(), self._is_row)
+        return rows.replaced(self._protect(rows))
+
+    def restore(self, protected: Any) -> Any:
+        """The original data, for who holds the key and where the method can be undone.
+
+        Args:
+            protected: A `Dataset`, `DatasetDict`, `IterableDataset`, one row or a batch that this transform made.
+
+        Raises:
+            ValueError: The method cannot be undone, or a row was not protected with this key.
+        """
+        self._state()
+        if hasattr(protected, "map"):
+            return protected.map(_Restorer(self), batched=True)
+        rows = Rows(protected, self._columns(), self._is_row)
+        return rows.replaced(self._restore(rows))
+
+    # ------------------------------------------------------------------ which rows
+    def _check_row_parameters(self) -> None:
+        if not 0 <= self.fraction <= 1:
+            raise ValueError(f"fraction is {self.fraction}, but it is a share of the rows: give a number from 0 to 1.")
+        if self.seed is not None and not 0 <= self.seed < 2**64:
+            raise ValueError("seed must be a whole number from 0 to 2**64 - 1, or None for a fresh secret one.")
+
+    def _streams(self, rows: Rows, contents: Iterable[bytes | None]) -> list[int | None]:
+        """Each row's random stream, from `id_column` or from its content; None where the content is None."""
+        seed = self._resolved_seed()
+        if self.id_column is None:
+            return [None if content is None else row_stream(content, seed) for content in contents]
+        ids = rows.column(self.id_column)
+        return [
+            None if content is None else row_stream(repr(value).encode(), seed)
+            for value, content in zip(ids, contents, strict=True)
+        ]
+
+    def _eligible(self, rows: Rows, count: int) -> list[bool]:
+        """Which rows `classes` and `mask_column` leave to be protected."""
+        eligible = [True] * count
+        if self.classes is not None:
+            wanted = set(self.classes)
+            eligible = [label in wanted for label in rows.column(self.label_column)]
+        if self.mask_column is not None:
+            eligible = [a and bool(b) for a, b in zip(eligible, rows.column(self.mask_column), strict=True)]
+        return eligible
+
+    def _sampled(self, stream: int) -> bool:
+        """Whether the row with this random stream is in the `fraction` that is protected."""
+        return self.fraction == 1 or draw(stream, _FRACTION_DRAW) < self.fraction * 2.0**64
+
+
+class _Restorer:
+    """`restore` as a map function, cached apart from the protection itself."""
+
+    def __init__(self, transform: Transform):
+        self.transform = transform
+
+    def __call__(self, batch: Any) -> Any:
+        return self.transform.restore(batch)
+
+
+class Rows:
+    """What `map` handed over, as columns of values: one row, a batch or an Arrow table."""
+
+    def __init__(self, batch: Any, columns: Sequence[str], is_row: Any):
+        import pyarrow as pa
+
+        self._batch = batch
+        self._table = isinstance(batch, pa.Table)
+        if not self._table and not isinstance(batch, Mapping):
+            raise TypeError(
+                f"A protection takes a row or a batch as a dict or a pyarrow.Table, not {type(batch).__name__}. "
+                "Use dataset.with_format(None) or with_format('arrow') before map."
+            )
+        names = batch.column_names if self._table else list(batch)
+        require_columns(names, columns)
+        self._names = names
+        self._single = not self._table and is_row(batch[columns[0]])
+
+    def column(self, name: str) -> list:
+        """The values of one column, a list also for a single row."""
+        require_columns(self._names, [name])
+        values = self._batch[name]
+        if self._table:
+            return values.to_pylist()
+        if self._single:
+            return [values]
+        return values if isinstance(values, list) else list(values)
+
+    def replaced(self, columns: dict[str, list]) -> Any:
+        """The input with these columns in place of its own."""
+        if self._table:
+            import pyarrow as pa
+
+            table = self._batch
+            for name, values in columns.items():
+                index = self._names.index(name)
+                field = table.schema.field(index)
+                table = table.set_column(index, field, pa.array(values, type=field.type))
+            return table
+        if self._single:
+            columns = {name: values[0] for name, values in columns.items()}
+        # A plain dict comes back whole, for use without map. The lazy batches of `datasets` must not: reading their
+        # other columns would decode them.
+        return {**self._batch, **columns} if isinstance(self._batch, dict) else columns
+
+
+def require_columns(present: Sequence[str], wanted: Iterable[str]) -> None:
+    """Raises a ValueError that names a missing column, those that are there and the closest of them."""
+    for name in wanted:
+        if name not in present:
+            close = difflib.get_close_matches(name, present, n=1)
+            hint = f" Did you mean {close[0]!r}?" if close else ""
+            raise ValueError(f"There is no column {name!r}.{hint} Columns: {', '.join(map(repr, present))}.")
+
+
+def _rebuild(cls: type[Transform], parameters: dict, seed: int | None, state: tuple | None, version: str) -> Transform:
+    del version  # part of the pickled identity only
+    transform = cls(**parameters)
+    if state is not None:
+        transform._seed = seed
+        transform._set_state(*state)
+    return transform

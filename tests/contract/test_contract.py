@@ -1,0 +1,14 @@
+"""Every registered method passes every check of the contract."""
+
+import pytest
+
+from hf_unlearnable.registry import METHODS, method_class
+from hf_unlearnable.testing import CHECKS
+from tests.data import sample_dataset
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("name", METHODS)
+def test_contract(name, check):
+    cls = method_class(name)
+    check(cls(seed=7), sample_dataset(cls.modality))
