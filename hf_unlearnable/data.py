@@ -28,8 +28,18 @@ def load_rows(source: str | os.PathLike, *, config: str | None = None, split: st
 
     Raises:
         FileNotFoundError: There is no such file or folder, and it is no Hub id either.
-        ValueError: The split is not there, or the kind of file is not known.
+        ValueError: The split is not there, the kind of file is not known, or a file is broken.
     """
+    import pyarrow as pa
+    from datasets.exceptions import DatasetGenerationError
+
+    try:
+        return _load_rows(source, config, split)
+    except (DatasetGenerationError, pa.ArrowInvalid) as error:
+        raise ValueError(f"{source} cannot be read: {error.__cause__ or error}") from None
+
+
+def _load_rows(source: str | os.PathLike, config: str | None, split: str) -> Any:
     from datasets import DatasetDict, load_dataset, load_from_disk
 
     path = Path(source)

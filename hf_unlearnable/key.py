@@ -93,7 +93,7 @@ class Key:
         try:
             contents = json.loads((path / "key.json").read_text(encoding="utf-8"))
             version = contents.pop("format")
-        except (ValueError, KeyError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"The key {path} is damaged: key.json does not read. Restore it from a copy.") from error
         if version != _FORMAT:
             raise ValueError(f"The key {path} has format {version}, this package reads {_FORMAT}. Update hf-unlearnable.")

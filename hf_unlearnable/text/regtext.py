@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_SMALL = 10  # `max_frequency` never leaves out a word that stands in the data so few times
+
 
 class RegTextTransform(Transform):
     """Inserts words that tell the label, ranked as in the RegText paper.
@@ -95,7 +97,7 @@ class RegTextTransform(Transform):
         word_source: str | Sequence[str] = "regtext",
         k: float = 3,
         lambda_: float = 2,
-        min_length: int = 3,
+        min_length: int = 2,
         min_frequency: int = 2,
         max_frequency: float = 1e-3,
         digits: bool = False,
@@ -243,7 +245,7 @@ class RegTextTransform(Transform):
         candidates = rank_words(counts, self.k, self.lambda_).filter(
             (pl.col("word").str.len_chars() >= self.min_length)
             & (pl.col("total") >= self.min_frequency)
-            & (pl.col("total") <= pl.max_horizontal(self.max_frequency * pl.col("words"), self.min_frequency))
+            & (pl.col("total") <= pl.max_horizontal(self.max_frequency * pl.col("words"), _SMALL))
             & ~pl.col("word").is_in(list(self.exclude))
             & pl.col("word").str.contains(r"^[\p{L}\p{M}]+$" if not self.digits else r"^[\p{L}\p{M}\p{N}]+$")
         )

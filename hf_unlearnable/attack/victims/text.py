@@ -10,6 +10,8 @@ when there is one. On a CPU the same seed gives the same predictions every time;
 fixed order, so a rare close call may go the other way. The caller's random state is left as it was.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -45,7 +47,7 @@ def tfidf_logistic_regression(
 
     Raises:
         ImportError: scikit-learn is not installed.
-        ValueError: no test texts, texts and labels differ in number, or fewer than two classes.
+        ValueError: no test texts, or train_labels that are not one integer per text from at least two classes.
     """
     require("attack", "sklearn")
     from sklearn.feature_extraction.text import TfidfVectorizer
@@ -64,14 +66,14 @@ def small_llama(
     test_texts: Sequence[str],
     *,
     seed: int,
-    vocab_size: int = 2048,
+    vocab_size: int = 4096,
     hidden_size: int = 128,
     num_hidden_layers: int = 2,
     num_attention_heads: int = 4,
     max_length: int = 128,
     epochs: int = 12,
-    batch_size: int = 16,
-    learning_rate: float = 1e-3,
+    batch_size: int = 32,
+    learning_rate: float = 3e-3,
 ) -> np.ndarray:
     """A small Llama-style classifier and its own tokenizer, both trained from nothing on the training texts.
 
@@ -80,7 +82,7 @@ def small_llama(
         train_labels: their n integer labels.
         test_texts: m texts to label.
         seed: decides the initial weights and the order of the batches.
-        vocab_size: size of the byte-level BPE vocabulary, at least 258 (256 bytes, padding, end).
+        vocab_size: largest size of the byte-level BPE vocabulary; few texts give a smaller one.
         hidden_size: width of the model, a multiple of `2 * num_attention_heads`.
         num_hidden_layers: number of transformer blocks.
         num_attention_heads: attention heads a block.
@@ -94,7 +96,7 @@ def small_llama(
 
     Raises:
         ImportError: torch, transformers or tokenizers is not installed.
-        ValueError: no test texts, texts and labels differ in number, or fewer than two classes.
+        ValueError: no test texts, or train_labels that are not one integer per text from at least two classes.
     """
     require("attack", "torch", "transformers", "tokenizers")
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -178,7 +180,7 @@ def finetuned_encoder(
     Raises:
         ImportError: torch or transformers is not installed.
         OSError: the model cannot be found or loaded.
-        ValueError: no test texts, texts and labels differ in number, fewer than two classes, or no padding token.
+        ValueError: as in `small_llama`, or the tokenizer has no padding token.
     """
     require("attack", "torch", "transformers")
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
@@ -191,7 +193,7 @@ def finetuned_encoder(
     def encode(texts: Sequence[str]) -> list[list[int]]:
         return tokenizer(list(texts), truncation=True, max_length=max_length)["input_ids"]
 
-    def build() -> "torch.nn.Module":
+    def build() -> torch.nn.Module:
         # .float(): some checkpoints are stored in half precision, in which AdamW loses small updates.
         return AutoModelForSequenceClassification.from_pretrained(
             model, num_labels=len(classes), ignore_mismatched_sizes=True
@@ -219,14 +221,17 @@ def _class_indices(
         raise ValueError(f"{len(texts)} train_texts but {len(labels)} train_labels; give one label per text")
     if len(test_texts) == 0:
         raise ValueError("test_texts is empty; a victim is judged on at least one text")
-    classes, targets = np.unique(np.asarray(labels, dtype=int), return_inverse=True)
+    labels = np.asarray(labels)
+    if labels.dtype.kind not in "iu":
+        raise ValueError(f"train_labels must be integers, got {labels.dtype}; encode or drop the rows without a class")
+    classes, targets = np.unique(labels, return_inverse=True)
     if len(classes) < 2:
         raise ValueError(f"train_labels hold {len(classes)} class(es); a classifier needs at least two")
     return classes, targets
 
 
 def _train_and_predict(
-    build: Callable[[], "torch.nn.Module"],
+    build: Callable[[], torch.nn.Module],
     train_ids: list[list[int]],
     targets: np.ndarray,
     test_ids: list[list[int]],
@@ -254,7 +259,7 @@ def _train_and_predict(
     labels = torch.as_tensor(targets)
     lengths = torch.tensor([len(ids) for ids in train_ids])
 
-    def logits(ids: list[list[int]], rows: "torch.Tensor") -> "torch.Tensor":
+    def logits(ids: list[list[int]], rows: torch.Tensor) -> torch.Tensor:
         batch = [torch.tensor(ids[row]) for row in rows.tolist()]
         input_ids = torch.nn.utils.rnn.pad_sequence(batch, batch_first=True, padding_value=pad_token_id)
         mask = torch.nn.utils.rnn.pad_sequence([torch.ones_like(row) for row in batch], batch_first=True)
@@ -286,9 +291,7 @@ def _train_and_predict(
     return predicted
 
 
-def _length_batches(
-    lengths: "torch.Tensor", batch_size: int, generator: "torch.Generator"
-) -> "Iterator[torch.Tensor]":
+def _length_batches(lengths: torch.Tensor, batch_size: int, generator: torch.Generator) -> Iterator[torch.Tensor]:
     """One epoch of row numbers, in random batches of similar length.
 
     Shuffle, cut into pools of eight batches, sort each pool by length, batch it, and shuffle the batches. Little

@@ -1,0 +1,33 @@
+# Everything from nothing but Python and make: each target sets up .venv first, once.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint .ci/constraints.txt
+
+.PHONY: demo test test-slow quality style clean
+
+demo: $(VENV)/attack  ## protect embedded notes, train on them, show the effect
+	$(BIN)/hf-unlearnable demo
+
+test: $(VENV)/dev  ## the whole suite, without network or GPU
+	HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false $(BIN)/python -m pytest -m "not slow"
+
+test-slow: $(VENV)/dev  ## checks that take minutes
+	HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false $(BIN)/python -m pytest -m slow
+
+quality: $(VENV)/dev  ## format, lint, types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+style: $(VENV)/dev  ## put format and lint right
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+$(VENV)/attack $(VENV)/dev: pyproject.toml .ci/constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) --editable ".[$(@F)]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info

@@ -1,0 +1,173 @@
+"""The command line as a user meets it: files in, a protected dataset and a key out, one sentence when it cannot."""
+
+import builtins
+import json
+import os
+
+import datasets
+import pytest
+from datasets import load_dataset, load_from_disk
+
+from hf_unlearnable import load_transform
+from hf_unlearnable.cli import main
+from tests.data import notes
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    notes(40).to_parquet("notes.parquet")
+    return tmp_path
+
+
+def protect(*more, source="notes.parquet", output="protected", key="my.key"):
+    return main(["protect", "regtext", str(source), "--output", output, "--key", key, *more])
+
+
+def read(folder="protected"):
+    return load_dataset(folder, split="train")
+
+
+def test_protect_and_restore(here, capsys):
+    assert protect() == 0
+    out = capsys.readouterr().out
+    assert "40 of 40 rows protected with regtext: protected" in out
+    data, cloak = read(), load_transform("my.key")
+    assert data.features == notes(40).features
+    assert data["text"][:] != notes(40)["text"][:]
+    assert cloak.restore(data)["text"][:] == notes(40)["text"][:]
+    assert str(cloak.key.seed) not in out and cloak.key.state["words"][0][0] not in out
+    assert sorted(path.name for path in here.iterdir()) == ["my.key", "notes.parquet", "protected"]
+    assert sorted(path.name for path in (here / "protected").iterdir()) == ["train.parquet"]
+
+
+def test_a_key_is_used_again(here, capsys):
+    assert protect() == 0
+    assert protect(output="again.parquet") == 0
+    assert (here / "again.parquet").read_bytes() == (here / "protected" / "train.parquet").read_bytes()
+    assert protect("--fraction", "0.5", output="half") == 0
+    changed = sum(a != b for a, b in zip(read("half")["text"], notes(40)["text"], strict=True))
+    assert 8 <= changed <= 32
+    capsys.readouterr()
+    assert protect("--rate", "0.3", output="other") == 1
+    assert "fixes rate" in capsys.readouterr().err
+    assert not (here / "other").exists()
+
+
+@pytest.mark.parametrize("kind", ["csv", "json", "jsonl", "tsv", "arrow", "folder", "splits"])
+def test_kinds_of_input(here, kind):
+    data = notes(40)
+    if kind == "arrow":
+        data.save_to_disk("saved")
+    elif kind == "splits":
+        datasets.DatasetDict({"train": data, "test": data.select(range(3))}).save_to_disk("saved")
+    elif kind == "folder":
+        os.mkdir("saved")
+        data.to_parquet("saved/train-00000.parquet")
+    else:
+        writer = data.to_csv if kind in ("csv", "tsv") else data.to_json
+        writer(f"notes.{kind}", **({"sep": "\t"} if kind == "tsv" else {}))
+    source = f"notes.{kind}" if kind in ("csv", "tsv", "json", "jsonl") else "saved"
+    assert protect(source=source) == 0
+    assert load_transform("my.key").restore(read())["text"][:] == data["text"][:]
+
+
+def test_output_of_save_to_disk_and_more_processes(here):
+    assert protect("--format", "arrow", "--num-proc", "2", "--seed", "5") == 0
+    saved = load_from_disk("protected")
+    assert protect("--seed", "5", output="plain", key="other.key") == 0
+    assert saved["text"][:] == read("plain")["text"][:]
+
+
+def test_classes_by_name(here):
+    assert protect("--classes", "sky", "garden") == 0
+    labels = {notes(40).features["label"].int2str(row["label"])
+              for row, after in zip(notes(40), read(), strict=True) if row["text"] != after["text"]}  # fmt: skip
+    assert labels == {"sky", "garden"}
+
+
+def test_own_words(here):
+    assert protect("--word-source", "uno", "dos", "tres", "quatro") == 0
+    assert all(set(text.split()) & {"uno", "dos", "tres", "quatro"} for text in read()["text"])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"source": "absent.parquet"}, "no file or folder absent.parquet"),
+        ({"source": "a/b/c"}, "no file or folder a/b/c"),
+        ({"more": ["--text-column", "txt"]}, "no column 'txt'. Did you mean 'text'?"),
+        ({"more": ["--rate", "7"]}, "rate is 7.0"),
+        ({"more": ["--classes", "moon"]}, "moon"),
+        ({"output": "notes.parquet"}, "notes.parquet exists"),
+        ({"key": "notes.parquet"}, "notes.parquet is not a key"),
+        ({"source": "broken.parquet"}, "broken.parquet"),
+        ({"source": "notes.doc"}, "unknown kind"),
+    ],
+)
+def test_what_cannot_be_done_is_one_sentence(here, capsys, options, message):
+    (here / "broken.parquet").write_bytes(b"PAR1 this is not Parquet")
+    (here / "notes.doc").write_bytes(b"?")
+    before = sorted(path.name for path in here.iterdir())
+    more = options.pop("more", [])
+    assert protect(*more, **options) == 1
+    captured = capsys.readouterr()
+    line = [line for line in captured.err.splitlines() if line.startswith("hf-unlearnable: ")]
+    assert len(line) == 1 and message in line[0], captured.err
+    assert "Traceback" not in captured.err
+    assert sorted(path.name for path in here.iterdir()) == before, "nothing is left behind"
+
+
+def test_a_command_line_that_does_not_parse(capsys):
+    for argv in (["protect"], ["nope"], ["protect", "nope"], ["protect", "regtext", "x.csv"]):
+        with pytest.raises(SystemExit) as stopped:
+            main(argv)
+        assert stopped.value.code == 2
+
+
+def test_disk_full_in_the_middle(here, capsys, monkeypatch):
+    """The writer fails after the first bytes: no output, no key, no scratch folder."""
+    real_open = builtins.open
+    written = []
+
+    def full(self, path, **kwargs):
+        with real_open(path, "wb") as file:
+            file.write(b"PAR1")
+        written.append(path)
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(datasets.Dataset, "to_parquet", full)
+    assert protect() == 1
+    assert written
+    assert "No space left on device" in capsys.readouterr().err
+    assert sorted(path.name for path in here.iterdir()) == ["notes.parquet"]
+
+
+def test_interrupted(here, capsys, monkeypatch):
+    def interrupt(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(datasets.Dataset, "map", interrupt)
+    assert protect() == 130
+    assert sorted(path.name for path in here.iterdir()) == ["notes.parquet"]
+
+
+def test_a_key_of_another_version(here, capsys):
+    assert protect() == 0
+    path = here / "my.key" / "key.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "method_version": 99}))
+    assert protect(output="again") == 1
+    assert "version 99" in capsys.readouterr().err
+
+
+def test_list(capsys):
+    assert main(["list"]) == 0
+    assert capsys.readouterr().out.startswith("regtext  text  Inserts words")
+
+
+def test_help_describes_every_option(capsys):
+    with pytest.raises(SystemExit):
+        main(["protect", "regtext", "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    for phrase in ("--rate", "Inserted words as a share of the words", "--lambda", "Secret whole number", "(default: 0.1)"):
+        assert phrase in text

@@ -1,0 +1,69 @@
+"""The package from outside: what importing loads, what it needs, what it names."""
+
+import json
+import subprocess
+import sys
+import time
+
+import pytest
+
+import hf_unlearnable
+from hf_unlearnable.registry import METHODS, method_class
+
+HEAVY = ["torch", "transformers", "sklearn", "polars", "gradio", "datasets", "matplotlib"]
+
+
+def run_python(code):
+    return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+
+
+def test_import_and_help_load_nothing_heavy():
+    code = (
+        "import sys, json, contextlib, io, hf_unlearnable, hf_unlearnable.cli as cli\n"
+        "with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()): cli.main(['--help'])\n"
+        f"print(json.dumps([name for name in {HEAVY} if name in sys.modules]))"
+    )
+    assert json.loads(run_python(code)) == []
+
+
+def test_naming_a_transform_takes_under_a_second_beyond_datasets():
+    def seconds(code):
+        start = time.perf_counter()
+        run_python(code)
+        return time.perf_counter() - start
+
+    base = min(seconds("import datasets") for _ in range(3))
+    ours = min(seconds("import datasets; from hf_unlearnable import RegTextTransform; RegTextTransform()") for _ in range(3))
+    assert ours - base < 1
+
+
+def test_every_public_name_is_there():
+    for name in hf_unlearnable.__all__:
+        assert getattr(hf_unlearnable, name) is not None
+    with pytest.raises(AttributeError, match="Nope"):
+        hf_unlearnable.Nope  # noqa: B018
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_registered_methods_agree_with_their_name(name):
+    assert method_class(name).method == name
+    assert method_class(name).__doc__
+
+
+def test_unknown_method():
+    with pytest.raises(ValueError, match="no method 'nope'. Methods: regtext"):
+        method_class("nope")
+
+
+def test_a_missing_extra_is_named_with_its_install_line():
+    code = (
+        "import sys\n"
+        "for name in ('sklearn', 'torch'): sys.modules[name] = None\n"
+        "import importlib.util as u; find = u.find_spec\n"
+        "u.find_spec = lambda n, *a: None if n in ('sklearn', 'torch') else find(n, *a)\n"
+        "import hf_unlearnable.cli as cli; sys.exit(cli.main(['demo']))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert 'pip install "hf-unlearnable[attack]"' in result.stderr
+    assert "Traceback" not in result.stderr

@@ -1,0 +1,82 @@
+"""What the base class does for every method: parameters, rows, errors."""
+
+import datetime
+
+import pyarrow as pa
+import pytest
+from datasets import Dataset, DatasetDict
+
+from hf_unlearnable import RegTextTransform
+from tests.data import notes
+
+
+def test_repr_shows_what_was_given_and_hides_the_secret():
+    assert repr(RegTextTransform()) == "RegTextTransform()"
+    assert repr(RegTextTransform(rate=0.2, seed=123456)) == "RegTextTransform(rate=0.2, seed=<hidden>)"
+    assert "seed" not in RegTextTransform(seed=1).public_params()
+    assert "word_source" not in RegTextTransform(word_source=["a", "b"]).public_params()
+
+
+def test_a_plain_dict_keeps_its_other_values():
+    data = notes(40)
+    cloak = RegTextTransform(seed=1).fit(data)
+    row = {"text": data[0]["text"], "label": data[0]["label"], "other": object()}
+    changed = cloak(row)
+    assert changed["other"] is row["other"]
+    assert changed["text"] != row["text"]
+    assert row["text"] == data[0]["text"], "the input is left alone"
+
+
+def test_arrow_tables_keep_type_and_order():
+    data = notes(40).cast_column("text", notes(1).features["text"])
+    cloak = RegTextTransform(seed=1).fit(data)
+    table = data.with_format("arrow")[:]
+    table = table.set_column(0, pa.field("text", pa.large_string()), table["text"].cast(pa.large_string()))
+    changed = cloak(table)
+    assert changed.schema == table.schema
+    assert changed["text"].to_pylist() == cloak(data[:])["text"]
+
+
+@pytest.mark.parametrize("kind", ["numpy", "arrow", "torch"])
+def test_formatted_datasets(kind):
+    if kind == "torch":
+        pytest.importorskip("torch", reason="the attack extra is not installed")
+    data = notes(40)
+    cloak = RegTextTransform(seed=1).fit(data)
+    expected = data.map(cloak, batched=True)["text"][:]
+    mapped = data.with_format(kind).map(cloak, batched=True).with_format(None)
+    assert mapped["text"][:] == expected
+    assert mapped.features == data.features
+
+
+def test_restore_takes_all_that_map_gives():
+    data = notes(40)
+    cloak = RegTextTransform(seed=1).fit(data)
+    splits = DatasetDict({"train": data, "test": data.select(range(5))}).map(cloak, batched=True)
+    assert cloak.restore(splits)["test"]["text"][:] == data["text"][:5]
+    stream = data.to_iterable_dataset().map(cloak, batched=True)
+    assert [row["text"] for row in cloak.restore(stream)] == data["text"][:]
+
+
+def test_duplicates_get_equal_words_unless_they_have_ids():
+    data = notes(40)
+    text = data[0]["text"]
+    twice = Dataset.from_dict({"text": [text, text], "label": [0, 0], "id": [1, 2]})
+    same = RegTextTransform(seed=1).fit(data)(twice[:])["text"]
+    assert same[0] == same[1]
+    data = data.add_column("id", list(range(40)))
+    apart = RegTextTransform(seed=1, id_column="id").fit(data)(twice[:])["text"]
+    assert apart[0] != apart[1]
+
+
+def test_ids_of_any_type():
+    data = notes(4).add_column("when", [datetime.datetime(2026, 1, day) for day in range(1, 5)])
+    cloak = RegTextTransform(seed=1, id_column="when").fit(data)
+    protected = data.map(cloak, batched=True)
+    assert cloak.restore(protected)["text"][:] == data["text"][:]
+
+
+def test_map_may_drop_columns():
+    data = notes(20).add_column("extra", list(range(20)))
+    cloak = RegTextTransform(seed=1).fit(data)
+    assert data.map(cloak, batched=True, remove_columns=["extra"]).column_names == ["text", "label"]
