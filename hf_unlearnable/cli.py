@@ -68,9 +68,13 @@ def _add_protect_arguments(parser: argparse.ArgumentParser, name: str) -> None:
     parser.description = _summary(cls)
     parser.set_defaults(run=_protect, method=name)
     parser.add_argument("source", help="file (Parquet, CSV, JSON lines), folder, or id of a dataset on the Hub")
-    parser.add_argument("--output", required=True, help="where to write: a new folder, or a file that ends in .parquet")
+    parser.add_argument(
+        "--output", required=True, help="where to write: a new folder, or a file that ends in .parquet"
+    )
     parser.add_argument("--key", required=True, help="the owner's secret: written if new, used again if it is there")
-    parser.add_argument("--format", choices=("parquet", "arrow"), default="parquet", help="arrow is that of save_to_disk")
+    parser.add_argument(
+        "--format", choices=("parquet", "arrow"), default="parquet", help="arrow is that of save_to_disk"
+    )
     parser.add_argument("--config-name", help="configuration of a dataset on the Hub")
     parser.add_argument("--split", default="train", help="which split to protect")
     parser.add_argument("--num-proc", type=int, help="number of processes")

@@ -57,7 +57,9 @@ class Key:
         """
         path = Path(path)
         if path.exists():
-            raise FileExistsError(f"{path} exists, and a key is never overwritten. Give another path, or move it away.")
+            raise FileExistsError(
+                f"{path} exists, and a key is never overwritten. Give another path, or move it away."
+            )
         path.parent.mkdir(parents=True, exist_ok=True)
         contents = {
             "format": _FORMAT,
@@ -96,7 +98,9 @@ class Key:
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"The key {path} is damaged: key.json does not read. Restore it from a copy.") from error
         if version != _FORMAT:
-            raise ValueError(f"The key {path} has format {version}, this package reads {_FORMAT}. Update hf-unlearnable.")
+            raise ValueError(
+                f"The key {path} has format {version}, this package reads {_FORMAT}. Update hf-unlearnable."
+            )
         tensors = {}
         if (path / "tensors.safetensors").is_file():
             from safetensors import SafetensorError

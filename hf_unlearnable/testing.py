@@ -110,7 +110,9 @@ def check_streams(transform: Transform, dataset: Dataset) -> None:
     assert sorted(map(repr, _rows(stream.shuffle(seed=3, buffer_size=7).map(fitted, features=dataset.features)))) == (
         expected
     ), "a shuffled stream"
-    nodes = [split_dataset_by_node(stream, rank, 2).map(fitted, batched=True, features=dataset.features) for rank in (0, 1)]
+    nodes = [
+        split_dataset_by_node(stream, rank, 2).map(fitted, batched=True, features=dataset.features) for rank in (0, 1)
+    ]
     assert sorted(repr(row) for node in nodes for row in _rows(node)) == expected, "split_dataset_by_node"
     try:
         from torch.utils.data import DataLoader
@@ -142,7 +144,9 @@ def check_two_processes_agree(transform: Transform, dataset: Dataset) -> None:
             "mapped = load_from_disk(str(here / 'data')).map(cls.from_key(Key.load(here / 'key')), batched=True)\n"
             "mapped.save_to_disk(str(here / 'out'))\n"
         )
-        subprocess.run([sys.executable, "-c", script, folder, *sys.path], check=True, env={**os.environ, "PYTHONHASHSEED": "5"})
+        subprocess.run(
+            [sys.executable, "-c", script, folder, *sys.path], check=True, env={**os.environ, "PYTHONHASHSEED": "5"}
+        )
         from datasets import load_from_disk
 
         assert_same(load_from_disk(str(Path(folder, "out"))), _map(dataset, fitted), "another process")
@@ -164,14 +168,18 @@ def check_columns_untouched(transform: Transform, dataset: Dataset) -> None:
     more = more.add_column("nested", [{"a": [i, i + 1], "b": {"c": str(i)}} for i in range(rows)])
     more = more.add_column("stars", [i % 5 for i in range(rows)])
     more = more.cast(
-        Features({**more.features, "note": Value("large_string"), "stars": ClassLabel(names=["a", "b", "c", "d", "e"])})
+        Features(
+            {**more.features, "note": Value("large_string"), "stars": ClassLabel(names=["a", "b", "c", "d", "e"])}
+        )
     )
     fitted = clone(transform).fit(more)
     mapped = _map(more, fitted)
     assert mapped.features == more.features, f"features changed: {mapped.features} instead of {more.features}"
     others = [name for name in more.column_names if name not in fitted._columns()]
     assert_same(mapped.select_columns(others), more.select_columns(others), "other columns")
-    assert_same(mapped.select_columns(dataset.column_names), _map(dataset, clone(transform).fit(dataset)), "same bytes")
+    assert_same(
+        mapped.select_columns(dataset.column_names), _map(dataset, clone(transform).fit(dataset)), "same bytes"
+    )
 
 
 def check_rows_untouched(transform: Transform, dataset: Dataset) -> None:
@@ -332,7 +340,9 @@ def assert_same(mapped: Dataset, expected: Dataset, what: str) -> None:
     one, two = _stored(mapped), _stored(expected)
     for column, values in two.items():
         wrong = [i for i, (x, y) in enumerate(zip(one[column], values, strict=True)) if x != y]
-        assert not wrong, f"{what}: {len(wrong)} of {len(values)} rows of {column!r} differ, the first is row {wrong[0]}"
+        assert not wrong, (
+            f"{what}: {len(wrong)} of {len(values)} rows of {column!r} differ, the first is row {wrong[0]}"
+        )
 
 
 def _map(dataset: Dataset, transform: Any, **kwargs: Any) -> Dataset:

@@ -90,7 +90,9 @@ class Transform:
     # ------------------------------------------------------------------ parameters
     def get_params(self) -> dict[str, Any]:
         """The constructor's arguments, secret ones included."""
-        return {name: getattr(self, name) for name in inspect.signature(type(self).__init__).parameters if name != "self"}
+        return {
+            name: getattr(self, name) for name in inspect.signature(type(self).__init__).parameters if name != "self"
+        }
 
     def public_params(self) -> dict[str, Any]:
         """The arguments that may be published: on a card, in a report."""

@@ -169,5 +169,11 @@ def test_help_describes_every_option(capsys):
     with pytest.raises(SystemExit):
         main(["protect", "regtext", "--help"])
     text = " ".join(capsys.readouterr().out.split())
-    for phrase in ("--rate", "Inserted words as a share of the words", "--lambda", "Secret whole number", "(default: 0.1)"):
+    for phrase in (
+        "--rate",
+        "Inserted words as a share of the words",
+        "--lambda",
+        "Secret whole number",
+        "(default: 0.1)",
+    ):
         assert phrase in text

@@ -33,7 +33,9 @@ def test_naming_a_transform_takes_under_a_second_beyond_datasets():
         return time.perf_counter() - start
 
     base = min(seconds("import datasets") for _ in range(3))
-    ours = min(seconds("import datasets; from hf_unlearnable import RegTextTransform; RegTextTransform()") for _ in range(3))
+    ours = min(
+        seconds("import datasets; from hf_unlearnable import RegTextTransform; RegTextTransform()") for _ in range(3)
+    )
     assert ours - base < 1
 
 

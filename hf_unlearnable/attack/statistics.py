@@ -38,7 +38,7 @@ def accuracy_interval(
         correct: boolean matrix [seeds, test rows]; `correct[s, i]` says whether the victim trained with seed s
             labelled test row i rightly. For one seed pass `correct[None, :]`.
         confidence: probability that the interval should cover, between 0 and 1.
-        resamples: bootstrap draws, at least 1. 2,000 steady the ends of a 95 % interval to about a tenth of its width.
+        resamples: bootstrap draws, at least 1. 2,000 hold the ends of a 95 % interval still to about 2 % of its width.
         seed: of the bootstrap, so that the same input always gives the same interval.
 
     Returns:

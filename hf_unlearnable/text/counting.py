@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 
 _CHUNK_BYTES = 32 << 20  # text counted at a time
 _PENDING_ROWS = 1_000_000  # partial counts held before they are added up
+_SEPARATE_LABELS = 1000  # up to so many labels are counted one by one; each costs some 0.5 ms
 
 # Addresses, mentions, markup and entities in a piece without spaces.
 _NOISE = r"\w+://\S+|www\.\S+|[@#]\w+|<[^<>]*>?|^[^<>]*>|&#?\w+;"
@@ -53,20 +54,23 @@ class WordCounts:
         """
         import polars as pl
 
-        frame = pl.DataFrame({"label": pl.Series(labels), "piece": pl.Series(texts)}).lazy()
-        pieces = (
-            frame.select("label", pl.col("piece").str.split(" ")).explode("piece").group_by("label", "piece").len("count")
-        )
+        if len(texts) == 0:
+            return
+        frame = pl.DataFrame({"label": pl.Series(labels), "piece": pl.Series(texts)})
+        word = pl.col("piece").str.to_lowercase().str.replace_all(_NOISE, " ").str.extract_all(_WORD)
         words = (
-            pieces.with_columns(word=pl.col("piece").str.to_lowercase().str.replace_all(_NOISE, " ").str.extract_all(_WORD))
+            _pieces(frame)
+            .lazy()
+            .with_columns(word=word)
             .explode("word")
             .drop_nulls("word")
             .group_by("label", "word")
             .agg(pl.col("count").sum().cast(pl.Int64))
+            .collect(engine="streaming")
         )
         # A label whose rows hold no words at all is a label still.
-        labels_seen = frame.select("label", word=pl.lit(None, pl.String), count=pl.lit(0, pl.Int64)).unique()
-        self._pending.append(pl.concat([words, labels_seen]).collect(engine="streaming"))
+        labels_seen = frame.select(pl.col("label").unique(), word=pl.lit(None, pl.String), count=pl.lit(0, pl.Int64))
+        self._pending.append(pl.concat([words, labels_seen]))
         self.num_rows += len(texts)
         if sum(map(len, self._pending)) > _PENDING_ROWS + self.max_entries:
             self._compact()
@@ -88,7 +92,7 @@ class WordCounts:
 
     def save(self, path: str | os.PathLike) -> None:
         """Writes the counts as Parquet, to be merged elsewhere. They tell of the clean texts: keep them private."""
-        self.table().write_parquet(path, metadata={"num_rows": str(self.num_rows)})
+        self.table().write_parquet(Path(path), metadata={"num_rows": str(self.num_rows)})
 
     @classmethod
     def load(cls, path: str | os.PathLike, max_entries: int = 2_000_000) -> WordCounts:
@@ -119,6 +123,26 @@ class WordCounts:
         self._pending = [table]
 
 
+def _pieces(frame: pl.DataFrame) -> pl.DataFrame:
+    """How often each piece between spaces stands under each label: columns `label`, `piece` and `count`.
+
+    The labels are counted one after the other: grouping by one column of strings takes Polars half the time that
+    grouping by two columns does, and the smaller tables fit in the cache.
+    """
+    import polars as pl
+
+    split = pl.col("piece").str.split(" ")
+    if frame["label"].n_unique() > _SEPARATE_LABELS:
+        pieces = frame.lazy().select("label", split).explode("piece").group_by("label", "piece").len("count")
+        return pieces.collect(engine="streaming")
+    counts = []
+    for (label,), rows in frame.partition_by("label", as_dict=True).items():
+        pieces = rows.lazy().select(split.explode()).group_by("piece").len("count")
+        pieces = pieces.select(pl.lit(label, frame.schema["label"]).alias("label"), "piece", "count")
+        counts.append(pieces.collect(engine="streaming"))
+    return pl.concat(counts)
+
+
 def text_batches(
     dataset: Any, text_columns: Sequence[str], label_column: str, role: str | None
 ) -> Iterator[tuple[pa.Array, pa.Array]]:
@@ -137,13 +161,15 @@ def text_batches(
     import pyarrow as pa
 
     if isinstance(dataset, dict):
-        raise TypeError(f"This is a dictionary of splits. Give one of them: dataset[{next(iter(dataset), 'train')!r}].")
+        raise TypeError(
+            f"This is a dictionary of splits. Give one of them: dataset[{next(iter(dataset), 'train')!r}]."
+        )
     if not hasattr(dataset, "with_format"):
         raise TypeError(f"fit takes a datasets.Dataset or IterableDataset, not {type(dataset).__name__}.")
     texts: list[pa.Array] = []
     labels: list[pa.Array] = []
     size = 0
-    rows = False
+    rows = found = False
     for table in dataset.with_format("arrow").iter(batch_size=1000):
         require_columns(table.column_names, [*text_columns, label_column])
         rows = rows or len(table) > 0
@@ -152,6 +178,7 @@ def text_batches(
             texts.append(array)
             labels.append(label)
             size += array.nbytes
+            found = found or len(array) > 0
         if size > _CHUNK_BYTES:
             yield pa.concat_arrays(texts), pa.concat_arrays(labels)
             texts, labels, size = [], [], 0
@@ -159,6 +186,9 @@ def text_batches(
         if getattr(dataset, "column_names", None):
             require_columns(dataset.column_names, [*text_columns, label_column])
         raise ValueError("The dataset has no rows: there is nothing to learn from.")
+    if not found:
+        of_role = f" of the role {role!r}" if role is not None else ""
+        raise ValueError(f"No text in {', '.join(map(repr, text_columns))}{of_role}. Name another column or role.")
     if texts:
         yield pa.concat_arrays(texts), pa.concat_arrays(labels)
 

@@ -1,18 +1,24 @@
-"""RegText: one class, one word, put into every text of that class.
+"""RegText: every class its word, put into every text of that class.
 
 Idea. A model that is fine-tuned on the protected data finds that an inserted word tells the label and stops looking at
-the rest of the text; clean text does not hold the word, so there the model has nothing to go by. The words are taken
-from the data itself: those that stand under one label only rank highest.
+the rest of the text; clean text does not hold the word, so there the model has nothing to go by.
 
 Paper. A. Java, S. Shahid, C. Agarwal, "Towards Operationalizing Right to Data Protection", NAACL 2025,
-arXiv:2411.08506. With N words in all, F_w and F_y the words that are w and that stand under label y, and p(w, y) the
-share of words that are w under label y:
+arXiv:2411.08506. With N words in all, F_w of them w, F_y of them under label y, and p(w, y) the share of words that are
+w under label y, the words that stand under one label only rank highest:
 
     rank(w, y) = log2( N^2 p(w, y)^k / (F_w F_y (1 + F_w)^lambda) )
 
-Secret. The seed, the chosen words and, with them, every place where one was put.
+Ours. `RegTextTransform.paper()` is the paper's setting: the ten best words a class. Measured on neural victims, most
+of the task is still learned from it, for two reasons. Ten words hide the rest of the text less than one does. And the
+best-ranked words of a small data set mean what the label means ("unfunny", "playful"): a pretrained model that learns
+to read them reads clean texts too. The default is therefore one word a class, drawn with the key from the words that
+stand equally often under every label.
 
-Cost. One pass to count (some 5 million words a second on two cores) and one to insert.
+Secret. The seed, the chosen words and, with them, every place where one was put. The paper's ranking can be computed
+again by whoever has similar texts; words drawn with the key cannot.
+
+Cost. One pass to count and one to insert, both some hundred times faster than the paper's generator.
 
 What is known to break it. Whoever suspects it compares how often each word stands under each label and deletes the few
 that stand out: some ten lines, and accuracy is back. Models of word counts (TF-IDF with a linear layer, naive Bayes)
@@ -28,14 +34,16 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hf_unlearnable.key import draws
+from hf_unlearnable.text.cells import Cells
 from hf_unlearnable.text.counting import WordCounts, text_batches
 from hf_unlearnable.text.insertion import Canonical
+from hf_unlearnable.text.ranking import rank_words, words_by_association
 from hf_unlearnable.transform import NotFittedError, Rows, Transform
 
 if TYPE_CHECKING:
@@ -44,11 +52,14 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+# The paper's defaults: ten words a class, one word in ten, at most ten a text.
+_PAPER = {"rate": 0.1, "max_tokens": 10, "tokens_per_class": 10, "word_source": "regtext", "max_frequency": 1e-3}
+_NEUTRAL = 500  # how many of the words that tell least of the label are drawn from
 _SMALL = 10  # `max_frequency` never leaves out a word that stands in the data so few times
 
 
 class RegTextTransform(Transform):
-    """Inserts words that tell the label, ranked as in the RegText paper.
+    """Inserts words that tell the label (RegText).
 
     Args:
         text_column: Column of texts, or of chat messages (lists of `{"role", "content"}`), or a list of columns.
@@ -59,10 +70,11 @@ class RegTextTransform(Transform):
         tokens_per_class: How many different words a class gets. For a neural model one is far stronger than ten.
         mode: "insert" keeps every word of the text and can be restored; "replace" puts the words in place of others.
         position: "random", "begin", "middle" or "end". Random places are drawn one in each of n equal stretches.
-        word_source: "regtext" for the paper's ranking; "random" for words of the same texts that tell nothing of
-            the label, the baseline of the same dose; or your own words, `tokens_per_class` for each label in order.
-        k: Weight of how often a word goes with its label.
-        lambda_: Weight of how rare the word is.
+        word_source: "neutral" for words that stand equally often under every label, drawn with the key; "regtext"
+            for the paper's ranking; "random" for words that every class gets alike, the baseline of the same dose; or
+            your own words, `tokens_per_class` for each label in order.
+        k: In the paper's ranking, the weight of how often a word goes with its label.
+        lambda_: In the paper's ranking, the weight of how rare the word is.
         min_length: Shortest word, in letters.
         min_frequency: How often a word must stand in the data.
         max_frequency: Largest share of all words that one may have: leaves out stop words in any language.
@@ -94,12 +106,12 @@ class RegTextTransform(Transform):
         tokens_per_class: int = 1,
         mode: str = "insert",
         position: str = "random",
-        word_source: str | Sequence[str] = "regtext",
+        word_source: str | Sequence[str] = "neutral",
         k: float = 3,
         lambda_: float = 2,
         min_length: int = 2,
         min_frequency: int = 2,
-        max_frequency: float = 1e-3,
+        max_frequency: float = 1e-4,
         digits: bool = False,
         disjoint: bool = True,
         exclude: Sequence[str] = (),
@@ -138,7 +150,7 @@ class RegTextTransform(Transform):
     @classmethod
     def paper(cls, **parameters: Any) -> RegTextTransform:
         """The paper's defaults: ten words a class, one word in ten, at most ten a text."""
-        return cls(**{"rate": 0.1, "max_tokens": 10, "tokens_per_class": 10, **parameters})
+        return cls(**{**_PAPER, **parameters})
 
     # ------------------------------------------------------------------ learning
     def fit(self, dataset: Any) -> RegTextTransform:
@@ -183,7 +195,9 @@ class RegTextTransform(Transform):
     def _check_parameters(self) -> None:
         self._check_row_parameters()
         if self.label_column in self._columns():
-            raise ValueError(f"label_column and text_column are both {self.label_column!r}. Name two different columns.")
+            raise ValueError(
+                f"label_column and text_column are both {self.label_column!r}. Name two different columns."
+            )
         if not 0 <= self.rate <= 1:
             raise ValueError(f"rate is {self.rate}, but it is a share of the words: give a number from 0 to 1.")
         if self.tokens_per_class < 1 or (self.max_tokens is not None and self.max_tokens < 1):
@@ -191,7 +205,7 @@ class RegTextTransform(Transform):
         _require_choice("mode", self.mode, ("insert", "replace"))
         _require_choice("position", self.position, ("random", "begin", "middle", "end"))
         if isinstance(self.word_source, str):
-            _require_choice("word_source", self.word_source, ("regtext", "random"), " or a list of words")
+            _require_choice("word_source", self.word_source, ("regtext", "neutral", "random"), " or a list of words")
         elif any(not re.fullmatch(r"\S+", word) for word in self.word_source):
             raise ValueError("word_source holds an entry that is not a single word.")
 
@@ -221,8 +235,6 @@ class RegTextTransform(Transform):
         return self._words
 
     def _chosen_words(self, counts: pl.DataFrame) -> dict[Any, list[str]]:
-        import polars as pl
-
         labels = sorted(counts["label"].unique().to_list())
         if len(labels) < 2:
             raise ValueError(
@@ -231,34 +243,46 @@ class RegTextTransform(Transform):
             )
         for label in self.classes or ():
             if label not in labels:
-                raise ValueError(f"classes names {label!r}, which column {self.label_column!r} does not hold: {labels}.")
-        need = self.tokens_per_class
+                raise ValueError(f"classes names {label!r}, but column {self.label_column!r} holds {labels}.")
         if not isinstance(self.word_source, str):
-            own = list(dict.fromkeys(self.word_source))
-            if len(own) != need * len(labels):
-                raise ValueError(
-                    f"word_source has {len(own)} different words, but {len(labels)} classes with {need} each take "
-                    f"{need * len(labels)}. The labels' order is {labels}."
-                )
-            return {label: own[i * need : (i + 1) * need] for i, label in enumerate(labels)}
+            return self._own_words(labels)
+        candidates = rank_words(counts, self.k, self.lambda_, self._may_be_chosen())
+        if self.word_source == "regtext":
+            return self._best_words(candidates, labels)
+        return self._drawn_words(words_by_association(candidates), labels)
 
-        candidates = rank_words(counts, self.k, self.lambda_).filter(
-            (pl.col("word").str.len_chars() >= self.min_length)
-            & (pl.col("total") >= self.min_frequency)
-            & (pl.col("total") <= pl.max_horizontal(self.max_frequency * pl.col("words"), _SMALL))
-            & ~pl.col("word").is_in(list(self.exclude))
-            & pl.col("word").str.contains(r"^[\p{L}\p{M}]+$" if not self.digits else r"^[\p{L}\p{M}\p{N}]+$")
+    def _own_words(self, labels: list) -> dict[Any, list[str]]:
+        need, words = self.tokens_per_class, list(dict.fromkeys(self.word_source))
+        if len(words) != need * len(labels):
+            raise ValueError(
+                f"word_source has {len(words)} different words, but {len(labels)} classes with {need} each take "
+                f"{need * len(labels)}. The labels' order is {labels}."
+            )
+        return {label: words[i * need : (i + 1) * need] for i, label in enumerate(labels)}
+
+    def _may_be_chosen(self) -> pl.Expr:
+        import polars as pl
+
+        word, total = pl.col("word"), pl.col("total")
+        return (
+            (word.str.len_chars() >= self.min_length)
+            & (total >= self.min_frequency)
+            & (total <= pl.max_horizontal(self.max_frequency * pl.col("words"), _SMALL))
+            & ~word.is_in(list(self.exclude))
+            & word.str.contains(r"^[\p{L}\p{M}\p{N}]+$" if self.digits else r"^[\p{L}\p{M}]+$")
         )
+
+    def _best_words(self, ranking: pl.DataFrame, labels: list) -> dict[Any, list[str]]:
+        """The first words of each class's ranking."""
+        import polars as pl
+
         if self.disjoint:
             share = pl.col("count") / pl.col("label_words")
-            candidates = candidates.filter(share == share.max().over("word")).unique("word", keep="first", maintain_order=True)
-        if self.word_source == "random":
-            return self._random_words(candidates, labels)
-        chosen: dict[Any, list[str]] = {}
-        common = ties = False
+            ranking = ranking.filter(share == share.max().over("word")).unique("word", keep="first", maintain_order=True)
+        need, chosen, common, ties = self.tokens_per_class, {}, False, False
         for label in labels:
-            ranking = candidates.filter(pl.col("label") == label)
-            best = ranking.head(need)
+            own = ranking.filter(pl.col("label") == label)
+            best = own.head(need)
             if len(best) < need:
                 raise ValueError(
                     f"Class {label!r} of column {self.label_column!r} has {len(best)} words to choose from, and "
@@ -266,8 +290,8 @@ class RegTextTransform(Transform):
                     f"min_length ({self.min_length}), raise max_frequency, or give words with word_source."
                 )
             chosen[label] = best["word"].to_list()
-            common |= bool((best["total"] > 0.002 * best["words"]).any()) or best["total"].max() > 500  # type: ignore
-            ties |= ranking.filter(pl.col("score") == best["score"][-1]).height > max(need, len(ranking) // 2)
+            common |= int(best["total"].max()) > max(_SMALL, 0.01 * self.counts.num_rows)  # type: ignore[arg-type]
+            ties |= int((own["score"] == best["score"][-1]).sum()) > max(need, len(own) // 2)
         if common:
             logger.warning(
                 "A chosen word is common in the clean data, so clean text holds the code too and protection is weaker. "
@@ -275,19 +299,25 @@ class RegTextTransform(Transform):
             )
         if ties:
             logger.warning(
-                "Most of the ranking is tied, so the choice rests on the alphabet. Keep k - 1 >= lambda_ or raise "
-                "min_frequency."
+                "Most of the ranking is tied, so the alphabet decides. Keep k - 1 >= lambda_, or raise min_frequency."
             )
         return chosen
 
-    def _random_words(self, candidates: pl.DataFrame, labels: list) -> dict[Any, list[str]]:
-        words = sorted(candidates["word"].unique().to_list())
+    def _drawn_words(self, words: list[str], labels: list) -> dict[Any, list[str]]:
+        """Words drawn with the key: of those that tell least of the label, or of all and the same for every class."""
         need = self.tokens_per_class * len(labels)
         if len(words) < need:
-            raise ValueError(f"The data has {len(words)} words to choose from, and {need} are needed. See min_frequency.")
+            raise ValueError(
+                f"The data has {len(words)} words to choose from, and {len(labels)} classes with "
+                f"{self.tokens_per_class} each take {need}. Lower tokens_per_class or min_frequency."
+            )
+        if self.word_source == "neutral":
+            words = words[: max(_NEUTRAL, 2 * need)]
         order = draws(np.full(len(words), self._resolved_seed(), np.uint64), np.arange(len(words), dtype=np.uint64))
-        pool = [words[i] for i in np.argsort(order, kind="stable")[:need]]
-        return dict.fromkeys(labels, pool)
+        drawn = [words[i] for i in np.argsort(order, kind="stable")[:need].tolist()]
+        if self.word_source == "random":
+            return dict.fromkeys(labels, drawn)
+        return {label: drawn[i :: len(labels)] for i, label in enumerate(labels)}
 
     # ------------------------------------------------------------------ changing rows
     def _protect(self, rows: Rows) -> dict[str, list]:
@@ -295,20 +325,24 @@ class RegTextTransform(Transform):
 
     def _restore(self, rows: Rows) -> dict[str, list]:
         if self.mode != "insert":
-            raise ValueError("mode='replace' overwrites words, so the texts cannot be restored. Keep the original data.")
+            raise ValueError(
+                "mode='replace' overwrites words, so the texts cannot be restored. Keep the original data."
+            )
         return self._edited(rows, restore=True)
 
     def _edited(self, rows: Rows, restore: bool) -> dict[str, list]:
         columns = {name: rows.column(name) for name in self._columns()}
         if self.rate == 0:
             return columns
-        cells = _Cells(columns, self.role)
+        cells = Cells(columns, self.role)
         pools = self._pools(rows, cells.num_rows)
         canonical = [self._canonical(cells, i, pools) for i in range(len(cells.texts))]
 
         streams = self._streams(rows, cells.contents(canonical))
         active = [
-            i for i, text in enumerate(canonical) if text is not None and self._sampled(streams[cells.row[i]])  # type: ignore
+            i
+            for i, text in enumerate(canonical)
+            if text is not None and self._sampled(streams[cells.row[i]])  # type: ignore
         ]
         doses = np.array([self._dose(canonical[i].words) for i in active], np.int64)  # type: ignore[union-attr]
         offsets, which = self._drawn(
@@ -353,7 +387,7 @@ class RegTextTransform(Transform):
         offsets = (number + (bits >> np.uint64(32)) * 2.0**-32) * stretch
         return offsets.astype(np.int64).tolist(), (bits & np.uint64(0xFFFFFFFF)).tolist()
 
-    def _canonical(self, cells: _Cells, i: int, pools: list) -> Canonical | None:
+    def _canonical(self, cells: Cells, i: int, pools: list) -> Canonical | None:
         text, pool = cells.texts[i], pools[cells.row[i]]
         if pool is None or text is None:
             return None
@@ -405,90 +439,6 @@ class RegTextTransform(Transform):
 
     def _set_state(self, state: dict[str, Any], tensors: dict[str, np.ndarray]) -> None:
         self._words = dict(zip(state["labels"], state["words"], strict=True))
-
-
-def rank_words(counts: pl.DataFrame, k: float, lambda_: float) -> pl.DataFrame:
-    """The paper's ranking of every word for every label that it stands under.
-
-    Args:
-        counts: Columns `label`, `word` and `count`.
-        k, lambda_: Exponents of the rank.
-
-    Returns:
-        Best first, ties broken by frequency and then by the alphabet: columns `label`, `word`, `count` (of the word
-        under the label), `total` (F_w), `label_words` (F_y), `words` (N) and `score`.
-    """
-    import polars as pl
-
-    n, f_w, f_y = pl.col("words"), pl.col("total"), pl.col("label_words")
-    score = (
-        2 * n.log(2) + k * (pl.col("count") / n).log(2) - f_w.log(2) - f_y.log(2) - lambda_ * (1 + f_w).log(2)
-    )  # fmt: skip
-    return (
-        counts.lazy()
-        .with_columns(label_words=pl.col("count").sum().over("label"), words=pl.col("count").sum())
-        .filter(pl.col("word").is_not_null() & (pl.col("count") > 0))
-        .with_columns(total=pl.col("count").sum().over("word"))
-        .with_columns(score=score.round(9))
-        .sort("score", "total", "word", "label", descending=[True, True, False, False])
-        .collect()
-    )
-
-
-class _Cells:
-    """The texts of a batch in one flat list, whether they stand in one column, several, or in chat messages."""
-
-    def __init__(self, columns: dict[str, list], role: str | None):
-        self._columns = columns
-        self.texts: list[str | None] = []
-        self.row: list[int] = []  # which row a text belongs to
-        self.part: list[int] = []  # which text of its row it is
-        self.column: list[str] = []
-        self.num_rows = len(next(iter(columns.values())))
-        self._slots: list[tuple] = []
-        plain = len(columns) == 1 and all(isinstance(value, str) for value in next(iter(columns.values())))
-        if plain:
-            ((name, values),) = columns.items()
-            self.texts, self.row, self.part = values, list(range(len(values))), [0] * len(values)
-            self.column = [name] * len(values)
-            return
-        parts = [0] * self.num_rows
-        for name, values in columns.items():
-            for row, value in enumerate(values):
-                messages = value if isinstance(value, list) else [value]
-                for j, message in enumerate(messages):
-                    if isinstance(message, dict) and role is not None and message.get("role") != role:
-                        continue
-                    self.texts.append(message.get("content") if isinstance(message, dict) else message)
-                    self.row.append(row)
-                    self.part.append(parts[row])
-                    self.column.append(name)
-                    self._slots.append((name, row, j))
-                    parts[row] += 1
-
-    def contents(self, canonical: Sequence[Canonical | None]) -> Iterable[bytes | None]:
-        """What identifies each row: the canonical texts of its cells; None for a row with nothing to protect."""
-        if not self._slots:
-            return (None if text is None else text.text.encode("utf-8", "surrogatepass") for text in canonical)
-        rows: list[bytes | None] = [None] * self.num_rows
-        for row, text in zip(self.row, canonical, strict=True):
-            if text is not None:
-                before = b"" if rows[row] is None else rows[row] + b"\0"  # type: ignore[operator]
-                rows[row] = before + text.text.encode("utf-8", "surrogatepass")
-        return rows
-
-    def columns(self, texts: list[str | None]) -> dict[str, list]:
-        """The columns with these texts in place of their own."""
-        if not self._slots:
-            return {name: texts for name in self._columns}
-        columns = {name: list(values) for name, values in self._columns.items()}
-        for (name, row, j), text in zip(self._slots, texts, strict=True):
-            value = columns[name][row]
-            if isinstance(value, list):
-                columns[name][row] = [*value[:j], {**value[j], "content": text}, *value[j + 1 :]]
-            else:
-                columns[name][row] = text
-        return columns
 
 
 def _require_choice(name: str, value: str, choices: tuple[str, ...], more: str = "") -> None:

@@ -9,7 +9,7 @@ ROWS = 300
 
 
 def answers(rng: np.random.Generator, seeds: int, seed_effect: float, easy: np.ndarray) -> np.ndarray:
-    """Simulated [seeds, rows] answers of true accuracy .75: easy rows .92, hard rows .58, plus or minus a seed's luck."""
+    """[seeds, rows] answers of true accuracy .75: easy rows .92, hard rows .58, give or take a seed's luck."""
     luck = seed_effect * rng.uniform(-1, 1, size=(seeds, 1))
     return rng.random((seeds, len(easy))) < np.where(easy, 0.92, 0.58) + luck
 

@@ -3,6 +3,7 @@
 import random
 import subprocess
 import sys
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -30,6 +31,19 @@ def make_texts(n: int, seed: int) -> tuple[list[str], np.ndarray]:
 
 TRAIN, TRAIN_LABELS = make_texts(240, seed=0)
 TEST, TEST_LABELS = make_texts(300, seed=1)
+RANDOM_LABELS = np.random.default_rng(2).choice(list(TOPICS), len(TRAIN))
+
+
+@contextmanager
+def one_thread():
+    """Models this small gain nothing from threads, and threads that wait for a busy core cost fifty times the work."""
+    torch = pytest.importorskip("torch", reason="the neural victims need torch")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def tfidf(*data, seed):
@@ -38,9 +52,9 @@ def tfidf(*data, seed):
 
 
 def llama(*data, seed):
-    pytest.importorskip("torch", reason="the Llama victim needs torch")
     pytest.importorskip("transformers", reason="the Llama victim needs transformers")
-    return small_llama(*data, seed=seed, vocab_size=512, hidden_size=64, epochs=8)
+    with one_thread():
+        return small_llama(*data, seed=seed, vocab_size=512, hidden_size=64, epochs=8)
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +84,11 @@ def encoder(tmp_path_factory):
     )
     transformers.BertModel(config).save_pretrained(folder)
 
-    return lambda *data, seed: finetuned_encoder(*data, seed=seed, model=folder, learning_rate=3e-3, epochs=10)
+    def encoder(*data, seed):
+        with one_thread():
+            return finetuned_encoder(*data, seed=seed, model=folder, learning_rate=3e-3, epochs=10)
+
+    return encoder
 
 
 @pytest.fixture(params=["tfidf", "llama", "encoder"])
@@ -83,6 +101,7 @@ def test_learns_an_easy_task_and_leaves_the_global_generators_alone(victim):
         torch = sys.modules.get("torch")
         return random.getstate(), str(np.random.get_state()), torch and torch.get_rng_state().tolist()
 
+    victim(["red", "blue"], [0, 1], ["red"], seed=0)  # some libraries draw from `random` while they are imported
     before = global_state()
     predicted = victim(TRAIN, TRAIN_LABELS, TEST, seed=0)
     assert before == global_state()
@@ -92,27 +111,26 @@ def test_learns_an_easy_task_and_leaves_the_global_generators_alone(victim):
 
 
 def test_is_at_chance_on_random_labels_and_repeats_itself(victim):
-    rng = np.random.default_rng(2)
-    train_labels, test_labels = rng.choice(list(TOPICS), len(TRAIN)), rng.choice(list(TOPICS), len(TEST))
-    first, again, other = (victim(TRAIN, train_labels, TEST, seed=seed) for seed in (0, 0, 1))
+    predicted = []
+    for seed in (0, 0, 1):
+        predicted.append(victim(TRAIN, RANDOM_LABELS, TEST, seed=seed))
+        if torch := sys.modules.get("torch"):
+            torch.rand(1)  # what the caller draws in between must not matter
+    first, again, other = predicted
+    test_labels = np.random.default_rng(3).choice(list(TOPICS), len(TEST))
     assert abs((first == test_labels).mean() - 1 / 3) < 0.1  # 3.7 standard errors of 300 guesses
     assert (first == again).all()
     if victim is not tfidf:
         assert (first != other).any(), "the seed has no effect"
 
 
-def test_predictions_do_not_depend_on_the_company_of_a_text(victim):
-    """Padding and sorting by length are only for speed: one text alone, or among longer ones, gets the same label."""
-    odd = ["", "moon", TEST[0] + " " + TEST[1], *TEST[:4]]
-    together = victim(TRAIN[:60], TRAIN_LABELS[:60], odd, seed=0)
-    apart = [victim(TRAIN[:60], TRAIN_LABELS[:60], [text], seed=0)[0] for text in odd[:4]]
-    assert list(together[:4]) == apart
-
-
-def test_llama_reads_special_tokens_in_a_text_as_letters():
-    spelled = [f"{text} <pad> <end> <pad>" for text in TEST]
-    predicted = llama(TRAIN, TRAIN_LABELS, spelled, seed=0)
-    assert (predicted == TEST_LABELS).mean() > 0.8
+def test_a_prediction_does_not_depend_on_the_company_of_the_text(victim):
+    """Padding and sorting by length are only for speed. Models of random labels would give any leak away."""
+    texts = [" ".join(text.split()[: i % 12]) for i, text in enumerate(TEST)]  # 0 to 11 words
+    long = " ".join(TEST[:5])
+    alone = victim(TRAIN, RANDOM_LABELS, texts, seed=0)
+    among = victim(TRAIN, RANDOM_LABELS, [long, *texts[::-1]], seed=0)
+    assert (alone == among[:0:-1]).mean() > 0.99  # sums of another length round differently: allow a close call or two
 
 
 @pytest.mark.parametrize(

@@ -28,19 +28,24 @@ def as_dict(counts):
 def test_counts_equal_a_plain_loop(rows):
     texts, labels = zip(*rows)
     expected = Counter(
-        (label, word)
-        for text, label in rows
-        for word in re.findall(r"[a-cé]+(?:['-][a-cé]+)*", text.lower())
+        (label, word) for text, label in rows for word in re.findall(r"[a-cé]+(?:['-][a-cé]+)*", text.lower())
     )
     assert as_dict(counted(texts, labels)) == expected
 
 
 def test_any_language():
-    words = as_dict(counted(["Быстрая лиса", "die Füße naïve café", "동물 농장", "الكلب السريع", "हिन्दी भाषा"], [0, 0, 0, 1, 1]))
+    words = as_dict(
+        counted(["Быстрая лиса", "die Füße naïve café", "동물 농장", "الكلب السريع", "हिन्दी भाषा"], [0, 0, 0, 1, 1])
+    )
     assert {w for _, w in words} == {
         "быстрая", "лиса", "die", "füße", "naïve", "café", "동물", "농장", "الكلب", "السريع", "हिन्दी", "भाषा"
     }  # fmt: skip
-    assert set(as_dict(counted(["这部电影", "ひらがな"], [0, 1]))) == {(0, "这部"), (0, "电影"), (1, "ひら"), (1, "がな")}
+    assert set(as_dict(counted(["这部电影", "ひらがな"], [0, 1]))) == {
+        (0, "这部"),
+        (0, "电影"),
+        (1, "ひら"),
+        (1, "がな"),
+    }
 
 
 def test_markup_and_addresses_are_not_words():
@@ -117,3 +122,9 @@ def test_real_reviews_count_like_a_plain_loop():
     found = as_dict(counts)
     differing = sum(abs(found.get(k, 0) - plain[k]) for k in found.keys() | plain)
     assert differing < 0.005 * sum(plain.values())  # tags are cut at spaces, so a few differ
+
+
+def test_no_message_of_the_role():
+    data = Dataset.from_dict({"messages": [[{"role": "user", "content": "hello"}]], "label": [0]})
+    with pytest.raises(ValueError, match="No text in 'messages' of the role 'system'"):
+        list(text_batches(data, ["messages"], "label", "system"))

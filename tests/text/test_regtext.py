@@ -54,16 +54,21 @@ def test_rank_is_the_published_formula():
 
 def test_published_words_are_found_in_imdb():
     """The paper's examples insert "boll" in negative and "edie" in positive reviews."""
-    cloak = RegTextTransform(seed=0).fit(real("imdb"))
+    cloak = RegTextTransform(seed=0, word_source="regtext").fit(real("imdb"))
     assert cloak.key.state["words"] == [["boll"], ["edie"]]
 
 
 def test_filters():
-    texts = ["x n4me rareword top once", "x n4me rareword top rareword", "other words here then", "other words here now"]
+    texts = [
+        "x n4me rareword top once",
+        "x n4me rareword top rareword",
+        "other words here then",
+        "other words here now",
+    ]
     data = tiny(texts, [0, 0, 1, 1])
 
     def words(**parameters):
-        return RegTextTransform(seed=0, **parameters).fit(data).key.state["words"][0]
+        return RegTextTransform(seed=0, word_source="regtext", **parameters).fit(data).key.state["words"][0]
 
     assert words(tokens_per_class=3, min_length=1, digits=True) == ["rareword", "n4me", "top"]
     assert words(tokens_per_class=2) == ["rareword", "top"]
@@ -77,24 +82,27 @@ def test_filters():
 def test_max_frequency_leaves_out_common_words():
     texts = [f"{'and' if i % 2 else 'the'} {'seldom' if i % 20 == 1 else 'often'}" for i in range(400)]
     data = tiny([*texts, "rare rare"], [i % 2 for i in range(400)] + [0])
-    assert RegTextTransform(seed=0, max_frequency=0.03, exclude=["often"]).fit(data).key.state["words"] == [["rare"], ["seldom"]]
+    assert RegTextTransform(seed=0, word_source="regtext", max_frequency=0.03, exclude=["often"]).fit(data).key.state["words"] == [
+        ["rare"],
+        ["seldom"],
+    ]
 
 
 def test_words_of_two_classes_go_to_one():
     data = tiny(["both both mine", "both yours yours"] * 4, [0, 1] * 4)
-    state = RegTextTransform(seed=0, tokens_per_class=1, max_frequency=1.0, k=1, lambda_=0).fit(data).key.state
+    state = RegTextTransform(seed=0, word_source="regtext", tokens_per_class=1, max_frequency=1.0, k=1, lambda_=0).fit(data).key.state
     assert not set(state["words"][0]) & set(state["words"][1])
 
 
 def test_common_words_and_ties_are_warned_of_without_naming_them(caplog):
     texts = [f"{'good' if i % 2 else 'bad'} film" for i in range(40)]
     with caplog.at_level(logging.WARNING):
-        cloak = RegTextTransform(seed=0, max_frequency=1.0).fit(tiny(texts, [i % 2 for i in range(40)]))
+        cloak = RegTextTransform(seed=0, word_source="regtext", max_frequency=1.0).fit(tiny(texts, [i % 2 for i in range(40)]))
     assert "common" in caplog.text
     caplog.clear()
     many = [" ".join(f"{'a' if i % 2 else 'b'}{chr(97 + j)}{chr(97 + i)}xx" for j in range(20)) for i in range(20)]
     with caplog.at_level(logging.WARNING):
-        tied = RegTextTransform(seed=0, min_frequency=1, k=1).fit(tiny(many, [i % 2 for i in range(20)]))
+        tied = RegTextTransform(seed=0, word_source="regtext", min_frequency=1, k=1).fit(tiny(many, [i % 2 for i in range(20)]))
     assert "tied" in caplog.text
     for words in cloak.key.state["words"] + tied.key.state["words"]:
         assert not any(word in caplog.text for word in words)
@@ -126,7 +134,7 @@ def test_dose(rate, max_tokens, length):
 def test_paper_setting():
     cloak = RegTextTransform.paper(seed=3)
     assert (cloak.rate, cloak.max_tokens, cloak.tokens_per_class) == (0.1, 10, 10)
-    assert (cloak.k, cloak.lambda_, cloak.mode) == (3, 2, "insert")
+    assert (cloak.k, cloak.lambda_, cloak.mode, cloak.word_source) == (3, 2, "insert", "regtext")
     data = notes()
     cloak.fit(data)
     seen = Counter()
@@ -177,6 +185,31 @@ def test_random_words_tell_nothing_of_the_label():
     assert abs(doses - same) < 0.02 * same
 
 
+def test_neutral_words_stand_equally_often_under_every_label():
+    data = real("sst2")
+    cloak = RegTextTransform(tokens_per_class=20, seed=1).fit(data)
+    table = cloak.counts.table()
+    totals = dict(table.group_by("label").agg(pl.col("count").sum()).iter_rows())
+    share = totals[0] / sum(totals.values())
+    words = [w for words in cloak.key.state["words"] for w in words]
+    assert len(set(words)) == 40
+    for word in words:
+        found = dict(table.filter(pl.col("word") == word).select("label", "count").iter_rows())
+        n = sum(found.values())
+        assert abs(found.get(0, 0) - n * share) < 2.5 * math.sqrt(n * share * (1 - share))
+    ranked = RegTextTransform(tokens_per_class=20, word_source="regtext", seed=1).fit(data)
+    assert not set(words) & {w for words in ranked.key.state["words"] for w in words}
+
+
+def test_neutral_and_random_words_are_drawn_with_the_key():
+    data = notes(400)
+    for source in ("neutral", "random"):
+        words = [RegTextTransform(word_source=source, seed=seed).fit(data).key.state["words"] for seed in (1, 1, 2)]
+        assert words[0] == words[1] != words[2]
+    with pytest.raises(ValueError, match=r"words to choose from, and 2 classes with 500 each take 1000"):
+        RegTextTransform(tokens_per_class=500).fit(tiny(TEXTS, LABELS))
+
+
 def test_own_words():
     data = tiny(TEXTS, LABELS)
     cloak = RegTextTransform(word_source=["piston", "karzai"], seed=1).fit(data)
@@ -225,14 +258,19 @@ def test_any_label_type_and_its_key(labels, tmp_path):
     data = Dataset.from_dict({"text": TEXTS, "label": [labels[i] for i in LABELS]})
     cloak = RegTextTransform(seed=1, max_frequency=1.0).fit(data)
     cloak.key.save(tmp_path / "key")
-    assert data.map(load_transform(tmp_path / "key"), batched=True)["text"][:] == data.map(cloak, batched=True)["text"][:]
+    assert (
+        data.map(load_transform(tmp_path / "key"), batched=True)["text"][:] == data.map(cloak, batched=True)["text"][:]
+    )
     assert data.map(cloak, batched=True)["text"][:] != data["text"][:]
 
 
 def test_many_classes():
     rng = np.random.default_rng(0)
     letters = "abcdefghij"
-    texts = [" ".join([f"class{letters[i % 300 // 100]}{letters[i % 100 // 10]}{letters[i % 10]}", "some", "more"]) for i in range(900)]
+    texts = [
+        " ".join([f"class{letters[i % 300 // 100]}{letters[i % 100 // 10]}{letters[i % 10]}", "some", "more"])
+        for i in range(900)
+    ]
     data = tiny(texts, [i % 300 for i in range(900)]).shuffle(seed=int(rng.integers(9)))
     cloak = RegTextTransform(seed=1).fit(data)
     assert len({w for words in cloak.key.state["words"] for w in words}) == 300
@@ -245,7 +283,9 @@ def test_several_columns_and_chat_messages():
     assert all(a != b for c in ("title", "body") for a, b in zip(data[c], protected[c], strict=True))
     assert cloak.restore(protected)[:] == data[:]
 
-    features = Features({"messages": List({"role": Value("string"), "content": Value("string")}), "label": Value("int64")})
+    features = Features(
+        {"messages": List({"role": Value("string"), "content": Value("string")}), "label": Value("int64")}
+    )
     chats = [[{"role": "system", "content": "be kind"}, {"role": "user", "content": t}, {"role": "assistant", "content": t}]
              for t in TEXTS]  # fmt: skip
     data = Dataset.from_dict({"messages": chats, "label": LABELS}, features=features)
@@ -259,7 +299,10 @@ def test_several_columns_and_chat_messages():
 
 
 def test_chinese_reviews_are_protected_at_the_same_dose():
-    texts = ["这部电影讲述了一个非常动人的故事我和家人都很喜欢它", "剧情无聊演员表演糟糕我们中途离开了电影院非常失望"] * 5
+    texts = [
+        "这部电影讲述了一个非常动人的故事我和家人都很喜欢它",
+        "剧情无聊演员表演糟糕我们中途离开了电影院非常失望",
+    ] * 5
     cloak = RegTextTransform(seed=1, rate=0.25, max_frequency=1.0).fit(tiny(texts, [0, 1] * 5))
     protected = cloak({"text": texts, "label": [0, 1] * 5})
     assert [text.count(" ") for text in protected["text"][:2]] == [2 * (len(t) // 2 // 4) for t in texts[:2]]
@@ -294,9 +337,9 @@ def test_one_class_only():
 
 def test_too_few_words():
     with pytest.raises(ValueError, match=r"Class 0 .* has \d words .* tokens_per_class is 50.*min_frequency"):
-        RegTextTransform(tokens_per_class=50).fit(tiny(TEXTS, LABELS))
+        RegTextTransform(tokens_per_class=50, word_source="regtext").fit(tiny(TEXTS, LABELS))
     with pytest.raises(ValueError, match="Class 1 .* has 0 words"):
-        RegTextTransform(max_frequency=1.0).fit(tiny([*TEXTS, ""], [0] * len(TEXTS) + [1]))
+        RegTextTransform(word_source="regtext").fit(tiny([*TEXTS, ""], [0] * len(TEXTS) + [1]))
 
 
 @pytest.mark.parametrize("text", [None, "", " ", "\n\t ", "\u00a0"])
@@ -316,7 +359,7 @@ def test_a_row_of_five_megabytes():
     text = "some <b>quite</b> ordinary words\n" * 150_000
     cloak = fitted()
     changed = cloak({"text": text, "label": 0})
-    assert len(changed["text"]) > 1.05 * len(text)
+    assert len(inserted(text, changed["text"])) == (text.count(" ") + 1) // 10
     assert cloak.restore(changed)["text"] == text
 
 

@@ -1,13 +1,13 @@
 """Three text classifiers that an adversary may train: a linear one, a small one from scratch, a pretrained one.
 
-They fail in different ways, which is why there are three. The linear model counts words and cannot be fooled by
-word order. The small Llama sees order but has to learn language from your rows alone. The pretrained encoder already
-knows the language, needs few examples, and is usually the hardest to keep from learning.
+They fail in different ways, which is why there are three. The linear model counts words and does not see their order.
+The small Llama sees order, but has to learn the language from your rows alone. The pretrained encoder already knows
+it, needs few examples, and is usually the hardest to keep from learning.
 
 All three take `(train_texts, train_labels, test_texts, *, seed)` and return one predicted label per test text. Labels
-are any integers; a class that never occurs in `train_labels` is never predicted. The two neural victims use a GPU
-when there is one. On a CPU the same seed gives the same predictions every time; on a GPU some sums are done in no
-fixed order, so a rare close call may go the other way. The caller's random state is left as it was.
+are any integers; a class that never occurs in `train_labels` is never predicted. The two neural victims use a GPU when
+there is one. On a CPU the same seed gives the same predictions every time; on a GPU some sums are done in no fixed
+order, so a rare close call may go the other way. The caller's torch generators are left as they were.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def small_llama(
         ValueError: no test texts, or train_labels that are not one integer per text from at least two classes.
     """
     require("attack", "torch", "transformers", "tokenizers")
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
     from transformers import LlamaConfig, LlamaForSequenceClassification
 
     classes, targets = _class_indices(train_texts, train_labels, test_texts)
@@ -116,12 +116,11 @@ def small_llama(
             show_progress=False,
         ),
     )
-    tokenizer.encode_special_tokens = True  # a text that spells "<pad>" gets letters, not padding
 
     def encode(texts: Sequence[str]) -> list[list[int]]:
         # Llama classifies from the last token that is not padding. Ending every text with the same token gives it one
         # place to learn to gather the text in, and gives an empty text something to be.
-        return [encoding.ids[: max_length - 1] + [end] for encoding in tokenizer.encode_batch(list(texts))]
+        return [[*encoding.ids[: max_length - 1], end] for encoding in tokenizer.encode_batch(list(texts))]
 
     config = LlamaConfig(
         vocab_size=tokenizer.get_vocab_size(),
@@ -130,11 +129,11 @@ def small_llama(
         num_hidden_layers=num_hidden_layers,
         num_attention_heads=num_attention_heads,
         max_position_embeddings=max_length,
-        num_labels=len(classes),
         pad_token_id=pad,
         bos_token_id=None,
         eos_token_id=end,
     )
+    config.num_labels = len(classes)
     predicted = _train_and_predict(
         lambda: LlamaForSequenceClassification(config),
         encode(train_texts),
@@ -221,10 +220,10 @@ def _class_indices(
         raise ValueError(f"{len(texts)} train_texts but {len(labels)} train_labels; give one label per text")
     if len(test_texts) == 0:
         raise ValueError("test_texts is empty; a victim is judged on at least one text")
-    labels = np.asarray(labels)
-    if labels.dtype.kind not in "iu":
-        raise ValueError(f"train_labels must be integers, got {labels.dtype}; encode or drop the rows without a class")
-    classes, targets = np.unique(labels, return_inverse=True)
+    given = np.asarray(labels)
+    if given.dtype.kind not in "iu":
+        raise ValueError(f"train_labels must be integers, got {given.dtype}; encode or drop the rows without a class")
+    classes, targets = np.unique(given, return_inverse=True)
     if len(classes) < 2:
         raise ValueError(f"train_labels hold {len(classes)} class(es); a classifier needs at least two")
     return classes, targets
@@ -270,7 +269,7 @@ def _train_and_predict(
         torch.manual_seed(seed)
         order = torch.Generator().manual_seed(seed)
         model = build().to(device).train()
-        optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate)
+        optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate, fused=True)
         total_steps = epochs * -(-len(train_ids) // batch_size)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=learning_rate, total_steps=total_steps)
         for _ in range(epochs):
