@@ -119,7 +119,7 @@ def check_streams(transform: Transform, dataset: Dataset) -> None:
     except ImportError:
         return
     mapped = stream.map(fitted, batched=True, features=dataset.features)
-    loader = DataLoader(mapped, num_workers=2, batch_size=None)  # type: ignore[arg-type]
+    loader = DataLoader(mapped, num_workers=2, batch_size=None)
     assert sorted(map(repr, _rows(loader))) == expected, "two DataLoader workers"
 
 
@@ -137,7 +137,8 @@ def check_two_processes_agree(transform: Transform, dataset: Dataset) -> None:
         dataset.save_to_disk(str(Path(folder, "data")))
         Path(folder, "class.pickle").write_bytes(pickle.dumps(type(fitted)))
         script = (
-            "import pickle, sys; from pathlib import Path; from datasets import load_from_disk, disable_progress_bars\n"
+            "import pickle, sys; from pathlib import Path\n"
+            "from datasets import load_from_disk, disable_progress_bars\n"
             "from hf_unlearnable.key import Key\n"
             "disable_progress_bars(); here = Path(sys.argv[1]); sys.path[:0] = sys.argv[2:]\n"
             "cls = pickle.loads((here / 'class.pickle').read_bytes())\n"

@@ -123,10 +123,10 @@ class Transform:
             raise ValueError(f"This key is of the method {key.method!r}, not {cls.method!r}. Use load_transform(key).")
         if key.method_version != cls.method_version:
             raise ValueError(
-                f"This key is of version {key.method_version} of {cls.method!r}, here is version {cls.method_version}: "
-                f"the bytes would differ. Install hf-unlearnable=={key.package_version}."
+                f"This key is of version {key.method_version} of {cls.method!r}, here is version "
+                f"{cls.method_version}: the bytes would differ. Install hf-unlearnable=={key.package_version}."
             )
-        transform = cls(**key.parameters, seed=key.seed)
+        transform = cls(**{**key.parameters, "seed": key.seed})
         transform._seed = key.seed
         transform._set_state(key.state, key.tensors)
         return transform

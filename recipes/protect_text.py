@@ -4,7 +4,7 @@
 """Protects the splits of a text data set with one key.
 
     python recipes/protect_text.py --config recipes/configs/imdb_regtext.yaml
-    python recipes/protect_text.py --config recipes/configs/imdb_regtext.yaml --dataset_name reviews.parquet --output mine
+    python recipes/protect_text.py --config recipes/configs/imdb_regtext.yaml --dataset_name my.csv --output mine
 
 The words are learned from the first split and put into all of them. Every option may stand in the YAML file, and the
 command line overrides it. What comes out: `<output>/<split>.parquet` for each split, ready for `load_dataset`, and the
@@ -31,7 +31,9 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--config", help="YAML file with any of the options below")
     parser.add_argument("--dataset_name", help="Hub id, file or folder")
     parser.add_argument("--dataset_config", help="configuration of a data set on the Hub")
-    parser.add_argument("--splits", nargs="+", default=["train"], help="splits to protect; the first one is learned from")
+    parser.add_argument(
+        "--splits", nargs="+", default=["train"], help="splits to protect; the first one is learned from"
+    )
     parser.add_argument("--method", default="regtext", choices=list(METHODS))
     parser.add_argument("--parameters", type=yaml.safe_load, default={}, help="arguments of the method, as YAML")
     parser.add_argument("--output", help="new folder for the protected splits")

@@ -64,7 +64,7 @@ class Canonical:
             at = text.find(word)
             while at >= 0:
                 for edge in (at - 1, at + len(word) - 1):
-                    if 0 <= edge:
+                    if edge >= 0:
                         shadow[edge] = "_"
                 at = text.find(word, at + 1)
         return "".join(shadow)
@@ -87,11 +87,8 @@ class Canonical:
             return [length if place is None else place] * n
         places: list[int] = []
         last = -1
-        find, spans = self._shadow.rfind, self._spans
         for offset in offsets:
-            place: int | None = find(" ", 0, offset + 1) + 1
-            if spans:
-                place = self._allowed(place)
+            place = self._place(offset)
             if place is not None and place <= last:
                 place = self._next(last + 1)
             if place is None:
@@ -131,7 +128,8 @@ class Canonical:
     # ------------------------------------------------------------------ the full text
     def with_words(self, places: Sequence[int], words: Sequence[str]) -> str:
         """The full text with each word at its place."""
-        text, parts, last = self._text, [], 0
+        text, last = self._text, 0
+        parts: list[str] = []
         end, before = len(text), " " if self.spaceless else ""
         for place, word in zip(self._located(places), words, strict=True):
             parts += (text[last:place], f" {word}" if place == end else f"{before}{word} ")
@@ -158,7 +156,8 @@ class Canonical:
 
     def with_replacements(self, places: Sequence[int], words: Sequence[str]) -> str:
         """The full text with the word at each place replaced; markup, code and addresses are left as they are."""
-        text, parts, last = self._text, [], 0
+        text, last = self._text, 0
+        parts: list[str] = []
         for place, start, word in zip(places, self._located(places), words, strict=True):
             end = start + 2 if self.spaceless else _NOT_SPACE.match(text, start).end()  # type: ignore[union-attr]
             i = bisect_right(self._spans, (place + end - start - 1, len(self.text))) - 1

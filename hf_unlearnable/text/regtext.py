@@ -4,8 +4,8 @@ Idea. A model that is fine-tuned on the protected data finds that an inserted wo
 the rest of the text; clean text does not hold the word, so there the model has nothing to go by.
 
 Paper. A. Java, S. Shahid, C. Agarwal, "Towards Operationalizing Right to Data Protection", NAACL 2025,
-arXiv:2411.08506. With N words in all, F_w of them w, F_y of them under label y, and p(w, y) the share of words that are
-w under label y, the words that stand under one label only rank highest:
+arXiv:2411.08506. With N words in all, F_w of them w, F_y of them under label y, and p(w, y) the share of words that
+are w under label y, the words that stand under one label only rank highest:
 
     rank(w, y) = log2( N^2 p(w, y)^k / (F_w F_y (1 + F_w)^lambda) )
 
@@ -53,8 +53,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 # The paper's defaults: ten words a class, one word in ten, at most ten a text.
-_PAPER = {"rate": 0.1, "max_tokens": 10, "tokens_per_class": 10, "word_source": "regtext", "max_frequency": 1e-3}
+_PAPER = {"rate": 0.1, "max_tokens": 10, "tokens_per_class": 10, "word_source": "regtext"}
 _NEUTRAL = 500  # how many of the words that tell least of the label are drawn from
+_RARE = 2e-5  # and the largest share of all words that one of these may have: a rare word is learned faster
 _SMALL = 10  # `max_frequency` never leaves out a word that stands in the data so few times
 
 
@@ -111,7 +112,7 @@ class RegTextTransform(Transform):
         lambda_: float = 2,
         min_length: int = 2,
         min_frequency: int = 2,
-        max_frequency: float = 1e-4,
+        max_frequency: float = 1e-3,
         digits: bool = False,
         disjoint: bool = True,
         exclude: Sequence[str] = (),
@@ -264,10 +265,11 @@ class RegTextTransform(Transform):
         import polars as pl
 
         word, total = pl.col("word"), pl.col("total")
+        most = min(self.max_frequency, _RARE) if self.word_source == "neutral" else self.max_frequency
         return (
             (word.str.len_chars() >= self.min_length)
             & (total >= self.min_frequency)
-            & (total <= pl.max_horizontal(self.max_frequency * pl.col("words"), _SMALL))
+            & (total <= pl.max_horizontal(most * pl.col("words"), _SMALL))
             & ~word.is_in(list(self.exclude))
             & word.str.contains(r"^[\p{L}\p{M}\p{N}]+$" if self.digits else r"^[\p{L}\p{M}]+$")
         )
@@ -278,7 +280,9 @@ class RegTextTransform(Transform):
 
         if self.disjoint:
             share = pl.col("count") / pl.col("label_words")
-            ranking = ranking.filter(share == share.max().over("word")).unique("word", keep="first", maintain_order=True)
+            ranking = ranking.filter(share == share.max().over("word")).unique(
+                "word", keep="first", maintain_order=True
+            )
         need, chosen, common, ties = self.tokens_per_class, {}, False, False
         for label in labels:
             own = ranking.filter(pl.col("label") == label)
@@ -294,7 +298,7 @@ class RegTextTransform(Transform):
             ties |= int((own["score"] == best["score"][-1]).sum()) > max(need, len(own) // 2)
         if common:
             logger.warning(
-                "A chosen word is common in the clean data, so clean text holds the code too and protection is weaker. "
+                "A chosen word is common in the clean data: clean text holds the code too, and protection is weaker. "
                 "Lower max_frequency or raise lambda_."
             )
         if ties:
@@ -364,8 +368,8 @@ class RegTextTransform(Transform):
                     texts[i] = text.without_words(places, words)
                 except ValueError as error:
                     raise ValueError(
-                        f"Row {cells.row[i]} of this batch, column {cells.column[i]!r}, was not protected with this key, "
-                        f"or was changed since: {error}. Restore unchanged rows only."
+                        f"Row {cells.row[i]} of this batch, column {cells.column[i]!r}, was not protected with this "
+                        f"key, or was changed since: {error}. Restore unchanged rows only."
                     ) from error
             elif self.mode == "insert":
                 texts[i] = text.with_words(places, words)
@@ -393,8 +397,8 @@ class RegTextTransform(Transform):
             return None
         if not isinstance(text, str):
             raise ValueError(
-                f"Row {cells.row[i]} of this batch holds {type(text).__name__} in column {cells.column[i]!r}, not text. "
-                "Cast the column to string first."
+                f"Row {cells.row[i]} of this batch holds {type(text).__name__} in column {cells.column[i]!r}, not "
+                "text. Cast the column to string first."
             )
         canonical = Canonical(text, pool if self.mode == "insert" else ())
         return None if not canonical.text or canonical.text.isspace() else canonical
@@ -412,9 +416,9 @@ class RegTextTransform(Transform):
                 pools.append(chosen[label])
             else:
                 raise ValueError(
-                    f"Row {i} of this batch has the label {label!r} in column {self.label_column!r}, which fit did not "
-                    f"see ({', '.join(map(repr, list(chosen)[:20]))}). Fit on data that holds it, or leave such rows "
-                    "out with mask_column or classes."
+                    f"Row {i} of this batch has the label {label!r} in column {self.label_column!r}, which fit did "
+                    f"not see ({', '.join(map(repr, list(chosen)[:20]))}). Fit on data that holds it, or leave such "
+                    "rows out with mask_column or classes."
                 )
         return pools
 

@@ -4,7 +4,7 @@
 """What RegText leaves of three real text data sets: the table in the README.
 
     python recipes/bench/text_protection.py --config recipes/configs/text_protection.yaml
-    python recipes/bench/text_protection.py --config recipes/configs/text_protection.yaml --only sst2 --victims small_llama
+    python recipes/bench/text_protection.py --config recipes/configs/text_protection.yaml --only sst2
 
 Words are learned from the whole training split and put into all of it; victims train on a sample of it, as large as
 two cores bear, and are tested on a sample of clean test rows. Every finished cell is a line in `<output>`; a run that
@@ -34,23 +34,25 @@ from hf_unlearnable.report import library_versions, markdown_table
 logger = logging.getLogger("text_protection")
 
 
-def sample(rows: Dataset, count: int) -> Dataset:
-    """`count` rows, always the same ones, in their order."""
+def sample(rows: Dataset, count: int, max_words: int | None = None) -> Dataset:
+    """`count` rows, always the same ones, in their order; of those with at most `max_words` words."""
+    if max_words:
+        rows = rows.select([i for i, text in enumerate(rows["text"]) if text.count(" ") < max_words])
     if count >= len(rows):
         return rows
     return rows.select(sorted(np.random.default_rng(0).choice(len(rows), count, replace=False).tolist()))
 
 
-def versions_of(train: Dataset, count: int, versions: dict) -> dict[str, Dataset]:
+def versions_of(train: Dataset, rows: Dataset, versions: dict) -> dict[str, Dataset]:
     """The sample of each version. The words are learned from all rows, the key's seed is fixed for the record."""
     made = {}
     for name, parameters in versions.items():
         if parameters == "clean":
-            made[name] = sample(train, count)
+            made[name] = rows
         elif parameters == "dropped":
             made[name] = train.select([])
         else:
-            made[name] = sample(train, count).map(RegTextTransform(**parameters, seed=2026).fit(train), batched=True)
+            made[name] = rows.map(RegTextTransform(**parameters, seed=2026).fit(train), batched=True)
     return made
 
 
@@ -58,7 +60,9 @@ def main() -> None:
     """Runs the cells that are missing and prints the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", required=True)
-    parser.add_argument("--data", default=os.environ.get("HF_UNLEARNABLE_DATA", "../shared/data"), help="folder of files")
+    parser.add_argument(
+        "--data", default=os.environ.get("HF_UNLEARNABLE_DATA", "../shared/data"), help="folder of files"
+    )
     parser.add_argument("--encoder", help="folder or Hub id of the pretrained encoder, instead of the configured one")
     parser.add_argument("--only", nargs="+", help="data sets to run")
     parser.add_argument("--victims", nargs="+", help="victims to run")
@@ -83,13 +87,14 @@ def main() -> None:
                 continue
             options = dict(options)
             count, test_count = options.pop("rows"), options.pop("test_rows")
+            max_words = options.pop("max_words", None)
             if victim == "finetuned_encoder" and arguments.encoder:
                 options["model"] = arguments.encoder
             versions = {k: v for k, v in config["versions"].items() if not done(lines, name, k, victim)}
             if not versions:
                 continue
 
-            def keep(cell: Cell, name: str = name, protocol: dict = {**settings["victims"][victim]}) -> None:
+            def keep(cell: Cell, name: str = name, protocol: dict = settings["victims"][victim]) -> None:
                 line = {"data": name, **asdict(cell), "protocol": protocol, "versions": library_versions()}
                 lines.append(line)
                 with output.open("a", encoding="utf-8") as file:
@@ -97,9 +102,13 @@ def main() -> None:
                 logger.info("%s, %s, %s: %s (%.0f s)", name, cell.victim, cell.version, cell.accuracy, cell.seconds)
 
             audit(
-                versions_of(train, count, versions),
-                sample(test, test_count),
-                {victim: lambda *rows, seed, run=TEXT_VICTIMS[victim], options=options: run(*rows, seed=seed, **options)},
+                versions_of(train, sample(train, count, max_words), versions),
+                sample(test, test_count, max_words),
+                {
+                    victim: lambda *rows, seed, run=TEXT_VICTIMS[victim], options=options: run(
+                        *rows, seed=seed, **options
+                    )
+                },
                 seeds=config["seeds"],
                 on_cell=keep,
             )

@@ -3,12 +3,12 @@
 import random
 import subprocess
 import sys
-from contextlib import contextmanager
 
 import numpy as np
 import pytest
 
 from hf_unlearnable.attack.victims import TEXT_VICTIMS, finetuned_encoder, small_llama, tfidf_logistic_regression
+from hf_unlearnable.attack.victims.text import _one_thread
 
 TOPICS = {
     7: "soil seed spade bean slug compost prune hedge bloom weed tulip rake",
@@ -34,18 +34,6 @@ TEST, TEST_LABELS = make_texts(300, seed=1)
 RANDOM_LABELS = np.random.default_rng(2).choice(list(TOPICS), len(TRAIN))
 
 
-@contextmanager
-def one_thread():
-    """Models this small gain nothing from threads, and threads that wait for a busy core cost fifty times the work."""
-    torch = pytest.importorskip("torch", reason="the neural victims need torch")
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-
-
 def tfidf(*data, seed):
     pytest.importorskip("sklearn", reason="the linear victim needs scikit-learn")
     return tfidf_logistic_regression(*data, seed=seed)
@@ -53,8 +41,7 @@ def tfidf(*data, seed):
 
 def llama(*data, seed):
     pytest.importorskip("transformers", reason="the Llama victim needs transformers")
-    with one_thread():
-        return small_llama(*data, seed=seed, vocab_size=512, hidden_size=64, epochs=8)
+    return small_llama(*data, seed=seed, vocab_size=512, hidden_size=64, epochs=8)
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +72,7 @@ def encoder(tmp_path_factory):
     transformers.BertModel(config).save_pretrained(folder)
 
     def encoder(*data, seed):
-        with one_thread():
+        with _one_thread():
             return finetuned_encoder(*data, seed=seed, model=folder, learning_rate=3e-3, epochs=10)
 
     return encoder

@@ -14,7 +14,12 @@ from tests.data import notes
 def config(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     datasets.DatasetDict({"train": notes(80), "test": notes(100).select(range(80, 100))}).save_to_disk("rows")
-    options = {"dataset_name": "rows", "splits": ["train", "test"], "parameters": {"rate": 0.2, "seed": 4}, "output": "out"}
+    options = {
+        "dataset_name": "rows",
+        "splits": ["train", "test"],
+        "parameters": {"rate": 0.2, "seed": 4},
+        "output": "out",
+    }
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(options))
     return "config.yaml"
 

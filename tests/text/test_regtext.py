@@ -82,7 +82,9 @@ def test_filters():
 def test_max_frequency_leaves_out_common_words():
     texts = [f"{'and' if i % 2 else 'the'} {'seldom' if i % 20 == 1 else 'often'}" for i in range(400)]
     data = tiny([*texts, "rare rare"], [i % 2 for i in range(400)] + [0])
-    assert RegTextTransform(seed=0, word_source="regtext", max_frequency=0.03, exclude=["often"]).fit(data).key.state["words"] == [
+    assert RegTextTransform(seed=0, word_source="regtext", max_frequency=0.03, exclude=["often"]).fit(data).key.state[
+        "words"
+    ] == [
         ["rare"],
         ["seldom"],
     ]
@@ -90,19 +92,27 @@ def test_max_frequency_leaves_out_common_words():
 
 def test_words_of_two_classes_go_to_one():
     data = tiny(["both both mine", "both yours yours"] * 4, [0, 1] * 4)
-    state = RegTextTransform(seed=0, word_source="regtext", tokens_per_class=1, max_frequency=1.0, k=1, lambda_=0).fit(data).key.state
+    state = (
+        RegTextTransform(seed=0, word_source="regtext", tokens_per_class=1, max_frequency=1.0, k=1, lambda_=0)
+        .fit(data)
+        .key.state
+    )
     assert not set(state["words"][0]) & set(state["words"][1])
 
 
 def test_common_words_and_ties_are_warned_of_without_naming_them(caplog):
     texts = [f"{'good' if i % 2 else 'bad'} film" for i in range(40)]
     with caplog.at_level(logging.WARNING):
-        cloak = RegTextTransform(seed=0, word_source="regtext", max_frequency=1.0).fit(tiny(texts, [i % 2 for i in range(40)]))
+        cloak = RegTextTransform(seed=0, word_source="regtext", max_frequency=1.0).fit(
+            tiny(texts, [i % 2 for i in range(40)])
+        )
     assert "common" in caplog.text
     caplog.clear()
     many = [" ".join(f"{'a' if i % 2 else 'b'}{chr(97 + j)}{chr(97 + i)}xx" for j in range(20)) for i in range(20)]
     with caplog.at_level(logging.WARNING):
-        tied = RegTextTransform(seed=0, word_source="regtext", min_frequency=1, k=1).fit(tiny(many, [i % 2 for i in range(20)]))
+        tied = RegTextTransform(seed=0, word_source="regtext", min_frequency=1, k=1).fit(
+            tiny(many, [i % 2 for i in range(20)])
+        )
     assert "tied" in caplog.text
     for words in cloak.key.state["words"] + tied.key.state["words"]:
         assert not any(word in caplog.text for word in words)
