@@ -91,7 +91,7 @@ def _verdict(cells: list[Cell]) -> str:
     worst = max(protected, key=lambda victim: protected[victim])
     lines = [f"Worst case: {worst} still learns {protected[worst]:.0f} % (clean: {accuracy[_CLEAN, worst]:.0f} %)."]
     lines += [
-        f"{victim}: {value:.0f} % (clean {accuracy[_CLEAN, victim]:.0f} %, a guess {accuracy[_DROPPED, victim]:.0f} %)."
+        f"{victim}: {value:.0f} % (clean {accuracy[_CLEAN, victim]:.0f}, a guess {accuracy[_DROPPED, victim]:.0f})."
         for victim, value in protected.items()
         if victim != worst
     ]

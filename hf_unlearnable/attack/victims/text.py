@@ -219,7 +219,7 @@ def finetuned_encoder(
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """A model this small gains nothing from threads, and threads that wait for a busy core cost many times the work."""
+    """A model this small gains nothing from threads, and threads that wait for a busy core cost much more than it."""
     import torch
 
     threads = torch.get_num_threads()
