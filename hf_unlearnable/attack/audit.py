@@ -40,7 +40,7 @@ class Cell:
 
 
 def audit(
-    versions: Mapping[str, Dataset],
+    versions: Mapping[str, Dataset | Callable[[int], Dataset]],
     test: Dataset,
     victims: Mapping[str, Callable[..., np.ndarray]],
     *,
@@ -52,8 +52,9 @@ def audit(
     """Trains every victim on every version and tests it on clean rows.
 
     Args:
-        versions: Data sets to train on, by name. One that holds fewer than two classes teaches nothing: the victim
-            then guesses the label that is most frequent in the test, the best a guess can do.
+        versions: Data sets to train on, by name, or functions from a seed to one: every training then meets a key of
+            its own, and the interval tells how much keys differ. One that holds fewer than two classes teaches
+            nothing: the victim guesses the label that is most frequent in the test, the best a guess can do.
         test: Clean held-out rows.
         victims: Functions `(train_texts, train_labels, test_texts, *, seed) -> predicted labels`, by name.
         seeds: One training each.
@@ -64,16 +65,18 @@ def audit(
         One cell for each version and victim, versions varying fastest.
     """
     truth = np.array(test[label_column])
+    values, counts = np.unique(truth, return_counts=True)
+    guess = np.full(len(truth), values[counts.argmax()])
     cells = []
     for victim_name, victim in victims.items():
         for version_name, rows in versions.items():
             start = time.perf_counter()
-            texts, labels = rows[text_column][:], rows[label_column][:]
-            if len(set(labels)) < 2:
-                values, counts = np.unique(truth, return_counts=True)
-                predicted = [np.full(len(truth), values[counts.argmax()])] * len(seeds)
-            else:
-                predicted = [victim(texts, labels, test[text_column][:], seed=seed) for seed in seeds]
+            predicted = []
+            for seed in seeds:
+                train = rows(seed) if callable(rows) else rows
+                texts, labels = train[text_column][:], train[label_column][:]
+                learned = len(set(labels)) > 1
+                predicted.append(victim(texts, labels, test[text_column][:], seed=seed) if learned else guess)
             correct = np.array(predicted) == truth
             cell = Cell(
                 version_name,

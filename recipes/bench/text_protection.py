@@ -18,6 +18,7 @@ import argparse
 import json
 import logging
 import os
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -43,16 +44,18 @@ def sample(rows: Dataset, count: int, max_words: int | None = None) -> Dataset:
     return rows.select(sorted(np.random.default_rng(0).choice(len(rows), count, replace=False).tolist()))
 
 
-def versions_of(train: Dataset, rows: Dataset, versions: dict) -> dict[str, Dataset]:
-    """The sample of each version. The words are learned from all rows, the key's seed is fixed for the record."""
-    made = {}
+def versions_of(train: Dataset, rows: Dataset, versions: dict) -> dict:
+    """The sample of each version. The words are learned from all rows, and every seed has a key of its own."""
+    made: dict[str, Dataset | Callable[[int], Dataset]] = {}
     for name, parameters in versions.items():
         if parameters == "clean":
             made[name] = rows
         elif parameters == "dropped":
             made[name] = train.select([])
         else:
-            made[name] = rows.map(RegTextTransform(**parameters, seed=2026).fit(train), batched=True)
+            made[name] = lambda seed, parameters=parameters: rows.map(
+                RegTextTransform(**parameters, seed=2026 + seed).fit(train), batched=True
+            )
     return made
 
 

@@ -42,6 +42,12 @@ def test_cells():
     assert [cell.train_rows for cell in cells] == [40, 40, 0, 3]
 
 
+def test_a_version_may_depend_on_the_seed():
+    swapped = tiny(TRAIN["text"][:], [1 - label for label in TRAIN["label"]])
+    (cell,) = audit({"by seed": lambda seed: [TRAIN, swapped][seed == 2]}, TEST, {"rule": by_rule}, seeds=(0, 2))
+    assert cell.by_seed == [1.0, 0.0]
+
+
 def test_report(tmp_path):
     cells = audit({"clean": TRAIN}, TEST, {"rule": by_rule, "again": by_rule}, seeds=(0,))
     table = markdown_table(cells)
