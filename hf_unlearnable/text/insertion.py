@@ -87,8 +87,11 @@ class Canonical:
             return [length if place is None else place] * n
         places: list[int] = []
         last = -1
-        for offset in offsets:
-            place = self._place(offset)
+        find, spans = self._shadow.rfind, self._spans
+        for offset in offsets:  # the hot loop: `_place`, written out
+            place = find(" ", 0, offset + 1) + 1
+            if spans:
+                place = self._allowed(place)
             if place is not None and place <= last:
                 place = self._next(last + 1)
             if place is None:

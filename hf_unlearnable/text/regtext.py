@@ -55,8 +55,8 @@ logger = logging.getLogger(__name__)
 # The paper's defaults: ten words a class, one word in ten, at most ten a text.
 _PAPER = {"rate": 0.1, "max_tokens": 10, "tokens_per_class": 10, "word_source": "regtext"}
 _NEUTRAL = 500  # how many of the words that tell least of the label are drawn from
-_RARE = 5e-5  # and the largest share of all words that one of these may have: a rare word is learned faster
-_SMALL = 10  # `max_frequency` never leaves out a word that stands in the data so few times
+_RARE = 2e-5  # and the largest share of all words that one of these may have: a rare word is learned faster
+_SMALL = 30  # `max_frequency` never leaves out a word that stands in the data so few times
 
 
 class RegTextTransform(Transform):

@@ -101,10 +101,10 @@ def test_words_of_two_classes_go_to_one():
 
 
 def test_common_words_and_ties_are_warned_of_without_naming_them(caplog):
-    texts = [f"{'good' if i % 2 else 'bad'} film" for i in range(40)]
+    texts = [f"{'good' if i % 2 else 'bad'} film" for i in range(80)]
     with caplog.at_level(logging.WARNING):
         cloak = RegTextTransform(seed=0, word_source="regtext", max_frequency=1.0).fit(
-            tiny(texts, [i % 2 for i in range(40)])
+            tiny(texts, [i % 2 for i in range(80)])
         )
     assert "common" in caplog.text
     caplog.clear()
