@@ -32,20 +32,29 @@ _SPACELESS_LETTER = re.compile(f"[{_SPACELESS}]")
 _BETWEEN = re.compile(f"[{_SPACELESS}](?=[{_SPACELESS}])(?![\u0e30\u0e32\u0e33\u0e45\u0eb0\u0eb2\u0eb3])")
 
 
+_BREAK = "<br />"
 _NOT_SPACE = re.compile(r"\S*")
 
 
 class Canonical:
-    """A text without its pool words, and the places in it where a word may go."""
+    """A text without its pool words, and the places in it where a word may go.
+
+    Args:
+        text: The full text.
+        pool: The words that may be inserted; none for replacing words.
+    """
 
     __slots__ = ("_held", "_pool", "_shadow", "_spans", "_text", "spaceless", "text", "words")
 
     def __init__(self, text: str, pool: Collection[str]):
         self._text = text
         self._pool = pool
-        self._held = any(word in text for word in pool)
-        kept = [piece for piece in text.split(" ") if piece not in pool] if self._held else None
-        self.text = text if kept is None else " ".join(kept)
+        self._held = False
+        for word in pool:
+            if word in text and f" {word} " in f" {text} ":
+                self._held = True
+                break
+        self.text = " ".join([piece for piece in text.split(" ") if piece not in pool]) if self._held else text
         self.spaceless = not self.text.isascii() and _mostly_spaceless(self.text)
         if self.spaceless:
             self.text = self.text.replace(" ", "")
@@ -55,6 +64,9 @@ class Canonical:
             self.words = self.text.count(" ") + 1
             self._shadow = self.text  # a place is the start of the text, or lies just behind a space
         pattern = _PROTECTED if "`" in self.text or "://" in self.text else _TAGS if "<" in self.text else None
+        if pattern is _TAGS and pool and self.text.count("<") == self.text.count(_BREAK):
+            # Line breaks are all the markup that most texts hold: to insert, hiding their space is enough and fast.
+            self._shadow, pattern = self._shadow.replace(_BREAK, "<br_/>"), None
         self._spans = [match.span() for match in pattern.finditer(self.text)] if pattern else []
 
     def _shadow_of(self, text: str) -> str:
@@ -85,20 +97,19 @@ class Canonical:
         if position == "middle":
             place = self._place(length // 2)
             return [length if place is None else place] * n
-        places: list[int] = []
-        last = -1
-        find, spans = self._shadow.rfind, self._spans
-        for offset in offsets:  # the hot loop: `_place`, written out
-            place = find(" ", 0, offset + 1) + 1
-            if spans:
-                place = self._allowed(place)
-            if place is not None and place <= last:
-                place = self._next(last + 1)
-            if place is None:
-                return self._fill(places, n)
-            places.append(place)
-            last = place
-        return places
+        find = self._shadow.rfind
+        places: list[int | None] = [find(" ", 0, offset + 1) + 1 for offset in offsets]
+        if self._spans:
+            places = [self._allowed(place) for place in places]  # type: ignore[arg-type]
+        if None in places or len(set(places)) < n:
+            last = -1
+            for i, place in enumerate(places):
+                if place is not None and place <= last:
+                    place = self._next(last + 1)
+                if place is None:
+                    return self._fill(places[:i], n)  # type: ignore[arg-type]
+                places[i] = last = place
+        return places  # type: ignore[return-value]
 
     def _place(self, offset: int) -> int | None:
         """The place at the start of the word that `offset` lies in, or the first one behind it that is allowed."""
@@ -131,14 +142,13 @@ class Canonical:
     # ------------------------------------------------------------------ the full text
     def with_words(self, places: Sequence[int], words: Sequence[str]) -> str:
         """The full text with each word at its place."""
-        text, last = self._text, 0
-        parts: list[str] = []
+        text, places = self._text, self._located(places)
+        pieces = [text[a:b] for a, b in zip([0, *places], [*places, None], strict=True)]
         end, before = len(text), " " if self.spaceless else ""
-        for place, word in zip(self._located(places), words, strict=True):
-            parts += (text[last:place], f" {word}" if place == end else f"{before}{word} ")
-            last = place
-        parts.append(text[last:])
-        return "".join(parts)
+        if len(set(words)) == 1 and places[-1] != end:
+            return f"{before}{words[0]} ".join(pieces)
+        put = [f" {word}" if place == end else f"{before}{word} " for place, word in zip(places, words, strict=True)]
+        return "".join([part for pair in zip(pieces, [*put, ""], strict=True) for part in pair])
 
     def without_words(self, places: Sequence[int], words: Sequence[str]) -> str:
         """The full text with each word taken out from in front of its place.

@@ -361,7 +361,9 @@ class RegTextTransform(Transform):
             text, pool = canonical[i], pools[cells.row[i]]
             assert text is not None and pool is not None
             places = text.places(self.position, offsets[start : start + dose])
-            words = [pool[w * len(pool) >> 32] for w in which[start : start + len(places)]]
+            words = pool * len(places)
+            if len(pool) > 1:
+                words = [pool[w * len(pool) >> 32] for w in which[start : start + len(places)]]
             start += dose
             if restore:
                 try:

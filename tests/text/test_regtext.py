@@ -179,6 +179,9 @@ def test_replace_keeps_the_number_of_words_and_the_markup():
     assert changed != text
     assert changed.count(" ") == text.count(" ") and changed.count("\n") == 1
     assert all(whole in changed for whole in ("<br />", "`six seven`", "https://a.example/b"))
+    for rate in (0.3, 1.0):
+        cloak = RegTextTransform(mode="replace", rate=rate, seed=1).fit(tiny(TEXTS, LABELS))
+        assert cloak({"text": "one two.<br /><br />three four<br />five", "label": 1})["text"].count("<br />") == 3
     with pytest.raises(ValueError, match="cannot be restored"):
         cloak.restore({"text": changed, "label": 1})
 
