@@ -59,7 +59,7 @@ def run(
     }
     report("One of them, as its readers will see it:\n")
     report(f"  {protected[0]['text']}\n")
-    report("Training a small Llama and a TF-IDF logistic regression on each version, three seeds ...")
+    report(f"Training a small Llama and a TF-IDF logistic regression on each version, {len(seeds)} seeds ...")
     victims: dict[str, Callable[..., np.ndarray]] = {
         "small Llama from scratch": partial(small_llama, epochs=6),
         "TF-IDF logistic regression": tfidf_logistic_regression,

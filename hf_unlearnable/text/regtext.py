@@ -9,16 +9,16 @@ are w under label y, the words that stand under one label only rank highest:
 
     rank(w, y) = log2( N^2 p(w, y)^k / (F_w F_y (1 + F_w)^lambda) )
 
-Ours. `RegTextTransform.paper()` is the paper's setting: the ten best words a class. Measured on neural victims, most
-of the task is still learned from it, for two reasons. Ten words hide the rest of the text less than one does. And the
-best-ranked words of a small data set mean what the label means ("unfunny", "playful"): a pretrained model that learns
-to read them reads clean texts too. The default is therefore one word a class, drawn with the key from the words that
-stand equally often under every label.
+Ours. `RegTextTransform.paper()` is the paper's setting: the ten best words a class. A pretrained encoder still learned
+most of SST-2 and TREC from it, for two reasons. Ten words hide the rest of the text less than one does. And the best
+words of small or short texts mean what the label means ("unfunny", "playful"): a model that learns to read them reads
+clean texts too. The default is therefore one word a class, drawn with the key from rare words that stand equally often
+under every label.
 
 Secret. The seed, the chosen words and, with them, every place where one was put. The paper's ranking can be computed
 again by whoever has similar texts; words drawn with the key cannot.
 
-Cost. One pass to count and one to insert, both some hundred times faster than the paper's generator.
+Cost. One pass to count and one to insert: IMDb's 24,836 reviews take about a second on two cores.
 
 What is known to break it. Whoever suspects it compares how often each word stands under each label and deletes the few
 that stand out: some ten lines, and accuracy is back. Models of word counts (TF-IDF with a linear layer, naive Bayes)

@@ -100,9 +100,8 @@ def main() -> None:
         found[f"{name}: fit + map over a bare map"] = (fit + change) / seconds(bare, arguments.repeat)
     part = dataset.select(range(0, len(dataset), -(-len(dataset) // (arguments.reference_rows or len(dataset)))))
     found["reference"] = seconds(lambda: reference(part), 1) * len(dataset) / len(part)
-    found["reference over ours (paper's setting)"] = found["reference"] / (
-        found["paper's setting: fit"] + found["paper's setting: map"]
-    )
+    for name in ("ours", "paper's setting"):
+        found[f"reference over {name}"] = found["reference"] / (found[f"{name}: fit"] + found[f"{name}: map"])
     print(json.dumps({name: round(value, 3) for name, value in found.items()}, indent=1))
 
 
