@@ -156,16 +156,16 @@ class Canonical:
         Raises:
             ValueError: A word is not where it should be: the text was changed, or protected with another key.
         """
-        text, end, last = self._text, len(self._text), -1
-        before = " " if self.spaceless else ""
+        text, before = self._text, " " if self.spaceless else ""
+        kept, tail, last = [], len(text), -1
         for place, word in zip(reversed(self._located(places)), reversed(words), strict=True):
-            piece = f" {word}" if place == len(self._text) else f"{before}{word} "
-            end = end if place == last else place  # several words at one place stand one behind the other
-            if not text.endswith(piece, 0, end):
+            piece = f" {word}" if place == len(text) else f"{before}{word} "
+            end = tail if place == last else place  # several words at one place stand one behind the other
+            if end > tail or not text.endswith(piece, 0, end):
                 raise ValueError("an inserted word is missing")
-            text = text[: end - len(piece)] + text[end:]
-            end, last = end - len(piece), place
-        return text
+            kept.append(text[end:tail])
+            tail, last = end - len(piece), place
+        return "".join([text[:tail], *reversed(kept)])
 
     def with_replacements(self, places: Sequence[int], words: Sequence[str]) -> str:
         """The full text with the word at each place replaced; markup, code and addresses are left as they are."""

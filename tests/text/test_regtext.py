@@ -23,13 +23,13 @@ LABELS = [0, 0, 1, 1] * 3
 
 def inserted(original, protected):
     """The words that were put in, in order; fails if anything else changed."""
-    rest, words = original.split(" "), []
+    rest, at, words = original.split(" "), 0, []
     for piece in protected.split(" "):
-        if rest and piece == rest[0]:
-            rest.pop(0)
+        if at < len(rest) and piece == rest[at]:
+            at += 1
         else:
             words.append(piece)
-    assert not rest, "the text itself was changed"
+    assert at == len(rest), "the text itself was changed"
     return words
 
 
