@@ -111,9 +111,8 @@ def _protect(arguments: argparse.Namespace) -> None:
     from hf_unlearnable.data import load_rows, whole_or_nothing, write_rows
     from hf_unlearnable.key import Key
 
-    for path in (Path(arguments.output),):
-        if path.exists():
-            raise FileExistsError(f"{path} exists. Give another name with --output, or move it away.")
+    if Path(arguments.output).exists():  # before the work, not only after it
+        raise FileExistsError(f"{arguments.output} exists. Give another name with --output, or move it away.")
     dataset = load_rows(arguments.source, config=arguments.config_name, split=arguments.split)
     options = {name[7:]: value for name, value in vars(arguments).items() if name.startswith("option_")}
     options = {name: _plain(name, value, dataset, options) for name, value in options.items()}
