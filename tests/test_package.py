@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -26,17 +25,12 @@ def test_import_and_help_load_nothing_heavy():
     assert json.loads(run_python(code)) == []
 
 
-def test_naming_a_transform_takes_under_a_second_beyond_datasets():
-    def seconds(code):
-        start = time.perf_counter()
-        run_python(code)
-        return time.perf_counter() - start
-
-    base = min(seconds("import datasets") for _ in range(3))
-    ours = min(
-        seconds("import datasets; from hf_unlearnable import RegTextTransform; RegTextTransform()") for _ in range(3)
+def test_naming_a_transform_loads_no_framework_and_no_engine():
+    code = (
+        "import sys, json; from hf_unlearnable import RegTextTransform; RegTextTransform()\n"
+        f"print(json.dumps([name for name in {HEAVY} if name in sys.modules]))"
     )
-    assert ours - base < 1
+    assert json.loads(run_python(code)) == []
 
 
 def test_every_public_name_is_there():
