@@ -9,20 +9,54 @@ from typing import TYPE_CHECKING, Any
 from hf_unlearnable._version import __version__
 
 if TYPE_CHECKING:
+    from hf_unlearnable.image.convolution import ConvolutionTransform
+    from hf_unlearnable.image.error_max import ErrorMaxTransform
+    from hf_unlearnable.image.error_min import ErrorMinTransform
+    from hf_unlearnable.image.error_min_one_pixel import ErrorMinOnePixelTransform
+    from hf_unlearnable.image.linear_separable import LinearSeparableTransform
+    from hf_unlearnable.image.linearization import LinearizationTransform
+    from hf_unlearnable.image.one_pixel import OnePixelTransform
+    from hf_unlearnable.image.random_noise import RandomNoiseTransform
+    from hf_unlearnable.image.stable_error_min import StableErrorMinTransform
     from hf_unlearnable.key import Key
     from hf_unlearnable.registry import load_transform
     from hf_unlearnable.text.regtext import RegTextTransform
     from hf_unlearnable.transform import NotFittedError, Transform
 
 _HOME = {
+    "ConvolutionTransform": "hf_unlearnable.image.convolution",
+    "ErrorMaxTransform": "hf_unlearnable.image.error_max",
+    "ErrorMinOnePixelTransform": "hf_unlearnable.image.error_min_one_pixel",
+    "ErrorMinTransform": "hf_unlearnable.image.error_min",
     "Key": "hf_unlearnable.key",
+    "LinearSeparableTransform": "hf_unlearnable.image.linear_separable",
+    "LinearizationTransform": "hf_unlearnable.image.linearization",
     "NotFittedError": "hf_unlearnable.transform",
+    "OnePixelTransform": "hf_unlearnable.image.one_pixel",
+    "RandomNoiseTransform": "hf_unlearnable.image.random_noise",
     "RegTextTransform": "hf_unlearnable.text.regtext",
+    "StableErrorMinTransform": "hf_unlearnable.image.stable_error_min",
     "Transform": "hf_unlearnable.transform",
     "load_transform": "hf_unlearnable.registry",
 }
 
-__all__ = ["Key", "NotFittedError", "RegTextTransform", "Transform", "__version__", "load_transform"]
+__all__ = [
+    "ConvolutionTransform",
+    "ErrorMaxTransform",
+    "ErrorMinOnePixelTransform",
+    "ErrorMinTransform",
+    "Key",
+    "LinearSeparableTransform",
+    "LinearizationTransform",
+    "NotFittedError",
+    "OnePixelTransform",
+    "RandomNoiseTransform",
+    "RegTextTransform",
+    "StableErrorMinTransform",
+    "Transform",
+    "__version__",
+    "load_transform",
+]
 
 
 def __getattr__(name: str) -> Any:

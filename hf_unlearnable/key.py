@@ -8,6 +8,7 @@ published method lives in a `Key`: the seed and what `fit` learned. It is saved 
 from __future__ import annotations
 
 import json
+import math
 import os
 import secrets
 import tempfile
@@ -75,9 +76,7 @@ class Key:
             whole.mkdir(mode=0o700)
             _write_private(whole / "key.json", json.dumps(contents, indent=1, ensure_ascii=False).encode())
             if self.tensors:
-                from safetensors.numpy import save
-
-                _write_private(whole / "tensors.safetensors", save(self.tensors))
+                _write_tensors(whole / "tensors.safetensors", self.tensors)
             whole.rename(path)
         return path
 
@@ -103,12 +102,9 @@ class Key:
             )
         tensors = {}
         if (path / "tensors.safetensors").is_file():
-            from safetensors import SafetensorError
-            from safetensors.numpy import load_file
-
             try:
-                tensors = load_file(path / "tensors.safetensors")
-            except SafetensorError as error:
+                tensors = _map_tensors(path / "tensors.safetensors")
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
                 raise ValueError(f"The key {path} is damaged: tensors.safetensors does not read.") from error
         try:
             return cls(tensors=tensors, **contents)
@@ -117,8 +113,58 @@ class Key:
 
 
 def _write_private(path: Path, data: bytes) -> None:
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+    with _open_private(path) as file:
         file.write(data)
+
+
+def _open_private(path: Path) -> Any:
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+
+
+# The safetensors format: 8 bytes with the length of a JSON header, the header, the arrays one after the other. The
+# library reads and writes whole files in memory; noise may be larger than that, so it goes array by array and comes
+# back mapped, read from disk where it is used.
+_TYPES = {"I8": np.int8, "U8": np.uint8, "I32": np.int32, "I64": np.int64, "U64": np.uint64, "F32": np.float32, "F64": np.float64}
+
+
+def _write_tensors(path: Path, tensors: dict[str, np.ndarray]) -> None:
+    names = {np.dtype(value): name for name, value in _TYPES.items()}
+    header: dict[str, Any] = {}
+    end = 0
+    ordered = sorted(tensors, key=lambda name: (-tensors[name].dtype.itemsize, name))  # so that all lie aligned
+    for name in ordered:
+        start, end = end, end + tensors[name].nbytes
+        header[name] = {
+            "dtype": names[tensors[name].dtype],
+            "shape": list(tensors[name].shape),
+            "data_offsets": [start, end],
+        }
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    with _open_private(path) as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        for name in ordered:
+            np.ascontiguousarray(tensors[name]).tofile(file)
+
+
+def _map_tensors(path: Path) -> dict[str, np.ndarray]:
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if length > path.stat().st_size:
+            raise ValueError("the header is longer than the file")
+        header = json.loads(file.read(length))
+    size = path.stat().st_size - 8 - length
+    tensors = {}
+    for name, entry in header.items():
+        start, end = entry["data_offsets"]
+        dtype, shape = np.dtype(_TYPES[entry["dtype"]]), tuple(entry["shape"])
+        if not 0 <= start <= end <= size or end - start != dtype.itemsize * math.prod(shape):
+            raise ValueError(f"{name} does not lie within the file")
+        if end == start:
+            tensors[name] = np.empty(shape, dtype)
+        else:
+            tensors[name] = np.memmap(path, dtype, "r", offset=8 + length + start, shape=shape)
+    return tensors
 
 
 def new_seed() -> int:

@@ -13,6 +13,15 @@ if TYPE_CHECKING:
 
 METHODS = {
     "regtext": "hf_unlearnable.text.regtext:RegTextTransform",
+    "error-min": "hf_unlearnable.image.error_min:ErrorMinTransform",
+    "error-min-one-pixel": "hf_unlearnable.image.error_min_one_pixel:ErrorMinOnePixelTransform",
+    "stable-error-min": "hf_unlearnable.image.stable_error_min:StableErrorMinTransform",
+    "error-max": "hf_unlearnable.image.error_max:ErrorMaxTransform",
+    "convolution": "hf_unlearnable.image.convolution:ConvolutionTransform",
+    "one-pixel": "hf_unlearnable.image.one_pixel:OnePixelTransform",
+    "linear-separable": "hf_unlearnable.image.linear_separable:LinearSeparableTransform",
+    "linearization": "hf_unlearnable.image.linearization:LinearizationTransform",
+    "random-noise": "hf_unlearnable.image.random_noise:RandomNoiseTransform",
 }
 
 

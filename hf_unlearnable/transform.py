@@ -40,12 +40,14 @@ class Transform:
         method_version: Raised by one whenever the same key would give other bytes.
         modality: "text", "image" or "audio".
         strength_parameter: The parameter that, at 0, makes the transform the identity.
+        differs_by_row: Whether two rows with the same content and label, but another id, get different bytes.
     """
 
     method: ClassVar[str]
     method_version: ClassVar[int] = 1
     modality: ClassVar[str]
     strength_parameter: ClassVar[str]
+    differs_by_row: ClassVar[bool] = True
 
     # Constructor arguments that every method takes.
     label_column: str
@@ -234,7 +236,12 @@ class Rows:
         names = batch.column_names if self._table else list(batch)
         require_columns(names, columns)
         self._names = names
-        self._single = not self._table and is_row(batch[columns[0]])
+        # What `Dataset.map` hands over decodes a column when it is read: look at the Arrow table behind it instead.
+        self._source = batch if self._table else getattr(batch, "pa_table", None)
+        if self._table or self._source is not None:
+            self._single = not self._table and type(batch).__name__ == "LazyRow"
+        else:
+            self._single = is_row(batch[columns[0]])
 
     def column(self, name: str) -> list:
         """The values of one column, a list also for a single row."""
@@ -245,6 +252,13 @@ class Rows:
         if self._single:
             return [values]
         return values if isinstance(values, list) else list(values)
+
+    def stored(self, name: str) -> list:
+        """The values of one column as they are stored, where that is known: images not decoded."""
+        if self._source is None:
+            return self.column(name)
+        require_columns(self._names, [name])
+        return self._source[name].to_pylist()
 
     def replaced(self, columns: dict[str, list]) -> Any:
         """The input with these columns in place of its own."""

@@ -3,8 +3,11 @@
 import os
 from pathlib import Path
 
+import datasets
+import numpy as np
 import pytest
-from datasets import ClassLabel, Dataset
+from datasets import ClassLabel, Dataset, Features
+from PIL import Image
 
 from hf_unlearnable.samples import load_notes
 
@@ -19,8 +22,26 @@ def notes(rows: int = 120) -> Dataset:
 
 
 def sample_dataset(modality: str) -> Dataset:
-    assert modality == "text"
-    return notes(60)
+    return {"text": lambda: notes(60), "image": lambda: pictures(40)}[modality]()
+
+
+def levels(rows: int, seed: int = 0, height: int = 12, width: int = 12, channels: int = 3) -> np.ndarray:
+    """Smooth random images with some edges, uint8 [rows, height, width, channels]."""
+    random = np.random.default_rng(seed)
+    coarse = random.uniform(0, 255, (rows, -(-height // 4), -(-width // 4), channels))
+    smooth = coarse.repeat(4, axis=1).repeat(4, axis=2)[:, :height, :width]
+    return np.clip(smooth + random.normal(0, 6, smooth.shape), 0, 255).astype(np.uint8)
+
+
+def pictures(rows: int = 40, classes: int = 4, **shape: int) -> Dataset:
+    """Labelled PNG images, classes in turn."""
+    array = levels(rows, **shape)
+    images = [Image.fromarray(one[:, :, 0] if one.shape[2] == 1 else one) for one in array]
+    names = ["bee", "elm", "fox", "owl", "yak", "zebu"][:classes]
+    return Dataset.from_dict(
+        {"image": images, "label": [i % classes for i in range(rows)]},
+        features=Features({"image": datasets.Image(), "label": ClassLabel(names=names)}),
+    )
 
 
 def real(name: str, split: str = "train") -> Dataset:

@@ -45,7 +45,7 @@ def audit(
     victims: Mapping[str, Callable[..., np.ndarray]],
     *,
     seeds: Sequence[int] = (0, 1, 2),
-    text_column: str = "text",
+    input_column: str = "text",
     label_column: str = "label",
     on_cell: Callable[[Cell], Any] = lambda cell: None,
 ) -> list[Cell]:
@@ -56,9 +56,9 @@ def audit(
             its own, and the interval tells how much keys differ. One that holds fewer than two classes teaches
             nothing: the victim guesses the label that is most frequent in the test, the best a guess can do.
         test: Clean held-out rows.
-        victims: Functions `(train_texts, train_labels, test_texts, *, seed) -> predicted labels`, by name.
+        victims: Functions `(train_inputs, train_labels, test_inputs, *, seed) -> predicted labels`, by name.
         seeds: One training each.
-        text_column, label_column: Columns of all of them.
+        input_column, label_column: Columns of all of them, texts or images and their labels.
         on_cell: Called with each result as it comes.
 
     Returns:
@@ -74,9 +74,9 @@ def audit(
             predicted = []
             for seed in seeds:
                 train = rows(seed) if callable(rows) else rows
-                texts, labels = train[text_column][:], train[label_column][:]
+                inputs, labels = train[input_column][:], train[label_column][:]
                 learned = len(set(labels)) > 1
-                predicted.append(victim(texts, labels, test[text_column][:], seed=seed) if learned else guess)
+                predicted.append(victim(inputs, labels, test[input_column][:], seed=seed) if learned else guess)
             correct = np.array(predicted) == truth
             cell = Cell(
                 version_name,

@@ -1,10 +1,11 @@
 """The models an adversary trains. Importing this loads no framework; calling a victim does.
 
-Every victim is a function `(train_texts, train_labels, test_texts, *, seed, ...) -> predicted labels`.
+Every victim is a function `(train_inputs, train_labels, test_inputs, *, seed, ...) -> predicted labels`.
 """
 
 from collections.abc import Callable
 
+from .image import resnet18, small_cnn
 from .text import finetuned_encoder, small_llama, tfidf_logistic_regression
 
 TEXT_VICTIMS: dict[str, Callable] = {
@@ -12,5 +13,14 @@ TEXT_VICTIMS: dict[str, Callable] = {
     "small_llama": small_llama,
     "finetuned_encoder": finetuned_encoder,
 }
+IMAGE_VICTIMS: dict[str, Callable] = {"small_cnn": small_cnn, "resnet18": resnet18}
 
-__all__ = ["TEXT_VICTIMS", "finetuned_encoder", "small_llama", "tfidf_logistic_regression"]
+__all__ = [
+    "IMAGE_VICTIMS",
+    "TEXT_VICTIMS",
+    "finetuned_encoder",
+    "resnet18",
+    "small_cnn",
+    "small_llama",
+    "tfidf_logistic_regression",
+]

@@ -1,0 +1,195 @@
+"""From a stored image to its levels and back, without losing one: what a protection reads and what it writes.
+
+`datasets` encodes an opened JPEG as a JPEG again when it passes through `map`, and the noise is mostly gone. So images
+are taken as they are stored, decoded here, and written as PNG (or lossless WebP) of exactly the levels that were
+computed. Turned the right way up by their EXIF orientation, they keep transparency and the ICC profile. Everything
+else that a file may tell (GPS, camera, thumbnails, its name) is left out.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hf_unlearnable._extras import require
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+ENCODINGS = ("png", "webp")
+
+# Modes whose pixels are what they are, and those that turn into one of them without losing a level.
+_EXACT = {"L": "L", "LA": "LA", "RGB": "RGB", "RGBA": "RGBA", "1": "L", "P": "RGB", "PA": "RGBA"}
+_REFUSED = {
+    "CMYK": "is CMYK, which PNG does not hold and no conversion keeps: convert it to RGB with its profile first",
+    "I;16": "has 16 bits a channel: scale it to 8 bits first, in the way that suits your data",
+    "I": "has more than 8 bits a channel: scale it to 8 bits first, in the way that suits your data",
+    "F": "holds floating-point values: scale it to 8 bits first, in the way that suits your data",
+}
+
+
+class ImageError(ValueError):
+    """An image that cannot be protected exactly; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A decoded image: the levels that may carry noise, and what is kept beside them.
+
+    Args:
+        levels: uint8 [height, width, channels], with 1 (gray) or 3 (RGB) channels.
+        alpha: Transparency, uint8 [height, width], or None.
+        icc_profile: The colour profile, or None.
+        metadata: Names of what the file tells beyond the picture: it is left out when the picture is written.
+    """
+
+    levels: np.ndarray
+    alpha: np.ndarray | None = None
+    icc_profile: bytes | None = None
+    metadata: tuple[str, ...] = ()
+
+    @property
+    def content(self) -> bytes:
+        """What identifies the picture: its size and every level."""
+        alpha = b"" if self.alpha is None else b"alpha" + self.alpha.tobytes()
+        return repr(self.levels.shape).encode() + np.ascontiguousarray(self.levels).tobytes() + alpha
+
+
+def decode(value: Any) -> Picture:
+    """Opens an image as a dataset stores or hands it over.
+
+    Args:
+        value: `{"bytes", "path"}`, the bytes of a file, an opened PIL image, or an array, uint8 [height, width] or
+            [height, width, channels].
+
+    Raises:
+        ImageError: No image, a broken one, an animation, or one whose levels cannot be kept (CMYK, 16 bits, ...).
+    """
+    if isinstance(value, np.ndarray):
+        return _from_array(value)
+    require("image", "PIL")
+    from PIL import Image
+
+    if isinstance(value, Image.Image):
+        return _from_pil(value)
+    data = _data(value)
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            if data[:8] == b"\x89PNG\r\n\x1a\n" and data[24] == 16:
+                raise ImageError(_REFUSED["I;16"])  # Pillow would drop half of the bits and not say so
+            return _from_pil(image)
+    except ImageError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise ImageError(f"has more pixels than Pillow's limit against decompression bombs: {error}") from None
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        if b"<svg" in data[:1000].lower():
+            raise ImageError("is an SVG, a drawing without pixels: render it to PNG first") from None
+        raise ImageError(f"does not open ({error}): the file is broken, or no image") from None
+
+
+def _data(value: Any) -> bytes:
+    if isinstance(value, bytes):
+        return value
+    if not isinstance(value, dict) or not {"bytes", "path"} & set(value):
+        raise ImageError(f"is {type(value).__name__}, not an image: cast the column with datasets.Image() first")
+    if value.get("bytes") is not None:
+        return value["bytes"]
+    import fsspec
+
+    if not value.get("path"):
+        raise ImageError("is empty: leave such rows out with mask_column")
+    try:
+        with fsspec.open(value["path"], "rb") as file:
+            return file.read()
+    except OSError as error:
+        raise ImageError(f"cannot be read ({error})") from None
+
+
+def _from_array(levels: np.ndarray) -> Picture:
+    if levels.dtype != np.uint8 or levels.ndim not in (2, 3) or (levels.ndim == 3 and levels.shape[2] not in range(1, 5)):
+        raise ImageError(
+            f"is an array of {levels.dtype} {list(levels.shape)}: give uint8 [height, width, channels], 1 to 4 channels"
+        )
+    levels = levels[:, :, None] if levels.ndim == 2 else levels
+    colours = 1 if levels.shape[2] < 3 else 3
+    return Picture(levels[:, :, :colours], levels[:, :, colours] if levels.shape[2] > colours else None)
+
+
+def _from_pil(image: Image) -> Picture:
+    from PIL import ImageOps
+
+    if getattr(image, "is_animated", False) and image.format != "MPO":  # a camera's MPO holds previews, no animation
+        raise ImageError(f"is an animated {image.format}, {image.n_frames} frames: save the frames apart first")  # type: ignore[attr-defined]
+    bits = image.tag_v2.get(258, 8) if image.format == "TIFF" else 8  # type: ignore[attr-defined]
+    if image.mode in _REFUSED or image.mode.startswith("I;16"):
+        raise ImageError(_REFUSED.get(image.mode, _REFUSED["I;16"]))
+    if image.mode not in _EXACT or np.max(bits) > 8:
+        raise ImageError(f"has the mode {image.mode} with {np.max(bits)} bits: convert it to RGB with 8 bits first")
+    metadata, icc_profile = _metadata(image), image.info.get("icc_profile")
+    mode = _EXACT[image.mode]
+    if image.info.get("transparency") is not None:
+        mode = "LA" if mode in ("L", "LA") else "RGBA"
+    turned = ImageOps.exif_transpose(image)
+    levels = np.asarray(turned if turned.mode == mode else turned.convert(mode))
+    picture = _from_array(levels)
+    return Picture(picture.levels, picture.alpha, icc_profile, metadata)
+
+
+def _metadata(image: Image) -> tuple[str, ...]:
+    """Names of what the file tells beyond the picture."""
+    exif = image.getexif()
+    found = ["EXIF"] if set(exif) - {0x0112} else []
+    found += [name for name, tag in (("GPS", 0x8825), ("thumbnail", 0x0201)) if tag in exif]
+    if 1 in getattr(exif, "_ifds", {}) or exif.get_ifd(1):
+        found.append("thumbnail")
+    known = {"xmp": "XMP", "XML:com.adobe.xmp": "XMP", "photoshop": "Photoshop data", "comment": "comment"}
+    found += [name for entry, name in known.items() if image.info.get(entry)]
+    found += ["text"] if getattr(image, "text", None) and "XML:com.adobe.xmp" not in image.info else []
+    return tuple(dict.fromkeys(found))
+
+
+def open_picture(picture: Picture) -> Image:
+    """The picture as a PIL image that has no format, so that `datasets` stores it as PNG."""
+    require("image", "PIL")
+    from PIL import Image
+
+    alpha = () if picture.alpha is None else (picture.alpha,)
+    array = np.dstack([picture.levels, *alpha]) if alpha else picture.levels
+    image = Image.fromarray(np.ascontiguousarray(array[:, :, 0] if array.shape[2] == 1 else array))
+    if picture.icc_profile:
+        image.info["icc_profile"] = picture.icc_profile
+    return image
+
+
+def encode(picture: Picture, encoding: str = "png") -> bytes:
+    """The picture as the bytes of a file that holds exactly its levels, its transparency and its ICC profile.
+
+    Args:
+        picture: What to write.
+        encoding: "png", or "webp" for lossless WebP; WebP has no gray, so gray pictures are PNG all the same.
+    """
+    file = io.BytesIO()
+    if encoding == "webp" and picture.levels.shape[2] == 3:
+        icc_profile = picture.icc_profile or b""
+        open_picture(picture).save(file, format="WEBP", lossless=True, exact=True, icc_profile=icc_profile)
+    else:
+        open_picture(picture).save(file, format="PNG")
+    return file.getvalue()
+
+
+def like(value: Any, picture: Picture, encoding: str) -> Any:
+    """`picture` as the kind of value that `value` is, ready to go back to where that came from."""
+    if isinstance(value, dict):
+        return {"bytes": encode(picture, encoding), "path": None}
+    if isinstance(value, bytes):
+        return encode(picture, encoding)
+    if isinstance(value, np.ndarray):
+        alpha = [] if picture.alpha is None else [picture.alpha]
+        levels = np.dstack([picture.levels, *alpha])
+        return levels[:, :, 0] if value.ndim == 2 else levels
+    return open_picture(picture)
+

@@ -1,0 +1,121 @@
+"""Computed noise as it is kept: signed whole levels, found by the row's identity or by its class.
+
+Kept by position, noise meets the wrong image as soon as a dataset is shuffled, filtered or joined; kept by what
+identifies a row, it cannot. One flat int8 array holds it all, so that it can stay on disk and be mapped into memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hf_unlearnable.image.codec import ImageError
+
+
+@dataclass(frozen=True)
+class SampleNoise:
+    """Noise of each row.
+
+    Args:
+        ids: Random streams of the rows (see `key.row_stream`), uint64 [n], ascending.
+        starts: Where the noise of each row starts in `levels`, int64 [n].
+        shapes: Height, width and channels of each row, int32 [n, 3].
+        levels: Signed levels of all rows, int8, flat.
+    """
+
+    ids: np.ndarray
+    starts: np.ndarray
+    shapes: np.ndarray
+    levels: np.ndarray
+
+    def of(self, stream: int, shape: Sequence[int]) -> np.ndarray:
+        """The noise of one row, int8 [height, width, channels].
+
+        Raises:
+            ImageError: The row was not there at `fit`, or its image had another size.
+        """
+        i = int(np.searchsorted(self.ids, np.uint64(stream)))
+        if i == len(self.ids) or self.ids[i] != stream:
+            raise ImageError(
+                "this image was not there at fit, and sample-wise noise exists for the fitted ones only: fit on it too, "
+                "or use noise='class', whose key protects new rows of known classes"
+            )
+        if tuple(self.shapes[i]) != tuple(shape):
+            raise ImageError(
+                f"the image has {_size(shape)}, but its noise was computed for {_size(self.shapes[i])}: protect "
+                "the images before they are resized"
+            )
+        start = int(self.starts[i])
+        return self.levels[start : start + int(np.prod(self.shapes[i]))].reshape(shape)
+
+    @classmethod
+    def empty(cls) -> SampleNoise:
+        """Of no row: what a strength of 0 takes."""
+        return cls(np.empty(0, np.uint64), np.empty(0, np.int64), np.empty((0, 3), np.int32), np.empty(0, np.int8))
+
+    def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """What a key holds of it: JSON values and arrays."""
+        return {}, {"ids": self.ids, "starts": self.starts, "shapes": self.shapes, "levels": self.levels}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any], tensors: dict[str, np.ndarray]) -> SampleNoise:
+        return cls(**tensors)
+
+
+@dataclass(frozen=True)
+class ClassNoise:
+    """Noise of each class, resized without smoothing to the images that it meets.
+
+    Args:
+        labels: The classes, as the dataset names them.
+        levels: Signed levels, int8 [classes, height, width, channels].
+    """
+
+    labels: list[Any]
+    levels: np.ndarray
+
+    def of(self, label: Any, shape: Sequence[int]) -> np.ndarray:
+        """The noise for one image, int8 [height, width, channels].
+
+        Raises:
+            ImageError: A label that `fit` did not see.
+        """
+        if label not in self.labels:
+            raise ImageError(unknown_label(label, self.labels))
+        return fitted_to(self.levels[self.labels.index(label)], shape)
+
+    def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """What a key holds of it: JSON values and arrays."""
+        return {"labels": self.labels}, {"levels": self.levels}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any], tensors: dict[str, np.ndarray]) -> ClassNoise:
+        return cls(state["labels"], tensors["levels"])
+
+
+def fitted_to(pattern: np.ndarray, shape: Sequence[int]) -> np.ndarray:
+    """A pattern of levels [height, width, channels], resized to `shape` by its nearest entries; gray takes the mean."""
+    height, width, channels = shape
+    if pattern.shape[:2] != (height, width):
+        rows = np.arange(height) * pattern.shape[0] // height
+        columns = np.arange(width) * pattern.shape[1] // width
+        pattern = pattern[rows[:, None], columns]
+    if pattern.shape[2] > channels:
+        pattern = np.rint(pattern.mean(axis=2, keepdims=True)).astype(pattern.dtype)
+    return np.broadcast_to(pattern, shape)
+
+
+def unknown_label(label: Any, known: Sequence[Any]) -> str:
+    """What to say of a label that `fit` did not see."""
+    names = ", ".join(map(repr, list(known)[:20]))
+    return (
+        f"the label {label!r} was not seen by fit ({names}): fit on data that holds it, or leave such rows out with "
+        "mask_column or classes"
+    )
+
+
+def _size(shape: Sequence[int]) -> str:
+    return f"{shape[1]}x{shape[0]} pixels in {shape[2]} channels"

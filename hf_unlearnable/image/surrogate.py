@@ -1,0 +1,102 @@
+"""The models that noise is computed on: two small ones of our own, and any image classifier of the Hub.
+
+The stem decides. A ResNet-18 that halves a 32-pixel image three times before its first block computes noise that costs
+a victim half as much (the ImageNet stem; HanxunH/Unlearnable-Examples, issue 1), so ours keeps the resolution.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hf_unlearnable._extras import require
+
+if TYPE_CHECKING:
+    from torch import nn
+
+OWN = ("small_cnn", "resnet18")
+
+
+def image_classifier(name: str, num_classes: int) -> nn.Module:
+    """A classifier from images [n, 3, size, size] in [0, 1] to logits [n, num_classes], in channels-last memory.
+
+    Args:
+        name: "small_cnn", "resnet18", or the id or folder of an `AutoModelForImageClassification`, which gets a new
+            head where its number of classes differs.
+        num_classes: How many classes.
+
+    Raises:
+        ImportError: torch, or for a model of the Hub transformers, is not installed.
+        OSError: No such model.
+    """
+    require("image", "torch")
+    import torch
+
+    model = {"small_cnn": small_cnn, "resnet18": resnet18}.get(name, lambda classes: pretrained(name, classes))
+    return model(num_classes).to(memory_format=torch.channels_last)
+
+
+def small_cnn(num_classes: int, width: int = 32) -> nn.Module:
+    """Three convolutions, each with batch norm, ReLU and a 2x2 maximum, then a linear layer: 93,000 weights."""
+    from torch import nn
+
+    layers: list[nn.Module] = []
+    for inputs, outputs in ((3, width), (width, 2 * width), (2 * width, 4 * width)):
+        layers += [nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()]
+        layers += [nn.MaxPool2d(2)]
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4 * width, num_classes))
+
+
+def resnet18(num_classes: int, width: int = 64) -> nn.Module:
+    """ResNet-18 with the CIFAR stem: 3x3, stride 1, no pooling (He et al., CVPR 2016, arXiv:1512.03385)."""
+    from torch import nn
+
+    class Block(nn.Module):
+        def __init__(self, inputs: int, outputs: int, stride: int):
+            super().__init__()
+            self.residual = nn.Sequential(
+                nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False),
+                nn.BatchNorm2d(outputs),
+                nn.ReLU(),
+                nn.Conv2d(outputs, outputs, 3, padding=1, bias=False),
+                nn.BatchNorm2d(outputs),
+            )
+            self.shortcut: nn.Module = nn.Identity()
+            if stride != 1 or inputs != outputs:
+                self.shortcut = nn.Sequential(
+                    nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs)
+                )
+
+        def forward(self, x):  # noqa: ANN001, ANN202
+            return nn.functional.relu(self.residual(x) + self.shortcut(x))
+
+    blocks: list[nn.Module] = []
+    inputs = width
+    for outputs, stride in ((width, 1), (2 * width, 2), (4 * width, 2), (8 * width, 2)):
+        blocks += [Block(inputs, outputs, stride), Block(outputs, outputs, 1)]
+        inputs = outputs
+    stem = [nn.Conv2d(3, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
+    return nn.Sequential(*stem, *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(inputs, num_classes))
+
+
+def pretrained(name: str, num_classes: int) -> nn.Module:
+    """An image classifier of the Hub with a head for `num_classes`, from images in [0, 1] to logits."""
+    require("attack", "transformers")
+    import torch
+    from torch import nn
+    from transformers import AutoConfig, AutoImageProcessor, AutoModelForImageClassification
+
+    config = AutoConfig.from_pretrained(name, num_labels=num_classes)
+    model = AutoModelForImageClassification.from_pretrained(name, config=config, ignore_mismatched_sizes=True)
+    processor = AutoImageProcessor.from_pretrained(name)
+
+    class Normalized(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+            self.register_buffer("mean", torch.tensor(processor.image_mean)[:, None, None])
+            self.register_buffer("std", torch.tensor(processor.image_std)[:, None, None])
+
+        def forward(self, x):  # noqa: ANN001, ANN202
+            return self.model(pixel_values=(x - self.mean) / self.std).logits
+
+    return Normalized()

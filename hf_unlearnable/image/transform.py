@@ -1,0 +1,235 @@
+"""What every image protection shares: which rows, which bytes in, which bytes out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from hf_unlearnable.image.codec import ENCODINGS, ImageError, Picture, decode, like
+from hf_unlearnable.transform import NotFittedError, Rows, Transform, require_columns
+
+
+@dataclass(kw_only=True, repr=False, eq=False)
+class ImageTransform(Transform):
+    """Base class of the image protections. A subclass learns in `fit` and changes one image's levels in `_cloak`.
+
+    Args:
+        image_column: Column of images.
+        label_column: Column of labels: class names or numbers, not floats.
+        encoding: How a protected image is stored: "png", or "webp" for lossless WebP.
+        id_column: Column that identifies a row; None identifies it by its pixels, and equal images get equal noise.
+        mask_column: Column of booleans: which rows to protect.
+        classes: Labels whose rows are protected; None for all.
+        fraction: Share of the rows to protect, in [0, 1], drawn with the key.
+        seed: Secret whole number; None draws a fresh one at `fit`. A small number can be guessed: for tests only.
+    """
+
+    image_column: str = "image"
+    label_column: str = "label"
+    encoding: str = "png"
+    id_column: str | None = None
+    mask_column: str | None = None
+    classes: Sequence[Any] | None = None
+    fraction: float = 1.0
+    seed: int | None = None
+
+    modality: ClassVar[str] = "image"
+    needs_labels: ClassVar[bool] = True
+    additive: ClassVar[bool] = True  # whether `epsilon` bounds the change of every level
+
+    # ------------------------------------------------------------------ for subclasses
+    def _cloak(self, levels: np.ndarray, label: Any, stream: int) -> np.ndarray:
+        """One image's protected levels.
+
+        Args:
+            levels: uint8 [height, width, channels], with 1 or 3 channels.
+            label: Of the row, None where the method needs none.
+            stream: The row's random stream, see `key.draws`.
+
+        Returns:
+            The same shape and type.
+        """
+        raise NotImplementedError
+
+    # ------------------------------------------------------------------ contract
+    def _columns(self) -> list[str]:
+        return [self.image_column]
+
+    def _is_row(self, value: Any) -> bool:
+        return not isinstance(value, list) and not (isinstance(value, np.ndarray) and value.ndim == 4)
+
+    def _protect(self, rows: Rows) -> dict[str, list]:
+        values = rows.stored(self.image_column)
+        if getattr(self, self.strength_parameter) == 0 or self.fraction == 0:
+            return {self.image_column: values}
+        eligible = self._eligible(rows, len(values))
+        labels = rows.column(self.label_column) if self.needs_labels else [None] * len(values)
+        pictures = [self._opened(value, f"Row {i} of this batch") if eligible[i] else None for i, value in enumerate(values)]
+        streams = self._streams(rows, [picture and picture.content for picture in pictures])
+        changed = []
+        for i, (value, picture, stream) in enumerate(zip(values, pictures, streams, strict=True)):
+            if picture is None or stream is None or not self._sampled(stream):
+                changed.append(value)
+                continue
+            try:
+                levels = self._cloak(picture.levels, plain(labels[i]), stream)
+            except ImageError as error:
+                raise ValueError(f"Row {i} of this batch{self._named(rows, i)}: {error}.") from None
+            changed.append(like(value, Picture(levels, picture.alpha, picture.icc_profile), self.encoding))
+        return {self.image_column: changed}
+
+    def _opened(self, value: Any, row: str) -> Picture:
+        try:
+            return decode(value)
+        except ImageError as error:
+            path = value.get("path") if isinstance(value, dict) else None
+            file = f" ({path})" if path else ""
+            raise ValueError(f"{row}, column {self.image_column!r}{file}: the image {error}.") from None
+
+    def _named(self, rows: Rows, i: int) -> str:
+        return "" if self.id_column is None else f" ({self.id_column}={rows.column(self.id_column)[i]!r})"
+
+    choices: ClassVar[dict[str, tuple[str, ...]]] = {}  # of parameters that are one of a few words
+
+    def _check_parameters(self) -> None:
+        self._check_row_parameters()
+        for name, allowed in {"encoding": ENCODINGS, **self.choices}.items():
+            if getattr(self, name) not in allowed:
+                known = ", ".join(map(repr, allowed))
+                raise ValueError(f"{name} is {getattr(self, name)!r}. Choose one of {known}.")
+        if self.label_column == self.image_column:
+            raise ValueError(f"label_column and image_column are both {self.image_column!r}. Name two columns.")
+
+    def _fitted(self, value: Any) -> Any:
+        if value is None:
+            raise NotFittedError(f"This {type(self).__name__} is not fitted yet. Call fit(dataset) first.")
+        return value
+
+    # ------------------------------------------------------------------ reading for fit
+    def _pictures(self, dataset: Any) -> Iterator[tuple[Picture, Any, bytes]]:
+        """Every image of a `Dataset` or `IterableDataset` in order, with its label and what identifies it.
+
+        Raises:
+            ValueError: A column is missing, there are no rows, a label is missing, or an image cannot be protected:
+                the message names its row.
+        """
+        for i, (value, label, identity) in enumerate(self._raw_rows(dataset)):
+            if self.needs_labels:
+                check_label(label, i, self.label_column)
+            picture = self._opened(value, f"Row {i}")
+            yield picture, label, picture.content if self.id_column is None else repr(identity).encode()
+
+    def _raw_rows(self, dataset: Any) -> Iterator[tuple[Any, Any, Any]]:
+        from datasets import Image
+
+        if isinstance(dataset, dict):
+            first = next(iter(dataset), "train")
+            raise TypeError(f"This is a dictionary of splits. Give one of them: dataset[{first!r}].")
+        if not hasattr(dataset, "cast_column"):
+            raise TypeError(f"fit takes a datasets.Dataset or IterableDataset, not {type(dataset).__name__}.")
+        wanted = [self.image_column, *([self.label_column] if self.needs_labels else [])]
+        wanted += [self.id_column] if self.id_column else []
+        if dataset.column_names:
+            self._require(dataset.column_names, wanted)
+        if isinstance((dataset.features or {}).get(self.image_column), Image):
+            dataset = dataset.cast_column(self.image_column, Image(decode=False))
+        empty = True
+        for batch in dataset.with_format(None).iter(batch_size=100):
+            self._require(list(batch), wanted)
+            count = len(batch[self.image_column])
+            empty = empty and count == 0
+            labels = batch[self.label_column] if self.needs_labels else [None] * count
+            identities = batch[self.id_column] if self.id_column else [None] * count
+            yield from zip(batch[self.image_column], labels, identities, strict=True)
+        if empty:
+            raise ValueError("The dataset has no rows: there is nothing to learn from.")
+
+    def _require(self, present: Sequence[str], wanted: Sequence[str]) -> None:
+        if self.needs_labels and self.label_column not in present and self.image_column in present:
+            raise ValueError(
+                f"{type(self).__name__} needs labels, and there is no column {self.label_column!r} "
+                f"(columns: {', '.join(map(repr, present))}). Name it with label_column; without labels, "
+                "RandomNoiseTransform is what remains, a baseline that protects little."
+            )
+        require_columns(present, wanted)
+
+
+class WithoutState:
+    """For protections that learn nothing from the data: all they need follows from the key."""
+
+    def fit(self: Any, dataset: Any) -> Any:
+        """Draws the key, and looks whether the columns are there.
+
+        Args:
+            dataset: A `Dataset` or `IterableDataset`.
+        """
+        self._check_parameters()
+        next(self._raw_rows(dataset))
+        self._seed = None
+        self._resolved_seed()
+        return self
+
+    def _state(self: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        self._fitted(self._seed)
+        return {}, {}
+
+    def _set_state(self, state: dict[str, Any], tensors: dict[str, np.ndarray]) -> None:
+        """There is none."""
+
+
+@dataclass(kw_only=True, repr=False, eq=False)
+class BoundedImageTransform(ImageTransform):
+    """Base class of protections that change no level by more than `epsilon`.
+
+    Args:
+        epsilon: Largest change of a level, as a share of the whole range: 8/255 is 8 of 255 levels. What is no whole
+            number of levels is rounded down. 0 changes nothing.
+    """
+
+    epsilon: float = 8 / 255
+
+    strength_parameter: ClassVar[str] = "epsilon"
+
+    @property
+    def max_levels(self) -> int:
+        """`epsilon` in whole levels of 255."""
+        return int(self.epsilon * 255 + 1e-6)
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        if not 0 <= self.epsilon <= 1:
+            raise ValueError(
+                f"epsilon is {self.epsilon}, but it is a share of the range of a level, from 0 to 1"
+                + (f": did you mean {self.epsilon:g}/255?" if 1 < self.epsilon <= 255 else ".")
+            )
+        if self.max_levels > 127:
+            raise ValueError("epsilon is more than 127/255: nothing of the image would be left.")
+
+
+def add_levels(levels: np.ndarray, noise: np.ndarray) -> np.ndarray:
+    """Image plus noise, exactly, in uint8; what would leave [0, 255] stays at its edge.
+
+    Args:
+        levels: uint8, any shape.
+        noise: Signed whole levels, the same shape.
+    """
+    return np.clip(levels.astype(np.int16) + noise, 0, 255).astype(np.uint8)
+
+
+def plain(label: Any) -> Any:
+    """A label as a Python value."""
+    return label.item() if hasattr(label, "item") else label
+
+
+def check_label(label: Any, row: int, column: str) -> None:
+    """Raises a ValueError for a row without a label, or with one that is no class."""
+    if label is None or label == -1:
+        raise ValueError(f"Row {row} has no label in column {column!r}. Filter such rows out first.")
+    if not isinstance(label, (bool, int, str, np.integer, np.bool_)):
+        raise ValueError(
+            f"Row {row} has {type(label).__name__} in column {column!r}, not a class: give whole numbers, names or "
+            "booleans, for example with dataset.class_encode_column."
+        )
