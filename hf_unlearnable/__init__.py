@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from hf_unlearnable.image.one_pixel import OnePixelTransform
     from hf_unlearnable.image.random_noise import RandomNoiseTransform
     from hf_unlearnable.image.stable_error_min import StableErrorMinTransform
+    from hf_unlearnable.image.texture import TextureTransform
     from hf_unlearnable.key import Key
     from hf_unlearnable.registry import load_transform
     from hf_unlearnable.text.regtext import RegTextTransform
@@ -36,6 +37,7 @@ _HOME = {
     "RandomNoiseTransform": "hf_unlearnable.image.random_noise",
     "RegTextTransform": "hf_unlearnable.text.regtext",
     "StableErrorMinTransform": "hf_unlearnable.image.stable_error_min",
+    "TextureTransform": "hf_unlearnable.image.texture",
     "Transform": "hf_unlearnable.transform",
     "load_transform": "hf_unlearnable.registry",
 }
@@ -53,6 +55,7 @@ __all__ = [
     "RandomNoiseTransform",
     "RegTextTransform",
     "StableErrorMinTransform",
+    "TextureTransform",
     "Transform",
     "__version__",
     "load_transform",

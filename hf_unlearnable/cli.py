@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import json
 import logging
 import re
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from hf_unlearnable import __version__
+from hf_unlearnable.data import holds_images, load_rows, whole_or_nothing, write_images, write_rows
 from hf_unlearnable.registry import METHODS, method_class
 
 # Parameters that say where things stand in the data, and which rows to protect: a key leaves them open.
-_OPEN = ("text_column", "label_column", "id_column", "mask_column", "role", "classes", "fraction")
+_OPEN = (
+    "text_column", "image_column", "label_column", "id_column", "mask_column", "role", "classes", "fraction",
+    "encoding",
+)  # fmt: skip
+# Rows that are in memory at once: texts are small, a photo may have tens of megabytes.
+_BATCH = {"text": 1000, "image": 16, "audio": 16}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -72,9 +81,14 @@ def _add_protect_arguments(parser: argparse.ArgumentParser, name: str) -> None:
         "--output", required=True, help="where to write: a new folder, or a file that ends in .parquet"
     )
     parser.add_argument("--key", required=True, help="the owner's secret: written if new, used again if it is there")
+    formats = ("parquet", "arrow", "images") if cls.modality == "image" else ("parquet", "arrow")
     parser.add_argument(
-        "--format", choices=("parquet", "arrow"), default="parquet", help="arrow is that of save_to_disk"
-    )
+        "--format", choices=formats,
+        help="arrow is that of save_to_disk; images, the default for a folder of them, are files (default: parquet)"
+        if "images" in formats else "arrow is that of save_to_disk (default: parquet)",
+    )  # fmt: skip
+    if cls.modality == "image":
+        parser.add_argument("--report", help="new folder for fidelity.json and contact-sheet.png")
     parser.add_argument("--config-name", help="configuration of a dataset on the Hub")
     parser.add_argument("--split", default="train", help="which split to protect")
     parser.add_argument("--num-proc", type=int, help="number of processes")
@@ -97,22 +111,30 @@ def _argument_type(annotation: str) -> dict[str, Any]:
         return {"action": argparse.BooleanOptionalAction}
     if "Sequence" in annotation:
         return {"nargs": "+", "metavar": "VALUE"}
-    return {"type": {"float": float, "int": int}.get(annotation.split(" ")[0], str), "metavar": "VALUE"}
+    return {"type": {"float": _number, "int": int}.get(annotation.split(" ")[0], str), "metavar": "VALUE"}
+
+
+def _number(text: str) -> float:
+    """A number, or a fraction like 8/255."""
+    return float(Fraction(text.replace(" ", "")))
 
 
 def _described_arguments(cls: type) -> dict[str, str]:
-    """The `Args` section of a docstring, by name: it is the help of the command line too."""
-    section = inspect.cleandoc(cls.__doc__ or "").partition("Args:\n")[2].partition("\n\n")[0]
-    entries = re.findall(r"^    (\w+): (.*(?:\n {8}.*)*)", section, re.MULTILINE)
-    return {name: " ".join(text.split()) for name, text in entries}
+    """The `Args` sections of a class and its bases, by name: they are the help of the command line too."""
+    described: dict[str, str] = {}
+    for base in reversed(cls.__mro__):
+        section = inspect.cleandoc(base.__doc__ or "").partition("Args:\n")[2].partition("\n\n")[0]
+        entries = re.findall(r"^    (\w+): (.*(?:\n {8}.*)*)", section, re.MULTILINE)
+        described |= {name: " ".join(text.split()) for name, text in entries}
+    return described
 
 
 def _protect(arguments: argparse.Namespace) -> None:
-    from hf_unlearnable.data import load_rows, whole_or_nothing, write_rows
     from hf_unlearnable.key import Key
 
-    if Path(arguments.output).exists():  # before the work, not only after it
-        raise FileExistsError(f"{arguments.output} exists. Give another name with --output, or move it away.")
+    for name, path in {"output": arguments.output, "report": getattr(arguments, "report", None)}.items():
+        if path and Path(path).exists():  # before the work, not only after it
+            raise FileExistsError(f"{path} exists. Give another name with --{name}, or move it away.")
     dataset = load_rows(arguments.source, config=arguments.config_name, split=arguments.split)
     options = {name[7:]: value for name, value in vars(arguments).items() if name.startswith("option_")}
     options = {name: _plain(name, value, dataset, options) for name, value in options.items()}
@@ -123,17 +145,51 @@ def _protect(arguments: argparse.Namespace) -> None:
     else:
         transform = method_class(arguments.method)(**options).fit(dataset)
 
+    kind = arguments.format or _usual_format(arguments, transform)
+    size = _BATCH[transform.modality]
     with whole_or_nothing(arguments.output) as scratch:
         cache = scratch.with_name("map.arrow")
         protected = dataset.map(
-            transform, batched=True, num_proc=arguments.num_proc, cache_file_name=str(cache), desc="Protecting"
-        )
+            transform, batched=True, batch_size=size, writer_batch_size=size, num_proc=arguments.num_proc,
+            cache_file_name=str(cache), desc="Protecting",
+        )  # fmt: skip
         changed = _changed_rows(dataset, protected, transform._columns())
-        write_rows(protected, scratch, split=arguments.split, format=arguments.format)
+        if kind == "images":
+            write_images(protected, dataset, scratch, transform.image_column, arguments.source)
+        else:
+            write_rows(protected, scratch, split=arguments.split, format=kind)
+        fidelity = _checked_images(dataset, protected, scratch, transform, arguments, kind)
         if not known:
             transform.key.save(key_path)
     print(f"{changed} of {len(dataset)} rows protected with {arguments.method}: {arguments.output}")
+    if fidelity is not None:
+        print(fidelity)
     print(f"Key: {key_path}{'' if known else ' (new: keep it, and keep it private)'}")
+
+
+def _usual_format(arguments: argparse.Namespace, transform: Any) -> str:
+    """A folder of photos becomes a folder of photos."""
+    from_photos = transform.modality == "image" and Path(arguments.source).is_dir() and holds_images(arguments.source)
+    return "images" if from_photos else "parquet"
+
+
+def _checked_images(
+    dataset: Any, protected: Any, written: Path, transform: Any, arguments: argparse.Namespace, kind: str
+) -> Any:
+    """Opens what was written and compares it with the source: a broken promise fails the run."""
+    if transform.modality != "image":
+        return None
+    from hf_unlearnable.fidelity import contact_sheet, image_fidelity
+
+    stored = protected if kind == "images" else load_rows(written, split=arguments.split)
+    bound = transform.max_levels if transform.additive else None
+    fidelity = image_fidelity(dataset, stored, transform.image_column, bound)
+    if arguments.report:
+        with whole_or_nothing(arguments.report) as folder:
+            folder.mkdir()
+            Path(folder, "fidelity.json").write_text(json.dumps(asdict(fidelity), indent=1) + "\n", encoding="utf-8")
+            contact_sheet(dataset, stored, transform.image_column).save(folder / "contact-sheet.png")
+    return fidelity
 
 
 def _from_key(key: Any, arguments: argparse.Namespace, options: dict[str, Any]) -> Any:

@@ -94,6 +94,44 @@ def whole_or_nothing(output: str | os.PathLike) -> Iterator[Path]:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
+def holds_images(folder: str | os.PathLike) -> bool:
+    """Whether a folder is one of image files, as against one of tables."""
+    from datasets.packaged_modules.imagefolder.imagefolder import ImageFolder
+
+    endings = {file.suffix.lower() for file in Path(folder).rglob("*") if file.is_file()}
+    return not endings & set(READERS) and bool(endings & set(ImageFolder.EXTENSIONS))
+
+
+def write_images(
+    protected: Any, original: Any, output: str | os.PathLike, image_column: str, source: str | os.PathLike
+) -> None:
+    """Writes every image as a file of its own, under the name it had below `source`, with the ending it has now.
+
+    Args:
+        protected: The dataset to write.
+        original: The dataset that it was made of, rows in the same order, read from the folder `source`.
+        output: A new folder.
+        image_column: Column of images.
+        source: Where the original files stand.
+    """
+    from datasets import Image
+
+    taken: set[Path] = set()
+    stored = [data.cast_column(image_column, Image(decode=False)) for data in (original, protected)]
+    for before, after in zip(*stored, strict=True):
+        name = Path(before[image_column]["path"]).resolve().relative_to(Path(source).resolve())
+        data = after[image_column]["bytes"]
+        if data is None:  # a row that was left alone, still the file that it was
+            data = Path(after[image_column]["path"]).read_bytes()
+        else:
+            ending = ".webp" if data[8:12] == b"WEBP" else ".png"
+            name = name.with_suffix(ending) if name.with_suffix(ending) not in taken else Path(f"{name}{ending}")
+        taken.add(name)
+        path = Path(output, name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+
+
 def write_rows(dataset: Any, output: str | os.PathLike, *, split: str = "train", format: str = "parquet") -> Path:
     """Writes a dataset, whole or not at all.
 

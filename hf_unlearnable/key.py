@@ -124,7 +124,10 @@ def _open_private(path: Path) -> Any:
 # The safetensors format: 8 bytes with the length of a JSON header, the header, the arrays one after the other. The
 # library reads and writes whole files in memory; noise may be larger than that, so it goes array by array and comes
 # back mapped, read from disk where it is used.
-_TYPES = {"I8": np.int8, "U8": np.uint8, "I32": np.int32, "I64": np.int64, "U64": np.uint64, "F32": np.float32, "F64": np.float64}
+_TYPES: dict[str, Any] = {
+    "I8": np.int8, "U8": np.uint8, "I32": np.int32, "I64": np.int64, "U64": np.uint64, "F32": np.float32,
+    "F64": np.float64,
+}  # fmt: skip
 
 
 def _write_tensors(path: Path, tensors: dict[str, np.ndarray]) -> None:

@@ -17,6 +17,7 @@ METHODS = {
     "error-min-one-pixel": "hf_unlearnable.image.error_min_one_pixel:ErrorMinOnePixelTransform",
     "stable-error-min": "hf_unlearnable.image.stable_error_min:StableErrorMinTransform",
     "error-max": "hf_unlearnable.image.error_max:ErrorMaxTransform",
+    "texture": "hf_unlearnable.image.texture:TextureTransform",
     "convolution": "hf_unlearnable.image.convolution:ConvolutionTransform",
     "one-pixel": "hf_unlearnable.image.one_pixel:OnePixelTransform",
     "linear-separable": "hf_unlearnable.image.linear_separable:LinearSeparableTransform",

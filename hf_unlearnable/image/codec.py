@@ -110,11 +110,12 @@ def _data(value: Any) -> bytes:
 
 
 def _from_array(levels: np.ndarray) -> Picture:
-    if levels.dtype != np.uint8 or levels.ndim not in (2, 3) or (levels.ndim == 3 and levels.shape[2] not in range(1, 5)):
-        raise ImageError(
-            f"is an array of {levels.dtype} {list(levels.shape)}: give uint8 [height, width, channels], 1 to 4 channels"
-        )
     levels = levels[:, :, None] if levels.ndim == 2 else levels
+    if levels.dtype != np.uint8 or levels.ndim != 3 or not 1 <= levels.shape[2] <= 4:
+        raise ImageError(
+            f"is an array of {levels.dtype} {list(levels.shape)}: give uint8 [height, width, channels] with 1 to 4 of "
+            "them"
+        )
     colours = 1 if levels.shape[2] < 3 else 3
     return Picture(levels[:, :, :colours], levels[:, :, colours] if levels.shape[2] > colours else None)
 
@@ -192,4 +193,3 @@ def like(value: Any, picture: Picture, encoding: str) -> Any:
         levels = np.dstack([picture.levels, *alpha])
         return levels[:, :, 0] if value.ndim == 2 else levels
     return open_picture(picture)
-

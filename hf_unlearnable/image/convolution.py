@@ -32,7 +32,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from hf_unlearnable.image.random_noise import class_stream
-from hf_unlearnable.image.transform import ImageTransform, WithoutState
+from hf_unlearnable.image.transform import ImageTransform
 from hf_unlearnable.key import draws
 
 _SMALL = 64  # up to this shorter side an image takes the paper's filter for CIFAR, beyond it that for ImageNet
@@ -40,7 +40,7 @@ _SEEN = 224  # the shorter side at which victims train on photos
 
 
 @dataclass(kw_only=True, repr=False, eq=False)
-class ConvolutionTransform(WithoutState, ImageTransform):
+class ConvolutionTransform(ImageTransform):
     """Filters every class with a small blurring kernel of its own (CUDA).
 
     Args:

@@ -17,8 +17,7 @@ Secret. The seed and the noise.
 Cost. The training of a surrogate, then `max_rounds` x `num_steps` passes an image.
 
 What is known to break it. JPEG of low quality (84 % on CIFAR-10; turning gray does not help), adversarial training
-(88 %). A weak surrogate makes weak noise: with a few thousand images it knows too little itself. The untargeted variant
-is weaker.
+(88 %). A weak surrogate makes weak noise: with a few thousand images it knows too little itself.
 
     cloak = ErrorMaxTransform(image_column="img", label_column="label", surrogate="resnet18").fit(ds)
 """

@@ -13,9 +13,9 @@ ICLR 2021, arXiv:2101.04898. With a surrogate f, images x, labels y and noise d,
 `noise="class"` gives all images of a class one noise: it protects new images of that class with the same key, and an
 average over a class shows it to whoever looks.
 
-Ours. `ErrorMinTransform.paper()` is the paper's schedule, with the noise applied whole and rounded (the published code
-drops its negative half). The default lets the surrogate see all images, cropped and mirrored as a victim would, between
-two rounds of one large step each: less work, lower accuracy of the victim, see recipes/bench. The loop is not
+Ours. `ErrorMinTransform.paper()` is the paper's schedule, with the noise applied whole and rounded (the published
+code drops its negative half). By default the surrogate sees all images, cropped and mirrored as a victim would,
+between two rounds of one large step each: a tenth of the work, and victims learn less (recipes/bench). The loop is not
 monotone, so it ends after `max_rounds` and keeps the noise with the lowest error.
 
 Secret. The seed and the noise.
@@ -63,6 +63,7 @@ class ErrorMinTransform(LearnedNoiseTransform):
     augment: bool = True
 
     method: ClassVar[str] = "error-min"
+    choices: ClassVar[dict[str, tuple[str, ...]]] = {"noise": ("sample", "class")}
 
     @classmethod
     def paper(cls, **changes: Any) -> ErrorMinTransform:

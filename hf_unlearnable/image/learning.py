@@ -120,6 +120,7 @@ class NoiseLearner:
     ):
         import torch
         from accelerate import PartialState
+
         self.processes = PartialState()
         self.device = self.processes.device
         self.autocast = nullcontext if accelerator is None else accelerator.autocast
@@ -153,7 +154,8 @@ class NoiseLearner:
         self._pixels = self._on_device(self.gallery.levels)
         self._noise = self._on_device(np.zeros(int(np.prod(self._noise_shape)), np.int8))
         self._noise_batch_size = noise_batch_size
-        self.best_error, self._best = float("inf"), None
+        self.best_error = float("inf")
+        self._best: Tensor | None = None
 
         self._batch_size = max(1, batch_size // self.processes.num_processes)
         self._generator = torch.Generator().manual_seed((seed + 7919 * self.processes.process_index) % 2**63)
@@ -360,7 +362,7 @@ class NoiseLearner:
         """Every process writes its noise, the first one joins the files, all map the result."""
         assert self.folder is not None
         name = "noise-{:05d}.npz"
-        np.savez(self.folder / name.format(self.processes.process_index), **mine.state()[1])
+        np.savez(self.folder / name.format(self.processes.process_index), **mine.state()[1])  # type: ignore[arg-type]
         self.processes.wait_for_everyone()
         whole = self.folder / "noise.npy"
         parts = [dict(np.load(self.folder / name.format(i))) for i in range(self.processes.num_processes)]
@@ -415,10 +417,8 @@ class NoiseLearner:
         import torch
 
         kinds, which = np.unique(self.gallery.shapes, axis=0, return_inverse=True)
-        which = torch.from_numpy(which.reshape(-1))
-        return [
-            part for k in range(len(kinds)) for part in (which == k).nonzero()[:, 0].split(self._noise_batch_size)
-        ]
+        kind = torch.from_numpy(which.reshape(-1))
+        return [part for k in range(len(kinds)) for part in (kind == k).nonzero()[:, 0].split(self._noise_batch_size)]
 
     # ------------------------------------------------------------------ processes
     def _average(self, tensors: list[Tensor]) -> None:
@@ -492,7 +492,7 @@ class NoiseLearner:
         if not found:
             return 0
         path = found[-1] / f"process-{self.processes.process_index:05d}.pt"
-        own = torch.load(path, weights_only=True) if path.is_file() else {"fingerprint": None}
+        own: Any = torch.load(path, weights_only=True) if path.is_file() else {"fingerprint": None}
         if own["fingerprint"] != self._identity:
             raise ValueError(
                 f"{self.folder} holds a fit of other data or parameters, or of another number of processes. Give "
@@ -593,8 +593,16 @@ class LearnedNoiseTransform(BoundedImageTransform):
             identity=[self.method, self.method_version, {**self.get_params(), "seed": None}],
         )
         self._learn(learner)
-        self._noise = learner.result()
+        self._noise, self.image_passes = learner.result(), learner.image_passes
         return self
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        counts = ("max_rounds", "num_steps", "num_draws", "batch_size", "noise_batch_size", "surrogate_steps")
+        for name, least in [*((name, 1) for name in counts), ("image_size", _SMALLEST)]:
+            value = getattr(self, name, None)
+            if value is not None and value < least:
+                raise ValueError(f"{name} is {value}, but it starts at {least}.")
 
     def _learn(self, learner: NoiseLearner) -> None:
         """The method itself: rounds of `learner.train` and `learner.update`."""
@@ -611,6 +619,7 @@ class LearnedNoiseTransform(BoundedImageTransform):
         self._noise = (ClassNoise if "labels" in state else SampleNoise).from_state(state, tensors)
 
     _noise: Any = field(default=None, init=False)
+    image_passes: int = field(default=0, init=False)  # that `fit` took: forward and backward, of one image each
 
 
 def shared_seed(seed: int | None, checkpoint_dir: str | os.PathLike | None) -> int | None:

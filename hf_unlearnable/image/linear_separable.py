@@ -31,7 +31,7 @@ import numpy as np
 
 from hf_unlearnable.image.noise import fitted_to
 from hf_unlearnable.image.random_noise import class_stream
-from hf_unlearnable.image.transform import BoundedImageTransform, WithoutState, add_levels
+from hf_unlearnable.image.transform import BoundedImageTransform, add_levels
 from hf_unlearnable.key import draws
 
 _BLOCKS = (4, 4, 3)
@@ -41,7 +41,7 @@ _AVERAGE = 0.75  # root mean square of the noise, as a share of epsilon
 
 
 @dataclass(kw_only=True, repr=False, eq=False)
-class LinearSeparableTransform(WithoutState, BoundedImageTransform):
+class LinearSeparableTransform(BoundedImageTransform):
     """Adds blocks of colour that a linear model could tell apart (LSP)."""
 
     method: ClassVar[str] = "linear-separable"

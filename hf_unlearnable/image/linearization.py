@@ -4,8 +4,8 @@ Idea. A linear classifier W is trained on the clean pixels. Noise d is then comp
 the noise alone and reads nothing from what is left of the image. A network that meets the result finds the linear
 signal and needs nothing else.
 
-Paper. J. Liu, Y. Chen, X. Zhang, "Perturbation-Induced Linearization", ICLR 2026, arXiv:2601.19967. From d ~ U(-epsilon,
-epsilon), `num_steps` signed steps of epsilon / 10 down
+Paper. J. Liu, Y. Chen, X. Zhang, "Perturbation-Induced Linearization", ICLR 2026, arXiv:2601.19967. From
+d ~ U(-epsilon, epsilon), `num_steps` signed steps of epsilon / 10 down
 
     0.9 CE(W d, y) + 0.1 KL(uniform || softmax(W (x - d)));   x' = clip(x - d, 0, 1)
 
@@ -119,7 +119,7 @@ class LinearizationTransform(BoundedImageTransform):
 def linear_classifier(
     levels: np.ndarray, targets: np.ndarray, num_classes: int, epochs: int, learning_rate: float, seed: int
 ) -> np.ndarray:
-    """Softmax regression without a bias by Adam in batches of 128, float64 [num_classes, pixels].
+    """Softmax regression without a bias by Adam in batches of 128, float32 [num_classes, pixels].
 
     Args:
         levels: uint8 [n, pixels].
@@ -127,8 +127,10 @@ def linear_classifier(
         num_classes, epochs, learning_rate, seed: As their names say.
     """
     random = np.random.Generator(np.random.Philox(seed))
-    weights = np.zeros((num_classes, levels.shape[1]), np.float32)
-    mean, square, step = np.zeros_like(weights), np.zeros_like(weights), 0
+    weights: np.ndarray = np.zeros((num_classes, levels.shape[1]), np.float32)
+    mean: Any = np.zeros_like(weights)
+    square: Any = np.zeros_like(weights)
+    step = 0
     for _ in range(epochs):
         order = random.permutation(len(levels))
         for start in range(0, len(order), 128):
@@ -142,7 +144,7 @@ def linear_classifier(
             square = 0.999 * square + 0.001 * gradient**2
             corrected = np.sqrt(square / (1 - 0.999**step)) + 1e-8
             weights = weights - learning_rate * mean / (1 - 0.9**step) / corrected
-    return weights.astype(np.float64)
+    return weights
 
 
 def linearizing_noise(

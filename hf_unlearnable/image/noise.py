@@ -40,8 +40,8 @@ class SampleNoise:
         i = int(np.searchsorted(self.ids, np.uint64(stream)))
         if i == len(self.ids) or self.ids[i] != stream:
             raise ImageError(
-                "this image was not there at fit, and sample-wise noise exists for the fitted ones only: fit on it too, "
-                "or use noise='class', whose key protects new rows of known classes"
+                "this image was not there at fit, and sample-wise noise exists for the fitted ones only: fit on it "
+                "too, or use noise='class', whose key protects new rows of known classes"
             )
         if tuple(self.shapes[i]) != tuple(shape):
             raise ImageError(
@@ -97,7 +97,7 @@ class ClassNoise:
 
 
 def fitted_to(pattern: np.ndarray, shape: Sequence[int]) -> np.ndarray:
-    """A pattern of levels [height, width, channels], resized to `shape` by its nearest entries; gray takes the mean."""
+    """A pattern of levels [height, width, channels], resized to `shape` by nearest entries; gray takes the mean."""
     height, width, channels = shape
     if pattern.shape[:2] != (height, width):
         rows = np.arange(height) * pattern.shape[0] // height

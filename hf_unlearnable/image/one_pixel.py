@@ -11,8 +11,9 @@ ICLR 2023, arXiv:2205.12141. For every class, over all positions and the eight c
 over the class's images x; no position and colour is used twice.
 
 Ours. The paper's code scores images one by one. For xi in {0, 1} the two moments follow from sums of x and x^2 alone,
-so one pass over the data scores all 8 H W candidates of every class; the key draws one of the four best. In images larger than 64 pixels a single pixel
-would not survive a resize: there the search runs on a grid of 32 x 32 and the whole cell takes the colour.
+so one pass over the data scores all 8 H W candidates of every class; the key draws one of the four best. In images
+larger than 64 pixels a single pixel would not survive a resize: there the search runs on a grid of 32 x 32 and the
+whole cell takes the colour.
 
 Secret. Which of the best candidates. It does not hold long: whoever looks at a few images of a class sees the pixel.
 
@@ -124,8 +125,8 @@ class Cells:
 
 
 def _span(cell: int, cells: int, pixels: int) -> tuple[int, int]:
-    start = cell * pixels // cells
-    return start, max(start + 1, (cell + 1) * pixels // cells)
+    """The pixels that a cell covers, those at its edge included."""
+    return cell * pixels // cells, -(-(cell + 1) * pixels // cells)
 
 
 def search_cells(rows: Iterable[tuple[Picture, Any]], pixels: int, seed: int) -> Cells:
@@ -152,7 +153,7 @@ def search_cells(rows: Iterable[tuple[Picture, Any]], pixels: int, seed: int) ->
     colours = [(0, 0, 0), (1, 1, 1)] if gray else list(product((0, 1), repeat=3))
     free = np.ones((len(colours), *grid), bool)
     classes = sorted(sums, key=lambda label: (isinstance(label, str), label))
-    scores = {label: np.stack([_score(*sums[label], colour) for colour in colours]) for label in classes}
+    scores = {label: np.stack([_score(sums[label], colour) for colour in colours]) for label in classes}
     found: dict[Any, list] = {label: [] for label in classes}
     for number in range(min(pixels, free.size // (_BEST * len(classes)))):
         for label in classes:
@@ -164,8 +165,9 @@ def search_cells(rows: Iterable[tuple[Picture, Any]], pixels: int, seed: int) ->
     return Cells(list(grid), classes, [found[label] for label in classes])
 
 
-def _score(count: int, total: np.ndarray, squares: np.ndarray, colour: tuple[int, ...]) -> np.ndarray:
+def _score(sums: list, colour: tuple[int, ...]) -> np.ndarray:
     """mean|xi - x| / std|xi - x| at every position, |xi - x| averaged over the channels' moments. [height, width]."""
+    count, total, squares = sums
     m, q = total / count, squares / count
     xi = np.array(colour)
     mean = np.where(xi, 1 - m, m).mean(axis=2)

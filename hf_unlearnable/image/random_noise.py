@@ -24,14 +24,14 @@ from typing import Any, ClassVar
 import numpy as np
 
 from hf_unlearnable.image.noise import fitted_to
-from hf_unlearnable.image.transform import BoundedImageTransform, WithoutState, add_levels
+from hf_unlearnable.image.transform import BoundedImageTransform, add_levels
 from hf_unlearnable.key import draws, row_stream
 
 _PATTERN = 32  # pixels a side of a class's pattern, stretched over larger images
 
 
 @dataclass(kw_only=True, repr=False, eq=False)
-class RandomNoiseTransform(WithoutState, BoundedImageTransform):
+class RandomNoiseTransform(BoundedImageTransform):
     """Uniform random noise, the baseline of the same size.
 
     Args:

@@ -5,8 +5,8 @@ that is itself adversarially trained, and for views of the image that are croppe
 survives there survives a victim's training.
 
 Paper. Y. Liu, K. Xu, X. Chen, L. Sun, "Stable Unlearnable Example", AAAI 2024, arXiv:2311.13091; robust
-error-minimising noise (S. Fu et al., ICLR 2022) with random instead of adversarial shaking, at a ninth of its cost. With
-random views t and a defensive radius r
+error-minimising noise (S. Fu et al., ICLR 2022) with random instead of adversarial shaking, at a ninth of its cost.
+With random views t and a defensive radius r
 
     f <- SGD on loss(f(t(x + d) + a), y), a = worst of |a| <= r
     d <- signed steps down  mean over draws of loss(f(t(x + d) + u), y),  u ~ U(-r, r)

@@ -6,7 +6,7 @@ a victim half as much (the ImageNet stem; HanxunH/Unlearnable-Examples, issue 1)
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hf_unlearnable._extras import require
 
@@ -31,7 +31,7 @@ def image_classifier(name: str, num_classes: int) -> nn.Module:
     require("image", "torch")
     import torch
 
-    model = {"small_cnn": small_cnn, "resnet18": resnet18}.get(name, lambda classes: pretrained(name, classes))
+    model: Any = {"small_cnn": small_cnn, "resnet18": resnet18}.get(name, lambda classes: pretrained(name, classes))
     return model(num_classes).to(memory_format=torch.channels_last)
 
 
@@ -66,7 +66,7 @@ def resnet18(num_classes: int, width: int = 64) -> nn.Module:
                     nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs)
                 )
 
-        def forward(self, x):  # noqa: ANN001, ANN202
+        def forward(self, x):
             return nn.functional.relu(self.residual(x) + self.shortcut(x))
 
     blocks: list[nn.Module] = []
@@ -96,7 +96,7 @@ def pretrained(name: str, num_classes: int) -> nn.Module:
             self.register_buffer("mean", torch.tensor(processor.image_mean)[:, None, None])
             self.register_buffer("std", torch.tensor(processor.image_std)[:, None, None])
 
-        def forward(self, x):  # noqa: ANN001, ANN202
+        def forward(self, x):
             return self.model(pixel_values=(x - self.mean) / self.std).logits
 
     return Normalized()

@@ -14,7 +14,9 @@ from hf_unlearnable.transform import NotFittedError, Rows, Transform, require_co
 
 @dataclass(kw_only=True, repr=False, eq=False)
 class ImageTransform(Transform):
-    """Base class of the image protections. A subclass learns in `fit` and changes one image's levels in `_cloak`.
+    """Base class of the image protections. A subclass changes one image's levels in `_cloak`.
+
+    One that learns from the data has `fit`, `_state` and `_set_state` of its own; for the others the key is all.
 
     Args:
         image_column: Column of images.
@@ -41,6 +43,25 @@ class ImageTransform(Transform):
     additive: ClassVar[bool] = True  # whether `epsilon` bounds the change of every level
 
     # ------------------------------------------------------------------ for subclasses
+    def fit(self, dataset: Any) -> ImageTransform:
+        """Draws the key, and looks whether the columns are there.
+
+        Args:
+            dataset: A `Dataset` or `IterableDataset`.
+        """
+        self._check_parameters()
+        next(self._raw_rows(dataset))
+        self._seed = None
+        self._resolved_seed()
+        return self
+
+    def _state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        self._fitted(self._seed)
+        return {}, {}
+
+    def _set_state(self, state: dict[str, Any], tensors: dict[str, np.ndarray]) -> None:
+        """There is none."""
+
     def _cloak(self, levels: np.ndarray, label: Any, stream: int) -> np.ndarray:
         """One image's protected levels.
 
@@ -67,8 +88,11 @@ class ImageTransform(Transform):
             return {self.image_column: values}
         eligible = self._eligible(rows, len(values))
         labels = rows.column(self.label_column) if self.needs_labels else [None] * len(values)
-        pictures = [self._opened(value, f"Row {i} of this batch") if eligible[i] else None for i, value in enumerate(values)]
-        streams = self._streams(rows, [picture and picture.content for picture in pictures])
+        pictures = [
+            self._opened(value, f"Row {i} of this batch") if wanted else None
+            for i, (value, wanted) in enumerate(zip(values, eligible, strict=True))
+        ]
+        streams = self._streams(rows, [None if picture is None else picture.content for picture in pictures])
         changed = []
         for i, (value, picture, stream) in enumerate(zip(values, pictures, streams, strict=True)):
             if picture is None or stream is None or not self._sampled(stream):
@@ -122,6 +146,16 @@ class ImageTransform(Transform):
             picture = self._opened(value, f"Row {i}")
             yield picture, label, picture.content if self.id_column is None else repr(identity).encode()
 
+    def _labels(self, dataset: Any) -> list:
+        """The classes that the labels name, sorted; the images stay unread."""
+        labels = set()
+        for row, (_, label, _) in enumerate(self._raw_rows(dataset)):
+            check_label(label, row, self.label_column)
+            labels.add(plain(label))
+        if len(labels) < 2:
+            raise ValueError(f"The labels name one class only ({labels.pop()!r}): a model has nothing to learn.")
+        return sorted(labels, key=lambda label: (isinstance(label, str), label))
+
     def _raw_rows(self, dataset: Any) -> Iterator[tuple[Any, Any, Any]]:
         from datasets import Image
 
@@ -155,29 +189,6 @@ class ImageTransform(Transform):
                 "RandomNoiseTransform is what remains, a baseline that protects little."
             )
         require_columns(present, wanted)
-
-
-class WithoutState:
-    """For protections that learn nothing from the data: all they need follows from the key."""
-
-    def fit(self: Any, dataset: Any) -> Any:
-        """Draws the key, and looks whether the columns are there.
-
-        Args:
-            dataset: A `Dataset` or `IterableDataset`.
-        """
-        self._check_parameters()
-        next(self._raw_rows(dataset))
-        self._seed = None
-        self._resolved_seed()
-        return self
-
-    def _state(self: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        self._fitted(self._seed)
-        return {}, {}
-
-    def _set_state(self, state: dict[str, Any], tensors: dict[str, np.ndarray]) -> None:
-        """There is none."""
 
 
 @dataclass(kw_only=True, repr=False, eq=False)

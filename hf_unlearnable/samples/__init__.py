@@ -1,6 +1,7 @@
-"""Sample data that the package carries: `hf-unlearnable demo` and the tests run on it without a network.
+"""Sample data that is there without a network: `hf-unlearnable demo` and the tests run on it.
 
-`notes.csv` holds 1,240 short notes to an editor, written for this project, 310 each on four topics.
+`notes.csv` holds 1,240 short notes to an editor, written for this project, 310 each on four topics. The 1,797 scanned
+digits (E. Alpaydin, C. Kaynak, 1998) come with scikit-learn.
 """
 
 from __future__ import annotations
@@ -8,6 +9,8 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from hf_unlearnable._extras import require
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -23,4 +26,24 @@ def load_notes(split: str) -> Dataset:
         rows = [row for row in csv.DictReader(file) if row["split"] == split]
     features = Features({"text": Value("string"), "label": ClassLabel(names=TOPICS)})
     columns = {"text": [row["text"] for row in rows], "label": [TOPICS.index(row["topic"]) for row in rows]}
+    return Dataset.from_dict(columns, features=features)
+
+
+def load_digits(split: str, side: int = 32) -> Dataset:
+    """Handwritten digits, columns `image` and `label`: 1,297 for "train", 500 for "test".
+
+    They are scanned at 8 x 8 pixels and enlarged to `side`.
+    """
+    require("attack", "sklearn", "PIL")
+    import numpy as np
+    from datasets import ClassLabel, Dataset, Features, Image
+    from PIL import Image as PILImage
+    from sklearn import datasets
+
+    digits = datasets.load_digits()
+    rows = slice(0, 1297) if split == "train" else slice(1297, None)
+    levels = np.rint(digits.images[rows] * 255 / 16).astype(np.uint8)
+    features = Features({"image": Image(), "label": ClassLabel(names=[str(digit) for digit in range(10)])})
+    images = [PILImage.fromarray(one).resize((side, side), PILImage.Resampling.BICUBIC) for one in levels]
+    columns = {"image": images, "label": digits.target[rows].tolist()}
     return Dataset.from_dict(columns, features=features)

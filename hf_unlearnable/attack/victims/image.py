@@ -134,4 +134,3 @@ def _rgb(images: Sequence[Any], size: int) -> torch.Tensor:
         return np.asarray(opened)
 
     return torch.from_numpy(np.stack([one(image) for image in images]))
-

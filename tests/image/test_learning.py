@@ -1,0 +1,208 @@
+"""Fits that are interrupted, run out of memory, diverge or get bad input."""
+
+from unittest import mock
+
+import numpy as np
+import pytest
+import torch
+from datasets import Dataset, Image
+from PIL import Image as PILImage
+
+from hf_unlearnable import ErrorMinTransform, StableErrorMinTransform
+from hf_unlearnable.image import learning
+from hf_unlearnable.image.learning import NoiseLearner
+from tests.data import levels, pictures
+
+
+def levels_of(cloak):
+    return cloak.key.tensors["levels"]
+
+
+@pytest.mark.parametrize(
+    "cloak",
+    [
+        ErrorMinTransform(seed=4, max_rounds=4, batch_size=8, stop_error=0),
+        ErrorMinTransform(seed=4, max_rounds=4, batch_size=8, stop_error=0, noise="class"),
+        StableErrorMinTransform(seed=4, max_rounds=3, num_draws=2, stop_error=0),
+    ],
+    ids=["sample", "class", "stable"],
+)
+@pytest.mark.parametrize("killed_after", [1, 2])
+def test_a_killed_fit_goes_on_bit_for_bit(cloak, killed_after, tmp_path):
+    dataset = pictures(20)
+    whole = levels_of(cloak.fit(dataset)).copy()
+    save = NoiseLearner._save
+
+    def saved_then_killed(self, done):
+        save(self, done)
+        if done == killed_after:
+            raise KeyboardInterrupt
+
+    with mock.patch.object(NoiseLearner, "_save", saved_then_killed), pytest.raises(KeyboardInterrupt):
+        cloak.fit(dataset, checkpoint_dir=tmp_path / "fit")
+    rounds = []
+    update = NoiseLearner.update
+
+    def counted(self, this, **kwargs):
+        rounds.append(this.number)
+        update(self, this, **kwargs)
+
+    with mock.patch.object(NoiseLearner, "update", counted):
+        cloak.fit(dataset, checkpoint_dir=tmp_path / "fit")
+    assert rounds == list(range(killed_after, cloak.max_rounds))
+    assert np.array_equal(levels_of(cloak), whole)
+
+
+def test_a_fit_killed_while_saving_goes_back_one_round(tmp_path):
+    dataset = pictures(12)
+    cloak = ErrorMinTransform(seed=4, max_rounds=3, stop_error=0)
+    whole = levels_of(cloak.fit(dataset)).copy()
+    real = torch.save
+
+    def killed(value, path, *args):
+        if "round-00002" in str(path) and "model" in str(path):
+            raise KeyboardInterrupt
+        real(value, path, *args)
+
+    with mock.patch.object(torch, "save", killed), pytest.raises(KeyboardInterrupt):
+        cloak.fit(dataset, checkpoint_dir=tmp_path)
+    cloak.fit(dataset, checkpoint_dir=tmp_path)
+    assert np.array_equal(levels_of(cloak), whole)
+    assert [p.name for p in tmp_path.glob("round-*")] == ["round-00003"]  # older ones are gone
+
+
+def test_a_resumed_fit_keeps_its_drawn_seed(tmp_path):
+    cloak = ErrorMinTransform(max_rounds=1)
+    seeds = {cloak.fit(pictures(8), checkpoint_dir=tmp_path).key.seed for _ in range(2)}
+    assert len(seeds) == 1
+    assert (tmp_path / "seed").stat().st_mode & 0o777 == 0o600
+    assert ErrorMinTransform(max_rounds=1).fit(pictures(8)).key.seed not in seeds
+
+
+@pytest.mark.parametrize("change", [{"epsilon": 4 / 255}, {"seed": 5}, {"batch_size": 64}])
+def test_a_checkpoint_of_another_fit_is_refused(change, tmp_path):
+    ErrorMinTransform(seed=4, max_rounds=1).fit(pictures(8), checkpoint_dir=tmp_path)
+    with pytest.raises(ValueError, match="holds a fit of other data or parameters"):
+        ErrorMinTransform(**{"seed": 4, "max_rounds": 1, **change}).fit(pictures(8), checkpoint_dir=tmp_path)
+    with pytest.raises(ValueError, match="holds a fit of other data or parameters"):
+        ErrorMinTransform(seed=4, max_rounds=1).fit(pictures(8, seed=1), checkpoint_dir=tmp_path)
+
+
+def test_out_of_memory_halves_the_batch_and_says_so_once_a_size(caplog):
+    dataset = pictures(24)
+    cloak = ErrorMinTransform(seed=4, max_rounds=2, noise_batch_size=16, augment=False, stop_error=0)
+    expected = levels_of(cloak.fit(dataset)).copy()
+    real, sizes = learning.pgd, []
+
+    def hungry(model, images, *args, **kwargs):
+        if len(images) > 5:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
+        sizes.append(len(images))
+        return real(model, images, *args, **kwargs)
+
+    with mock.patch.object(learning, "pgd", hungry):
+        cloak.fit(dataset)
+    assert [r.message for r in caplog.records if r.levelname == "WARNING"] == [
+        "Out of memory: going on with batches of 8 images.", "Out of memory: going on with batches of 4 images.",
+    ]  # fmt: skip
+    assert sizes == [4] * 12  # 24 images, two rounds, none twice and none left out
+    assert (levels_of(cloak) != expected).mean() < 0.02  # up to the last bit of a gradient's sign
+
+
+def test_other_errors_are_not_taken_for_a_lack_of_memory():
+    with mock.patch.object(learning, "pgd", side_effect=RuntimeError("shape mismatch")):
+        with pytest.raises(RuntimeError, match="shape mismatch"):
+            ErrorMinTransform(max_rounds=1).fit(pictures(8))
+
+
+def test_a_surrogate_that_diverges_ends_the_fit():
+    with pytest.raises(FloatingPointError, match="diverged. Lower learning_rate"):
+        ErrorMinTransform(seed=1, learning_rate=float("inf"), max_rounds=2).fit(pictures(8))
+
+
+def test_the_best_noise_is_kept_and_low_error_ends_the_rounds():
+    errors, kept = iter([0.5, 0.2, 0.4, 0.3]), []
+    update = NoiseLearner.update
+
+    def scripted(self, this, **kwargs):
+        update(self, this, **kwargs)
+        this.error = next(errors)
+        kept.append(self._noise.clone())
+
+    with mock.patch.object(NoiseLearner, "update", scripted):
+        cloak = ErrorMinTransform(seed=4, max_rounds=4, id_column=None).fit(pictures(8))
+    noise = cloak._noise
+    order = np.argsort(noise.starts)
+    flat = np.concatenate([noise.of(int(noise.ids[i]), noise.shapes[i]).reshape(-1) for i in order])
+    assert np.array_equal(flat, kept[1].numpy()) and not np.array_equal(kept[1], kept[3])
+    errors = iter([0.5, 0.01, 0.0])
+    with mock.patch.object(NoiseLearner, "update", scripted):
+        ErrorMinTransform(seed=4, max_rounds=9).fit(pictures(8))
+    assert next(errors) == 0.0  # the third round was not needed
+
+
+def test_equal_images_share_their_noise_and_ids_must_be_unique():
+    one = pictures(8)
+    twice = Dataset.from_dict({"image": one["image"][:] + one["image"][:], "label": one["label"][:] * 2})
+    twice = twice.cast_column("image", Image())
+    cloak = ErrorMinTransform(seed=4, max_rounds=1).fit(twice)
+    assert len(cloak._noise.ids) == 8
+    protected = twice.map(cloak, batched=True)["image"]
+    assert all(protected[i] == protected[i + 8] for i in range(8))
+    sizes = [PILImage.fromarray(levels(1, 0, side, side)[0]) for side in (8, 9)]
+    clash = Dataset.from_dict({"image": sizes, "label": [0, 1], "id": ["a", "a"]}).cast_column("image", Image())
+    with pytest.raises(ValueError, match="Two images of different size are both identified by"):
+        ErrorMinTransform(id_column="id").fit(clash)
+
+
+def test_a_large_image_is_seen_small_and_protected_whole():
+    dataset = pictures(6, height=150, width=90)
+    cloak = ErrorMinTransform(seed=4, max_rounds=2).fit(dataset)
+    seen = []
+    original = learning.resize
+    with mock.patch.object(learning, "resize", lambda x, size: seen.append((x.shape[-2:], size)) or original(x, size)):
+        cloak.fit(dataset)
+    assert set(seen) == {((150, 90), 64)}
+    noise = cloak._noise.of(int(cloak._noise.ids[0]), (150, 90, 3))
+    assert (noise != 0).mean() > 0.6  # two steps either way may cancel
+
+
+# ---------------------------------------------------------------------- bad input
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"epsilon": 8}, r"epsilon is 8, but it is a share .*did you mean 8/255\?"),
+        ({"epsilon": -0.1}, "epsilon is -0.1"),
+        ({"epsilon": 0.6}, "more than 127/255"),
+        ({"noise": "both"}, "noise is 'both'. Choose one of 'sample', 'class'"),
+        ({"encoding": "jpeg"}, "encoding is 'jpeg'. Choose one of 'png', 'webp'"),
+        ({"image_column": "img"}, "no column 'img'.*Columns: 'image', 'label'"),
+        ({"label_column": "labels"}, "ErrorMinTransform needs labels.*'labels'.*RandomNoiseTransform"),
+        ({"fraction": 2}, "fraction is 2"),
+        ({"num_steps": 0}, "num_steps is 0"),
+        ({"image_size": 4}, "image_size is 4"),
+    ],
+)
+def test_bad_parameters_are_named(parameters, message):
+    with pytest.raises(ValueError, match=message):
+        ErrorMinTransform(**parameters).fit(pictures(8))
+
+
+def test_bad_rows_are_named():
+    dataset = pictures(8)
+    images = dataset["image"][:]
+    missing = Dataset.from_dict({"image": images, "label": [0, 1, None, 1] * 2}).cast_column("image", Image())
+    with pytest.raises(ValueError, match="Row 2 has no label in column 'label'"):
+        ErrorMinTransform().fit(missing)
+    one_class = Dataset.from_dict({"image": images, "label": [3] * 8}).cast_column("image", Image())
+    with pytest.raises(ValueError, match="one class only"):
+        ErrorMinTransform().fit(one_class)
+    broken = dataset.cast_column("image", Image(decode=False)).to_list()
+    broken[5]["image"] = {"bytes": broken[5]["image"]["bytes"][:60], "path": "holiday.png"}
+    broken = Dataset.from_list(broken).cast_column("image", Image())
+    with pytest.raises(ValueError, match=r"Row 5, column 'image' \(holiday.png\): the image does not open"):
+        ErrorMinTransform().fit(broken)
+    with pytest.raises(ValueError, match="no rows"):
+        ErrorMinTransform().fit(dataset.select([]))
+    with pytest.raises(TypeError, match="dictionary of splits"):
+        ErrorMinTransform().fit({"train": dataset})

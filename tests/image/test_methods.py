@@ -1,0 +1,365 @@
+"""What each image method promises beyond the contract: its bound, its formula, what it costs a model."""
+
+import numpy as np
+import pytest
+import torch
+from datasets import Dataset, Image
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image as PILImage
+
+from hf_unlearnable import load_transform
+from hf_unlearnable.image.convolution import class_kernel, convolved
+from hf_unlearnable.image.linearization import linear_classifier, linearizing_noise, softmax
+from hf_unlearnable.image.random_noise import uniform_levels
+from hf_unlearnable.image.texture import distinct_tiles, finest_period, tiled
+from hf_unlearnable.image.transform import BoundedImageTransform, add_levels
+from hf_unlearnable.registry import METHODS, method_class
+from tests.data import levels, pictures
+
+IMAGE_METHODS = [name for name in METHODS if method_class(name).modality == "image"]
+BOUNDED = [name for name in IMAGE_METHODS if issubclass(method_class(name), BoundedImageTransform)]
+ADDITIVE = [name for name in BOUNDED if method_class(name).additive]
+LEARNED = ["error-min", "error-min-one-pixel", "stable-error-min", "error-max"]
+QUICK = {
+    "error-min": {"max_rounds": 2}, "error-min-one-pixel": {"max_rounds": 2},
+    "stable-error-min": {"max_rounds": 2, "num_draws": 2}, "error-max": {"max_rounds": 1, "surrogate_epochs": 2},
+}  # fmt: skip
+
+
+def fitted(name, dataset, **parameters):
+    return method_class(name)(**{"seed": 3, **QUICK.get(name, {}), **parameters}).fit(dataset)
+
+
+def arrays(dataset):
+    return [np.asarray(image) for image in dataset["image"]]
+
+
+def mixed_sizes():
+    shapes = [(1, 1, 3), (12, 9, 3), (9, 12, 3), (12, 9, 1), (70, 40, 3), (12, 9, 4), (2, 30, 1), (33, 33, 3)]
+    images = [levels(1, seed, h, w, c)[0] for seed, (h, w, c) in enumerate(shapes * 2)]
+    opened = [PILImage.fromarray(one[:, :, 0] if one.shape[2] == 1 else one) for one in images]
+    data = {"image": opened, "label": [i % 2 for i in range(len(opened))]}
+    return Dataset.from_dict(data).cast_column("image", Image())
+
+
+@pytest.mark.parametrize("name", ADDITIVE)
+@pytest.mark.parametrize("epsilon", [3 / 255, 7.9 / 255])
+def test_bound_holds_on_the_stored_bytes_of_any_size(name, epsilon):
+    dataset = mixed_sizes()
+    cloak = fitted(name, dataset, epsilon=epsilon)
+    assert cloak.max_levels == int(epsilon * 255 + 1e-6)  # 7.9 levels are 7
+    largest = 0
+    for before, after in zip(arrays(dataset), arrays(dataset.map(cloak, batched=True))):
+        assert before.shape == after.shape
+        difference = np.abs(before.astype(int) - after)
+        assert difference.max() <= cloak.max_levels
+        largest = max(largest, difference.max())
+        if before.shape[-1] == 4:
+            assert np.array_equal(before[:, :, 3], after[:, :, 3])  # transparency
+    assert largest == cloak.max_levels
+
+
+@pytest.mark.parametrize("name", IMAGE_METHODS)
+def test_every_method_takes_every_size(name):
+    dataset = mixed_sizes()
+    protected = dataset.map(fitted(name, dataset), batched=True, batch_size=3)
+    assert [a.size for a in protected["image"]] == [b.size for b in dataset["image"]]
+    assert [a.mode for a in protected["image"]] == [b.mode for b in dataset["image"]]
+
+
+@pytest.mark.parametrize("name", ["error-min", "stable-error-min", "error-max"])
+def test_sample_noise_belongs_to_its_image(name, tmp_path):
+    dataset = pictures(12)
+    cloak = fitted(name, dataset)
+    cloak.key.save(tmp_path / "key")
+    loaded = load_transform(tmp_path / "key")
+    assert isinstance(loaded.key.tensors["levels"], np.memmap)  # stays on disk
+    order = [5, 0, 11, 3]
+    assert [a.tobytes() for a in arrays(dataset.select(order).map(loaded, batched=True))] == [
+        a.tobytes() for a in arrays(dataset.map(cloak, batched=True).select(order))
+    ]
+    with pytest.raises(ValueError, match="Row 0 of this batch: this image was not there at fit.*noise='class'"):
+        pictures(2, seed=9).map(loaded, batched=True)
+
+
+def test_noise_of_another_size_is_named():
+    dataset = pictures(8).add_column("id", [f"p{i}" for i in range(8)])
+    cloak = fitted("error-min", dataset, id_column="id")
+    smaller = pictures(8, height=6, width=6).add_column("id", [f"p{i}" for i in range(8)])
+    with pytest.raises(
+        ValueError, match=r"\(id='p0'\): the image has 6x6 pixels in 3 channels, but its noise .*12x12"
+    ):
+        smaller.map(cloak, batched=True)
+
+
+def test_class_noise_protects_new_rows_of_known_classes():
+    cloak = fitted("error-min", pictures(16), noise="class", max_rounds=3)
+    new = pictures(8, seed=9)
+    protected = new.map(cloak, batched=True)
+    for label in range(4):
+        noise = [
+            np.asarray(after, int) - np.asarray(before)
+            for before, after, y in zip(new["image"], protected["image"], new["label"]) if y == label
+        ]  # fmt: skip
+        inside = [
+            (np.asarray(image) > 8) & (np.asarray(image) < 247)
+            for image, y in zip(new["image"], new["label"])
+            if y == label
+        ]
+        both = inside[0] & inside[1]
+        assert both.sum() > 50 and np.array_equal(noise[0][both], noise[1][both])
+    with pytest.raises(ValueError, match="the label 4 was not seen by fit"):
+        pictures(12, classes=6).map(cloak, batched=True)
+
+
+def test_error_min_lowers_the_error_that_a_surrogate_makes():
+    from hf_unlearnable.attack.victims import small_cnn
+
+    rng = np.random.default_rng(0)
+    images = rng.integers(60, 190, (160, 12, 12, 3)).astype(np.uint8)  # nothing to learn in them
+    labels = rng.integers(0, 4, 160)
+    dataset = Dataset.from_dict({"image": [PILImage.fromarray(i) for i in images], "label": labels.tolist()})
+    dataset = dataset.cast_column("image", Image())
+    cloak = fitted("error-min", dataset, max_rounds=8, augment=False, batch_size=32)
+    protected = arrays(dataset.map(cloak, batched=True))
+    half = slice(0, 80), slice(80, 160)
+    learned = [
+        (small_cnn(data[half[0]], labels[half[0]], data[half[1]], seed=0, epochs=15, batch_size=16, augment=False) == labels[half[1]]).mean()
+        for data in (images, np.stack(protected))
+    ]  # fmt: skip
+    assert learned[0] < 0.45 and learned[1] > 0.8  # the noise alone teaches the label, to images never seen
+
+
+def test_error_min_steps_and_passes_are_those_of_the_schedule():
+    dataset = pictures(20)
+    cloak = fitted("error-min", dataset, max_rounds=3, surrogate_steps=2, num_steps=4, batch_size=8, stop_error=0)
+    assert cloak.image_passes == 3 * (2 * 8 + 4 * 20)
+    paper = method_class("error-min").paper(epsilon=4 / 255)
+    assert (paper.num_steps, paper.surrogate_steps, paper.stop_error) == (20, 10, 0.01)
+    assert paper.step_size == pytest.approx(0.4 / 255) and not paper.augment
+
+
+@pytest.mark.parametrize("name", LEARNED)
+def test_learned_noise_is_the_same_again_and_leaves_the_generators_alone(name):
+    torch.manual_seed(5)
+    np.random.seed(5)
+    expected = torch.rand(3), np.random.rand(3)
+    torch.manual_seed(5)
+    np.random.seed(5)
+    dataset = pictures(10)
+    first, second = (fitted(name, dataset).key.tensors["levels"] for _ in range(2))
+    assert np.array_equal(first, second) and np.abs(first).max() == 8
+    assert torch.equal(torch.rand(3), expected[0]) and np.array_equal(np.random.rand(3), expected[1])
+
+
+def test_targeted_noise_makes_images_look_like_the_next_class():
+    from hf_unlearnable.attack.victims import small_cnn
+
+    dataset = pictures(80, classes=4, height=16, width=16)
+    bright = [
+        np.clip(image.astype(int) // 4 + 45 * y, 0, 255).astype(np.uint8)
+        for image, y in zip(arrays(dataset), dataset["label"])
+    ]
+    easy = Dataset.from_dict(
+        {"image": [PILImage.fromarray(b) for b in bright], "label": dataset["label"]}
+    ).cast_column("image", Image())
+    options = {"surrogate_epochs": 25, "augment": False, "epsilon": 40 / 255, "batch_size": 16, "max_rounds": 2}
+    for targeted, expected in ((True, 1), (False, None)):
+        cloak = fitted("error-max", easy, targeted=targeted, **options)
+        protected = arrays(easy.map(cloak, batched=True))
+        predicted = small_cnn(bright, easy["label"][:], protected, seed=0, epochs=25, batch_size=16, augment=False)
+        truth = np.array(easy["label"])
+        if targeted:
+            assert (predicted == (truth + expected) % 4).mean() > 0.5
+        assert (predicted == truth).mean() < 0.5
+
+
+# ---------------------------------------------------------------------- closed form
+@settings(max_examples=30, deadline=None)
+@given(
+    st.integers(1, 9),
+    st.integers(1, 9),
+    st.sampled_from([1, 3]),
+    st.sampled_from([1, 3, 5]),
+    st.integers(1, 2),
+    st.integers(0, 2**32),
+)
+def test_convolution_is_the_sum_of_its_definition(height, width, channels, size, dilation, seed):
+    image = np.random.default_rng(seed).integers(0, 256, (height, width, channels)).astype(np.uint8)
+    kernel = class_kernel(seed, size, 0.3)
+    assert kernel.max() == 1 and (kernel == 1).sum() == 1 and kernel.min() >= 0
+    assert np.sort(kernel, axis=None)[:-1].max(initial=0) <= 0.3
+    slow = np.zeros(image.shape)
+    half = size // 2
+    for y in range(height):
+        for x in range(width):
+            for i in range(size):
+                for j in range(size):
+                    a, b = y + (i - half) * dilation, x + (j - half) * dilation
+                    if 0 <= a < height and 0 <= b < width:
+                        slow[y, x] += float(kernel[i, j]) * image[a, b]
+    expected = image if slow.max() == 0 else slow * 255 / slow.max()
+    assert np.abs(convolved(image, kernel, dilation) - expected).max() <= 0.5 + 1e-3
+
+
+def test_convolution_filters_differ_by_class_and_grow_with_the_image():
+    kernels = [class_kernel(stream, 3, 0.3) for stream in range(20)]
+    assert len({kernel.tobytes() for kernel in kernels}) == 20
+    small = np.full((10, 10, 3), 100, np.uint8)
+    assert (convolved(small, kernels[0]) == 255).any()  # scaled to its brightest level
+    big = pictures(4, height=700, width=500)
+    after = arrays(big.map(fitted("convolution", big), batched=True))
+    assert all(a.max() == 255 for a in after)
+
+
+def test_one_pixel_search_is_the_brute_force_one():
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (60, 5, 4, 3)).astype(np.uint8)
+    images[:, 2, 1] = random.integers(0, 30, (60, 3)) + np.array(
+        [225, 0, 0]
+    )  # nearly constant: far from its opposite corner
+    labels = np.arange(60) % 3
+    dataset = Dataset.from_dict({"image": [PILImage.fromarray(i) for i in images], "label": labels.tolist()})
+    cells = fitted("one-pixel", dataset.cast_column("image", Image()))._cells
+    for label, chosen in zip(cells.classes, cells.cells):
+        x = images[labels == label] / 255
+        scores = {}
+        for colour in np.ndindex(2, 2, 2):
+            distance = np.abs(np.array(colour) - x)
+            score = distance.mean(axis=(0, 3)) / distance.std(axis=(0, 3))
+            for place in np.ndindex(5, 4):
+                scores[(*place, *colour)] = score[place]
+        best = sorted(scores, key=scores.get)[::-1][: 4 + label]  # the key draws one of four that are still free
+        ((row, column, colour),) = chosen
+        assert (row, column, *(c // 255 for c in colour)) in best
+    assert len({(row, column, *colour) for ((row, column, colour),) in cells.cells}) == 3
+
+
+def test_one_pixel_writes_that_pixel_and_nothing_else():
+    dataset = pictures(16)
+    cloak = fitted("one-pixel", dataset, pixels=2)
+    for before, after, label in zip(arrays(dataset), arrays(dataset.map(cloak, batched=True)), dataset["label"]):
+        changed = np.argwhere((before != after).any(axis=2)).tolist()
+        cells = cloak._cells.cells[label]
+        assert sorted(changed) == sorted([r, c] for r, c, _ in cells)
+        assert all(after[r, c].tolist() == colour for r, c, colour in cells)
+
+
+def test_one_pixel_of_a_photo_is_a_cell_that_survives_a_resize():
+    dataset = pictures(8, height=300, width=200)
+    cloak = fitted("one-pixel", dataset)
+    for image, label in zip(dataset.map(cloak, batched=True)["image"], dataset["label"]):
+        ((row, column, colour),) = cloak._cells.cells[label]
+        small = np.asarray(image.resize((32, 32), PILImage.Resampling.BOX))
+        assert np.abs(small[row, column].astype(int) - colour).max() <= 1
+
+
+def test_linear_separable_noise_is_linearly_separable():
+    from sklearn.linear_model import LogisticRegression
+
+    dataset = pictures(200, classes=4)
+    cloak = fitted("linear-separable", dataset)
+    noise = np.stack([a.astype(int) - b for a, b in zip(arrays(dataset.map(cloak, batched=True)), arrays(dataset))])
+    model = LogisticRegression(max_iter=500).fit(noise[:100].reshape(100, -1), dataset["label"][:100])
+    assert model.score(noise[100:].reshape(100, -1), dataset["label"][100:]) == 1
+    gray = np.full((32, 32, 3), 128, np.uint8)
+    there = cloak._cloak(gray, 1, 77).astype(int) - 128
+    assert 0.6 < np.sqrt((there**2).mean()) / 8 <= 0.8
+    assert all((there[i : i + 8, j : j + 8] == there[i, j]).all() for i in range(0, 32, 8) for j in range(0, 32, 8))
+
+
+def test_linear_classifier_learns_a_linear_problem():
+    random = np.random.default_rng(0)
+    x = random.integers(0, 256, (600, 30)).astype(np.uint8)
+    y = (x[:, :10].astype(int).sum(1) > x[:, 10:20].astype(int).sum(1)).astype(int)
+    weights = linear_classifier(x, y, 2, 30, 0.01, seed=0)
+    assert ((x / 255 @ weights.T).argmax(1) == y).mean() > 0.95
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 2**32), st.integers(1, 16), st.integers(1, 12))
+def test_linearizing_noise_is_the_published_step(seed, most, steps):
+    random = np.random.default_rng(seed)
+    weights = random.integers(-4095, 4096, (4, 48)).astype(float)
+    x, start = random.integers(0, 256, 48).astype(np.uint8), uniform_levels(seed, (48,), most * 10)
+    got = linearizing_noise(x, 2, weights, 4095.0, start, bound=most * 10, step=most, num_steps=steps)
+    w, image = torch.tensor(weights / 4095), torch.tensor(x / 255.0)
+    d = torch.tensor(start / 2550.0)
+    for _ in range(steps):
+        d.requires_grad_()
+        uniform = torch.full((4,), 0.25, dtype=torch.float64)
+        left = (w @ (image - d)).log_softmax(0)
+        loss = 0.9 * torch.nn.functional.cross_entropy((w @ d)[None], torch.tensor([2]))
+        loss = loss + 0.1 * (uniform * (uniform.log() - left)).sum()
+        (gradient,) = torch.autograd.grad(loss, d)
+        d = (d.detach() - most / 2550 * gradient.sign()).clamp(-most / 255, most / 255)
+    assert np.abs(got - d.numpy() * 2550).max() < 1e-6
+    assert np.abs(got).max() <= most * 10 and (got == np.rint(got)).all()
+
+
+def test_linearization_makes_the_noise_readable_and_the_rest_unreadable():
+    dataset = pictures(120, height=32, width=32)
+    cloak = fitted("linearization", dataset)
+    noise = np.stack([b.astype(int) - a for a, b in zip(arrays(dataset.map(cloak, batched=True)), arrays(dataset))])
+    weights = cloak.key.tensors["weights"]
+    assert ((noise.reshape(120, -1) @ weights.T).argmax(1) == np.array(dataset["label"])).mean() > 0.95
+
+
+def test_softmax():
+    assert np.allclose(softmax(np.array([[1e4, 0.0], [0.0, 0.0]])), [[1, 0], [0.5, 0.5]])
+
+
+@pytest.mark.parametrize(("period", "channels", "classes"), [(2, 3, 10), (3, 3, 50), (4, 1, 10)])
+def test_tiles_are_unlike_each_other_under_any_shift_and_mirror(period, channels, classes):
+    tiles = distinct_tiles(list(range(classes)), period, channels)
+    assert tiles.shape == (classes, period, period, channels) and set(np.unique(tiles)) == {-1, 1}
+    size = period * period * channels
+    for i in range(classes):
+        for j in range(i):
+            for view in (tiles[j], tiles[j][:, ::-1]):
+                for shift in np.ndindex(period, period):
+                    same = (np.roll(view, shift, (0, 1)) == tiles[i]).sum()
+                    assert same < size, "two classes share a grain"
+
+
+@pytest.mark.parametrize(("classes", "colour", "gray"), [(2, 2, 3), (10, 2, 4), (128, 2, 4), (129, 3, 4), (5000, 3, 5)])
+def test_the_finest_period_that_has_enough_tiles(classes, colour, gray):
+    assert (finest_period(classes, 3), finest_period(classes, 1)) == (colour, gray)
+
+
+def test_texture_repeats_and_scales():
+    tile = distinct_tiles([1, 2], 3, 3)[0]
+    one = tiled(tile, (30, 24, 3), 1, start=5)
+    assert np.array_equal(one[3:], one[:-3]) and np.array_equal(one[:, 3:], one[:, :-3])
+    coarse = tiled(tile, (30, 24, 3), 4, start=5)
+    assert all((coarse[i : i + 4, j : j + 4] == coarse[i, j]).all() for i in range(0, 28, 4) for j in range(0, 24, 4))
+    places = {tiled(tile, (6, 6, 3), 1, start=start).tobytes() for start in range(9)}
+    assert len(places) == 9
+    photo = np.full((1000, 900, 3), 128, np.uint8)
+    dataset = pictures(8)
+    changed = fitted("texture", dataset)._cloak(photo, 0, 7).astype(int) - 128
+    assert set(np.unique(changed)) == {-8, 8} and (changed[:4, :4] == changed[0, 0]).all()
+
+
+@given(st.integers(0, 2**64 - 1), st.integers(0, 127))
+@settings(max_examples=30, deadline=None)
+def test_uniform_levels(stream, most):
+    got = uniform_levels(stream, (40, 25, 3), most)
+    assert got.shape == (40, 25, 3) and np.abs(got).max(initial=0) <= most
+    if most:
+        counts = np.bincount(got.ravel() + most, minlength=2 * most + 1)
+        expected = 3000 / (2 * most + 1)
+        assert ((counts - expected) ** 2 / expected).sum() < 2 * most + 8 * np.sqrt(4 * most) + 20
+
+
+@given(st.integers(0, 255), st.integers(-127, 127))
+def test_add_levels(level, noise):
+    got = add_levels(np.array([level], np.uint8), np.array([noise], np.int8))
+    assert got.dtype == np.uint8 and got[0] == min(255, max(0, level + noise))
+
+
+def test_search_cells_for_gray_images_writes_gray():
+    dataset = pictures(12, channels=1)
+    protected = dataset.map(fitted("one-pixel", dataset), batched=True)
+    assert {image.mode for image in protected["image"]} == {"L"}
