@@ -116,7 +116,10 @@ def _argument_type(annotation: str) -> dict[str, Any]:
 
 def _number(text: str) -> float:
     """A number, or a fraction like 8/255."""
-    return float(Fraction(text.replace(" ", "")))
+    try:
+        return float(Fraction(text.replace(" ", "")))
+    except ArithmeticError as error:
+        raise ValueError(str(error)) from None
 
 
 def _described_arguments(cls: type) -> dict[str, str]:
@@ -132,9 +135,14 @@ def _described_arguments(cls: type) -> dict[str, str]:
 def _protect(arguments: argparse.Namespace) -> None:
     from hf_unlearnable.key import Key
 
-    for name, path in {"output": arguments.output, "report": getattr(arguments, "report", None)}.items():
+    report = getattr(arguments, "report", None)
+    for name, path in {"output": arguments.output, "report": report}.items():
         if path and Path(path).exists():  # before the work, not only after it
             raise FileExistsError(f"{path} exists. Give another name with --{name}, or move it away.")
+    if report and Path(report).absolute().is_relative_to(Path(arguments.output).absolute()):
+        raise ValueError("--report is within --output. Give it a folder of its own.")
+    if arguments.format == "images" and not Path(arguments.source).is_dir():
+        raise ValueError("--format images writes files under the names they had: it needs a folder of image files.")
     dataset = load_rows(arguments.source, config=arguments.config_name, split=arguments.split)
     options = {name[7:]: value for name, value in vars(arguments).items() if name.startswith("option_")}
     options = {name: _plain(name, value, dataset, options) for name, value in options.items()}
@@ -150,8 +158,8 @@ def _protect(arguments: argparse.Namespace) -> None:
     with whole_or_nothing(arguments.output) as scratch:
         cache = scratch.with_name("map.arrow")
         protected = dataset.map(
-            transform, batched=True, batch_size=size, writer_batch_size=size, num_proc=arguments.num_proc,
-            cache_file_name=str(cache), desc="Protecting",
+            _Located(transform), with_indices=True, batched=True, batch_size=size, writer_batch_size=size,
+            num_proc=arguments.num_proc, cache_file_name=str(cache), desc="Protecting",
         )  # fmt: skip
         changed = _changed_rows(dataset, protected, transform._columns())
         if kind == "images":
@@ -167,6 +175,20 @@ def _protect(arguments: argparse.Namespace) -> None:
     print(f"Key: {key_path}{'' if known else ' (new: keep it, and keep it private)'}")
 
 
+class _Located:
+    """A transform whose errors name the row of the data set instead of the row of a batch."""
+
+    def __init__(self, transform: Any):
+        self.transform = transform
+
+    def __call__(self, batch: Any, indices: list[int]) -> Any:
+        try:
+            return self.transform(batch)
+        except ValueError as error:
+            row = re.compile(r"Row (\d+) of this batch")
+            raise ValueError(row.sub(lambda found: f"Row {indices[int(found[1])]}", str(error))) from None
+
+
 def _usual_format(arguments: argparse.Namespace, transform: Any) -> str:
     """A folder of photos becomes a folder of photos."""
     from_photos = transform.modality == "image" and Path(arguments.source).is_dir() and holds_images(arguments.source)
@@ -176,7 +198,7 @@ def _usual_format(arguments: argparse.Namespace, transform: Any) -> str:
 def _checked_images(
     dataset: Any, protected: Any, written: Path, transform: Any, arguments: argparse.Namespace, kind: str
 ) -> Any:
-    """Opens what was written and compares it with the source: a broken promise fails the run."""
+    """Opens what goes out and compares it with the source: a broken promise fails the run."""
     if transform.modality != "image":
         return None
     from hf_unlearnable.fidelity import contact_sheet, image_fidelity

@@ -56,7 +56,7 @@ def _load_rows(source: str | os.PathLike, config: str | None, split: str) -> Any
             if split not in loaded:
                 raise ValueError(f"{path} has no split {split!r}. Splits: {', '.join(loaded)}.")
             return loaded[split]
-        return load_dataset(str(path), config, split=split)
+        return load_dataset(str(path.absolute()), config, split=split)  # else "json" would be a reader, not a folder
     if not is_hub_id(str(source)):
         raise FileNotFoundError(f"There is no file or folder {source}, and it is not the id of a data set on the Hub.")
     return load_dataset(str(source), config, split=split)
@@ -116,10 +116,18 @@ def write_images(
     """
     from datasets import Image
 
-    taken: set[Path] = set()
     stored = [data.cast_column(image_column, Image(decode=False)) for data in (original, protected)]
-    for before, after in zip(*stored, strict=True):
-        name = Path(before[image_column]["path"]).resolve().relative_to(Path(source).resolve())
+    # `datasets` resolves a folder that is a link, and leaves links within it as they are.
+    roots = (Path(source).absolute(), Path(source).resolve())
+    names = []
+    for value in stored[0][image_column]:
+        path = Path(value["path"] or "").absolute()
+        root = next((root for root in roots if value["path"] and path.is_relative_to(root)), None)
+        if root is None:
+            raise ValueError(f"{source} is not a folder of image files: there are no names to write them under.")
+        names.append(path.relative_to(root))
+    taken = {name for name, value in zip(names, stored[1][image_column], strict=True) if value["bytes"] is None}
+    for name, after in zip(names, stored[1], strict=True):
         data = after[image_column]["bytes"]
         if data is None:  # a row that was left alone, still the file that it was
             data = Path(after[image_column]["path"]).read_bytes()
@@ -145,8 +153,17 @@ def write_rows(dataset: Any, output: str | os.PathLike, *, split: str = "train",
         FileExistsError: `output` is there already.
         OSError: It could not be written; nothing is left under the final name.
     """
+    from datasets.features.features import require_storage_embed
+    from datasets.table import embed_table_storage
+
     output = Path(output)
     with whole_or_nothing(output) as scratch:
+        if format != "arrow" and any(map(require_storage_embed, dataset.features.values())):
+            # Files that are only pointed at, by the owner's path: `save_to_disk` takes them in, `to_parquet` does not.
+            dataset = dataset.with_format("arrow").map(
+                embed_table_storage, batched=True, batch_size=16, writer_batch_size=16,
+                cache_file_name=str(scratch.with_name("embedded.arrow")),
+            ).with_format(None)  # fmt: skip
         if format == "arrow":
             dataset.save_to_disk(str(scratch))
         elif output.suffix == ".parquet":

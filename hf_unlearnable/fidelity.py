@@ -31,27 +31,27 @@ class ImageFidelity:
         max_change: Largest change of any level, of 255.
         mean_change: Mean absolute change of the changed images' levels, of 255.
         psnr: Mean peak signal-to-noise ratio of changed images, in decibels; over 200 of them spread over the data.
-        ssim: Their mean structural similarity, at most 1.
+        ssim: Their mean structural similarity, at most 1. Both are None where there is none to measure.
         metadata: What was left out of how many files: {"GPS": 3}.
     """
 
     images: int
     changed: int
     max_change: int
-    mean_change: float
-    psnr: float
-    ssim: float
+    mean_change: float | None
+    psnr: float | None
+    ssim: float | None
     metadata: dict[str, int] = field(default_factory=dict)
 
     def __str__(self) -> str:
         if not self.changed:
             return f"{self.images} images, none changed"
         left_out = ", ".join(f"{name} ({count})" for name, count in self.metadata.items())
-        return (
-            f"{self.changed} of {self.images} images changed: at most {self.max_change} of 255 levels, "
-            f"{self.mean_change:.1f} on average, PSNR {self.psnr:.1f} dB, SSIM {self.ssim:.3f}"
-            + (f"; left out: {left_out}" if left_out else "")
-        )
+        parts = [f"{self.changed} of {self.images} images changed: at most {self.max_change} of 255 levels"]
+        parts += [f"{self.mean_change:.1f} on average"] if self.mean_change is not None else []
+        parts += [f"PSNR {self.psnr:.1f} dB"] if self.psnr is not None else []
+        parts += [f"SSIM {self.ssim:.3f}"] if self.ssim is not None else []
+        return ", ".join(parts) + (f"; left out: {left_out}" if left_out else "")
 
 
 def image_fidelity(
@@ -79,7 +79,7 @@ def image_fidelity(
     similarities: list[float] = []
     metadata: Counter[str] = Counter()
     for row, (before, after) in enumerate(_pairs(original, protected, image_column)):
-        if before == after:
+        if _bytes(before) == _bytes(after):
             continue
         changed += 1
         try:
@@ -94,10 +94,25 @@ def image_fidelity(
             psnr, ssim = _similarity(one.levels, two.levels)
             ratios.append(psnr)
             similarities.append(ssim)
-    mean = lambda values: float(np.mean(values)) if values else float("nan")  # noqa: E731
+
     return ImageFidelity(
-        len(original), changed, largest, mean(means), mean(ratios), mean(similarities), dict(metadata)
+        len(original), changed, largest, _mean(means), _mean(ratios), _mean(similarities), dict(metadata)
     )
+
+
+def _mean(values: list[float]) -> float | None:
+    known = [value for value in values if np.isfinite(value)]
+    return float(np.mean(known)) if known else None
+
+
+def _bytes(value: Any) -> Any:
+    """The file behind a stored image, wherever it is."""
+    if isinstance(value, dict) and value.get("bytes") is None and value.get("path"):
+        import fsspec
+
+        with fsspec.open(value["path"], "rb") as file:
+            return file.read()
+    return value["bytes"] if isinstance(value, dict) else value
 
 
 def _pairs(original: Any, protected: Any, image_column: str) -> Iterator[tuple[Any, Any]]:

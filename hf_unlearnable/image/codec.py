@@ -31,6 +31,11 @@ _REFUSED = {
 }
 
 
+# What puts an image of each EXIF orientation right; PIL.Image.Transpose by number. `ImageOps.exif_transpose` writes
+# the whole EXIF anew, which fails where a camera gave a tag the wrong type.
+_TURNS = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}
+
+
 class ImageError(ValueError):
     """An image that cannot be protected exactly; the message says why and what to do."""
 
@@ -71,12 +76,12 @@ def decode(value: Any) -> Picture:
     if isinstance(value, np.ndarray):
         return _from_array(value)
     require("image", "PIL")
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
-    if isinstance(value, Image.Image):
-        return _from_pil(value)
-    data = _data(value)
+    data = None if isinstance(value, Image.Image) else _data(value)
     try:
+        if data is None:
+            return _from_pil(value)
         with Image.open(io.BytesIO(data)) as image:
             if data[:8] == b"\x89PNG\r\n\x1a\n" and data[24] == 16:
                 raise ImageError(_REFUSED["I;16"])  # Pillow would drop half of the bits and not say so
@@ -85,9 +90,11 @@ def decode(value: Any) -> Picture:
         raise
     except Image.DecompressionBombError as error:
         raise ImageError(f"has more pixels than Pillow's limit against decompression bombs: {error}") from None
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        if b"<svg" in data[:1000].lower():
+    except UnidentifiedImageError:
+        if b"<svg" in (data or b"")[:1000].lower():
             raise ImageError("is an SVG, a drawing without pixels: render it to PNG first") from None
+        raise ImageError("does not open (no known format): the file is broken, or no image") from None
+    except Exception as error:  # Pillow raises almost anything over broken files: struct.error, KeyError, ...
         raise ImageError(f"does not open ({error}): the file is broken, or no image") from None
 
 
@@ -110,10 +117,11 @@ def _data(value: Any) -> bytes:
 
 
 def _from_array(levels: np.ndarray) -> Picture:
+    given = levels
     levels = levels[:, :, None] if levels.ndim == 2 else levels
-    if levels.dtype != np.uint8 or levels.ndim != 3 or not 1 <= levels.shape[2] <= 4:
+    if levels.dtype != np.uint8 or levels.ndim != 3 or not 1 <= levels.shape[2] <= 4 or not levels.size:
         raise ImageError(
-            f"is an array of {levels.dtype} {list(levels.shape)}: give uint8 [height, width, channels] with 1 to 4 of "
+            f"is an array of {given.dtype} {list(given.shape)}: give uint8 [height, width, channels] with 1 to 4 of "
             "them"
         )
     colours = 1 if levels.shape[2] < 3 else 3
@@ -121,8 +129,6 @@ def _from_array(levels: np.ndarray) -> Picture:
 
 
 def _from_pil(image: Image) -> Picture:
-    from PIL import ImageOps
-
     if getattr(image, "is_animated", False) and image.format != "MPO":  # a camera's MPO holds previews, no animation
         raise ImageError(f"is an animated {image.format}, {image.n_frames} frames: save the frames apart first")  # type: ignore[attr-defined]
     bits = image.tag_v2.get(258, 8) if image.format == "TIFF" else 8  # type: ignore[attr-defined]
@@ -130,26 +136,39 @@ def _from_pil(image: Image) -> Picture:
         raise ImageError(_REFUSED.get(image.mode, _REFUSED["I;16"]))
     if image.mode not in _EXACT or np.max(bits) > 8:
         raise ImageError(f"has the mode {image.mode} with {np.max(bits)} bits: convert it to RGB with 8 bits first")
+    if image.format == "PPM" and any(isinstance(t.args, tuple) and t.args[-1] > 255 for t in image.tile):  # type: ignore[attr-defined]
+        raise ImageError(_REFUSED["I;16"])
     metadata, icc_profile = _metadata(image), image.info.get("icc_profile")
     mode = _EXACT[image.mode]
-    if image.info.get("transparency") is not None:
+    if image.info.get("transparency") is not None or (image.palette and image.palette.mode == "RGBA"):
         mode = "LA" if mode in ("L", "LA") else "RGBA"
-    turned = ImageOps.exif_transpose(image)
-    levels = np.asarray(turned if turned.mode == mode else turned.convert(mode))
+    image.load()  # a TIFF is turned by that
+    turn = _TURNS.get(image.getexif().get(0x0112, 1))
+    pixels = image if image.mode == mode else image.convert(mode)
+    levels = np.asarray(pixels if turn is None else pixels.transpose(turn))  # type: ignore[arg-type]
     picture = _from_array(levels)
     return Picture(picture.levels, picture.alpha, icc_profile, metadata)
 
 
+# Tags of a TIFF that say how its pixels are stored.
+_STRUCTURE = {
+    254, 255, 256, 257, 258, 259, 262, 263, 266, 273, 274, 277, 278, 279, 280, 281, 282, 283, 284, 296, 317, 320, 322,
+    323, 324, 325, 338, 339, 347, 529, 530, 531, 532, 34675,
+}  # fmt: skip
+
+
 def _metadata(image: Image) -> tuple[str, ...]:
     """Names of what the file tells beyond the picture."""
+    from PIL import ExifTags
+
     exif = image.getexif()
-    found = ["EXIF"] if set(exif) - {0x0112} else []
+    found = ["EXIF"] if set(exif) - (_STRUCTURE if image.format == "TIFF" else {0x0112}) else []
     found += [name for name, tag in (("GPS", 0x8825), ("thumbnail", 0x0201)) if tag in exif]
-    if 1 in getattr(exif, "_ifds", {}) or exif.get_ifd(1):
+    if image.format != "TIFF" and exif.get_ifd(ExifTags.IFD.IFD1):
         found.append("thumbnail")
     known = {"xmp": "XMP", "XML:com.adobe.xmp": "XMP", "photoshop": "Photoshop data", "comment": "comment"}
     found += [name for entry, name in known.items() if image.info.get(entry)]
-    found += ["text"] if getattr(image, "text", None) and "XML:com.adobe.xmp" not in image.info else []
+    found += ["text"] if set(getattr(image, "text", None) or {}) - {"XML:com.adobe.xmp"} else []
     return tuple(dict.fromkeys(found))
 
 
@@ -174,7 +193,11 @@ def encode(picture: Picture, encoding: str = "png") -> bytes:
         encoding: "png", or "webp" for lossless WebP; WebP has no gray, so gray pictures are PNG all the same.
     """
     file = io.BytesIO()
-    if encoding == "webp" and picture.levels.shape[2] == 3:
+    # WebP has no gray, and drops a transparency that hides nothing.
+    opaque = picture.alpha is not None and picture.alpha.min() == 255
+    if encoding == "webp" and picture.levels.shape[2] == 3 and not opaque:
+        if max(picture.levels.shape[:2]) > 16383:
+            raise ImageError("is larger than 16383 pixels, the most that WebP holds: use encoding='png'")
         icc_profile = picture.icc_profile or b""
         open_picture(picture).save(file, format="WEBP", lossless=True, exact=True, icc_profile=icc_profile)
     else:

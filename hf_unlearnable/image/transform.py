@@ -186,7 +186,7 @@ class ImageTransform(Transform):
             raise ValueError(
                 f"{type(self).__name__} needs labels, and there is no column {self.label_column!r} "
                 f"(columns: {', '.join(map(repr, present))}). Name it with label_column; without labels, "
-                "RandomNoiseTransform is what remains, a baseline that protects little."
+                "random-noise (RandomNoiseTransform) is what remains, a baseline that protects little."
             )
         require_columns(present, wanted)
 

@@ -9,8 +9,8 @@
 Victims train on a sample of the training split, as large as two cores bear, and are tested on a sample of clean test
 rows. Every finished cell is a line in `<output>`; a run that was stopped goes on where it was. The parts of the
 configuration: `input_column`, `fit_on` (whether a method learns from the whole split or from the sample), `versions`
-(a method with its parameters, and `paper: true` for the paper's), `datasets` (settings of each victim) and `seeds`, one
-training each with a key of its own.
+(a method with its parameters, and `paper: true` for the paper's), `datasets` (settings of each victim) and `seeds`,
+one training each with a key of its own.
 """
 
 from __future__ import annotations

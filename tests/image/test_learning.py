@@ -110,9 +110,9 @@ def test_out_of_memory_halves_the_batch_and_says_so_once_a_size(caplog):
 
 
 def test_other_errors_are_not_taken_for_a_lack_of_memory():
-    with mock.patch.object(learning, "pgd", side_effect=RuntimeError("shape mismatch")):
-        with pytest.raises(RuntimeError, match="shape mismatch"):
-            ErrorMinTransform(max_rounds=1).fit(pictures(8))
+    broken = mock.patch.object(learning, "pgd", side_effect=RuntimeError("shape mismatch"))
+    with broken, pytest.raises(RuntimeError, match="shape mismatch"):
+        ErrorMinTransform(max_rounds=1).fit(pictures(8))
 
 
 def test_a_surrogate_that_diverges_ends_the_fit():

@@ -323,7 +323,9 @@ def test_tiles_are_unlike_each_other_under_any_shift_and_mirror(period, channels
                     assert same < size, "two classes share a grain"
 
 
-@pytest.mark.parametrize(("classes", "colour", "gray"), [(2, 2, 3), (10, 2, 4), (128, 2, 4), (129, 3, 4), (5000, 3, 5)])
+@pytest.mark.parametrize(
+    ("classes", "colour", "gray"), [(2, 2, 3), (10, 2, 4), (128, 2, 4), (129, 3, 4), (5000, 3, 5)]
+)
 def test_the_finest_period_that_has_enough_tiles(classes, colour, gray):
     assert (finest_period(classes, 3), finest_period(classes, 1)) == (colour, gray)
 

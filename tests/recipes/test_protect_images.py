@@ -41,7 +41,11 @@ def stored(folder):
 
 def test_one_process(source, tmp_path):
     config = tmp_path / "config.yaml"
-    options = {"dataset_name": str(source), "parameters": {**PARAMETERS, "epsilon": "6/255", "step_size": 0.02}, "output": "?"}
+    options = {
+        "dataset_name": str(source),
+        "parameters": {**PARAMETERS, "epsilon": "6/255", "step_size": 0.02},
+        "output": "?",
+    }
     config.write_text(yaml.safe_dump(options))
     protect_images.main(["--config", str(config), "--output", str(tmp_path / "out")])
     protected, original = (
@@ -100,9 +104,9 @@ def test_killed_and_started_again(source, tmp_path):
     with mock.patch.object(NoiseLearner, "_save", killed), pytest.raises(KeyboardInterrupt):
         protect(source, tmp_path / "out")
     assert not (tmp_path / "out").exists() and not (tmp_path / "out.key").exists()
-    with mock.patch.object(protect_images, "image_fidelity", side_effect=KeyboardInterrupt):
-        with pytest.raises(KeyboardInterrupt):
-            protect(source, tmp_path / "out")
+    killed_later = mock.patch.object(protect_images, "image_fidelity", side_effect=KeyboardInterrupt)
+    with killed_later, pytest.raises(KeyboardInterrupt):
+        protect(source, tmp_path / "out")
     assert not (tmp_path / "out").exists()
     protect(source, tmp_path / "out")
     assert stored(tmp_path / "out") == stored(tmp_path / "whole")
@@ -110,9 +114,9 @@ def test_killed_and_started_again(source, tmp_path):
 
 def test_a_broken_bound_fails_the_run(source, tmp_path):
     too_much = lambda self, levels, label, stream: levels ^ 64  # noqa: E731
-    with mock.patch("hf_unlearnable.image.texture.TextureTransform._cloak", too_much):
-        with pytest.raises(ValueError, match="Row 0 changed by 64 levels, and the bound is 8"):
-            protect(source, tmp_path / "out", "--method", "texture", parameters={})
+    broken = mock.patch("hf_unlearnable.image.texture.TextureTransform._cloak", too_much)
+    with broken, pytest.raises(ValueError, match="Row 0 changed by 64 levels, and the bound is 8"):
+        protect(source, tmp_path / "out", "--method", "texture", parameters={})
     assert not (tmp_path / "out").exists()
 
 
