@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 
 .PHONY: demo test test-slow quality style clean
 
-demo: $(VENV)/attack  ## protect embedded notes, train on them, show the effect
+demo: $(VENV)/demo  ## protect embedded notes and digits, train on them, show the effect
 	$(BIN)/hf-unlearnable demo
 
 test: $(VENV)/dev  ## the whole suite, without network or GPU
@@ -24,7 +24,7 @@ style: $(VENV)/dev  ## put format and lint right
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-$(VENV)/attack $(VENV)/dev: pyproject.toml .ci/constraints.txt
+$(VENV)/demo $(VENV)/dev: pyproject.toml .ci/constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) --editable ".[$(@F)]"
 	touch $@

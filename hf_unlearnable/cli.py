@@ -63,7 +63,7 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
         if name in argv:  # the options of a method stand in its class; only the chosen one is imported
             _add_protect_arguments(method, name)
 
-    demo = commands.add_parser("demo", help="protect embedded notes, train on them, and show the effect (no network)")
+    demo = commands.add_parser("demo", help="protect embedded notes and digits, train on them, show the effect")
     demo.add_argument("--output", default="demo-output", help="new folder for data and results (default: %(default)s)")
     demo.set_defaults(run=_demo)
 
@@ -261,7 +261,9 @@ def _demo(arguments: argparse.Namespace) -> None:
     from hf_unlearnable import demo
 
     output, number = Path(arguments.output), 1
-    while output.exists() or output.with_name(output.name + ".key").exists():
+    while output.exists() or any(
+        output.with_name(f"{output.name}-{part}.key").exists() for part in ("text", "images")
+    ):
         number += 1
         output = Path(f"{arguments.output}-{number}")
     demo.run(output, report=lambda line: print(line, flush=True))

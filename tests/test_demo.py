@@ -6,10 +6,10 @@ import pytest
 from datasets import load_dataset
 
 from hf_unlearnable import demo, load_transform
-from hf_unlearnable.samples import TOPICS, load_notes
+from hf_unlearnable.samples import TOPICS, load_digits, load_notes
 
-for module in ("torch", "transformers", "sklearn"):
-    pytest.importorskip(module, reason="the demo needs the attack extra")
+for module in ("torch", "transformers", "sklearn", "accelerate", "skimage"):
+    pytest.importorskip(module, reason="the demo needs the demo extra")
 
 
 def test_the_notes():
@@ -22,20 +22,36 @@ def test_the_notes():
         assert max(counts) - min(counts) <= 1
 
 
+def test_the_digits():
+    train, test = load_digits("train"), load_digits("test")
+    assert (len(train), len(test)) == (1297, 500) and train[0]["image"].size == (32, 32)
+    assert {image.mode for image in test["image"]} == {"L"} and set(train["label"]) == set(range(10))
+
+
 def test_demo(tmp_path):
     lines = []
     cells = demo.run(tmp_path / "out", lines.append, seeds=(0,), key_seed=9_876_543_210)
-    accuracy = {(cell.version, cell.victim.split()[0]): cell.accuracy.mean for cell in cells}
-    assert accuracy["clean notes", "small"] >= 0.8
-    assert accuracy["clean notes", "TF-IDF"] >= 0.8
-    assert accuracy["protected notes", "small"] <= accuracy["clean notes", "small"] - 0.3
-    assert accuracy["same dose of random words", "small"] >= accuracy["clean notes", "small"] - 0.1
+    accuracy = {(cell.version, cell.victim.split()[1]): cell.accuracy.mean for cell in cells}
+    assert accuracy["clean notes", "Llama"] >= 0.8
+    assert accuracy["clean notes", "logistic"] >= 0.8
+    assert accuracy["protected notes", "Llama"] <= accuracy["clean notes", "Llama"] - 0.3
+    assert accuracy["same dose of random words", "Llama"] >= accuracy["clean notes", "Llama"] - 0.1
+    assert accuracy["clean digits", "CNN"] >= 0.95
+    assert accuracy["protected digits", "CNN"] <= 0.3
+    assert accuracy["random noise of the same size", "CNN"] >= 0.93
     said = "\n".join(lines)
-    cloak = load_transform(tmp_path / "out.key")
-    assert str(cloak.key.seed) not in said
-    assert f"{100 * max(accuracy['protected notes', v] for v in ('small', 'TF-IDF')):.0f} %" in said
-    protected = load_dataset(str(tmp_path / "out" / "protected"), split="train")
-    assert cloak.restore(protected)["text"][:] == load_notes("train")["text"][:]
-    stored = json.loads((tmp_path / "out" / "results.json").read_text())
-    assert len(stored["cells"]) == len(cells) == 12
-    assert "'seed'" not in stored["protocol"]["method"]
+    for name in ("text", "images"):
+        assert str(load_transform(tmp_path / f"out-{name}.key").key.seed) not in said
+    worst = max(accuracy["protected notes", v] for v in ("Llama", "logistic"))
+    assert f"{100 * worst:.0f} %" in said and f"{100 * accuracy['protected digits', 'CNN']:.0f} %" in said
+    texts, images = (
+        load_dataset(str(tmp_path / f"out/{name}/protected"), split="train") for name in ("text", "images")
+    )
+    assert load_transform(tmp_path / "out-text.key").restore(texts)["text"][:] == load_notes("train")["text"][:]
+    again = load_digits("train").map(load_transform(tmp_path / "out-images.key"), batched=True)
+    assert images["image"][:50] == again["image"][:50] and images["image"][:5] != load_digits("train")["image"][:5]
+    for name, count in (("text", 12), ("images", 4)):
+        stored = json.loads((tmp_path / "out" / name / "results.json").read_text())
+        assert len(stored["cells"]) == count
+        assert "'seed'" not in stored["protocol"]["method"]
+    assert (tmp_path / "out/images/contact-sheet.png").stat().st_size > 1000

@@ -45,6 +45,7 @@ class ErrorMaxTransform(LearnedNoiseTransform):
         augment: Whether surrogate and noise see the images cropped and mirrored.
     """
 
+    surrogate: str = "small_cnn"
     targeted: bool = True
     surrogate_epochs: int = 30
     max_rounds: int = 3

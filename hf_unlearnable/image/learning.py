@@ -112,7 +112,7 @@ class NoiseLearner:
         surrogate: str,
         image_size: int | None,
         batch_size: int,
-        noise_batch_size: int,
+        noise_batch_size: int | None,
         learning_rate: float,
         accelerator: Any,
         checkpoint_dir: str | os.PathLike | None,
@@ -152,12 +152,14 @@ class NoiseLearner:
         self.targets = torch.tensor([index[label] for label in self.gallery.labels], device=self.device)
         self._noise_shape = (len(self.classes), *min(shapes)) if per_class else (len(self.gallery.levels),)
         self._pixels = self._on_device(self.gallery.levels)
-        self._noise = self._on_device(np.zeros(int(np.prod(self._noise_shape)), np.int8))
-        self._noise_batch_size = noise_batch_size
+        # Noise that a class shares moves by the mean of its images' signs, less than a level: it stays fractional.
+        kind = np.float32 if per_class else np.int8
+        self._noise = self._on_device(np.zeros(int(np.prod(self._noise_shape)), kind))
+        self._noise_batch_size = noise_batch_size or (64 if self.device.type == "cpu" else 512)
         self.best_error = float("inf")
         self._best: Tensor | None = None
 
-        self._batch_size = max(1, batch_size // self.processes.num_processes)
+        self._batch_size = min(max(1, batch_size // self.processes.num_processes), len(self.gallery))
         self._generator = torch.Generator().manual_seed((seed + 7919 * self.processes.process_index) % 2**63)
         self._order = torch.empty(0, dtype=torch.long)
         with torch.random.fork_rng(devices=[]):
@@ -322,15 +324,13 @@ class NoiseLearner:
                 loss, correct = loss + float(mean_loss) * len(rows), correct + float(right)
                 self.image_passes += len(rows) * num_steps * num_draws
         if self.per_class:
-            shared = self._noise.float()
-            self._average([shared])
-            self._noise = shared.round().to(torch.int8)
+            self._average([self._noise])
         loss, correct = self._mean(loss), self._mean(correct)
         each = self.num_rows / self.processes.num_processes
         this.loss, this.error = loss / each, 1 - correct / each
 
     def _keep(self, rows: Tensor, noise: Tensor, epsilon: int) -> None:
-        """Writes moved noise back, in whole levels; noise of a class is the mean over its images."""
+        """Writes moved noise back, in whole levels; that of a class becomes the mean over its images."""
         import torch
 
         levels = (noise * 255).movedim(1, 3)
@@ -339,7 +339,7 @@ class NoiseLearner:
             classes, count = self.targets[rows.to(self.device)].unique(return_inverse=True)
             total = torch.zeros(len(classes), *levels.shape[1:], device=self.device).index_add_(0, count, levels)
             mean = total / count.bincount()[:, None, None, None]
-            table[classes] = mean.round().clamp(-epsilon, epsilon).to(torch.int8)
+            table[classes] = mean.clamp(-epsilon, epsilon)
             return
         levels = levels.round().to(torch.int8).to(self._noise.device)
         if self._one_shape:
@@ -353,7 +353,7 @@ class NoiseLearner:
         """The best noise; with several processes that of all of them."""
         noise = (self._noise if self._best is None else self._best).cpu().numpy()
         if self.per_class:
-            return ClassNoise(self.classes, noise.reshape(self._noise_shape))
+            return ClassNoise(self.classes, np.rint(noise).astype(np.int8).reshape(self._noise_shape))
         gallery, order = self.gallery, np.argsort(self.gallery.streams)
         mine = SampleNoise(gallery.streams[order], gallery.starts[order], gallery.shapes[order], noise)
         return mine if self.processes.num_processes == 1 else self._joined(mine)
@@ -396,7 +396,7 @@ class NoiseLearner:
     def _noise_of(self, rows: Tensor) -> Tensor:
         if self.per_class:
             table = self._noise.view(self._noise_shape)
-            return table[self.targets[rows.to(self.device)]].movedim(3, 1).float() / 255
+            return table[self.targets[rows.to(self.device)]].movedim(3, 1) / 255
         return self._taken(self._noise, rows)
 
     def _taken(self, flat: Tensor, rows: Tensor) -> Tensor:
@@ -535,19 +535,20 @@ class LearnedNoiseTransform(BoundedImageTransform):
     same key.
 
     Args:
-        surrogate: The model that noise is computed on: "small_cnn", "resnet18", or the id or folder of an
+        surrogate: The model that noise is computed on: "tiny_cnn", "small_cnn", "resnet18", or the id or folder of an
             `AutoModelForImageClassification`.
         image_size: Pixels a side of what the surrogate sees; None for the images' own size, from 8 to 64.
         learning_rate: Of the surrogate's SGD.
         batch_size: Images a step of the surrogate, all processes together.
-        noise_batch_size: Images a step of the noise in one process; halved when memory runs out.
+        noise_batch_size: Images a step of the noise in one process; halved when memory runs out. None for 64 on a CPU,
+            whose caches hold no more, and 512 elsewhere.
     """
 
-    surrogate: str = "small_cnn"
+    surrogate: str = "tiny_cnn"
     image_size: int | None = None
     learning_rate: float = 0.1
     batch_size: int = 128
-    noise_batch_size: int = 128
+    noise_batch_size: int | None = None
 
     differs_by_row: ClassVar[bool] = False  # equal images get equal noise, whatever they are called
 
