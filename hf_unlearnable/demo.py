@@ -82,7 +82,7 @@ def _text(output: Path, report: Callable[[str], Any], seeds: tuple[int, ...], ke
 
 
 def _images(output: Path, report: Callable[[str], Any], seeds: tuple[int, ...], key_seed: int | None) -> Any:
-    from hf_unlearnable import ErrorMinTransform, RandomNoiseTransform
+    from hf_unlearnable import ErrorMinTransform, RandomNoiseTransform, TextureTransform
     from hf_unlearnable.attack.victims import small_cnn
     from hf_unlearnable.fidelity import contact_sheet, image_fidelity
     from hf_unlearnable.samples import load_digits
@@ -91,11 +91,11 @@ def _images(output: Path, report: Callable[[str], Any], seeds: tuple[int, ...], 
     report(f"\nImages. {len(train)} handwritten digits, {len(test)} held out. Error-minimising noise of 8/255 ...")
     cloak = ErrorMinTransform(seed=key_seed).fit(train)
     protected = train.map(cloak, batched=True)
-    random_noise = RandomNoiseTransform(seed=key_seed).fit(train)
     versions = {
         "clean digits": train,
         "protected digits": protected,
-        "random noise of the same size": train.map(random_noise, batched=True),
+        "digits under a grain (texture)": train.map(TextureTransform(seed=key_seed).fit(train), batched=True),
+        "random noise of the same size": train.map(RandomNoiseTransform(seed=key_seed).fit(train), batched=True),
         "protected digits dropped (none left: a guess)": train.select([]),
     }
     victims = {"small CNN from scratch": partial(small_cnn, epochs=8, augment=False)}
