@@ -137,7 +137,8 @@ class NoiseLearner:
         self.classes = sorted(set().union(*(labels for labels, _, _ in told)), key=_order)
         shapes = set().union(*(shapes for _, shapes, _ in told))
         self.num_rows = sum(count for _, _, count in told)
-        if min(count for _, _, count in told) == 0:
+        fewest = min(count for _, _, count in told)
+        if fewest == 0:
             raise ValueError(f"{self.num_rows} images are fewer than the processes that share them.")
         if len(self.classes) < 2:
             raise ValueError(f"The labels name one class only ({self.classes[0]!r}): a model has nothing to learn.")
@@ -153,13 +154,12 @@ class NoiseLearner:
         self._noise_shape = (len(self.classes), *min(shapes)) if per_class else (len(self.gallery.levels),)
         self._pixels = self._on_device(self.gallery.levels)
         # Noise that a class shares moves by the mean of its images' signs, less than a level: it stays fractional.
-        kind = np.float32 if per_class else np.int8
-        self._noise = self._on_device(np.zeros(int(np.prod(self._noise_shape)), kind))
+        self._noise = self._on_device(self._zeros("noise", np.float32 if per_class else np.int8))
         self._noise_batch_size = noise_batch_size or (64 if self.device.type == "cpu" else 512)
         self.best_error = float("inf")
-        self._best: Tensor | None = None
+        self._best = self._on_device(self._zeros("best", np.float32 if per_class else np.int8))
 
-        self._batch_size = min(max(1, batch_size // self.processes.num_processes), len(self.gallery))
+        self._batch_size = min(max(1, batch_size // self.processes.num_processes), fewest)
         self._generator = torch.Generator().manual_seed((seed + 7919 * self.processes.process_index) % 2**63)
         self._order = torch.empty(0, dtype=torch.long)
         with torch.random.fork_rng(devices=[]):
@@ -201,7 +201,8 @@ class NoiseLearner:
                         f"The loss is {this.loss} in round {number}: the surrogate has diverged. Lower learning_rate."
                     )
                 if this.error <= self.best_error:
-                    self.best_error, self._best = this.error, self._noise.clone()
+                    self.best_error = this.error
+                    self._best.copy_(self._noise)
                 bar.set_postfix(error=f"{this.error:.3f}")
                 bar.update(self.num_rows)
                 logger.info("%s, round %d: error %.4f, loss %.4f", description, number, this.error, this.loss)
@@ -351,7 +352,7 @@ class NoiseLearner:
 
     def result(self) -> SampleNoise | ClassNoise:
         """The best noise; with several processes that of all of them."""
-        noise = (self._noise if self._best is None else self._best).cpu().numpy()
+        noise = self._best.cpu().numpy()
         if self.per_class:
             return ClassNoise(self.classes, np.rint(noise).astype(np.int8).reshape(self._noise_shape))
         gallery, order = self.gallery, np.argsort(self.gallery.streams)
@@ -380,6 +381,13 @@ class NoiseLearner:
         return SampleNoise(ids, starts[first], shapes[first], np.load(whole, mmap_mode="r"))
 
     # ------------------------------------------------------------------ arrays
+    def _zeros(self, name: str, kind: type) -> np.ndarray:
+        """An array for noise, in memory or, from a gigabyte on, on disk."""
+        size = int(np.prod(self._noise_shape))
+        if size * np.dtype(kind).itemsize < 2**30:
+            return np.zeros(size, kind)
+        return np.memmap(Path(self._scratch.name, name), kind, "w+", shape=(size,))
+
     def _on_device(self, array: np.ndarray) -> Tensor:
         """On the accelerator where it takes less than a quarter of what is free there."""
         import torch
@@ -470,7 +478,7 @@ class NoiseLearner:
         folder = self.folder / f"round-{done:05d}"
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         own = {
-            "noise": self._noise.cpu(), "best": None if self._best is None else self._best.cpu(),
+            "noise": self._noise.cpu(), "best": self._best.cpu(),
             "best_error": self.best_error, "generator": self._generator.get_state(), "order": self._order,
             "image_passes": self.image_passes, "fingerprint": self._identity,
         }  # fmt: skip
@@ -499,7 +507,7 @@ class NoiseLearner:
                 "another checkpoint_dir, or remove it."
             )
         self._noise.copy_(own["noise"])
-        self._best = None if own["best"] is None else own["best"].to(self._noise.device)
+        self._best.copy_(own["best"])
         self.best_error, self._order, self.image_passes = own["best_error"], own["order"], own["image_passes"]
         self._generator.set_state(own["generator"])
         shared = torch.load(found[-1] / "model.pt", weights_only=True, map_location=self.device)
