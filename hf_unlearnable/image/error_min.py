@@ -15,9 +15,9 @@ average over a class shows it to whoever looks.
 
 Ours. `ErrorMinTransform.paper()` is the paper's schedule, with the noise applied whole and rounded (the published
 code drops its negative half). By default the surrogate is a narrow one and the noise takes a single step of epsilon /
-2 a round: a tenth of the passes, each four times cheaper, and victims learn less (recipes/bench). A surrogate that
-sees all images between two rounds, or sees them cropped and mirrored, learns the images instead of the noise. The loop
-is not monotone, so it ends after `max_rounds` and keeps the noise with the lowest error.
+2 a round: the same protection for a tenth of the passes (recipes/bench). A surrogate that sees all images between two
+rounds, or sees them cropped and mirrored, learns the images instead of the noise; where images are easy, take fewer
+`surrogate_steps`. The loop is not monotone: it ends after `max_rounds` and keeps the noise with the lowest error.
 
 Secret. The seed and the noise.
 

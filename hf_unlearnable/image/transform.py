@@ -41,6 +41,7 @@ class ImageTransform(Transform):
     modality: ClassVar[str] = "image"
     needs_labels: ClassVar[bool] = True
     additive: ClassVar[bool] = True  # whether `epsilon` bounds the change of every level
+    choices: ClassVar[dict[str, tuple[str, ...]]] = {}  # of parameters that are one of a few words
 
     # ------------------------------------------------------------------ for subclasses
     def fit(self, dataset: Any) -> ImageTransform:
@@ -100,9 +101,9 @@ class ImageTransform(Transform):
                 continue
             try:
                 levels = self._cloak(picture.levels, plain(labels[i]), stream)
+                changed.append(like(value, Picture(levels, picture.alpha, picture.icc_profile), self.encoding))
             except ImageError as error:
                 raise ValueError(f"Row {i} of this batch{self._named(rows, i)}: {error}.") from None
-            changed.append(like(value, Picture(levels, picture.alpha, picture.icc_profile), self.encoding))
         return {self.image_column: changed}
 
     def _opened(self, value: Any, row: str) -> Picture:
@@ -115,8 +116,6 @@ class ImageTransform(Transform):
 
     def _named(self, rows: Rows, i: int) -> str:
         return "" if self.id_column is None else f" ({self.id_column}={rows.column(self.id_column)[i]!r})"
-
-    choices: ClassVar[dict[str, tuple[str, ...]]] = {}  # of parameters that are one of a few words
 
     def _check_parameters(self) -> None:
         self._check_row_parameters()
@@ -148,17 +147,22 @@ class ImageTransform(Transform):
 
     def _labels(self, dataset: Any) -> list:
         """The classes that the labels name, sorted; the images stay unread."""
-        labels = set()
-        for row, (_, label, _) in enumerate(self._raw_rows(dataset)):
-            check_label(label, row, self.label_column)
-            labels.add(plain(label))
+        self._check_dataset(dataset)
+        labels: set[Any] = set()
+        row = 0
+        for batch in dataset.select_columns([self.label_column]).with_format(None).iter(batch_size=1000):
+            for label in batch[self.label_column]:
+                check_label(label, row, self.label_column)
+                labels.add(plain(label))
+                row += 1
+        if not row:
+            raise ValueError("The dataset has no rows: there is nothing to learn from.")
         if len(labels) < 2:
             raise ValueError(f"The labels name one class only ({labels.pop()!r}): a model has nothing to learn.")
         return sorted(labels, key=lambda label: (isinstance(label, str), label))
 
-    def _raw_rows(self, dataset: Any) -> Iterator[tuple[Any, Any, Any]]:
-        from datasets import Image
-
+    def _check_dataset(self, dataset: Any) -> list[str]:
+        """The columns that are needed; raises for what is no dataset, and for missing columns."""
         if isinstance(dataset, dict):
             first = next(iter(dataset), "train")
             raise TypeError(f"This is a dictionary of splits. Give one of them: dataset[{first!r}].")
@@ -168,6 +172,12 @@ class ImageTransform(Transform):
         wanted += [self.id_column] if self.id_column else []
         if dataset.column_names:
             self._require(dataset.column_names, wanted)
+        return wanted
+
+    def _raw_rows(self, dataset: Any) -> Iterator[tuple[Any, Any, Any]]:
+        from datasets import Image
+
+        wanted = self._check_dataset(dataset)
         if isinstance((dataset.features or {}).get(self.image_column), Image):
             dataset = dataset.cast_column(self.image_column, Image(decode=False))
         empty = True
@@ -237,7 +247,7 @@ def plain(label: Any) -> Any:
 
 def check_label(label: Any, row: int, column: str) -> None:
     """Raises a ValueError for a row without a label, or with one that is no class."""
-    if label is None or label == -1:
+    if label is None:
         raise ValueError(f"Row {row} has no label in column {column!r}. Filter such rows out first.")
     if not isinstance(label, (bool, int, str, np.integer, np.bool_)):
         raise ValueError(
