@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("Interrupted; nothing half-written was left.", file=sys.stderr)
         return 130
-    except (ValueError, TypeError, OSError, ImportError) as error:
+    except (ValueError, TypeError, OSError, ImportError, ArithmeticError, MemoryError, RuntimeError) as error:
         print(f"hf-unlearnable: {_sentence(error)}", file=sys.stderr)
         return 1
     return 0
@@ -139,17 +139,19 @@ def _protect(arguments: argparse.Namespace) -> None:
     for name, path in {"output": arguments.output, "report": report}.items():
         if path and Path(path).exists():  # before the work, not only after it
             raise FileExistsError(f"{path} exists. Give another name with --{name}, or move it away.")
-    if report and Path(report).absolute().is_relative_to(Path(arguments.output).absolute()):
-        raise ValueError("--report is within --output. Give it a folder of its own.")
+    for name, path in {"report": report, "key": arguments.key}.items():
+        if path and Path(path).absolute().is_relative_to(Path(arguments.output).absolute()):
+            raise ValueError(f"--{name} is within --output. Give it a place of its own.")
     if arguments.format == "images" and not Path(arguments.source).is_dir():
         raise ValueError("--format images writes files under the names they had: it needs a folder of image files.")
     dataset = load_rows(arguments.source, config=arguments.config_name, split=arguments.split)
     options = {name[7:]: value for name, value in vars(arguments).items() if name.startswith("option_")}
-    options = {name: _plain(name, value, dataset, options) for name, value in options.items()}
     key_path = Path(arguments.key)
-    known = key_path.exists()
+    known = Key.load(key_path) if key_path.exists() else None
+    columns = {**(known.parameters if known else {}), **options}
+    options = {name: _plain(name, value, dataset, columns) for name, value in options.items()}
     if known:
-        transform = _from_key(Key.load(key_path), arguments, options)
+        transform = _from_key(known, arguments, options)
     else:
         transform = method_class(arguments.method)(**options).fit(dataset)
 
@@ -161,7 +163,10 @@ def _protect(arguments: argparse.Namespace) -> None:
             _Located(transform), with_indices=True, batched=True, batch_size=size, writer_batch_size=size,
             num_proc=arguments.num_proc, cache_file_name=str(cache), desc="Protecting",
         )  # fmt: skip
-        changed = _changed_rows(dataset, protected, transform._columns())
+        changed = _changed_rows(dataset, protected, transform._columns(), size)
+        strong = getattr(transform, transform.strength_parameter) != 0 and transform.fraction
+        if not changed and options.get("classes") and strong:
+            raise ValueError("No row has one of --classes: nothing would be protected.")
         if kind == "images":
             write_images(protected, dataset, scratch, transform.image_column, arguments.source)
         else:
@@ -192,7 +197,7 @@ class _Located:
 def _usual_format(arguments: argparse.Namespace, transform: Any) -> str:
     """A folder of photos becomes a folder of photos."""
     from_photos = transform.modality == "image" and Path(arguments.source).is_dir() and holds_images(arguments.source)
-    return "images" if from_photos else "parquet"
+    return "images" if from_photos and Path(arguments.output).suffix != ".parquet" else "parquet"
 
 
 def _checked_images(
@@ -248,9 +253,9 @@ def _plain(name: str, value: Any, dataset: Any, options: dict[str, Any]) -> Any:
     return value
 
 
-def _changed_rows(before: Any, after: Any, columns: Sequence[str]) -> int:
+def _changed_rows(before: Any, after: Any, columns: Sequence[str], size: int) -> int:
     changed = 0
-    pairs = (data.select_columns(list(columns)).with_format("arrow").iter(batch_size=1000) for data in (before, after))
+    pairs = (data.select_columns(list(columns)).with_format("arrow").iter(batch_size=size) for data in (before, after))
     for a, b in zip(*pairs, strict=True):
         if not a.equals(b):
             changed += sum(x != y for x, y in zip(a.to_pylist(), b.to_pylist(), strict=True))

@@ -56,10 +56,22 @@ def _load_rows(source: str | os.PathLike, config: str | None, split: str) -> Any
             if split not in loaded:
                 raise ValueError(f"{path} has no split {split!r}. Splits: {', '.join(loaded)}.")
             return loaded[split]
+        if holds_images(path) and not _is_split_up(path):
+            if split != "train":
+                raise ValueError(f"{path} is one folder of images: its only split is 'train'.")
+            # Said outright: by itself `datasets` takes a photo in "train/" or named "test.jpg" for a split.
+            files = {"train": str(path.absolute() / "**")}
+            return load_dataset("imagefolder", data_files=files, split="train")
         return load_dataset(str(path.absolute()), config, split=split)  # else "json" would be a reader, not a folder
     if not is_hub_id(str(source)):
         raise FileNotFoundError(f"There is no file or folder {source}, and it is not the id of a data set on the Hub.")
     return load_dataset(str(source), config, split=split)
+
+
+def _is_split_up(folder: Path) -> bool:
+    """Whether a folder holds nothing but splits."""
+    names = {entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith(".")}
+    return bool(names) and names <= {"train", "test", "validation", "valid", "val", "dev"}
 
 
 def is_hub_id(source: str) -> bool:
@@ -138,6 +150,8 @@ def write_images(
         path = Path(output, name)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
+        if path.read_bytes() != data:
+            raise OSError(f"{path} does not hold what was written to it.")
 
 
 def write_rows(dataset: Any, output: str | os.PathLike, *, split: str = "train", format: str = "parquet") -> Path:

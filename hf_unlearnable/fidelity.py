@@ -117,7 +117,7 @@ def _bytes(value: Any) -> Any:
 
 def _pairs(original: Any, protected: Any, image_column: str) -> Iterator[tuple[Any, Any]]:
     tables = (
-        data.select_columns([image_column]).with_format("arrow").iter(batch_size=50) for data in (original, protected)
+        data.select_columns([image_column]).with_format("arrow").iter(batch_size=8) for data in (original, protected)
     )
     for before, after in zip(*tables, strict=True):
         yield from zip(before[image_column].to_pylist(), after[image_column].to_pylist(), strict=True)

@@ -249,9 +249,9 @@ class Rows:
         values = self._batch[name]
         if self._table:
             return values.to_pylist()
-        if self._single:
-            return [values]
-        return values if isinstance(values, list) else list(values)
+        values = [values] if self._single else values if isinstance(values, list) else list(values)
+        # Scalars of numpy or torch, from a dataset with that format, as the plain values that they are.
+        return [v.item() if hasattr(v, "item") and getattr(v, "ndim", 1) == 0 else v for v in values]
 
     def stored(self, name: str) -> list:
         """The values of one column as they are stored, where that is known: images not decoded."""

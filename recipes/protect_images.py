@@ -30,7 +30,7 @@ from accelerate import Accelerator
 from datasets.distributed import split_dataset_by_node
 
 from hf_unlearnable import load_transform
-from hf_unlearnable.data import load_rows
+from hf_unlearnable.data import load_rows, write_rows
 from hf_unlearnable.fidelity import contact_sheet, image_fidelity
 from hf_unlearnable.image.learning import LearnedNoiseTransform
 from hf_unlearnable.registry import METHODS, method_class
@@ -77,7 +77,15 @@ def fitted(arguments: argparse.Namespace, dataset: Any, accelerator: Accelerator
         if accelerator.is_main_process:
             cloak.key.save(arguments.key)
     accelerator.wait_for_everyone()
-    return load_transform(arguments.key)
+    cloak = load_transform(arguments.key)
+    of_key = cloak.get_params()
+    other = [name for name, value in arguments.parameters.items() if of_key.get(name) != as_number(value)]
+    if cloak.method != arguments.method or other:
+        raise ValueError(
+            f"The key {arguments.key} is there already, of {cloak.method}, and differs in "
+            f"{', '.join(other) or 'the method'}. Give another key, or the parameters that it was made with."
+        )
+    return cloak
 
 
 def as_number(value: Any) -> Any:
@@ -94,6 +102,8 @@ def main(argv: list[str] | None = None) -> None:
     logging.basicConfig(format="%(message)s", level=logging.INFO if rank == 0 else logging.WARNING)
     output, partial = Path(arguments.output), Path(f"{arguments.output}.partial")
     report = Path(f"{arguments.output}.report")
+    if any(path.absolute().is_relative_to(output.absolute()) for path in (arguments.key, arguments.checkpoint_dir)):
+        raise ValueError("The key or checkpoint_dir is within the output. Give it a place of its own.")
     if output.exists():
         raise FileExistsError(f"{output} exists. Give another output, or move it away.")
     with accelerator.main_process_first():
@@ -108,7 +118,7 @@ def main(argv: list[str] | None = None) -> None:
     mine = split_dataset_by_node(dataset, rank, world)
     protected = mine.map(cloak, batched=True, batch_size=64, writer_batch_size=64, load_from_cache_file=False)
     file = partial / f"{arguments.split}-{rank:05d}-of-{world:05d}.parquet"
-    protected.to_parquet(str(file))
+    write_rows(protected, file)
     bound = cloak.max_levels if cloak.additive else None
     fidelity = image_fidelity(mine, load_rows(file), cloak.image_column, bound)
     Path(report, f"fidelity-{rank:05d}.json").write_text(json.dumps(asdict(fidelity), indent=1) + "\n")

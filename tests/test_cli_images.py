@@ -474,3 +474,34 @@ def test_no_photo_takes_the_place_of_one_that_is_left_alone(here):
     after = datasets.Dataset.from_dict({"image": rows}, features=datasets.Features({"image": datasets.Image()}))
     write_images(after, data, "out", "image", "pairs")
     assert bytes_of("out") == {"a.jpg.png": new, "a.png": old}
+
+
+def test_a_folder_of_classes_is_not_taken_for_splits(tmp_path):
+    for name in ("car", "train", "plane"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for i, one in enumerate(levels(2, seed=len(name))):
+            Image.fromarray(one).save(tmp_path / "photos" / name / f"test_{i}.png")
+    command = ["protect", "texture", str(tmp_path / "photos"), "--output", str(tmp_path / "out")]
+    assert main([*command, "--key", str(tmp_path / "k")]) == 0
+    files = sorted(str(p.relative_to(tmp_path / "out")) for p in (tmp_path / "out").rglob("*.png"))
+    assert files == [f"{name}/test_{i}.png" for name in ("car", "plane", "train") for i in (0, 1)]
+    assert len(load_transform(tmp_path / "k").key.state["labels"]) == 3
+
+
+@pytest.mark.parametrize("option", ["--key", "--report"])
+def test_nothing_goes_into_the_output(tmp_path, option, capsys):
+    pictures(8).to_parquet(str(tmp_path / "in.parquet"))
+    paths = {"--key": str(tmp_path / "k"), "--report": str(tmp_path / "r"), option: str(tmp_path / "out/inside")}
+    more = [part for pair in paths.items() for part in pair]
+    assert main(["protect", "texture", str(tmp_path / "in.parquet"), "--output", str(tmp_path / "out"), *more]) == 1
+    assert f"{option} is within --output" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists() and not (tmp_path / "k").exists()
+
+
+def test_classes_that_no_row_has(tmp_path, capsys):
+    rows = pictures(8).remove_columns("label").add_column("label", list("abababab"))
+    rows.to_parquet(str(tmp_path / "in.parquet"))
+    command = ["protect", "texture", str(tmp_path / "in.parquet"), "--output", str(tmp_path / "out"), "--key"]
+    assert main([*command, str(tmp_path / "k"), "--classes", "c"]) == 1
+    assert "No row has one of --classes" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists() and not (tmp_path / "k").exists()

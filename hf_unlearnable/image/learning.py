@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_VALUES = 2**26  # levels of whole images that are in one batch at most, whatever its size
 _SMALLEST, _LARGEST = 8, 64  # pixels a side that a surrogate sees when nothing else is said
 
 
@@ -267,7 +268,11 @@ class NoiseLearner:
 
         shapes = self.gallery.shapes[rows.numpy()]
         kinds, which = np.unique(shapes, axis=0, return_inverse=True)
-        parts = [rows[torch.from_numpy(which.reshape(-1) == k)] for k in range(len(kinds))]
+        parts = [
+            part
+            for k, shape in enumerate(kinds)
+            for part in rows[torch.from_numpy(which.reshape(-1) == k)].split(_at_most(len(rows), shape))
+        ]
         seen = [resize((self._images(part) + self._noise_of(part)).clamp(0, 1), self.image_size) for part in parts]
         return torch.cat(seen), self.targets[torch.cat(parts).to(self.device)]
 
@@ -325,7 +330,12 @@ class NoiseLearner:
                 loss, correct = loss + float(mean_loss) * len(rows), correct + float(right)
                 self.image_passes += len(rows) * num_steps * num_draws
         if self.per_class:
-            self._average([self._noise])
+            # The mean over the processes, each with the weight of the images of that class that it holds.
+            held = torch.bincount(self.targets, minlength=len(self.classes)).float().to(self._noise.device)
+            table = self._noise.view(len(self.classes), -1)
+            table *= held[:, None]
+            self._average([table, held])
+            table /= held[:, None]
         loss, correct = self._mean(loss), self._mean(correct)
         each = self.num_rows / self.processes.num_processes
         this.loss, this.error = loss / each, 1 - correct / each
@@ -362,11 +372,12 @@ class NoiseLearner:
     def _joined(self, mine: SampleNoise) -> SampleNoise:
         """Every process writes its noise, the first one joins the files, all map the result."""
         assert self.folder is not None
-        name = "noise-{:05d}.npz"
-        np.savez(self.folder / name.format(self.processes.process_index), **mine.state()[1])  # type: ignore[arg-type]
+        private, name = self.folder / "joined", "noise-{:05d}.npz"
+        private.mkdir(mode=0o700, parents=True, exist_ok=True)
+        np.savez(private / name.format(self.processes.process_index), **mine.state()[1])  # type: ignore[arg-type]
         self.processes.wait_for_everyone()
-        whole = self.folder / "noise.npy"
-        parts = [dict(np.load(self.folder / name.format(i))) for i in range(self.processes.num_processes)]
+        whole = private / "noise.npy"
+        parts = [dict(np.load(private / name.format(i))) for i in range(self.processes.num_processes)]
         offsets = np.cumsum([0, *(len(part["levels"]) for part in parts)])
         if self.processes.is_main_process:
             levels = np.lib.format.open_memmap(whole, "w+", np.int8, (int(offsets[-1]),))
@@ -426,7 +437,11 @@ class NoiseLearner:
 
         kinds, which = np.unique(self.gallery.shapes, axis=0, return_inverse=True)
         kind = torch.from_numpy(which.reshape(-1))
-        return [part for k in range(len(kinds)) for part in (kind == k).nonzero()[:, 0].split(self._noise_batch_size)]
+        return [
+            part
+            for k, shape in enumerate(kinds)
+            for part in (kind == k).nonzero()[:, 0].split(_at_most(self._noise_batch_size, shape))
+        ]
 
     # ------------------------------------------------------------------ processes
     def _average(self, tensors: list[Tensor]) -> None:
@@ -531,6 +546,11 @@ class Round:
     loss: float = 0.0
 
 
+def _at_most(batch_size: int, shape: np.ndarray) -> int:
+    """The batch size, or as many images of a shape as memory bears."""
+    return max(1, min(batch_size, _VALUES // int(shape.prod(dtype=np.int64))))
+
+
 def _order(label: Any) -> tuple:
     return (isinstance(label, str), label)
 
@@ -587,7 +607,11 @@ class LearnedNoiseTransform(BoundedImageTransform):
         processes = PartialState()
         self._seed = shared_seed(self.seed, checkpoint_dir)
         if processes.num_processes > 1:
-            dataset = split_dataset_by_node(dataset, processes.process_index, processes.num_processes)
+            rank, world = processes.process_index, processes.num_processes
+            if hasattr(dataset, "num_rows"):  # every world-th row, so that each process meets every class
+                dataset = dataset.shard(world, rank, contiguous=False)
+            else:
+                dataset = split_dataset_by_node(dataset, rank, world)
         learner = NoiseLearner(
             self._pictures(dataset),
             seed=self._resolved_seed(),

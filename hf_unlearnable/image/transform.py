@@ -85,6 +85,8 @@ class ImageTransform(Transform):
 
     def _protect(self, rows: Rows) -> dict[str, list]:
         values = rows.stored(self.image_column)
+        if any(type(value).__module__ == "torch" for value in values):
+            raise TypeError("The images are torch tensors. Use dataset.with_format(None) before map.")
         if getattr(self, self.strength_parameter) == 0 or self.fraction == 0:
             return {self.image_column: values}
         eligible = self._eligible(rows, len(values))

@@ -365,3 +365,14 @@ def test_search_cells_for_gray_images_writes_gray():
     dataset = pictures(12, channels=1)
     protected = dataset.map(fitted("one-pixel", dataset), batched=True)
     assert {image.mode for image in protected["image"]} == {"L"}
+
+
+@pytest.mark.parametrize("name", ["texture", "random-noise", "error-min"])
+def test_a_numpy_format_changes_nothing(name):
+    dataset = pictures(8).add_column("id", list(range(8)))
+    cloak = fitted(name, dataset, id_column="id", classes=[0, 1])
+    expected = arrays(dataset.map(cloak, batched=True))
+    formatted = dataset.with_format("numpy").map(cloak, batched=True).with_format(None)
+    assert all(np.array_equal(a, b) for a, b in zip(arrays(formatted), expected))
+    with pytest.raises(TypeError, match="torch tensors. Use dataset.with_format"):
+        dataset.with_format("torch").map(cloak, batched=True)
