@@ -89,7 +89,7 @@ def _images(output: Path, report: Callable[[str], Any], seeds: tuple[int, ...], 
 
     train, test = load_digits("train"), load_digits("test")
     report(f"\nImages. {len(train)} handwritten digits, {len(test)} held out. Error-minimising noise of 8/255 ...")
-    cloak = ErrorMinTransform(max_rounds=30, surrogate_steps=3, stop_error=0, seed=key_seed).fit(train)
+    cloak = ErrorMinTransform(max_rounds=30, surrogate_steps=3, stop_error=None, seed=key_seed).fit(train)
     protected = train.map(cloak, batched=True)
     versions = {
         "clean digits": train,

@@ -39,7 +39,8 @@ class ErrorMaxTransform(LearnedNoiseTransform):
         targeted: Whether an image is pushed to the next class (TAP), or just away from its own.
         surrogate_epochs: Passes over the clean images that the surrogate is trained for.
         max_rounds: Rounds of `num_steps` steps at most.
-        stop_error: The rounds end when all but this share of the images are taken for what they should be.
+        stop_error: The rounds end when all but this share of the images are taken for what they should be; None
+            for all `max_rounds`.
         num_steps: Signed steps a round.
         step_size: Change of a level in one step, as a share of the range; None for epsilon / 10.
         augment: Whether surrogate and noise see the images cropped and mirrored.
@@ -49,7 +50,7 @@ class ErrorMaxTransform(LearnedNoiseTransform):
     targeted: bool = True
     surrogate_epochs: int = 30
     max_rounds: int = 3
-    stop_error: float = 0.0
+    stop_error: float | None = 0.0
     num_steps: int = 10
     step_size: float | None = None
     augment: bool = True

@@ -48,7 +48,8 @@ class ErrorMinTransform(LearnedNoiseTransform):
     Args:
         noise: "sample" for a noise of its own for each image, "class" for one a class.
         max_rounds: Rounds at most.
-        stop_error: The rounds end when the surrogate gets no more than this share of the images wrong.
+        stop_error: The rounds end when the surrogate gets no more than this share of the images wrong;
+            None for all `max_rounds`.
         num_steps: Signed steps of the noise a round.
         step_size: Change of a level in one step, as a share of the range; None for epsilon / 2, and epsilon / 10 for
             noise of a class, which takes a step a batch.
@@ -58,7 +59,7 @@ class ErrorMinTransform(LearnedNoiseTransform):
 
     noise: str = "sample"
     max_rounds: int = 15
-    stop_error: float = 0.05
+    stop_error: float | None = 0.05
     num_steps: int = 1
     step_size: float | None = None
     surrogate_steps: int | None = 10

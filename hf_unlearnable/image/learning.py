@@ -172,7 +172,7 @@ class NoiseLearner:
         self.image_passes = 0  # forward and backward, of one image each
 
     # ------------------------------------------------------------------ rounds
-    def rounds(self, max_rounds: int, stop_error: float, description: str) -> Iterator[Round]:
+    def rounds(self, max_rounds: int, stop_error: float | None, description: str) -> Iterator[Round]:
         """The rounds that are still to do, until the error is low enough.
 
         After each, the noise is kept if its error is the lowest so far, and everything is saved.
@@ -192,7 +192,7 @@ class NoiseLearner:
             ) as bar,
         ):
             for number in range(done, max_rounds):
-                if self.best_error <= stop_error:
+                if stop_error is not None and self.best_error <= stop_error:
                     break
                 torch.manual_seed(number)  # dropout, should the surrogate have it
                 this = Round(number)

@@ -45,7 +45,8 @@ class StableErrorMinTransform(LearnedNoiseTransform):
         radius: Of the adversarial training that the noise shall survive, as a share of the range of a level.
         adversary_steps: Signed steps of the surrogate's adversary.
         max_rounds: Rounds at most.
-        stop_error: The rounds end when the surrogate gets no more than this share of the images wrong.
+        stop_error: The rounds end when the surrogate gets no more than this share of the images wrong;
+            None for all `max_rounds`.
         num_steps: Signed steps of the noise a round.
         step_size: Change of a level in one step, as a share of the range; None for epsilon / 2.
         num_draws: Random views a step.
@@ -55,7 +56,7 @@ class StableErrorMinTransform(LearnedNoiseTransform):
     radius: float = 4 / 255
     adversary_steps: int = 3
     max_rounds: int = 10
-    stop_error: float = 0.01
+    stop_error: float | None = 0.01
     num_steps: int = 1
     step_size: float | None = None
     num_draws: int = 5

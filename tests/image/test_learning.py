@@ -21,9 +21,9 @@ def levels_of(cloak):
 @pytest.mark.parametrize(
     "cloak",
     [
-        ErrorMinTransform(seed=4, max_rounds=4, batch_size=8, stop_error=-1),
-        ErrorMinTransform(seed=4, max_rounds=4, batch_size=8, stop_error=-1, noise="class"),
-        StableErrorMinTransform(seed=4, max_rounds=3, num_draws=2, stop_error=-1),
+        ErrorMinTransform(seed=4, max_rounds=4, batch_size=8, stop_error=None),
+        ErrorMinTransform(seed=4, max_rounds=4, batch_size=8, stop_error=None, noise="class"),
+        StableErrorMinTransform(seed=4, max_rounds=3, num_draws=2, stop_error=None),
     ],
     ids=["sample", "class", "stable"],
 )
@@ -55,7 +55,7 @@ def test_a_killed_fit_goes_on_bit_for_bit(cloak, killed_after, tmp_path):
 
 def test_a_fit_killed_while_saving_goes_back_one_round(tmp_path):
     dataset = pictures(12)
-    cloak = ErrorMinTransform(seed=4, max_rounds=3, stop_error=-1)
+    cloak = ErrorMinTransform(seed=4, max_rounds=3, stop_error=None)
     whole = levels_of(cloak.fit(dataset)).copy()
     real = torch.save
 
@@ -90,7 +90,7 @@ def test_a_checkpoint_of_another_fit_is_refused(change, tmp_path):
 
 def test_out_of_memory_halves_the_batch_and_says_so_once_a_size(caplog):
     dataset = pictures(24)
-    cloak = ErrorMinTransform(seed=4, max_rounds=2, noise_batch_size=16, augment=False, stop_error=-1)
+    cloak = ErrorMinTransform(seed=4, max_rounds=2, noise_batch_size=16, augment=False, stop_error=None)
     expected = levels_of(cloak.fit(dataset)).copy()
     real, sizes = learning.pgd, []
 

@@ -133,7 +133,7 @@ def test_error_min_lowers_the_error_that_a_surrogate_makes():
 
 def test_error_min_steps_and_passes_are_those_of_the_schedule():
     dataset = pictures(20)
-    cloak = fitted("error-min", dataset, max_rounds=3, surrogate_steps=2, num_steps=4, batch_size=8, stop_error=-1)
+    cloak = fitted("error-min", dataset, max_rounds=3, surrogate_steps=2, num_steps=4, batch_size=8, stop_error=None)
     assert cloak.image_passes == 3 * (2 * 8 + 4 * 20)
     paper = method_class("error-min").paper(epsilon=4 / 255)
     assert (paper.num_steps, paper.surrogate_steps, paper.stop_error) == (20, 10, 0.01)

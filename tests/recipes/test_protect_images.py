@@ -18,7 +18,7 @@ from recipes import protect_images
 from tests.data import pictures
 
 ROOT = Path(__file__).parents[2]
-PARAMETERS = {"max_rounds": 3, "batch_size": 16, "seed": 5, "stop_error": -1}
+PARAMETERS = {"max_rounds": 3, "batch_size": 16, "seed": 5, "stop_error": None}
 
 
 @pytest.fixture
