@@ -59,7 +59,7 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     protect = commands.add_parser("protect", help="change a dataset so that models do not learn from it")
     methods = protect.add_subparsers(title="methods", required=True, metavar="method")
     for name in METHODS:
-        method = methods.add_parser(name, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+        method = methods.add_parser(name)
         if name in argv:  # the options of a method stand in its class; only the chosen one is imported
             _add_protect_arguments(method, name)
 
@@ -90,7 +90,7 @@ def _add_protect_arguments(parser: argparse.ArgumentParser, name: str) -> None:
     if cls.modality == "image":
         parser.add_argument("--report", help="new folder for fidelity.json and contact-sheet.png")
     parser.add_argument("--config-name", help="configuration of a dataset on the Hub")
-    parser.add_argument("--split", default="train", help="which split to protect")
+    parser.add_argument("--split", default="train", help="which split to protect (default: train)")
     parser.add_argument("--num-proc", type=int, help="number of processes")
     group = parser.add_argument_group(f"options of {name}")
     described = _described_arguments(cls)
