@@ -16,7 +16,7 @@ classes too.
 
 Secret. The seed and W.
 
-Cost. W: some seconds. Then about 2 milliseconds an image.
+Cost. W: some seconds. Then about a millisecond an image.
 
 What is known to break it. Orthogonal projection removes linear signals by design; JPEG of low quality, gray. With few
 images it protects little (see the README's table): noise that a linear model reads is not what a small convolutional

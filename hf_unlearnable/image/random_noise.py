@@ -8,7 +8,7 @@ Paper. The baseline of H. Huang et al., ICLR 2021, arXiv:2101.04898.
 
 Secret. The seed.
 
-Cost. None to fit; some 10 milliseconds a megapixel to apply.
+Cost. None to fit; some 8 milliseconds a megapixel to apply.
 
 What is known to break it. Image-wise it protects nothing: models learn through it. Class-wise: whatever breaks
 error-minimising noise, and averaging over a class.

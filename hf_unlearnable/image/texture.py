@@ -14,7 +14,7 @@ victim who scales the shorter side to 224.
 
 Secret. The seed and the tiles. Whoever averages the spectra of a class's images finds its tile.
 
-Cost. `fit` reads the labels only; some 20 milliseconds a megapixel to apply.
+Cost. `fit` reads the labels only; some 14 milliseconds a megapixel to apply.
 
 What is known to break it. Whatever removes fine grain: a blur, a median filter, JPEG of low quality, training at a
 much smaller size. A person sees a grain in smooth areas. Crops that scale, as for ImageNet, were not measured.
