@@ -14,14 +14,14 @@ from hf_unlearnable.data import whole_or_nothing, write_rows
 if TYPE_CHECKING:
     import numpy as np
 
-    from hf_unlearnable.attack.audit import Cell
+    from hf_unlearnable.attack.audit import Audit, Version
 
 SEEDS = (0, 1, 2)
 
 
 def run(
     output: Path, report: Callable[[str], Any], seeds: tuple[int, ...] = SEEDS, key_seed: int | None = None
-) -> list[Cell]:
+) -> list[Audit]:
     """Protects notes and digits, trains on several versions of them and writes what came out.
 
     Args:
@@ -32,7 +32,7 @@ def run(
         key_seed: Seed of the keys; None draws fresh ones, and every run differs a little.
 
     Returns:
-        The audits' cells, those of the notes first.
+        The audits, that of the notes first.
     """
     require("attack", "torch", "transformers", "tokenizers", "sklearn")
     require("image", "accelerate", "PIL", "skimage")
@@ -40,8 +40,8 @@ def run(
     keys = {name: output.with_name(f"{output.name}-{name}.key") for name in ("text", "images")}
     with whole_or_nothing(output) as scratch:
         scratch.mkdir()
-        text_cells, text_cloak = _text(scratch / "text", report, seeds, key_seed)
-        image_cells, image_cloak = _images(scratch / "images", report, seeds, key_seed)
+        text_audit, text_cloak = _text(scratch / "text", report, seeds, key_seed)
+        image_audit, image_cloak = _images(scratch / "images", report, seeds, key_seed)
         text_cloak.key.save(keys["text"])
         image_cloak.key.save(keys["images"])
     report(
@@ -49,11 +49,12 @@ def run(
         "compressing the images hard undoes most of the noise.\n"
         f"Written to {output}/, the keys to {keys['text']} and {keys['images']}: keep them, and keep them private."
     )
-    return text_cells + image_cells
+    return [text_audit, image_audit]
 
 
 def _text(output: Path, report: Callable[[str], Any], seeds: tuple[int, ...], key_seed: int | None) -> Any:
     from hf_unlearnable import RegTextTransform
+    from hf_unlearnable.attack.audit import Version
     from hf_unlearnable.attack.victims import small_llama, tfidf_logistic_regression
     from hf_unlearnable.samples import load_notes
 
@@ -64,14 +65,14 @@ def _text(output: Path, report: Callable[[str], Any], seeds: tuple[int, ...], ke
     random_words = RegTextTransform(word_source="random", seed=key_seed)
     half_protected = train.map(RegTextTransform(fraction=0.5, seed=key_seed).fit(train), batched=True)
     left = [i for i, (a, b) in enumerate(zip(train["text"], half_protected["text"], strict=True)) if a == b]
-    versions = {
-        "clean notes": train,
-        "protected notes": protected,
-        "same dose of random words": train.map(random_words.fit(train), batched=True),
-        "protected notes dropped (none left: a guess)": train.select([]),
-        "half of them protected": half_protected,
-        "that half dropped": train.select(left),
-    }
+    versions = [
+        Version("clean notes", train, "clean"),
+        Version("protected notes", protected, "protected"),
+        Version("same dose of random words", train.map(random_words.fit(train), batched=True), "random"),
+        Version("protected notes dropped (none left: a guess)", train.select([]), "dropped"),
+        Version("half of them protected", half_protected, "partly", share=0.5),
+        Version("that half dropped", train.select(left), "dropped", share=0.5),
+    ]
     victims: dict[str, Callable[..., np.ndarray]] = {
         "small Llama from scratch": partial(small_llama, epochs=6),
         "TF-IDF logistic regression": tfidf_logistic_regression,
@@ -83,6 +84,7 @@ def _text(output: Path, report: Callable[[str], Any], seeds: tuple[int, ...], ke
 
 def _images(output: Path, report: Callable[[str], Any], seeds: tuple[int, ...], key_seed: int | None) -> Any:
     from hf_unlearnable import ErrorMinTransform, RandomNoiseTransform, TextureTransform
+    from hf_unlearnable.attack.audit import Version
     from hf_unlearnable.attack.victims import small_cnn
     from hf_unlearnable.fidelity import contact_sheet, image_fidelity
     from hf_unlearnable.samples import load_digits
@@ -92,13 +94,14 @@ def _images(output: Path, report: Callable[[str], Any], seeds: tuple[int, ...], 
     # Digits are easy: a surrogate that takes more steps learns them instead of the noise.
     cloak = ErrorMinTransform(max_rounds=60, surrogate_steps=1, stop_error=None, seed=key_seed).fit(train)
     protected = train.map(cloak, batched=True)
-    versions = {
-        "clean digits": train,
-        "protected digits": protected,
-        "digits under a grain (texture)": train.map(TextureTransform(seed=key_seed).fit(train), batched=True),
-        "random noise of the same size": train.map(RandomNoiseTransform(seed=key_seed).fit(train), batched=True),
-        "protected digits dropped (none left: a guess)": train.select([]),
-    }
+    grain, noise = TextureTransform(seed=key_seed), RandomNoiseTransform(seed=key_seed)
+    versions = [
+        Version("clean digits", train, "clean"),
+        Version("protected digits", protected, "protected"),
+        Version("digits under a grain (texture)", train.map(grain.fit(train), batched=True), "protected"),
+        Version("random noise of the same size", train.map(noise.fit(train), batched=True), "random"),
+        Version("protected digits dropped (none left: a guess)", train.select([]), "dropped"),
+    ]
     victims = {"small CNN from scratch": partial(small_cnn, epochs=8, augment=False)}
     report(f"{image_fidelity(train, protected, max_levels=cloak.max_levels)}\n")
     cells = _audited(output, report, seeds, cloak, versions, test, victims)
@@ -107,42 +110,27 @@ def _images(output: Path, report: Callable[[str], Any], seeds: tuple[int, ...], 
 
 
 def _audited(
-    output: Path, report: Callable[[str], Any], seeds: tuple[int, ...], cloak: Any, versions: dict, test: Any,
+    output: Path, report: Callable[[str], Any], seeds: tuple[int, ...], cloak: Any, versions: list[Version], test: Any,
     victims: dict,
-) -> list[Cell]:  # fmt: skip
-    """Trains on every version, the clean one first and the protected one second, and writes the table."""
+) -> Audit:  # fmt: skip
+    """Trains on every version, the clean one first and the protected one second, and writes what was found."""
     from hf_unlearnable.attack.audit import audit
-    from hf_unlearnable.report import markdown_table, write_report
+    from hf_unlearnable.report import markdown_table, verdict, write_report
 
     clean, protected, *_ = versions
     report(f"Training {' and '.join(victims)} on each version, {len(seeds)} seeds ...")
-    cells = audit(
+    found = audit(
         versions, test, victims, seeds=seeds, input_column=cloak._columns()[0],
-        on_cell=lambda cell: report(f"  {cell.victim}, {cell.version}: {cell.accuracy} ({cell.seconds:.0f} s)"),
+        on_cell=lambda cell: report(f"  {cell.victim}, {cell.version.name}: {cell.accuracy} ({cell.seconds:.0f} s)"),
     )  # fmt: skip
     output.mkdir()
-    write_rows(versions[protected], output / "protected")
+    write_rows(protected.rows, output / "protected")
     protocol = {
-        "data": f"{clean}: {len(versions[clean])} to train on, {len(test)} clean ones to test on",
+        "data": f"{clean.name}: {found.cells[0].train_rows} to train on, {len(test)} clean ones to test on",
         "method": f"{cloak.method} {cloak.public_params()}",
-        "numbers": f"accuracy on clean rows in percent, 95 % interval over {len(seeds)} seeds and the rows",
+        "seeds": list(seeds),
     }
-    write_report(output, cells, protocol)
-    report(f"\nAccuracy on clean rows in percent [95 % interval]:\n\n{markdown_table(cells)}")
-    report(f"\n{_verdict(cells, clean, protected)}")
-    return cells
-
-
-def _verdict(cells: list[Cell], clean: str, protected: str) -> str:
-    """What the numbers say, the worst case first."""
-    accuracy = {(cell.version, cell.victim): 100 * cell.accuracy.mean for cell in cells}
-    guesses = {cell.victim: 100 * cell.accuracy.mean for cell in cells if "a guess" in cell.version}
-    left = {victim: value for (version, victim), value in accuracy.items() if version == protected}
-    worst = max(left, key=lambda victim: left[victim])
-    lines = [f"Worst case: {worst} still learns {left[worst]:.0f} % (clean: {accuracy[clean, worst]:.0f} %)."]
-    lines += [
-        f"{victim}: {value:.0f} % (clean {accuracy[clean, victim]:.0f}, a guess {guesses[victim]:.0f})."
-        for victim, value in left.items()
-        if victim != worst
-    ]
-    return "\n".join(lines)
+    write_report(output, found, protocol)
+    report(f"\nAccuracy on clean rows in percent [95 % interval]:\n\n{markdown_table(found)}")
+    report(f"\n{verdict(found, protected.name)}")
+    return found

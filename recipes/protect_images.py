@@ -25,7 +25,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import yaml
+import options
 from accelerate import Accelerator
 from datasets.distributed import split_dataset_by_node
 
@@ -33,34 +33,19 @@ from hf_unlearnable import load_transform
 from hf_unlearnable.data import load_rows, write_rows
 from hf_unlearnable.fidelity import contact_sheet, image_fidelity
 from hf_unlearnable.image.learning import LearnedNoiseTransform
-from hf_unlearnable.registry import METHODS, method_class
+from hf_unlearnable.registry import method_class
 
 logger = logging.getLogger("protect_images")
 
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
     """Options from the command line, on top of those of the YAML file."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--config", help="YAML file with any of the options below")
-    parser.add_argument("--dataset_name", help="Hub id, file or folder")
-    parser.add_argument("--dataset_config", help="configuration of a data set on the Hub")
+    parser = options.new_parser(__doc__ or "", "error-min")
     parser.add_argument("--split", default="train")
-    parser.add_argument("--method", default="error-min", choices=list(METHODS))
-    parser.add_argument("--parameters", type=yaml.safe_load, default={}, help="arguments of the method, as YAML")
     parser.add_argument("--output", help="new folder for the protected split")
     parser.add_argument("--key", help="the owner's key, written if new (default: <output>.key)")
     parser.add_argument("--checkpoint_dir", help="seen by all processes, removed at the end (default: <output>.fit)")
-    known, _ = parser.parse_known_args(argv)
-    if known.config:
-        options = yaml.safe_load(Path(known.config).read_text(encoding="utf-8"))
-        unknown = set(options) - set(vars(known))
-        if unknown:
-            parser.error(f"{known.config} has unknown options: {', '.join(sorted(unknown))}")
-        parser.set_defaults(**options)
-    arguments = parser.parse_args(argv)
-    if not (arguments.dataset_name and arguments.output):
-        parser.error("dataset_name and output are needed, on the command line or in the YAML file")
-    arguments.key = Path(arguments.key or f"{arguments.output}.key")
+    arguments = options.parse(parser, argv)
     arguments.checkpoint_dir = Path(arguments.checkpoint_dir or f"{arguments.output}.fit")
     return arguments
 

@@ -15,42 +15,25 @@ from __future__ import annotations
 
 import argparse
 import logging
-from pathlib import Path
 
-import yaml
+import options
 
 from hf_unlearnable.data import load_rows, whole_or_nothing
-from hf_unlearnable.registry import METHODS, method_class
+from hf_unlearnable.registry import method_class
 
 logger = logging.getLogger("protect_text")
 
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
     """Options from the command line, on top of those of the YAML file."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--config", help="YAML file with any of the options below")
-    parser.add_argument("--dataset_name", help="Hub id, file or folder")
-    parser.add_argument("--dataset_config", help="configuration of a data set on the Hub")
+    parser = options.new_parser(__doc__ or "", "regtext")
     parser.add_argument(
         "--splits", nargs="+", default=["train"], help="splits to protect; the first one is learned from"
     )
-    parser.add_argument("--method", default="regtext", choices=list(METHODS))
-    parser.add_argument("--parameters", type=yaml.safe_load, default={}, help="arguments of the method, as YAML")
     parser.add_argument("--output", help="new folder for the protected splits")
     parser.add_argument("--key", help="where the owner's key goes (default: <output>.key)")
     parser.add_argument("--num_proc", type=int)
-    known, _ = parser.parse_known_args(argv)
-    if known.config:
-        options = yaml.safe_load(Path(known.config).read_text(encoding="utf-8"))
-        unknown = set(options) - set(vars(known))
-        if unknown:
-            parser.error(f"{known.config} has unknown options: {', '.join(sorted(unknown))}")
-        parser.set_defaults(**options)
-    arguments = parser.parse_args(argv)
-    if not (arguments.dataset_name and arguments.output):
-        parser.error("dataset_name and output are needed, on the command line or in the YAML file")
-    arguments.key = Path(arguments.key or f"{arguments.output}.key")
-    return arguments
+    return options.parse(parser, argv)
 
 
 def main(argv: list[str] | None = None) -> None:

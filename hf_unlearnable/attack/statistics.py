@@ -1,5 +1,6 @@
 """How sure is an accuracy? Intervals that count both sources of chance: the training seed and the test rows."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,7 +48,7 @@ def accuracy_interval(
     Raises:
         ValueError: `correct` is not a non-empty boolean matrix, or `confidence` or `resamples` is out of range.
     """
-    return _bootstrap([correct], [1.0], confidence, resamples, seed)
+    return _bootstrap([correct], lambda a: a, confidence, resamples, seed)
 
 
 def paired_difference(
@@ -74,11 +75,54 @@ def paired_difference(
     Raises:
         ValueError: as in `accuracy_interval`, or the two have different numbers of test rows.
     """
-    return _bootstrap([correct_a, correct_b], [1.0, -1.0], confidence, resamples, seed)
+    return _bootstrap([correct_a, correct_b], lambda a, b: a - b, confidence, resamples, seed)
 
 
-def _bootstrap(tables: list[np.ndarray], signs: list[float], confidence: float, resamples: int, seed: int) -> Interval:
-    """Interval of the signed sum of the tables' means; rows are drawn once for all tables, seeds apart for each."""
+def recovered_share(
+    attacked: np.ndarray,
+    without: np.ndarray,
+    clean: np.ndarray,
+    nothing: np.ndarray,
+    *,
+    confidence: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> Interval:
+    """How much of what clean rows teach an attacker gets out of protected ones.
+
+    `(attacked - without) / (clean - nothing)`, each an accuracy. 1 says that the protection was undone, 0 that the
+    attacker could as well have thrown the protected rows away. The same bootstrap as in `accuracy_interval`, with the
+    same test rows for all four.
+
+    Args:
+        attacked: boolean matrix [seeds, test rows] of the attacker who has the protected rows.
+        without: the same attack with the protected rows dropped, which matters when it brings clean rows of its own.
+        clean: training on the clean rows, without any attack.
+        nothing: training with the protected rows dropped, without any attack.
+        confidence: as in `accuracy_interval`.
+        resamples: as in `accuracy_interval`.
+        seed: as in `accuracy_interval`.
+
+    Returns:
+        The share and its interval. Below 0 where the protected rows do harm, above 1 where they teach more.
+
+    Raises:
+        ValueError: as in `paired_difference`, or the clean rows teach nothing, so that there is no share of it.
+    """
+    if np.mean(clean) <= np.mean(nothing):
+        raise ValueError("The victim learned nothing from the clean rows, so there is nothing to recover.")
+
+    def share(a: np.ndarray, b: np.ndarray, c: np.ndarray, d: np.ndarray) -> np.ndarray:
+        # A resample in which the clean rows taught nothing says nothing: one answer is the least gain there can be.
+        return (a - b) / np.maximum(c - d, 1 / np.shape(clean)[1])
+
+    return _bootstrap([attacked, without, clean, nothing], share, confidence, resamples, seed)
+
+
+def _bootstrap(
+    tables: list[np.ndarray], statistic: Callable[..., np.ndarray], confidence: float, resamples: int, seed: int
+) -> Interval:
+    """Interval of a statistic of the tables' means; rows are drawn once for all tables, seeds apart for each."""
     tables = [np.asarray(table) for table in tables]
     for table in tables:
         if table.ndim != 2 or table.size == 0 or table.dtype != bool:
@@ -103,13 +147,12 @@ def _bootstrap(tables: list[np.ndarray], signs: list[float], confidence: float, 
     num_rows = counts.sum()
     row_weights = rng.multinomial(num_rows, counts / num_rows, size=resamples) / num_rows  # [resamples, kinds]
 
-    mean, draws, start = 0.0, np.zeros(resamples), 0
-    for table, sign in zip(tables, signs, strict=True):
+    draws, start = [], 0
+    for table in tables:
         num_seeds = len(table)
         drawn = max(num_seeds - 1, 1)
         seed_weights = rng.multinomial(drawn, np.full(num_seeds, 1 / num_seeds), size=resamples) / drawn
-        draws += sign * ((seed_weights @ kinds[start : start + num_seeds]) * row_weights).sum(axis=1)
-        mean += sign * table.mean()
+        draws.append(((seed_weights @ kinds[start : start + num_seeds]) * row_weights).sum(axis=1))
         start += num_seeds
-    low, high = np.quantile(draws, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return Interval(float(mean), float(low), float(high))
+    low, high = np.quantile(statistic(*draws), [(1 - confidence) / 2, (1 + confidence) / 2])
+    return Interval(float(statistic(*(table.mean() for table in tables))), float(low), float(high))

@@ -127,7 +127,7 @@ def test_the_best_noise_is_kept_and_low_error_ends_the_rounds():
     def scripted(self, this, **kwargs):
         update(self, this, **kwargs)
         this.error = next(errors)
-        kept.append(self._noise.clone())
+        kept.append(self._noise.now.clone())
 
     with mock.patch.object(NoiseLearner, "update", scripted):
         cloak = ErrorMinTransform(seed=4, max_rounds=4, id_column=None).fit(pictures(8))

@@ -1,0 +1,125 @@
+"""Results at rest: one file a training, named by everything that the training depended on.
+
+What is named by its content is never computed twice, whatever was run in between, and a run that was killed goes on
+where it was. Runs that share a folder share the work: each takes a training that no other holds a lock on, and a lock
+goes away with the process that held it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xxhash
+
+
+class Store:
+    """A folder of results.
+
+    Args:
+        folder: Where they are; None keeps them in memory.
+    """
+
+    def __init__(self, folder: str | os.PathLike | None = None):
+        self.folder = None if folder is None else Path(folder)
+        self._memory: dict[str, dict] = {}
+        if self.folder is not None:
+            self.folder.mkdir(parents=True, exist_ok=True)
+
+    def get(self, name: str) -> dict | None:
+        """The result of that name, or None."""
+        if name not in self._memory and self.folder is not None:
+            try:
+                self._memory[name] = json.loads((self.folder / f"{name}.json").read_text(encoding="utf-8"))
+            except FileNotFoundError:
+                return None
+        return self._memory.get(name)
+
+    def put(self, name: str, result: dict) -> None:
+        """Keeps a result: the whole file appears at once."""
+        self._memory[name] = result
+        if self.folder is not None:
+            scratch = self.folder / f".{name}.{os.getpid()}"
+            scratch.write_text(json.dumps(result) + "\n", encoding="utf-8")
+            scratch.replace(self.folder / f"{name}.json")
+
+    def each(self, names: Sequence[str], compute: Callable[[int], dict | None], wait: float = 1.0) -> Iterator[int]:
+        """Computes what is missing, in that order, and yields each place whose result is there.
+
+        Args:
+            names: Of the results.
+            compute: From a place in `names` to its result; None where there shall be none.
+            wait: Seconds between two looks at what other processes compute.
+        """
+        left = list(range(len(names)))
+        while left:
+            held = []
+            for place in left:
+                there = self._there(names[place], partial(compute, place))
+                if there:
+                    yield place
+                elif there is None:
+                    held.append(place)
+            left = held
+            if left:
+                time.sleep(wait)
+
+    def _there(self, name: str, compute: Callable[[], dict | None]) -> bool | None:
+        """Whether the result is there, computed if need be; None while another process computes it."""
+        if self.get(name) is not None:
+            return True
+        if self.folder is None:
+            result = compute()
+            if result is not None:
+                self.put(name, result)
+            return result is not None
+        from filelock import FileLock, Timeout
+
+        lock = self.folder / f".{name}.lock"
+        try:
+            with FileLock(lock, blocking=False):
+                result = self.get(name) or compute()
+                if result is not None:
+                    self.put(name, result)
+        except Timeout:
+            return None
+        lock.unlink(missing_ok=True)
+        return result is not None
+
+
+def digest(*parts: Any) -> str:
+    """A name for what a result depends on: strings, numbers, arrays, images, functions and containers of them."""
+    hashed = xxhash.xxh3_128()
+    for part in _pieces(parts):
+        hashed.update(len(part).to_bytes(8, "little"))
+        hashed.update(part)
+    return hashed.hexdigest()
+
+
+def _pieces(value: Any) -> Iterator[bytes]:
+    if isinstance(value, str):
+        yield value.encode("utf-8", "surrogatepass")
+    elif isinstance(value, partial):
+        yield from _pieces((value.func, value.args, value.keywords))
+    elif callable(value):
+        # A function is known by its name: give a victim another name when you change what it does.
+        yield f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', repr(type(value)))}".encode()
+    elif isinstance(value, dict):
+        yield from _pieces(sorted(value.items(), key=lambda item: str(item[0])))
+    elif isinstance(value, np.ndarray) or hasattr(value, "__array_interface__"):
+        array = np.asarray(value)
+        yield f"{array.dtype}{array.shape}".encode()
+        yield np.ascontiguousarray(array).tobytes()
+    elif isinstance(value, Iterable):
+        items = list(value)
+        yield str(len(items)).encode()
+        for item in items:
+            yield from _pieces(item)
+    else:
+        yield repr(value).encode()
