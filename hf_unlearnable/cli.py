@@ -1,4 +1,4 @@
-"""The command line: `hf-unlearnable protect | demo | list`."""
+"""The command line: `hf-unlearnable protect | attack | demo | list`."""
 
 from __future__ import annotations
 
@@ -63,6 +63,9 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
         if name in argv:  # the options of a method stand in its class; only the chosen one is imported
             _add_protect_arguments(method, name)
 
+    attack = commands.add_parser("attack", help="train on protected data in many ways, and report what is left of it")
+    _add_attack_arguments(attack)
+
     demo = commands.add_parser("demo", help="protect embedded notes and digits, train on them, show the effect")
     demo.add_argument("--output", default="demo-output", help="new folder for data and results (default: %(default)s)")
     demo.set_defaults(run=_demo)
@@ -104,6 +107,44 @@ def _add_protect_arguments(parser: argparse.ArgumentParser, name: str) -> None:
             help=text + shown,
             **_argument_type(str(parameter.annotation)),
         )
+
+
+def _add_attack_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Trains victims on the clean rows, the protected ones, without these, and on a random change of the same "
+        "dose, after every counter-measure, and reports the worst case. Finished trainings are kept in the report's "
+        "folder: run it again to go on."
+    )
+    parser.set_defaults(run=_attack)
+    for name, text in {
+        "clean": "the rows before: file, folder, or id on the Hub",
+        "protected": "the rows after, in the same order",
+        "test": "clean held-out rows",
+    }.items():
+        parser.add_argument(f"--{name}", required=True, metavar="DATA", help=text)
+    parser.add_argument(
+        "--report", required=True, metavar="FOLDER", help="folder for the report and its plots"
+    )
+    effort = parser.add_mutually_exclusive_group()
+    effort.add_argument("--quick", dest="effort", action="store_const", const="quick", help="under three minutes")
+    effort.add_argument(
+        "--full", dest="effort", action="store_const", const="full", help="everything: hours on a GPU"
+    )
+    parser.set_defaults(effort="laptop")
+    parser.add_argument("--input-column", help="texts or images (default: text or image, whichever is there)")
+    parser.add_argument("--label-column", default="label", help="default: %(default)s")
+    parser.add_argument("--split", default="train", help="split of --clean and --protected (default: %(default)s)")
+    parser.add_argument("--test-split", help="split of --test (default: test if there is one, else train)")
+    parser.add_argument("--victims", nargs="+", metavar="NAME", help="those to train")
+    parser.add_argument("--countermeasures", nargs="+", metavar="NAME", help="those to try; none for no other")
+    parser.add_argument("--model", nargs="+", default=[], metavar="VICTIM=ID", help="models of pretrained victims")
+    parser.add_argument("--own-clean", metavar="DATA", help="clean rows of the attacker (default: some are set aside)")
+    parser.add_argument("--corpus", metavar="DATA", help="texts from elsewhere, for word frequencies")
+    parser.add_argument("--language-model", metavar="ID", help="causal model that looks for words out of place")
+    parser.add_argument("--seeds", type=int, help="trainings of each cell (default: 3, with --quick 1)")
+    parser.add_argument(
+        "--budget", type=float, metavar="MINUTES", help="time it may take (default: 60, --quick 2.5, --full any)"
+    )
 
 
 def _argument_type(annotation: str) -> dict[str, Any]:
@@ -260,6 +301,52 @@ def _changed_rows(before: Any, after: Any, columns: Sequence[str], size: int) ->
         if not a.equals(b):
             changed += sum(x != y for x, y in zip(a.to_pylist(), b.to_pylist(), strict=True))
     return changed
+
+
+def _attack(arguments: argparse.Namespace) -> None:
+    from hf_unlearnable.attack.countermeasures import Attacker, Rows
+    from hf_unlearnable.attack.run import attack
+    from hf_unlearnable.report import markdown_table, verdict, write_report
+
+    report, label_column = Path(arguments.report), arguments.label_column
+    if report.exists() and any(report.iterdir()) and not (report / "cells").is_dir():
+        raise FileExistsError(f"{report} exists and holds something else. Give another --report, or move it away.")
+    if any("=" not in pair for pair in arguments.model):
+        raise ValueError("--model takes VICTIM=ID, such as finetuned_encoder=my/encoder.")
+    clean, protected = (load_rows(source, split=arguments.split) for source in (arguments.clean, arguments.protected))
+    test = _test_rows(arguments.test, arguments.test_split)
+    column = arguments.input_column or ("text" if "text" in clean.column_names else "image")
+    own = load_rows(arguments.own_clean) if arguments.own_clean else None
+    attacker = Attacker(
+        clean=None if own is None else Rows(own[column][:], own[label_column][:]),
+        corpus=load_rows(arguments.corpus)[column][:] if arguments.corpus else None,
+        language_model=arguments.language_model,
+    )
+    (report / "cells").mkdir(parents=True, exist_ok=True)
+    logging.getLogger("transformers").setLevel(logging.ERROR)
+    found, protocol, warnings = attack(
+        clean, protected, test, input_column=column, label_column=label_column, effort=arguments.effort,
+        victims=arguments.victims, countermeasures=arguments.countermeasures, attacker=attacker,
+        models=dict(pair.split("=", 1) for pair in arguments.model), seeds=arguments.seeds,
+        budget=None if arguments.budget is None else 60 * arguments.budget, store=report / "cells",
+        on_cell=lambda cell: print(
+            f"{cell.version.name}, {cell.victim}, {cell.countermeasure}: {cell.accuracy}", flush=True
+        ),
+    )  # fmt: skip
+    write_report(report, found, protocol, warnings)
+    print(f"\nAccuracy on clean test rows in percent [95 % interval]:\n\n{markdown_table(found)}")
+    for reason in found.not_run:
+        print(f"Not run: {reason}")
+    print(f"\n{verdict(found, 'protected')}\n\nThe whole report: {report / 'report.md'}")
+
+
+def _test_rows(source: str, split: str | None) -> Any:
+    if split is not None:
+        return load_rows(source, split=split)
+    try:
+        return load_rows(source, split="test")
+    except ValueError:
+        return load_rows(source, split="train")
 
 
 def _demo(arguments: argparse.Namespace) -> None:

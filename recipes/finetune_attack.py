@@ -47,7 +47,7 @@ import json
 import logging
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
@@ -148,6 +148,12 @@ class AttackArguments:
         """The data that the versions are made of."""
         return {"clean"} | {"protected" if name == "dropped" else name for name in self.versions}
 
+    @property
+    def method_parameters(self) -> dict[str, Any]:
+        """Arguments of the method, which works on the same columns."""
+        given = self.parameters if isinstance(self.parameters, dict) else {}
+        return {"text_column": self.text_column, "label_column": self.label_column, **given}
+
 
 @dataclass(frozen=True)
 class Result:
@@ -174,7 +180,8 @@ class Result:
 
 def parse(argv: list[str] | None = None) -> tuple[AttackArguments, SFTConfig, ModelConfig]:
     """The options of the YAML file and the command line. bf16 is on where the GPU has it, and off on a CPU."""
-    parser = TrlParser((AttackArguments, SFTConfig, ModelConfig))
+    classes: Any = (AttackArguments, SFTConfig, ModelConfig)
+    parser: Any = TrlParser(classes)
     parser.set_defaults(bf16=torch.cuda.is_available() and torch.cuda.is_bf16_supported(), logging_first_step=True)
     return parser.parse_args_and_config(argv)
 
@@ -197,9 +204,7 @@ def protect(rows: Dataset, args: AttackArguments, key: Path, state: PartialState
 
     One process decides, and hands the key to the others: a key that each drew for itself would differ.
     """
-    given = {
-        "text_column": args.text_column, "label_column": args.label_column, **(args.parameters or {}), **parameters
-    }  # fmt: skip
+    given = {**args.method_parameters, **parameters}
     found = None
     if state.is_main_process and key.exists():
         found = load_transform(key)
@@ -277,9 +282,7 @@ def examples(rows: Dataset, args: AttackArguments, name: str) -> Dataset:
         }
 
     with PartialState().main_process_first():
-        return rows.map(
-            convert, batched=True, with_indices=True, remove_columns=rows.column_names, features=EXAMPLE
-        )
+        return rows.map(convert, batched=True, with_indices=True, remove_columns=rows.column_names, features=EXAMPLE)
 
 
 def label_names(rows: Dataset, args: AttackArguments) -> list[str] | None:
@@ -299,9 +302,7 @@ def labels_by_task(train: Dataset, test: Dataset, declared: Sequence[str]) -> di
     Raises:
         ValueError: A task has one label only, or test rows have a label that a model never sees in training.
     """
-    seen = [
-        {(task, label): None for task, label in zip(rows["task"], rows["label"], strict=True)} for rows in (train, test)
-    ]
+    seen = [dict.fromkeys(zip(rows["task"], rows["label"], strict=True)) for rows in (train, test)]
     tasks: dict[str, list[str]] = {}
     for task, label in [*(("", label) for label in declared), *seen[0], *seen[1]]:
         if label not in tasks.setdefault(task, []):
@@ -334,6 +335,15 @@ def digest(rows: Dataset) -> str:
 
 
 # ---------------------------------------------------------------------- prompts
+def alpaca(instruction: str, text: str) -> str:
+    """The prompt of Stanford Alpaca, which the paper trains with."""
+    return (
+        "Below is an instruction that describes a task, paired with an input that provides further context. Write a "
+        "response that appropriately completes the request.\n\n"
+        f"### Instruction:\n{instruction}\n\n### Input:\n{text}\n\n### Response:\n"
+    )
+
+
 class Prompter:
     """Turns an instruction and a text into the tokens of a prompt, and a label into those of an answer.
 
@@ -406,11 +416,7 @@ class Prompter:
             return self.tokenizer.apply_chat_template(
                 messages, tokenize=False, add_generation_prompt=True, enable_thinking=False
             )
-        return (
-            "Below is an instruction that describes a task, paired with an input that provides further context. Write "
-            "a response that appropriately completes the request.\n\n"
-            f"### Instruction:\n{instruction}\n\n### Input:\n{text}\n\n### Response:\n"
-        )
+        return alpaca(instruction, text)
 
     def _encode(self, prompt: str) -> list[int]:
         """Tokens of a prompt. A chat template writes its special tokens itself; an end token has no place here."""
@@ -485,8 +491,8 @@ def score_labels(
     for start in range(0, len(pairs), batch_size):
         batch = pairs[start : start + batch_size]
         rows = [prompts[i] + candidates[i][j] for i, j in batch]
-        # Padding stands on the right, where no token of a causal model sees it. Logits at place t speak of token t + 1,
-        # and only those of the answers are computed: a large vocabulary over a long text would fill the memory.
+        # Padding stands on the right, where no token of a causal model sees it. Logits at place t speak of token
+        # t + 1, and only those of the answers are computed: a large vocabulary over a long text would fill the memory.
         places = [range(len(prompts[i]) - 1, len(row) - 1) for (i, _), row in zip(batch, rows, strict=True)]
         kept = sorted(set().union(*places))
         inputs = padded(rows, "right", model.device)
@@ -549,10 +555,10 @@ def load_tokenizer(model_args: ModelConfig, training: SFTConfig, texts: Iterable
         texts: Clean training texts, from which "random-llama" makes its tokenizer.
     """
     if model_args.model_name_or_path == RANDOM_LLAMA:
-        tokenizer = byte_tokenizer(texts)
+        tokenizer = byte_tokenizer(alpaca("", text) for text in texts)
     else:
         tokenizer = AutoTokenizer.from_pretrained(
-            model_args.model_name_or_path,
+            str(model_args.model_name_or_path),
             revision=model_args.model_revision,
             trust_remote_code=training.trust_remote_code,
         )
@@ -565,7 +571,7 @@ def load_tokenizer(model_args: ModelConfig, training: SFTConfig, texts: Iterable
 
 
 def byte_tokenizer(texts: Iterable[str]) -> Any:
-    """A byte-level BPE of at most 2,000 tokens, learned from the texts: every text can be written in it."""
+    """A byte-level BPE of at most 1,000 tokens, learned from the texts: every text can be written in it."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -574,7 +580,7 @@ def byte_tokenizer(texts: Iterable[str]) -> Any:
     bpe.decoder = decoders.ByteLevel()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     trainer = trainers.BpeTrainer(
-        vocab_size=2000, initial_alphabet=alphabet, special_tokens=["</s>"], show_progress=False
+        vocab_size=1000, initial_alphabet=alphabet, special_tokens=["</s>"], show_progress=False
     )
     bpe.train_from_iterator(texts, trainer)
     return PreTrainedTokenizerFast(tokenizer_object=bpe, eos_token="</s>", model_max_length=1024)
@@ -600,15 +606,16 @@ def load_model(model_args: ModelConfig, training: SFTConfig, tokenizer: Any) -> 
     if model_args.model_name_or_path == RANDOM_LLAMA:
         model = AutoModelForCausalLM.from_config(model_config(model_args, training, tokenizer))
     else:
-        more = {"quantization_config": get_quantization_config(model_args), "device_map": {"": device}}
+        given: Any = dict(training.model_init_kwargs or {})  # type: ignore[arg-type]
+        if quantised:
+            given |= {"quantization_config": get_quantization_config(model_args), "device_map": {"": device}}
         model = AutoModelForCausalLM.from_pretrained(
-            model_args.model_name_or_path,
+            str(model_args.model_name_or_path),
             revision=model_args.model_revision,
             trust_remote_code=training.trust_remote_code,
             attn_implementation=model_args.attn_implementation,
             dtype=model_args.dtype,
-            **(training.model_init_kwargs or {}),
-            **(more if quantised else {}),
+            **given,
         )
     # What its authors advise for sampling has no place in a greedy answer, but where it may end stays.
     ends = model.generation_config.eos_token_id
@@ -621,7 +628,7 @@ def model_config(model_args: ModelConfig, training: SFTConfig, tokenizer: Any) -
     """The configuration of the model; that of "random-llama" is of a Llama that one core trains in seconds."""
     if model_args.model_name_or_path != RANDOM_LLAMA:
         return AutoConfig.from_pretrained(
-            model_args.model_name_or_path,
+            str(model_args.model_name_or_path),
             revision=model_args.model_revision,
             trust_remote_code=training.trust_remote_code,
         )
@@ -636,11 +643,17 @@ def model_config(model_args: ModelConfig, training: SFTConfig, tokenizer: Any) -
 
 def context_length(config: Any, tokenizer: Any, max_length: int | None) -> int:
     """Tokens of the longest sequence: as asked for, and no longer than the model can read."""
-    known = [max_length, getattr(config.get_text_config(), "max_position_embeddings", None), tokenizer.model_max_length]
+    known = [
+        max_length,
+        getattr(config.get_text_config(), "max_position_embeddings", None),
+        tokenizer.model_max_length,
+    ]
     return min(length for length in known if length)
 
 
-def make_trainer(model: Any, tokenizer: Any, rows: Dataset, training: SFTConfig, model_args: ModelConfig) -> SFTTrainer:
+def make_trainer(
+    model: Any, tokenizer: Any, rows: Dataset, training: SFTConfig, model_args: ModelConfig
+) -> SFTTrainer:
     """TRL's trainer on encoded rows, its loss on the answers, or on all tokens with `completion_only_loss: false`."""
     training.completion_only_loss = training.completion_only_loss is not False
     train = rows.map(
@@ -682,13 +695,14 @@ def run_version(
         if truncated:
             logger.info("%s: %d of %d texts cut to max_length %d", name, truncated, len(rows), prompter.max_length)
         training = copy.copy(training)
-        training.output_dir = str(Path(training.output_dir, name))
-        training.run_name = f"{training.run_name or Path(training.output_dir).parent.name}-{name}"
+        output = Path(str(training.output_dir), name)
+        training.output_dir = str(output)
+        training.run_name = f"{training.run_name or output.parent.name}-{name}"
         trainer = make_trainer(model, prompter.tokenizer, rows, training, model_args)
-        last = get_last_checkpoint(training.output_dir) if training.resume_from_checkpoint else None
+        last = get_last_checkpoint(str(output)) if training.resume_from_checkpoint else None
         trainer.train(resume_from_checkpoint=last)
         model, steps = trainer.model, trainer.state.global_step
-        if "wandb" in training.report_to and PartialState().is_main_process:
+        if "wandb" in (training.report_to or ()) and PartialState().is_main_process:
             import wandb
 
             wandb.finish()  # else the next version would go on in this one's run
@@ -710,8 +724,7 @@ def settings_of(
     """How it was measured, without what is secret: the seed and the words of the protection."""
     described = {k: v for k, v in asdict(args).items() if k not in ("versions", "parameters")}
     if args.method:
-        cloak = method_class(args.method)(**(args.parameters or {}))  # type: ignore[arg-type]
-        described["parameters"] = cloak.public_params()
+        described["parameters"] = method_class(args.method)(**args.method_parameters).public_params()
     model = {k: v for k, v in asdict(model_args).items() if v is not None}
     trained = {name: getattr(training, name) for name in TRAINING_SETTINGS}
     described |= {**model, **trained, "num_processes": PartialState().num_processes}
@@ -771,11 +784,14 @@ def main(args: AttackArguments, training: SFTConfig, model_args: ModelConfig) ->
     if not model_args.model_name_or_path:
         raise ValueError(f"model_name_or_path is missing: a Hub id, a folder or {RANDOM_LLAMA!r}.")
     if str(training.resume_from_checkpoint).lower() not in ("none", "true", "false"):
-        raise ValueError("Every version has checkpoints of its own: say --resume_from_checkpoint true, without a path.")
-    training.resume_from_checkpoint = str(training.resume_from_checkpoint).lower() == "true"
+        raise ValueError(
+            "Every version has checkpoints of its own: say --resume_from_checkpoint true, without a path."
+        )
+    resumes = str(training.resume_from_checkpoint).lower() == "true"
+    training.resume_from_checkpoint = "true" if resumes else None
     if training.fsdp or (training.deepspeed_plugin and training.deepspeed_plugin.zero_stage == 3):
         raise ValueError("This script tests a whole model on each device: use DDP, ZeRO-1 or ZeRO-2.")
-    output = Path(training.output_dir)
+    output = Path(str(training.output_dir))
     output.mkdir(parents=True, exist_ok=True)
 
     raw = load_sources(args, output, state)
@@ -800,7 +816,7 @@ def main(args: AttackArguments, training: SFTConfig, model_args: ModelConfig) ->
     if state.is_main_process:
         for name in names:
             own = {**settings, "digest": digest(data[name])} if name in data else settings
-            results[name] = kept_result(output / name, own, training.resume_from_checkpoint)
+            results[name] = kept_result(output / name, own, resumes)
     results = broadcast_object_list([results])[0]
     encoded = {name: encode(data[name], prompter, args.instruction) for name in args.versions if len(data[name])}
     encoded_test = encode(test, prompter, args.instruction)
@@ -809,8 +825,11 @@ def main(args: AttackArguments, training: SFTConfig, model_args: ModelConfig) ->
         len(test), sum(encoded_test["truncated"]), training.max_length,
     )  # fmt: skip
     for name in names:
-        kept = results[name]
-        result = kept or run_version(name, encoded.get(name), encoded_test, prompter, training, model_args)
+        kept, zero_shot = results[name], results[ZERO_SHOT]
+        if zero_shot and name in args.versions and name not in encoded:  # nothing to train on
+            result = replace(zero_shot, version=name)
+        else:
+            result = kept or run_version(name, encoded.get(name), encoded_test, prompter, training, model_args)
         results[name] = result
         gc.collect()
         if torch.cuda.is_available():

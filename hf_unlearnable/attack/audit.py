@@ -198,6 +198,8 @@ class _Grid:
         self.truth = np.array(self.test.labels)
         values, counts = np.unique(self.truth, return_counts=True)
         self.guess = np.full(len(self.truth), values[counts.argmax()])
+        full = [v.rows for v in versions if v.role != "dropped"]
+        self.published = len(full[0](self.seeds[0]) if callable(full[0]) else full[0]) if full else None
         self.not_run: dict[str, None] = {}
         # Everything a result depends on besides its own rows, victim, counter-measure and seed.
         brought = [self.attacker.clean and (self.attacker.clean.inputs, self.attacker.clean.labels),
@@ -205,6 +207,7 @@ class _Grid:
         self._common = {True: digest(__version__, self.test.inputs, self.test.labels, brought),
                         False: digest(__version__, self.test.inputs, self.test.labels)}  # fmt: skip
         self._digests: dict[tuple, str] = {}
+        self._broken: set[str] = set()  # victims whose model or framework is not to be had
         self._seconds: dict[str, float] = {}  # what a training of this victim takes without a counter-measure
         if "LOCAL_RANK" in os.environ:  # under accelerate launch or torchrun, each process has its own GPU
             import torch
@@ -219,14 +222,18 @@ class _Grid:
         missing = [t for t, name in zip(trainings, names, strict=True) if self.store.get(name) is None]
         if budget is not None and missing:
             self._probe(missing)
+            needed = sum(self._estimate(t) for t in missing if t.victim not in self._broken)
             logger.warning(
-                "%d trainings to run, %d there already: about %.0f minutes, %.0f are given.", len(missing),
-                len(trainings) - len(missing), sum(map(self._estimate, missing)) / 60, budget / 60,
+                "%d trainings to run, %d there already: about %.1f minutes, %.1f are given.", len(missing),
+                len(trainings) - len(missing), needed / 60, budget / 60,
             )  # fmt: skip
 
         def compute(place: int) -> dict | None:
-            late = budget is not None and time.perf_counter() - start + self._estimate(trainings[place]) > budget
-            return None if late else self._trained(trainings[place])
+            training = trainings[place]
+            if budget is not None and time.perf_counter() - start + self._estimate(training) > budget:
+                self.not_run[f"{_said(training)}, seed {training.seed}: out of time"] = None
+                return None
+            return self._trained(training) if training.victim not in self._broken else None
 
         open_seeds = Counter(map(_key, trainings))
         finished: set[int] = set()
@@ -236,9 +243,6 @@ class _Grid:
             open_seeds[key] -= 1
             if open_seeds[key] == 0:
                 self.on_cell(self._cell(key, trainings, names, finished))
-        for place, training in enumerate(trainings):
-            if place not in finished:
-                self.not_run[f"{_said(training)}, seed {training.seed}: out of time"] = None
         keys = dict.fromkeys(_key(t) for i, t in enumerate(trainings) if i in finished)
         order = {name: i for i, name in enumerate([*self.versions, *self.victims, *self.countermeasures])}
         cells = [self._cell(key, trainings, names, finished) for key in keys]
@@ -282,7 +286,11 @@ class _Grid:
                     break
                 tests = self.test.inputs[: max(len(self.test) * len(few) // len(rows), 1)]
                 start = time.perf_counter()
-                self.victims[victim]([rows.inputs[i] for i in few], labels, tests, seed=0)
+                try:
+                    self.victims[victim]([rows.inputs[i] for i in few], labels, tests, seed=0)
+                except (OSError, ImportError) as error:
+                    self._give_up(victim, error)
+                    break
                 took.append(time.perf_counter() - start)
             if len(took) == 2:  # the first also paid for what is done once in a process
                 slope = max(took[1] - took[0], took[1] / 2) / count
@@ -311,20 +319,27 @@ class _Grid:
         rows = version.rows(seed) if callable(version.rows) else version.rows
         return Rows(rows[self.columns[0]][:], rows[self.columns[1]][:])
 
-    def _trained(self, training: _Training) -> dict:
-        """The result of a training: from the store where the same rows were trained on before."""
+    def _trained(self, training: _Training) -> dict | None:
+        """The result of a training: from the store where the same rows were trained on before.
+
+        A victim that cannot be had, such as a model of the Hub without a network, ends its own cells and no others.
+        """
         start = time.perf_counter()
         countermeasure = self.countermeasures[training.countermeasure]
         rows = self._rows(training.version, training.seed)
         if countermeasure.on_rows is not None:
-            rows = countermeasure.on_rows(rows, replace(self.attacker, seed=training.seed))
+            rows = countermeasure.on_rows(rows, replace(self.attacker, seed=training.seed, published=self.published))
         run = self.victims[training.victim]
         hook = countermeasure.in_training
         name = digest(self._common[False], digest(rows.inputs, rows.labels), run, training.victim,
                       "" if hook is None else ("", training.countermeasure, hook), training.seed)  # fmt: skip
         found = self.store.get(name)
         if found is None:
-            found = self._result(run, rows, hook, training.seed)
+            try:
+                found = self._result(run, rows, hook, training.seed)
+            except (OSError, ImportError) as error:
+                self._give_up(training.victim, error)
+                return None
             found["seconds"] = round(time.perf_counter() - start, 2)
             self.store.put(name, found)
         seconds = time.perf_counter() - start
@@ -335,6 +350,11 @@ class _Grid:
         logger.info("%s, seed %d: %.1f %% (%.0f s)", _said(training), training.seed,
                     100 * np.mean(_unpacked(found)), seconds)  # fmt: skip
         return found
+
+    def _give_up(self, victim: str, error: Exception) -> None:
+        self._broken.add(victim)
+        self.not_run[f"{victim}: {' '.join(str(error).split())}"] = None
+        logger.warning("%s is left out: %s", victim, error)
 
     def _result(self, run: Callable, rows: Rows, hook: Callable | None, seed: int) -> dict:
         curve: list[tuple[float, float]] = []

@@ -12,31 +12,33 @@ pixels: a protection may store a row that it left alone in another encoding.
 from __future__ import annotations
 
 import logging
-import re
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hf_unlearnable.image.codec import ImageError, Picture, decode, like
-from hf_unlearnable.image.transform import add_levels
+from hf_unlearnable.attack.doses import random_pixels, random_words
+from hf_unlearnable.attack.inputs import (
+    changed_rows,
+    check_length,
+    column_of,
+    identities,
+    inputs,
+    kind,
+    naming,
+    same,
+    stored,
+)
+from hf_unlearnable.image.codec import Picture, decode, like
 from hf_unlearnable.key import draws, row_stream
 from hf_unlearnable.text.counting import WordCounts
-from hf_unlearnable.text.insertion import _SPACELESS
 from hf_unlearnable.transform import require_columns
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
 logger = logging.getLogger(__name__)
-
-_PROTECTED = "protected input"  # column of the protected inputs beside the clean ones
-# A character of white space, a letter of a script that is written without spaces, or a run of anything else.
-_TOKEN = re.compile(rf"\s|[{_SPACELESS}]|[^\s{_SPACELESS}]+")
-_WORD_DRAWS, _ORDER_DRAWS, _PLACE_DRAWS = 0, 1 << 32, 2 << 32  # where in a row's stream they start
 
 
 # ---------------------------------------------------------------------- checks
@@ -57,11 +59,11 @@ def check_pair(clean: Dataset, protected: Dataset, input_column: str, label_colu
     """
     for data in (clean, protected):
         require_columns(data.column_names, [input_column, label_column])
-    kinds = _kind(clean, input_column), _kind(protected, input_column)
+    kinds = kind(clean, input_column), kind(protected, input_column)
     if kinds[0] != kinds[1]:
         raise ValueError(f"Column {input_column!r} holds {kinds[0]}s in the clean version, {kinds[1]}s in the other.")
     _check_names(clean, protected, label_column, "protected")
-    labels = _column(clean, label_column), _column(protected, label_column)
+    labels = column_of(clean, label_column), column_of(protected, label_column)
     first = next((i for i, (one, two) in enumerate(zip(*labels, strict=False)) if one != two), None)
     if first is not None or len(clean) != len(protected):
         shorter = min(len(clean), len(protected))
@@ -76,7 +78,7 @@ def check_pair(clean: Dataset, protected: Dataset, input_column: str, label_colu
             "same rows in the same order: if they have an id column, sort both by it (dataset.sort), and leave out "
             "rows that only one of them holds."
         )
-    unchanged = len(clean) - int(_changed(clean, protected, input_column).sum())
+    unchanged = len(clean) - int(changed_rows(clean, protected, input_column).sum())
     if unchanged == len(clean):
         raise ValueError(
             f"All {len(clean)} rows are the same in both versions: the data was never protected. Give the file that "
@@ -104,7 +106,7 @@ def check_test(train: Dataset, test: Dataset, input_column: str, label_column: s
     for data in (train, test):
         require_columns(data.column_names, [input_column, label_column])
     _check_names(train, test, label_column, "test")
-    known, tested = set(_column(train, label_column)), set(_column(test, label_column))
+    known, tested = set(column_of(train, label_column)), set(column_of(test, label_column))
     if tested - known:
         raise ValueError(
             f"The test has the labels {_listed(tested - known)}, which no training row has (those have "
@@ -112,8 +114,8 @@ def check_test(train: Dataset, test: Dataset, input_column: str, label_column: s
         )
     if known - tested:
         logger.warning("No test row has the labels %s: the accuracy says nothing about them.", _listed(known - tested))
-    trained = set(_identities(train, input_column))
-    both = sum(identity in trained for identity in _identities(test, input_column))
+    trained = set(identities(train, input_column))
+    both = sum(identity in trained for identity in identities(test, input_column))
     if both:
         logger.warning(
             "%d of %d test rows are training rows too: what is only remembered counts as learned. Remove them from "
@@ -146,7 +148,7 @@ def dropped(clean: Dataset, protected: Dataset, input_column: str) -> Dataset:
         protected: The rows after, in the same order.
         input_column: Column of both.
     """
-    return clean.select(np.flatnonzero(~_changed(clean, protected, input_column)))
+    return clean.select(np.flatnonzero(~changed_rows(clean, protected, input_column)))
 
 
 def set_aside(
@@ -171,8 +173,8 @@ def set_aside(
     """
     if not 0 <= share < 1:
         raise ValueError(f"share is {share}, but it is a share of the rows: give a number from 0 to below 1.")
-    _check_length(clean, protected)
-    labels = np.array(_column(clean, label_column))
+    check_length(clean, protected)
+    labels = np.array(column_of(clean, label_column))
     random = np.random.default_rng(seed)
     aside = np.zeros(len(labels), bool)
     for label in np.unique(labels):
@@ -189,15 +191,16 @@ def random_dose(clean: Dataset, protected: Dataset, input_column: str, *, seed: 
     Texts. Where the protection only put words in, other words stand at the same places, each drawn from all different
     words of the clean texts. Where it did more, as many words as differ between the two texts are replaced, put in or
     taken out at places drawn at random: at their own places they might be the very words that tell the label. A
-    change of white space only is not imitated.
+    change of white space alone, or of the order of words, is not imitated.
 
-    Images. The row's own change of levels, its pixels in a random order (the channels of a pixel stay together). Its
-    histogram and largest value are the same. A level that would leave [0, 255] stays at the edge, and what is cut off
-    is not made up for elsewhere: some rows change a little less than the protected ones.
+    Images. Each protected row gets the change of levels of another protected row, drawn at random, with the pixels in
+    a random order (the channels of a pixel stay together). The change of every row is used once, so that over all rows
+    its histogram and its bound are the same. A row's own change will not do, in whatever order: its mean and its
+    spread name the class (of 3,000 CIFAR-10 images protected by textures, a linear model read it right in 99.8 % of
+    the rows). A level that would leave [0, 255] stays at the edge, and what is cut off is not made up for elsewhere.
 
-    What is drawn depends on the seed and the clean row, so equal rows change alike in any order. How much a row
-    changes, and which colours an image's change has, is the protection's own doing: if that differs by class, it still
-    does.
+    What is drawn depends on the seed and on the clean rows, not on their order nor on their labels. Which rows change,
+    and how many words of a text, is as the protection has it: if that differs by class, it still does.
 
     Args:
         clean: The rows before.
@@ -213,94 +216,77 @@ def random_dose(clean: Dataset, protected: Dataset, input_column: str, *, seed: 
     """
     from datasets import concatenate_datasets
 
-    _check_length(clean, protected)
-    options = {"column": input_column, "seed": seed}
-    if _kind(clean, input_column) == "image":
-        change = partial(_random_pixels, **options)
+    check_length(clean, protected)
+    before, after = (stored(data.select_columns([input_column]), input_column) for data in (clean, protected))
+    change: Callable[..., dict[str, list]]
+    if kind(clean, input_column) == "image":
+        donors = _donors(before, after, input_column, seed)
+        change = partial(_random_pixels, column=input_column, seed=seed)
+        given = [before.select(donors), after.select(donors)]
     else:
-        change = partial(_random_words, **options, vocabulary=_vocabulary(clean, input_column))
-    after = _stored(protected, input_column).select_columns([input_column]).rename_column(input_column, _PROTECTED)
-    return concatenate_datasets([_stored(clean, input_column), after], axis=1).map(
-        change, input_columns=[input_column, _PROTECTED], with_indices=True, batched=True, batch_size=100,
-        remove_columns=[_PROTECTED], features=clean.features, desc="Random change of the same dose",
+        vocabulary = _vocabulary(clean, input_column)
+        change, given = partial(_random_words, column=input_column, seed=seed, vocabulary=vocabulary), [after]
+    names = [f"{input_column}, given {i}" for i in range(len(given))]
+    given = [data.rename_column(input_column, name) for data, name in zip(given, names, strict=True)]
+    return concatenate_datasets([stored(clean, input_column), *given], axis=1).map(
+        change, input_columns=[input_column, *names], batched=True, batch_size=100, remove_columns=names,
+        features=clean.features, desc="Random change of the same dose",
     )  # fmt: skip
 
 
-# ---------------------------------------------------------------------- texts
 def _random_words(
-    befores: Sequence[str | None],
-    afters: Sequence[str | None],
-    rows: Sequence[int],
-    *,
-    column: str,
-    seed: int,
-    vocabulary: Sequence[str],
+    befores: Sequence[str | None], afters: Sequence[str | None], *, column: str, seed: int, vocabulary: Sequence[str]
 ) -> dict[str, list]:
+    return {
+        column: [
+            before
+            if before == after or before is None or after is None
+            else random_words(before, after, row_stream(before.encode(), seed), vocabulary)
+            for before, after in zip(befores, afters, strict=True)
+        ]
+    }
+
+
+def _random_pixels(
+    values: Sequence[dict], befores: Sequence[dict], afters: Sequence[dict], *, column: str, seed: int
+) -> dict[str, list]:
+    """Images with the changes of their donors; an image without a change is its own."""
     changed = []
-    for before, after, row in zip(befores, afters, rows, strict=True):
-        if before == after or before is None or after is None:
-            changed.append(before)
+    for value, before, after in zip(values, befores, afters, strict=True):
+        if same(before, after):
+            changed.append(value)
             continue
-        if not vocabulary:
-            raise ValueError(f"Column {column!r} holds no words, so there are none to put into row {row}.")
-        stream = row_stream(before.encode(), seed)
-        clean, protected = _TOKEN.findall(before), _TOKEN.findall(after)
-        is_new = _is_new(clean, protected)
-        if is_new is None:
-            changed.append(_edited(clean, protected, stream, vocabulary))
-        else:
-            words = iter(_drawn(stream, sum(is_new), vocabulary))
-            changed.append("".join(_with_other_words(protected, is_new, words)))
+        picture = decode(value)
+        change = decode(after).levels.astype(np.int16) - decode(before).levels
+        levels = random_pixels(picture.levels, change, row_stream(picture.content, seed))
+        changed.append(like(value, Picture(levels, picture.alpha, picture.icc_profile), "png"))
     return {column: changed}
 
 
-def _is_new(before: list[str], after: list[str]) -> list[bool] | None:
-    """Which tokens of `after` were put in; None if more than that was done to `before`."""
-    is_new, i = [], 0
-    for token in after:
-        kept = i < len(before) and token == before[i]
-        is_new.append(not kept)
-        i += kept
-    return is_new if i == len(before) else None
+def _donors(clean: Dataset, protected: Dataset, column: str, seed: int) -> np.ndarray:
+    """Of each row the one whose change it gets, int64 [n]: a permutation of the changed rows of as many channels.
 
-
-def _with_other_words(tokens: list[str], is_new: list[bool], words: Iterator[str]) -> Iterator[str]:
-    """The tokens, with every new word replaced by the next one of `words`."""
-    for new, group in groupby(range(len(tokens)), key=is_new.__getitem__):
-        piece = "".join([tokens[i] for i in group])
-        if not new:
-            yield piece
-        elif not piece.isspace():
-            yield re.sub(r"\S+", lambda match: next(words), piece)
-
-
-def _edited(before: list[str], after: list[str], stream: int, vocabulary: Sequence[str]) -> str:
-    """A text with as many words replaced, put in and taken out at random as two texts differ in.
-
-    The words that differ are counted regardless of their places: an alignment takes quadratic time, minutes for a
-    book, and only their number is needed. A change of the order of words counts as none.
+    The rows are ordered twice, by what is drawn for their content. A row's donor has its place in the other order.
     """
-    places = [i for i, token in enumerate(before) if not token.isspace()]
-    old, new = (Counter(token for token in tokens if not token.isspace()) for tokens in (before, after))
-    removed, added = (old - new).total(), (new - old).total()
-    tokens, replaced = list(before), min(removed, added)
-    words = _drawn(stream, added, vocabulary)
-    order = np.argsort(_bits(stream, _ORDER_DRAWS, len(places)), kind="stable").tolist()
-    for k, word in zip(order, words[:replaced], strict=False):
-        tokens[places[k]] = word
-    for k in order[replaced:removed]:
-        place = places[k]
-        tokens[place : place + 2] = [
-            "",
-            *("" if token.isspace() else token for token in tokens[place + 1 : place + 2]),
-        ]
-    for word, bits in zip(words[replaced:], _bits(stream, _PLACE_DRAWS, added - replaced).tolist(), strict=True):
-        k = bits % (len(places) + 1)
-        if k < len(places):
-            tokens[places[k]] = f"{word} {tokens[places[k]]}"
-        else:
-            tokens.append(f" {word}")
-    return "".join(tokens)
+    donors = np.arange(len(clean))
+    streams = np.zeros(len(clean), np.uint64)
+    channels = np.zeros(len(clean), np.int8)  # 0 for rows without a change
+    for row, (before, after) in enumerate(zip(inputs(clean, column), inputs(protected, column), strict=True)):
+        with naming(row, column):
+            if same(before, after):
+                continue
+            one, two = decode(before), decode(after)
+        if two.levels.shape != one.levels.shape:
+            raise ValueError(
+                f"Row {row}, column {column!r}: the image has {one.levels.shape} levels before and {two.levels.shape} "
+                "after, and their difference cannot be taken. Give versions of the same size and channels."
+            )
+        streams[row], channels[row] = row_stream(one.content, seed), one.levels.shape[2]
+    for rows in (np.flatnonzero(channels == 1), np.flatnonzero(channels == 3)):
+        orders = [draws(streams[rows], np.full(len(rows), i, np.uint64)) for i in (0, 1)]
+        takers, givers = (rows[np.argsort(order, kind="stable")] for order in orders)
+        donors[takers] = givers
+    return donors
 
 
 def _vocabulary(clean: Dataset, column: str) -> list[str]:
@@ -311,108 +297,7 @@ def _vocabulary(clean: Dataset, column: str) -> list[str]:
     for table in clean.select_columns([column]).with_format("arrow").iter(batch_size=10_000):
         texts = table[column].combine_chunks()
         counts.update(texts, pa.array(np.zeros(len(texts), np.int8)))
-    return counts.table()["word"].drop_nulls().sort().to_list()
-
-
-def _drawn(stream: int, count: int, vocabulary: Sequence[str]) -> list[str]:
-    return [vocabulary[bits % len(vocabulary)] for bits in _bits(stream, _WORD_DRAWS, count).tolist()]
-
-
-def _bits(stream: int, start: int, count: int) -> np.ndarray:
-    """Draws of a row's stream, from number `start` on: uint64 [count]."""
-    return draws(np.full(count, stream, np.uint64), np.arange(start, start + count, dtype=np.uint64))
-
-
-# ---------------------------------------------------------------------- images
-def _random_pixels(
-    befores: Sequence[dict], afters: Sequence[dict], rows: Sequence[int], *, column: str, seed: int
-) -> dict[str, list]:
-    changed = []
-    for before, after, row in zip(befores, afters, rows, strict=True):
-        if _same(before, after, row, column):
-            changed.append(before)
-            continue
-        one, two = _opened(before, row, column), _opened(after, row, column)
-        height, width, channels = one.levels.shape
-        if two.levels.shape != one.levels.shape:
-            raise ValueError(
-                f"Row {row}, column {column!r}: {one.levels.shape} levels before and {two.levels.shape} after. The "
-                "change can be measured only where size and channels are the same: protect the images before they are "
-                "resized or converted."
-            )
-        noise = (two.levels.astype(np.int16) - one.levels).reshape(height * width, channels)
-        order = np.argsort(_bits(row_stream(one.content, seed), _ORDER_DRAWS, len(noise)), kind="stable")
-        levels = add_levels(one.levels, noise[order].reshape(one.levels.shape))
-        changed.append(like(before, Picture(levels, one.alpha, one.icc_profile), "png"))
-    return {column: changed}
-
-
-# ---------------------------------------------------------------------- reading
-def _check_length(clean: Dataset, protected: Dataset) -> None:
-    if len(clean) != len(protected):
-        raise ValueError(
-            f"The clean version has {len(clean)} rows, the protected one {len(protected)}: they do not hold the same "
-            "rows. check_pair names the first one that differs."
-        )
-
-
-def _kind(dataset: Dataset, column: str) -> str:
-    from datasets import Image, Value
-
-    require_columns(dataset.column_names, [column])
-    feature = dataset.features[column]
-    if isinstance(feature, Image):
-        return "image"
-    if isinstance(feature, Value) and feature.dtype in ("string", "large_string"):
-        return "text"
-    raise ValueError(
-        f"Column {column!r} is of type {feature}, neither text nor image. Name the column of inputs, or cast it with "
-        "dataset.cast_column to datasets.Value('string') or datasets.Image()."
-    )
-
-
-def _column(dataset: Dataset, column: str) -> list:
-    return dataset.with_format(None)[column][:]
-
-
-def _stored(dataset: Dataset, column: str) -> Dataset:
-    """The data set with images as they are stored, not decoded."""
-    from datasets import Image
-
-    dataset = dataset.with_format(None)
-    return dataset if _kind(dataset, column) == "text" else dataset.cast_column(column, Image(decode=False))
-
-
-def _inputs(dataset: Dataset, column: str) -> Iterator[Any]:
-    for batch in _stored(dataset.select_columns([column]), column).iter(batch_size=100):
-        yield from batch[column]
-
-
-def _changed(clean: Dataset, protected: Dataset, column: str) -> np.ndarray:
-    """Which rows differ, bool [n]."""
-    _check_length(clean, protected)
-    pairs = zip(_inputs(clean, column), _inputs(protected, column), strict=True)
-    return np.array([not _same(before, after, row, column) for row, (before, after) in enumerate(pairs)], bool)
-
-
-def _same(before: Any, after: Any, row: int, column: str) -> bool:
-    """Whether two inputs are the same text, or images of the same pixels."""
-    if not isinstance(before, dict) or not isinstance(after, dict):
-        return before == after
-    if before["bytes"] is not None and before["bytes"] == after["bytes"]:
-        return True
-    return _opened(before, row, column).content == _opened(after, row, column).content
-
-
-def _identities(dataset: Dataset, column: str) -> Iterator[int]:
-    """Of each row 64 bits that depend on its text, or on its pixels."""
-    for row, value in enumerate(_inputs(dataset, column)):
-        content = _opened(value, row, column).content if isinstance(value, dict) else (value or "").encode()
-        yield row_stream(content, 0)
-
-
-def _opened(value: Any, row: int, column: str) -> Picture:
-    try:
-        return decode(value)
-    except ImageError as error:
-        raise ValueError(f"Row {row}, column {column!r}: the image {error}.") from None
+    words = counts.table()["word"].drop_nulls().sort().to_list()
+    if not words:
+        raise ValueError(f"Column {column!r} of the clean version holds no words, so there are none to put in.")
+    return words

@@ -1,16 +1,20 @@
 # /// script
-# dependencies = ["hf-unlearnable[attack,image]", "pyyaml"]
+# dependencies = ["hf-unlearnable[attack,image]"]
 # ///
-"""What a protection leaves of real data sets: the result tables in the README.
+"""What protections leave of real data sets, and what attackers make of that: the result tables in the README.
 
     python recipes/bench/protection.py --config recipes/configs/text_protection.yaml
-    python recipes/bench/protection.py --config recipes/configs/image_protection.yaml --versions clean texture
+    python recipes/bench/protection.py --config recipes/configs/image_attack.yaml --store cells
 
 Victims train on a sample of the training split, as large as two cores bear, and are tested on a sample of clean test
-rows. Every finished cell is a line in `<output>`; a run that was stopped goes on where it was. The parts of the
-configuration: `input_column`, `fit_on` (whether a method learns from the whole split or from the sample), `versions`
-(a method with its parameters, and `paper: true` for the paper's), `datasets` (settings of each victim) and `seeds`,
-one training each with a key of its own.
+rows. The parts of the configuration: `input_column`, `fit_on` (whether a method learns from the whole split or from
+the sample), `classes` (the labels to keep), `versions` (a method with its parameters, `paper: true` for the paper's,
+`role: random` for a baseline), `datasets` (rows, test rows and settings of each victim), `countermeasures` ("all" or
+names; none if left out), `corpus` (a file of texts from elsewhere) and `seeds`, one training each with a key of its
+own. The attacker's own clean rows, a fifth of the published ones, come from the rest of the training split.
+
+Finished trainings are files in `--store`: a run that was stopped goes on there, and the same command started twice
+shares the work. The cells go to `<output>`, a line each.
 """
 
 from __future__ import annotations
@@ -20,8 +24,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Callable
-from dataclasses import asdict
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +32,15 @@ import numpy as np
 import yaml
 from datasets import Dataset, disable_progress_bars, load_dataset
 
-from hf_unlearnable.attack.audit import Cell, audit
-from hf_unlearnable.attack.statistics import Interval
+from hf_unlearnable.attack.audit import Audit, Version, audit
+from hf_unlearnable.attack.countermeasures import Attacker, Rows
+from hf_unlearnable.attack.countermeasures.image import IMAGE_COUNTERMEASURES
+from hf_unlearnable.attack.countermeasures.text import TEXT_COUNTERMEASURES
+from hf_unlearnable.attack.store import digest
 from hf_unlearnable.attack.victims import IMAGE_VICTIMS, TEXT_VICTIMS
+from hf_unlearnable.data import load_rows, whole_or_nothing
 from hf_unlearnable.registry import method_class
-from hf_unlearnable.report import library_versions, markdown_table
+from hf_unlearnable.report import as_json, grid_table, library_versions, markdown_table, verdict
 
 logger = logging.getLogger("protection")
 
@@ -47,39 +54,73 @@ def sample(rows: Dataset, count: int, max_words: int | None = None) -> Dataset:
     return rows.select(sorted(np.random.default_rng(0).choice(len(rows), count, replace=False).tolist()))
 
 
-def protected(rows: Dataset, learned_from: Dataset, parameters: dict, seed: int, cost: list) -> Dataset:
-    """The rows under a key of their own; `cost` takes what that took."""
+def own_rows(train: Dataset, published: Dataset, columns: tuple[str, str], max_words: int | None) -> Rows:
+    """The attacker's own: a fifth as many clean rows as were published, none of which was."""
+    taken = {digest(value) for value in published[columns[0]]}
+    more = sample(train, min(2 * len(published), len(train)), max_words)
+    own = [row for row in more if digest(row[columns[0]]) not in taken][: len(published) // 5]
+    return Rows([row[columns[0]] for row in own], [row[columns[1]] for row in own])
+
+
+def version(name: str, parameters: Any, rows: Dataset, learned_from: Dataset, folder: Path, cost: list) -> Version:
+    """A version of the rows; a protected one has a key of its own for each seed, and `cost` takes what it took."""
+    if not isinstance(parameters, dict):
+        return Version(name, rows if parameters == "clean" else rows.select([]), parameters)
     options = dict(parameters)
     cls: Any = method_class(options.pop("method"))
     make = cls.paper if options.pop("paper", False) else cls
-    start = time.perf_counter()
-    cloak = make(**options, seed=2026 + seed).fit(learned_from)
-    made = rows.map(cloak, batched=True)
-    passes = getattr(cloak, "image_passes", 0)
-    cost.append({"seconds": round(time.perf_counter() - start, 1), "passes_an_image": round(passes / len(rows), 1)})
-    return made
+    role = options.pop("role", "protected")
+
+    @cache
+    def made(seed: int) -> Dataset:
+        place = folder / digest(name, parameters, rows._fingerprint, learned_from._fingerprint, seed)
+        if not place.exists():
+            start = time.perf_counter()
+            cloak = make(**options, seed=2026 + seed).fit(learned_from)
+            protected = rows.map(cloak, batched=True)
+            took = {"seconds": round(time.perf_counter() - start, 1)}
+            took["passes_an_image"] = round(getattr(cloak, "image_passes", 0) / len(rows), 1)
+            with whole_or_nothing(place) as scratch:
+                protected.save_to_disk(scratch)
+                Path(scratch, "cost.json").write_text(json.dumps(took))
+        cost.append(json.loads(Path(place, "cost.json").read_text()))
+        return load_rows(place)
+
+    return Version(name, made, role)
 
 
 def main() -> None:
-    """Runs the cells that are missing and prints the tables."""
+    """Runs the trainings that are missing, writes the cells and prints the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", required=True)
     parser.add_argument(
         "--data", default=os.environ.get("HF_UNLEARNABLE_DATA", "../shared/data"), help="folder of files"
     )
-    parser.add_argument("--encoder", help="folder or Hub id of the pretrained encoder, instead of the configured one")
+    parser.add_argument("--model", nargs="+", default=[], help="VICTIM=FOLDER: the pretrained model of a victim")
+    parser.add_argument("--language_model", help="causal language model that looks for words out of place")
     parser.add_argument("--only", nargs="+", help="data sets to run")
     parser.add_argument("--versions", nargs="+", help="versions to run")
     parser.add_argument("--victims", nargs="+", help="victims to run")
+    parser.add_argument("--countermeasures", nargs="+", help="counter-measures to run")
+    parser.add_argument("--seeds", nargs="+", type=int, help="seeds to run")
+    parser.add_argument("--store", default="cells", help="folder of finished trainings (default: %(default)s)")
     parser.add_argument("--output", help="default: the name of the configuration, .jsonl, here")
     arguments = parser.parse_args()
-    logging.basicConfig(format="%(message)s", level=logging.WARNING)
-    logger.setLevel(logging.INFO)
+    logging.basicConfig(format="%(asctime)s %(message)s", level=logging.WARNING)
+    logging.getLogger("hf_unlearnable.attack").setLevel(logging.INFO)
     disable_progress_bars()
     config = yaml.safe_load(Path(arguments.config).read_text(encoding="utf-8"))
     output = Path(arguments.output or Path(arguments.config).with_suffix(".jsonl").name)
-    lines = [json.loads(line) for line in output.read_text().splitlines()] if output.exists() else []
     wanted = {k: v for k, v in config["versions"].items() if not arguments.versions or k in arguments.versions}
+    columns = config.get("input_column", "text"), "label"
+    is_text = columns[0] == "text"
+    known = TEXT_COUNTERMEASURES if is_text else IMAGE_COUNTERMEASURES
+    chosen = arguments.countermeasures or config.get("countermeasures", [])
+    countermeasures = {name: known[name] for name in (known if chosen == "all" else chosen) if name != "none"}
+    models = dict(pair.split("=", 1) for pair in arguments.model)
+    corpus = None
+    if "corpus" in config:
+        corpus = sample(load_rows(Path(arguments.data, config["corpus"])), 20_000)["text"][:]
 
     for name, settings in config["datasets"].items():
         if arguments.only and name not in arguments.only:
@@ -88,55 +129,63 @@ def main() -> None:
             load_dataset("parquet", data_files=str(Path(arguments.data, name, f"{split}.parquet")), split="train")
             for split in ("train", "test")
         )
+        if "classes" in config:
+            train, test = (
+                part.select(np.flatnonzero(np.isin(part["label"][:], config["classes"]))) for part in (train, test)
+            )
         for victim, options in settings["victims"].items():
             if arguments.victims and victim not in arguments.victims:
                 continue
-            options = dict(options)
+            protocol, options = dict(options), dict(options)
             count, test_count = options.pop("rows"), options.pop("test_rows")
             max_words = options.pop("max_words", None)
-            if victim == "finetuned_encoder" and arguments.encoder:
-                options["model"] = arguments.encoder
+            if victim in models:
+                options["model"] = models[victim]
             rows = sample(train, count, max_words)
-            for version, parameters in wanted.items():
-                if done(lines, name, version, victim):
-                    continue
-                cost: list[dict] = []
-                made: Dataset | Callable[[int], Dataset] = {"clean": rows, "dropped": rows.select([])}.get(
-                    str(parameters),
-                    lambda seed, parameters=parameters, cost=cost, rows=rows, train=train: protected(
-                        rows, rows if config.get("fit_on") == "sample" else train, parameters, seed, cost
-                    ),
-                )
-                run = {**TEXT_VICTIMS, **IMAGE_VICTIMS}[victim]
-                (cell,) = audit(
-                    {version: made},
-                    sample(test, test_count, max_words),
-                    {victim: lambda *data, seed, run=run, options=options: run(*data, seed=seed, **options)},
-                    seeds=config["seeds"],
-                    input_column=config.get("input_column", "text"),
-                )
-                line = {
-                    "data": name, **asdict(cell), "cost": cost, "protocol": settings["victims"][victim],
-                    "versions": library_versions(),
-                }  # fmt: skip
-                lines.append(line)
-                with output.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps(line) + "\n")
-                logger.info("%s, %s, %s: %s (%.0f s)", name, victim, version, cell.accuracy, cell.seconds)
-    for name in config["datasets"]:
-        cells = [
-            Cell(x["version"], x["victim"], Interval(**x["accuracy"]), x["by_seed"], x["train_rows"], x["seconds"])
-            for version in config["versions"]
-            for x in lines
-            if x["data"] == name and x["version"] == version
-        ]
-        if cells:
-            print(f"\n{name}\n\n{markdown_table(cells)}")
+            source = rows if config.get("fit_on") == "sample" else train
+            costs: dict[str, list] = {key: [] for key in wanted}
+            versions = [
+                version(key, parameters, rows, source, Path(arguments.store, "versions"), costs[key])
+                for key, parameters in wanted.items()
+            ]
+            found = audit(
+                versions,
+                sample(test, test_count, max_words),
+                {victim: partial({**TEXT_VICTIMS, **IMAGE_VICTIMS}[victim], **options)},
+                countermeasures,
+                attacker=Attacker(
+                    clean=own_rows(train, rows, columns, max_words) if countermeasures else None,
+                    corpus=corpus,
+                    language_model=arguments.language_model,
+                ),
+                seeds=arguments.seeds or config["seeds"],
+                input_column=columns[0],
+                store=arguments.store,
+            )
+            write(output, name, found, costs, protocol)
+            show(name, found)
 
 
-def done(lines: list[dict], data: str, version: str, victim: str) -> bool:
-    """Whether this cell stands in the output already."""
-    return any((x["data"], x["version"], x["victim"]) == (data, version, victim) for x in lines)
+def write(output: Path, data: str, found: Audit, costs: dict[str, list], protocol: dict) -> None:
+    """Puts the cells into the output, in place of older ones of the same names."""
+    fields = ("data", "version", "victim", "countermeasure")
+    lines = [json.loads(line) for line in output.read_text().splitlines()] if output.exists() else []
+    fresh = [
+        {"data": data, **as_json(found, cell), "cost": costs[cell.version.name], "protocol": protocol,
+         "versions": library_versions()}
+        for cell in found.cells
+    ]  # fmt: skip
+    names = {tuple(line[field] for field in fields) for line in fresh}
+    kept = [line for line in lines if tuple(line[field] for field in fields) not in names]
+    output.write_text("".join(json.dumps(line) + "\n" for line in kept + fresh), encoding="utf-8")
+
+
+def show(data: str, found: Audit) -> None:
+    """Prints the tables of one data set and victim."""
+    print(f"\n{data}\n\n{markdown_table(found)}")
+    for name in dict.fromkeys(cell.version.name for cell in found.cells if cell.version.role == "protected"):
+        if any(cell.countermeasure != "none" for cell in found.cells):
+            print(f"\n{verdict(found, name)}\n\n{grid_table(found, name)}")
 
 
 if __name__ == "__main__":

@@ -36,6 +36,7 @@ class Attacker:
         clean: Clean labelled rows of its own, none of them published, none of them tested on.
         corpus: Texts from elsewhere that show how often words are used.
         language_model: Causal language model that finds words out of place, a Hub id or a folder.
+        published: How many rows were published, where it trains on fewer; None for all.
         paraphrase: Rewrites texts: `paraphrase(texts) -> texts` of the same number.
     """
 
@@ -43,6 +44,7 @@ class Attacker:
     clean: Rows | None = None
     corpus: Sequence[str] | None = None
     language_model: str | None = None
+    published: int | None = None
     paraphrase: Callable[[Sequence[str]], Sequence[str]] | None = None
 
 

@@ -33,7 +33,7 @@ def mixed_with_clean(share: float) -> Countermeasure:
         clean = attacker.clean
         if clean is None:
             raise ValueError("Mixing in clean rows needs some: give Attacker(clean=Rows(...)).")
-        wanted = max(1, round(share * len(rows)))
+        wanted = max(1, round(share * (attacker.published or len(rows))))
         if len(clean) < wanted:
             logger.warning("%d clean rows were to be mixed in, and the attacker has %d: all are.", wanted, len(clean))
         drawn = np.random.default_rng(attacker.seed).permutation(len(clean))[:wanted].tolist()

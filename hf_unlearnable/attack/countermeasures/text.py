@@ -8,11 +8,12 @@ row or a class but those that say so.
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,7 +27,6 @@ from .mixing import mixed_with_clean
 
 if TYPE_CHECKING:
     import polars as pl
-    import torch
 
 _FIXED_Z = 12.0
 _ROBUST_Z = 30.0  # median absolute deviations above the median
@@ -36,9 +36,10 @@ _TOP = 10  # words a label that the PMI filter deletes: as many as RegText's pap
 _CODE_SHARE = 0.04  # a word of RegText stands in at least this share of its label's rows: ten words share them all,
 _CODE_LIFT = 30.0  # and so many times as often as in the other rows,
 _CODE_ROWS = 6  # and in so many rows that its surroundings tell something;
-_TIED_SHARE = 0.2  # fewer of its places than this have the same neighbour.
+_TIED_SHARE = 0.2  # fewer of its places than this have the same neighbour,
+_TIED_SURELY = math.log(1000)  # unless that is no surer than one in a thousand.
 
-_OUTSIDE_RATIO = 50.0
+_OUTSIDE_RATIO = 20.0
 _OUTSIDE_SHARE = 0.005  # of the rows
 
 _SHINGLE = 5  # letters
@@ -46,7 +47,7 @@ _HASHES, _BANDS = 32, 8  # rows that share 70 % of their shingles share a band o
 _SAME = 0.7  # share of common shingles from which two texts are the same
 
 _ONION_WORDS = 64
-_ONION_FALL = 0.1  # of the logarithm of the perplexity
+_ONION_FALL = 1.0  # nats, of the logarithm of the perplexity times the number of words
 _ONION_TOKENS = 2048  # a batch: with a vocabulary of 50,000 its logits take 400 MB
 _ONION_LENGTH = 256
 
@@ -62,7 +63,8 @@ def z_score_filter(rows: Rows, attacker: Attacker) -> Rows:
     keeps z = (q - p) / sqrt(p (1 - p) / n) near 0. Paper: He et al., EMNLP 2023, arXiv:2305.11596, with the threshold
     fixed, because words that stand in every row inflate the deviation that theirs is made of.
     Costs, on clean data, more the larger it is, since z grows with the root of n: no word of 7,000 rows of SST-2, but
-    40 words of 67,000 and 110 of IMDb, "bad" and "worst" among them. Breaks RegText and any word per class.
+    40 words of 67,000 ("bad", "best"), and 29 of TREC ("who", "how"). Breaks RegText, in a thousand rows or more, and
+    any other word per class.
     """
     return _without_associated(rows, lambda z: _FIXED_Z)
 
@@ -71,7 +73,8 @@ def z_score_filter_robust(rows: Rows, attacker: Attacker) -> Rows:
     """Deletes words whose z stands out: above the median and 30 median absolute deviations more.
 
     Idea: as `z_score_filter`, with a threshold that neither poisoned words nor the size of the data set move much.
-    Costs, on clean data, the few dozen words that tell most of the label. Breaks RegText and any word per class.
+    Costs, on clean data, the words that tell most of the label: three of SST-2, 41 of TREC. Breaks what
+    `z_score_filter` breaks.
     """
     return _without_associated(
         rows, lambda z: float(np.median(z) + _ROBUST_Z * np.median(np.abs(z - np.median(z))))
@@ -113,8 +116,9 @@ def label_word_filter(rows: Rows, attacker: Attacker) -> Rows:
     "why" or "abbreviation" among questions, go with certain neighbours ("the abbreviation of"): a word is spared when
     one neighbour stands at a fifth of its places and is surely three times as frequent there as in all texts of the
     label. A word in nine rows of ten of a label is deleted wherever it stands.
-    Costs, on clean data, nothing seen: no word of SST-2, IMDb or TREC. Breaks RegText with its defaults and the
-    paper's; not words at a fixed place that share the rows of a label, for which see `pmi_filter`.
+    Costs, on clean data, nothing seen: no word of SST-2, IMDb or TREC. Breaks RegText: it finds every word of the
+    defaults, and of the paper's setting all on SST-2 and IMDb and 58 of 60 on TREC. It does not find words at a fixed
+    place that share the rows of a label, for which see `pmi_filter`.
     """
     counts = _row_counts(rows.inputs, rows.labels)
     if counts is None:
@@ -139,8 +143,6 @@ def _standing_anywhere(texts: Sequence[str], words: set[str]) -> set[str]:
     """Those of the words that have no neighbour of their own."""
     if not words:
         return words
-    from scipy.stats import binom
-
     seen: Counter[str] = Counter()
     neighbours = {(word, side): Counter[str]() for word in words for side in (-1, 1)}
     for text in texts:
@@ -153,15 +155,21 @@ def _standing_anywhere(texts: Sequence[str], words: set[str]) -> set[str]:
                         if 0 <= i + side < len(pieces):
                             neighbours[piece, side][pieces[i + side]] += 1
 
-    total = sum(seen[piece] for piece in seen if piece not in words)
+    total = sum(count for piece, count in seen.items() if piece not in words)
     tied = set()
     for (word, _), counter in neighbours.items():
-        n = counter.total()
+        places = counter.total()
         for piece, count in counter.most_common(3):
-            chance = min(1.0, 3 * seen[piece] / total) if total and piece not in words else 1.0
-            if count >= _TIED_SHARE * n and binom.sf(count - 1, n, chance) < 1e-3:
+            share, chance = count / places, 1.0 if piece in words else 3 * seen[piece] / total
+            # Chernoff's bound on the probability of so many by chance: exp(-places * divergence).
+            if share >= _TIED_SHARE and share > chance and places * _divergence(share, chance) > _TIED_SURELY:
                 tied.add(word)
     return words - tied
+
+
+def _divergence(q: float, p: float) -> float:
+    """Kullback-Leibler divergence of a coin of p from one of q, in nats."""
+    return q * math.log(q / p) + ((1 - q) * math.log((1 - q) / (1 - p)) if q < 1 else 0.0)
 
 
 def _without_associated(rows: Rows, threshold: Callable[[np.ndarray], float]) -> Rows:
@@ -183,14 +191,14 @@ def _associated(rows: Rows, threshold: Callable[[np.ndarray], float]) -> set[str
 
 # ---------------------------------------------------------------------- words that are rare elsewhere
 def outside_frequency_filter(rows: Rows, attacker: Attacker) -> Rows:
-    """Deletes words that are fifty times as frequent as in texts from elsewhere, and stand in half a percent of rows.
+    """Deletes words that are twenty times as frequent as in texts from elsewhere, and stand in half a percent of rows.
 
     Idea: an inserted word was rare, and is not any more; its frequency elsewhere gives it away, whatever the labels.
     Costs, on clean data, the words of its subject, unless the corpus shares it. Breaks RegText, and codes that all
     classes share.
     """
-    counts, outside = _row_counts(rows.inputs), _row_counts(attacker.corpus or [])
-    if counts is None or outside is None:
+    outside, counts = _outside_counts(attacker), _row_counts(rows.inputs)
+    if counts is None:
         return rows
     import polars as pl
 
@@ -200,14 +208,21 @@ def outside_frequency_filter(rows: Rows, attacker: Attacker) -> Rows:
     return Rows(_without(rows.inputs, set(both.filter(frequent)["word"])), rows.labels)
 
 
+def _outside_counts(attacker: Attacker) -> pl.DataFrame:
+    counts = _row_counts(attacker.corpus or [])
+    if counts is None:
+        raise ValueError("There are no words to compare with. Give texts from elsewhere: Attacker(corpus=[...]).")
+    return counts
+
+
 def unknown_word_filter(rows: Rows, attacker: Attacker) -> Rows:
     """Deletes words with letters that stand in fewer than two texts from elsewhere, as a spell-checker would.
 
     Idea: the corpus is the dictionary. Costs, on clean data, names and rare words, fewer with a larger corpus. Breaks
     codes of invented or misspelt words and of look-alike letters; not RegText, whose words are real.
     """
-    counts, outside = _row_counts(rows.inputs), _row_counts(attacker.corpus or [])
-    if counts is None or outside is None:
+    outside, counts = _outside_counts(attacker), _row_counts(rows.inputs)
+    if counts is None:
         return rows
     import polars as pl
 
@@ -220,19 +235,24 @@ def onion(rows: Rows, attacker: Attacker) -> Rows:
     """Deletes words without which a text surprises a language model less (ONION).
 
     Idea: a word out of place raises the perplexity of its text; each is left out in turn, and deleted when the
-    logarithm of the perplexity falls by more than 0.1 without it. Paper: Qi et al., EMNLP 2021, arXiv:2011.10369.
-    Padding is not counted here. A text's first 64 words are judged, and the rest is kept.
+    logarithm of the perplexity, times the number of words, falls by more than 1 without it (times that number, so that
+    one threshold suits any length). Paper: Qi et al., EMNLP 2021, arXiv:2011.10369. Padding is not counted here. A
+    text's first 64 words are judged, and the rest is kept.
     Costs a pass of the language model for every word: SST-2's 67,000 phrases are 700,000 passes of a dozen tokens,
-    IMDb's 25,000 reviews 1.6 million of a hundred, for a GPU. On clean data it costs rare words. Breaks words inserted
-    where they do not fit, if the model is good enough to tell.
+    IMDb's 25,000 reviews 1.6 million of a hundred, for a GPU. On clean data it costs one word in six to eight. Breaks
+    words inserted where they do not fit, if the model can tell: a review model of 2.4 million weights finds nine in
+    ten of RegText's, one of 0.3 million that knows tales for children no more of them than of others.
     """
     require("attack", "torch", "transformers")
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    tokenizer = AutoTokenizer.from_pretrained(attacker.language_model)
-    model = AutoModelForCausalLM.from_pretrained(attacker.language_model).to(device).eval()
+    if attacker.language_model is None:
+        raise ValueError("ONION needs a language model. Give Attacker(language_model=<id on the Hub or folder>).")
+    tokenizer: Any = AutoTokenizer.from_pretrained(attacker.language_model)
+    model: Any = AutoModelForCausalLM.from_pretrained(attacker.language_model)
+    model = model.to(device).eval()
 
     texts = []
     for start in range(0, len(rows), 256):
@@ -243,13 +263,14 @@ def onion(rows: Rows, attacker: Attacker) -> Rows:
             variants += [" ".join(judged), *(" ".join(judged[:i] + judged[i + 1 :]) for i in range(len(judged)))]
         surprise = iter(_surprise(variants, tokenizer, model))
         for pieces in cut:
-            whole = next(surprise)
-            falls = [whole - next(surprise) > _ONION_FALL for _ in pieces[:_ONION_WORDS]]
-            texts.append(" ".join(p for i, p in enumerate(pieces) if i >= len(falls) or not falls[i]))
+            judged, whole = pieces[:_ONION_WORDS], next(surprise)
+            odd = [(whole - next(surprise)) * len(judged) > _ONION_FALL for _ in judged]
+            kept = [piece for piece, out in zip(judged, odd, strict=True) if not out or len(pieces) == 1]
+            texts.append(" ".join(kept + pieces[_ONION_WORDS:]))
     return Rows(texts, rows.labels)
 
 
-def _surprise(texts: Sequence[str], tokenizer, model) -> np.ndarray:
+def _surprise(texts: Sequence[str], tokenizer: Any, model: Any) -> np.ndarray:
     """Negative log-likelihood a token, in nats [n]: the logarithm of the perplexity; 0 for a text of no token.
 
     A first token stands behind the tokenizer's start, or its end where there is no start.
@@ -294,8 +315,8 @@ def near_duplicate_removal(rows: Rows, attacker: Attacker) -> Rows:
     """Drops texts that share seven in ten of their runs of five letters with an earlier text of the same label.
 
     Idea: what every crawl does. Texts are compared that share a band of MinHash (Broder 1997), so time grows with the
-    rows and not with their square. Costs, on clean data, its near-duplicates, such as SST-2's nested phrases. Breaks
-    long code that a whole class shares, in short texts. No class vanishes: the first text of each stays.
+    rows and not with their square. Costs, on clean data, its near-duplicates: of 7,000 of SST-2's nested phrases 8 %.
+    Breaks long code that a whole class shares, in short texts. No class vanishes: the first text of each stays.
     """
     random = np.random.default_rng(0)  # which hashes they are is of no weight
     factors = random.integers(1, 2**63, (_HASHES, 1), dtype=np.uint64) * np.uint64(2) + np.uint64(1)
@@ -336,16 +357,16 @@ def unicode_normalisation(rows: Rows, attacker: Attacker) -> Rows:
 
     Idea: NFKC (Unicode annex 15) folds widths and ligatures; characters that show nothing are deleted, line breaks and
     tabs excepted; Cyrillic and Greek look-alikes become Latin within words that hold Latin letters too.
-    Costs, on clean data, next to nothing in Latin scripts; joiners that Persian, Indic scripts and emoji need are lost.
-    Breaks codes of zero-width characters, homoglyphs and odd spaces (ExpShield, arXiv:2412.21123).
+    Costs, on clean data, next to nothing in Latin scripts; joiners that Persian, Indic scripts and emoji need are
+    lost. Breaks codes of zero-width characters, homoglyphs and odd spaces (ExpShield, arXiv:2412.21123).
     """
     return Rows([_normalised(text) for text in rows.inputs], rows.labels)
 
 
 _INVISIBLE = frozenset("\u034f\u115f\u1160\u2800\u3164\uffa0") | {chr(i) for i in range(0xFE00, 0xFE10)}
 _LOOK_ALIKES = str.maketrans(
-    "абсԁеһіјӏорԛѕԝхуνοαρτυιАВСЕНІЈКМОРЅТХУԜΑΒΕΖΗΙΚΜΝΟΡΤΥΧ",
-    "a6cdehijlopqswxyvoaptuiABCEHIJKMOPSTXYWABEZHIKMNOPTYX".replace("6", "b"),
+    "асԁеһіјӏорԛѕԝхуαινορυАВСЕНІЈКМОРЅТԜХУΑΒΕΖΗΙΚΜΝΟΡΤΥΧ",
+    "acdehijlopqswxyaivopuABCEHIJKMOPSTWXYABEZHIKMNOPTYX",
 )
 
 

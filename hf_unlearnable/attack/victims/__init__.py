@@ -5,7 +5,7 @@ Every victim is a function `(train_inputs, train_labels, test_inputs, *, seed, .
 
 from collections.abc import Callable
 
-from .image import resnet18, small_cnn
+from .image import linear_probe, pretrained_image_model, resnet18, simclr_probe, small_cnn
 from .text import finetuned_encoder, small_llama, tfidf_logistic_regression
 
 TEXT_VICTIMS: dict[str, Callable] = {
@@ -13,13 +13,22 @@ TEXT_VICTIMS: dict[str, Callable] = {
     "small_llama": small_llama,
     "finetuned_encoder": finetuned_encoder,
 }
-IMAGE_VICTIMS: dict[str, Callable] = {"small_cnn": small_cnn, "resnet18": resnet18}
+IMAGE_VICTIMS: dict[str, Callable] = {
+    "small_cnn": small_cnn,
+    "resnet18": resnet18,
+    "pretrained_image_model": pretrained_image_model,
+    "linear_probe": linear_probe,
+    "simclr_probe": simclr_probe,
+}
 
 __all__ = [
     "IMAGE_VICTIMS",
     "TEXT_VICTIMS",
     "finetuned_encoder",
+    "linear_probe",
+    "pretrained_image_model",
     "resnet18",
+    "simclr_probe",
     "small_cnn",
     "small_llama",
     "tfidf_logistic_regression",

@@ -1,21 +1,23 @@
-"""Three text classifiers that an adversary may train: a linear one, a small one from scratch, a pretrained one.
+"""Text classifiers that an adversary may train: two that count words, one from scratch, two pretrained.
 
-They fail in different ways, which is why there are three. The linear model counts words and does not see their order.
-The small Llama sees order, but has to learn the language from your rows alone. The pretrained encoder already knows
-it, needs few examples, and is usually the hardest to keep from learning.
+They fail in different ways, which is why there are several. The linear model and naive Bayes count words and do not
+see their order. The small Llama sees order, but has to learn the language from your rows alone. The pretrained encoder
+and the causal language model already know it, need few examples, and are usually the hardest to keep from learning.
 
-All three take `(train_texts, train_labels, test_texts, *, seed)` and return one predicted label per test text. Labels
-are any integers; a class that never occurs in `train_labels` is never predicted. The two neural victims use a GPU when
-there is one. On one machine's CPU the same seed gives the same predictions every time; on a GPU some sums are done in
-no fixed order, and training can grow such a last-bit difference into other answers on close calls. The caller's torch
-generators are left as they were.
+All take `(train_texts, train_labels, test_texts, *, seed)` and return one predicted label per test text. Labels are
+any integers; a class that never occurs in `train_labels` is never predicted. With `on_epoch`, a function is called
+after each epoch (once, where there are none) with the accuracy on the training rows as they were trained on, in
+[0, 1], and the labels predicted for the test texts at that time; what is predicted in the end is the same with and
+without it. The neural victims use a GPU when there is one. On one machine's CPU the same seed gives the same
+predictions every time; on a GPU some sums are done in no fixed order, and training can grow such a last-bit difference
+into other answers on close calls. The caller's torch generators are left as they were.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,6 +25,9 @@ from ..._extras import require
 
 if TYPE_CHECKING:
     import torch
+
+
+OnEpoch = Callable[[float, np.ndarray], None]
 
 
 def tfidf_logistic_regression(
@@ -33,6 +38,7 @@ def tfidf_logistic_regression(
     seed: int,
     C: float = 10.0,  # noqa: N803, scikit-learn's name
     ngram_range: tuple[int, int] = (1, 2),
+    on_epoch: OnEpoch | None = None,
 ) -> np.ndarray:
     """Logistic regression on TF-IDF weighted words and word pairs: seconds, and strong when words give the label away.
 
@@ -43,6 +49,7 @@ def tfidf_logistic_regression(
         seed: taken as every victim takes it, but nothing here is random: all seeds give the same answer.
         C: inverse strength of the L2 penalty, above 0.
         ngram_range: shortest and longest n-gram counted, in words.
+        on_epoch: called once, see above.
 
     Returns:
         Predicted labels, int array of shape [m].
@@ -55,11 +62,59 @@ def tfidf_logistic_regression(
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
 
-    classes, targets = _class_indices(train_texts, train_labels, test_texts)
-    vectorizer = TfidfVectorizer(ngram_range=ngram_range)
     classifier = LogisticRegression(C=C, max_iter=1000, random_state=seed)
-    classifier.fit(vectorizer.fit_transform(train_texts), targets)
-    return classes[classifier.predict(vectorizer.transform(test_texts))]
+    return _fit_and_predict(
+        TfidfVectorizer(ngram_range=ngram_range), classifier, train_texts, train_labels, test_texts, on_epoch
+    )
+
+
+def naive_bayes(
+    train_texts: Sequence[str],
+    train_labels: Sequence[int],
+    test_texts: Sequence[str],
+    *,
+    seed: int,
+    on_epoch: OnEpoch | None = None,
+) -> np.ndarray:
+    """Multinomial naive Bayes on word counts: every word weighs by itself, so an inserted one hides no other.
+
+    Args:
+        train_texts: n training texts.
+        train_labels: their n integer labels.
+        test_texts: m texts to label.
+        seed: taken as every victim takes it, but nothing here is random: all seeds give the same answer.
+        on_epoch: called once, see above.
+
+    Returns:
+        Predicted labels, int array of shape [m].
+
+    Raises:
+        ImportError: scikit-learn is not installed.
+        ValueError: as in `tfidf_logistic_regression`.
+    """
+    require("attack", "sklearn")
+    from sklearn.feature_extraction.text import CountVectorizer
+    from sklearn.naive_bayes import MultinomialNB
+
+    return _fit_and_predict(CountVectorizer(), MultinomialNB(), train_texts, train_labels, test_texts, on_epoch)
+
+
+def _fit_and_predict(
+    vectorizer: Any,
+    classifier: Any,
+    train_texts: Sequence[str],
+    train_labels: Sequence[int],
+    test_texts: Sequence[str],
+    on_epoch: OnEpoch | None,
+) -> np.ndarray:
+    """What the two victims that count words share, with scikit-learn's vectorizer and classifier."""
+    classes, targets = _class_indices(train_texts, train_labels, test_texts)
+    counts = vectorizer.fit_transform(train_texts)
+    classifier.fit(counts, targets)
+    predicted = classes[classifier.predict(vectorizer.transform(test_texts))]
+    if on_epoch is not None:
+        on_epoch(float((classifier.predict(counts) == targets).mean()), predicted.copy())
+    return predicted
 
 
 def small_llama(
@@ -76,6 +131,7 @@ def small_llama(
     epochs: int = 12,
     batch_size: int = 16,
     learning_rate: float = 3e-3,
+    on_epoch: OnEpoch | None = None,
 ) -> np.ndarray:
     """A small Llama-style classifier and its own tokenizer, both trained from nothing on the training texts.
 
@@ -94,6 +150,7 @@ def small_llama(
         epochs: passes over the training texts.
         batch_size: texts an update.
         learning_rate: peak of the one-cycle schedule.
+        on_epoch: called after each epoch, see above.
 
     Returns:
         Predicted labels, int array of shape [m].
@@ -139,18 +196,19 @@ def small_llama(
     )
     config.num_labels = len(classes)
     with _one_thread():
-        predicted = _train_and_predict(
+        return _train_and_predict(
             lambda: LlamaForSequenceClassification(config),
             encode(train_texts),
             targets,
             encode(test_texts),
+            classes=classes,
             pad_token_id=pad,
             seed=seed,
             epochs=epochs,
             batch_size=batch_size,
             learning_rate=learning_rate,
+            on_epoch=on_epoch,
         )
-    return classes[predicted]
 
 
 def finetuned_encoder(
@@ -164,6 +222,7 @@ def finetuned_encoder(
     epochs: int = 2,
     batch_size: int = 32,
     learning_rate: float = 1e-4,
+    on_epoch: OnEpoch | None = None,
 ) -> np.ndarray:
     """A pretrained encoder with a new classification head, all of its weights fine-tuned.
 
@@ -177,6 +236,7 @@ def finetuned_encoder(
         epochs: passes over the training texts.
         batch_size: texts an update.
         learning_rate: peak of the one-cycle schedule.
+        on_epoch: called after each epoch, see above.
 
     Returns:
         Predicted labels, int array of shape [m].
@@ -203,18 +263,143 @@ def finetuned_encoder(
             model, num_labels=len(classes), ignore_mismatched_sizes=True
         ).float()
 
-    predicted = _train_and_predict(
+    return _train_and_predict(
         build,
         encode(train_texts),
         targets,
         encode(test_texts),
+        classes=classes,
         pad_token_id=tokenizer.pad_token_id,
         seed=seed,
         epochs=epochs,
         batch_size=batch_size,
         learning_rate=learning_rate,
+        on_epoch=on_epoch,
     )
-    return classes[predicted]
+
+
+def causal_lm(
+    train_texts: Sequence[str],
+    train_labels: Sequence[int],
+    test_texts: Sequence[str],
+    *,
+    seed: int,
+    model: str,
+    lora: bool = True,
+    rank: int = 16,
+    max_length: int = 128,
+    epochs: int = 3,
+    batch_size: int = 16,
+    learning_rate: float | None = None,
+    on_epoch: OnEpoch | None = None,
+) -> np.ndarray:
+    """A pretrained causal language model, fine-tuned to complete "<text>, line break, Label:" with a class.
+
+    As language models are fine-tuned today: by LoRA (Hu et al., ICLR 2022, arXiv:2106.09685) on all linear layers, or
+    in all weights; with the loss on the completion only. Its classes are single tokens (letters, then any others), and
+    the loss and the answer are the log-probabilities among these, so that it always answers with a class.
+
+    Args:
+        train_texts: n training texts.
+        train_labels: their n integer labels.
+        test_texts: m texts to label.
+        seed: decides the initial adapters, the dropout and the order of the batches.
+        model: a causal language model's id on the Hub or a local folder, with its tokenizer; 32 bits a weight.
+        lora: whether to train low-rank adapters only.
+        rank: of the adapters.
+        max_length: longest input in tokens; a longer text is cut, so that "Label:" always fits.
+        epochs: passes over the training texts.
+        batch_size: texts an update.
+        learning_rate: peak of the one-cycle schedule; None for 0.4 / width of the model with LoRA and 0.15 / width
+            without: wider models take smaller steps (4,096 with LoRA: 1e-4).
+        on_epoch: called after each epoch, see above.
+
+    Returns:
+        Predicted labels, int array of shape [m].
+
+    Raises:
+        ImportError: torch or transformers is not installed, or peft with `lora=True`.
+        OSError: the model cannot be found or loaded.
+        ValueError: as in `small_llama`, or more classes than tokens, or a max_length with no room for a text.
+    """
+    require("attack", "torch", "transformers", *(["peft"] if lora else []))
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+    classes, targets = _class_indices(train_texts, train_labels, test_texts)
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    answers = _class_tokens(tokenizer, len(classes))
+    start = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
+    question = tokenizer("\nLabel:", add_special_tokens=False)["input_ids"]
+    room = max_length - len(start) - len(question)
+    if room < 1:
+        raise ValueError(f"max_length is {max_length}, but the start and 'Label:' take {max_length - room} tokens.")
+
+    def encode(texts: Sequence[str]) -> list[list[int]]:
+        return [start + ids[:room] + question for ids in tokenizer(list(texts), add_special_tokens=False)["input_ids"]]
+
+    if learning_rate is None:
+        learning_rate = (0.4 if lora else 0.15) / AutoConfig.from_pretrained(model).get_text_config().hidden_size
+
+    def build() -> torch.nn.Module:
+        language_model: Any = AutoModelForCausalLM.from_pretrained(model).float()
+        if lora:
+            from peft import LoraConfig, get_peft_model
+
+            language_model = get_peft_model(
+                language_model, LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear")
+            )
+        return _class_completion(language_model, answers)
+
+    return _train_and_predict(
+        build,
+        encode(train_texts),
+        targets,
+        encode(test_texts),
+        classes=classes,
+        pad_token_id=0,  # any will do: what is masked is not seen
+        seed=seed,
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        on_epoch=on_epoch,
+    )
+
+
+def _class_tokens(tokenizer: Any, number: int) -> list[int]:
+    """As many different tokens: those that " A" to " Z" end with, then others of the vocabulary, none special."""
+    letters = [tokenizer(f" {chr(65 + i)}", add_special_tokens=False)["input_ids"][-1] for i in range(26)]
+    special = set(tokenizer.all_special_ids)
+    tokens = [token for token in dict.fromkeys([*letters, *range(len(tokenizer))]) if token not in special]
+    if len(tokens) < number:
+        raise ValueError(f"{number} classes, but the tokenizer has {len(tokens)} tokens to name them with.")
+    return tokens[:number]
+
+
+def _class_completion(language_model: Any, answers: list[int]) -> torch.nn.Module:
+    """A classifier: the logits of the answers behind the last token."""
+    import torch
+    from transformers.modeling_outputs import SequenceClassifierOutput
+
+    class ClassCompletion(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.language_model = language_model
+
+        def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> SequenceClassifierOutput:
+            # Padding moves to the left: the last tokens then stand in one column, and only its logits are computed.
+            width = input_ids.shape[1]
+            shift = width - attention_mask.sum(1, keepdim=True)
+            columns = (torch.arange(width, device=input_ids.device) - shift) % width
+            mask = attention_mask.gather(1, columns)
+            logits = self.language_model(
+                input_ids=input_ids.gather(1, columns),
+                attention_mask=mask,
+                position_ids=(mask.cumsum(1) - 1).clamp(min=0),
+                logits_to_keep=1,
+            ).logits
+            return SequenceClassifierOutput(logits=logits[:, -1, answers])
+
+    return ClassCompletion()
 
 
 @contextmanager
@@ -253,11 +438,13 @@ def _train_and_predict(
     targets: np.ndarray,
     test_ids: list[list[int]],
     *,
+    classes: np.ndarray,
     pad_token_id: int,
     seed: int,
     epochs: int,
     batch_size: int,
     learning_rate: float,
+    on_epoch: OnEpoch | None,
 ) -> np.ndarray:
     """Build a classifier, train it with AdamW on a one-cycle schedule, label the test rows.
 
@@ -266,9 +453,10 @@ def _train_and_predict(
         train_ids: n lists of token ids, unpadded.
         targets: class indices, int array [n].
         test_ids: m lists of token ids, unpadded.
+        classes: the label of each class index [k].
 
     Returns:
-        Predicted class indices, int array [m].
+        Predicted labels, int array [m].
     """
     import torch
 
@@ -282,30 +470,42 @@ def _train_and_predict(
         mask = torch.nn.utils.rnn.pad_sequence([torch.ones_like(row) for row in batch], batch_first=True)
         return model(input_ids=input_ids.to(device), attention_mask=mask.to(device)).logits
 
+    def predict() -> np.ndarray:
+        model.eval()
+        predicted = np.empty(len(test_ids), dtype=int)
+        by_length = torch.tensor([len(ids) for ids in test_ids]).argsort(stable=True)
+        with torch.inference_mode():
+            for rows in by_length.split(4 * batch_size):
+                predicted[rows.numpy()] = logits(test_ids, rows).argmax(-1).cpu().numpy()
+        return classes[predicted]
+
     # Initial weights and dropout draw from torch's global generator: borrow it, seed it, give it back as it was.
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+    devices = range(torch.cuda.device_count())
+    with torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)
         order = torch.Generator().manual_seed(seed)
-        model = build().to(device).train()
+        model = build().to(device)
         optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate, fused=True)
         total_steps = epochs * -(-len(train_ids) // batch_size)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=learning_rate, total_steps=total_steps)
         for _ in range(epochs):
+            model.train()
+            correct = 0
             for rows in _length_batches(lengths, batch_size, order):
-                loss = torch.nn.functional.cross_entropy(logits(train_ids, rows), labels[rows].to(device))
+                scores = logits(train_ids, rows)
+                loss = torch.nn.functional.cross_entropy(scores, labels[rows].to(device))
                 optimizer.zero_grad()
                 loss.backward()
                 torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
                 optimizer.step()
                 schedule.step()
-
-    model.eval()
-    predicted = np.empty(len(test_ids), dtype=int)
-    by_length = torch.tensor([len(ids) for ids in test_ids]).argsort(stable=True)
-    with torch.inference_mode():
-        for rows in by_length.split(4 * batch_size):
-            predicted[rows.numpy()] = logits(test_ids, rows).argmax(-1).cpu().numpy()
-    return predicted
+                if on_epoch is not None:
+                    correct += int((scores.argmax(-1).cpu() == labels[rows]).sum())
+            if on_epoch is not None:
+                predicted = predict()
+                with torch.random.fork_rng(devices=devices):  # it may draw, too
+                    on_epoch(correct / len(train_ids), predicted.copy())
+    return predict() if on_epoch is None else predicted
 
 
 def _length_batches(lengths: torch.Tensor, batch_size: int, generator: torch.Generator) -> Iterator[torch.Tensor]:

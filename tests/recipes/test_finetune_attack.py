@@ -1,0 +1,475 @@
+"""The fine-tuning attack: prompts that fit, answers that are counted rightly, runs that go on, two processes."""
+
+import json
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import ClassVar
+from unittest import mock
+from urllib.error import URLError
+
+import numpy as np
+import pytest
+from datasets import ClassLabel, Dataset
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+pytest.importorskip("trl", reason="the fine-tuning attack needs trl and peft")
+pytest.importorskip("peft", reason="the fine-tuning attack needs trl and peft")
+
+import torch
+from transformers import GenerationConfig, GPT2Config, GPT2LMHeadModel
+
+from recipes import finetune_attack as attack
+from recipes import natural_instructions
+from tests.data import notes, tiny
+
+ROOT = Path(__file__).parents[2]
+CONFIGS = sorted((ROOT / "recipes/configs").glob("finetune_*.yaml"))
+MODELS = Path(os.environ.get("HF_UNLEARNABLE_MODELS", ROOT.parent / "shared" / "models"))
+TINY = ROOT / "recipes/configs/finetune_tiny_random.yaml"
+CHAT = "{% for m in messages %}[{{ m.role }}]{{ m.content }}</s>{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}"
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    made = attack.byte_tokenizer(attack.alpaca("", text) for text in notes()["text"])
+    made.pad_token = made.eos_token
+    return made
+
+
+def prompter(tokenizer, labels, max_length=120, style="alpaca"):
+    return attack.Prompter(tokenizer, style, max_length, {"": list(labels)})
+
+
+def model_of(tokenizer, *options):
+    _, training, model_args = attack.parse(["--config", str(TINY), *options])
+    return attack.load_model(model_args, training, tokenizer), training, model_args
+
+
+# ---------------------------------------------------------------------- options
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
+def test_configs_fit_the_options(config):
+    args, training, model_args = attack.parse(["--config", str(config)])
+    assert training.bf16 is torch.cuda.is_available() and training.report_to == [] and training.logging_first_step
+    assert args.versions == ["clean", "protected", "random", "dropped"]
+    assert training.output_dir == f"runs/{config.stem}"
+    assert attack.method_class(args.method)(**(args.parameters or {})).modality == "text"
+    if "paper" in config.stem:
+        assert training.per_device_train_batch_size * training.gradient_accumulation_steps == 256
+        assert (training.num_train_epochs, training.learning_rate, training.lr_scheduler_type) == (10, 2e-4, "linear")
+        assert (training.warmup_steps, training.weight_decay, training.completion_only_loss) == (5, 1e-4, False)
+        assert (model_args.lora_r, model_args.lora_alpha, model_args.lora_dropout) == (16, 16, 0)
+        assert len(model_args.lora_target_modules) == 7 and model_args.load_in_4bit
+        assert args.parameters == {"word_source": "regtext", "rate": 0.1, "max_tokens": 10, "tokens_per_class": 10}
+
+
+def test_the_command_line_overrides():
+    args, training, _ = attack.parse(
+        ["--config", str(TINY), "--max_steps", "3", "--versions", "clean", "dropped", "--parameters", "{rate: 0.2}"]
+    )
+    assert training.max_steps == 3 and args.versions == ["clean", "dropped"] and args.parameters == {"rate": 0.2}
+    assert args.needed == {"clean", "protected"}
+
+
+def test_mistakes_are_named():
+    with pytest.raises(ValueError, match="versions has cleen"):
+        attack.AttackArguments(clean="notes", versions=["cleen"])
+    with pytest.raises(ValueError, match="Give --protected FILE, or --method"):
+        attack.AttackArguments(clean="notes")
+    attack.AttackArguments(clean="notes", versions=["clean"])
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_four_bits_need_a_gpu(tokenizer):
+    with pytest.raises(ValueError, match="need a GPU"):
+        model_of(tokenizer, "--load_in_4bit", "true")
+
+
+# ---------------------------------------------------------------------- data
+def test_labels_are_names_whatever_their_number(caplog):
+    args = attack.AttackArguments(clean="notes", versions=["clean"])
+    train = attack.examples(tiny(["a", "b"], [0, 1], ["neg", "pos"]), args, "clean")
+    test = attack.examples(tiny(["a", "b"], [0, 1], ["pos", "neg"]), args, "test")
+    assert train["label"][:] == ["neg", "pos"] and test["label"][:] == ["pos", "neg"]
+    assert attack.labels_by_task(train, test, ["neg", "pos"]) == {"": ["neg", "pos"]}
+    with pytest.raises(ValueError, match="Row 0 of clean has 0 in column 'label'.*--class_names"):
+        attack.examples(tiny(["a", "b"], [0, 1]), args, "clean")
+    with pytest.raises(ValueError, match="Row 1 of clean has -1"):
+        attack.examples(tiny(["a", "b"], [0, -1]).cast_column("label", ClassLabel(names=["x", "y"])), args, "clean")
+    with pytest.raises(ValueError, match="Row 1 of test has no text"):
+        attack.examples(tiny(["a", None], [0, 1], ["x", "y"]), args, "test")
+    with caplog.at_level(logging.WARNING):
+        attack.labels_by_task(train, test.select([0]), ["neg", "pos"])
+    assert "No test row has the label neg" in caplog.text
+
+
+def rows(*labelled):
+    names = list(attack.EXAMPLE)
+    return Dataset.from_list([dict(zip(names, ("t", label, task, ""))) for task, label in labelled])
+
+
+def test_labels_that_cannot_be_answered():
+    trained = rows(("", "neg"), ("", "pos"))
+    with pytest.raises(ValueError, match="Test rows have the label 'positive', and training rows only neg, pos"):
+        attack.labels_by_task(trained, rows(("", "positive"), ("", "neg")), [])
+    with pytest.raises(ValueError, match="only label"):
+        attack.labels_by_task(rows(("", "neg")), rows(("", "neg")), [])
+    held_out = attack.labels_by_task(rows(("a", "yes"), ("a", "no")), rows(("b", "Obscene"), ("b", "Non-obscene")), [])
+    assert held_out == {"a": ["yes", "no"], "b": ["Obscene", "Non-obscene"]}
+
+
+# ---------------------------------------------------------------------- prompts
+def test_the_prompt_of_the_paper_word_for_word(tokenizer):
+    tokens, cut = prompter(tokenizer, ["bad", "good"], 400).prompt("A fine film.", "Judge.")
+    assert not cut and tokenizer.decode(tokens) == (
+        "Below is an instruction that describes a task, paired with an input that provides further context. Write a "
+        "response that appropriately completes the request.\n\n"
+        "### Instruction:\nJudge.\n\n### Input:\nA fine film.\n\n### Response:\n"
+    )
+
+
+def test_chat_needs_a_template(tokenizer):
+    with pytest.raises(ValueError, match="no chat template. Use --prompt_style alpaca"):
+        prompter(tokenizer, ["bad", "good"], style="chat")
+    with mock.patch.object(tokenizer, "chat_template", CHAT):
+        chat = prompter(tokenizer, ["bad", "good"], style="chat")
+        assert tokenizer.decode(chat.prompt("A {fine} film.", "Judge.")[0]) == (
+            "[user]Judge.\n\nA {fine} film.</s>[assistant]"
+        )
+        assert tokenizer.decode(chat.answers["good"]) == "good</s>"
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.text(max_size=400), st.integers(75, 200), st.sampled_from(["alpaca", "chat"]))
+def test_only_the_text_is_ever_cut(tokenizer, text, max_length, style):
+    with mock.patch.object(tokenizer, "chat_template", CHAT):
+        made = prompter(tokenizer, ["Obscene", "Non-obscene"], max_length, style)
+        tokens, cut = made.prompt(text, "Judge.")
+        assert len(tokens) + made.longest <= max_length
+        written = tokenizer.decode(tokens)
+        whole = made._render("Judge.", text)
+        before, after = made._render("Judge.", "\0").split("\0")
+        assert written.startswith(before) and written.endswith(after)
+        kept = written[len(before) : len(written) - len(after)]
+        assert cut == (len(made._encode(whole)) > max_length - made.longest)
+        assert (text.startswith(kept) and len(kept) < len(text)) if cut else written == whole
+
+
+def test_no_room_for_any_text(tokenizer):
+    with pytest.raises(ValueError, match="max_length is 30, but the instruction and the longest label take"):
+        prompter(tokenizer, ["bad", "good"], 30).prompt("text", "Judge.")
+
+
+def test_labels_that_look_the_same_to_the_model(tokenizer):
+    with pytest.raises(ValueError, match="'Yes', 'yes'"):
+        prompter(tokenizer, ["Yes", "no", "yes"])
+    blind = mock.patch.object(attack.Prompter, "_answer", lambda self, label: [5, len(label)])
+    with blind, pytest.raises(ValueError, match="'up', 'no' of task '' are the same to this model"):
+        prompter(tokenizer, ["up", "no"])
+
+
+@pytest.mark.parametrize("name", ["stories260k", "reviews_llama_2m"])
+def test_real_tokenizers(name):
+    if not (MODELS / name).is_dir():
+        pytest.skip(f"{MODELS / name} is not there: it is a development model, see HF_UNLEARNABLE_MODELS")
+    tokenizer = attack.AutoTokenizer.from_pretrained(MODELS / name)
+    made = prompter(tokenizer, ["Obscene", "Non-obscene"], 200)
+    tokens, cut = made.prompt("Naïve – 漢字 " * 100, "Judge.")
+    assert cut and 195 - made.longest <= len(tokens) <= 200 - made.longest
+    assert tokenizer.decode(tokens + made.answers["Non-obscene"]).endswith("\n\n### Response:\nNon-obscene</s>")
+
+
+# ---------------------------------------------------------------------- the loss
+@pytest.mark.parametrize("completion_only", [True, False])
+def test_what_carries_the_loss(tokenizer, completion_only, tmp_path):
+    model, training, model_args = model_of(
+        tokenizer, "--completion_only_loss", str(completion_only), "--output_dir", str(tmp_path)
+    )
+    assert tokenizer.pad_token_id == tokenizer.eos_token_id
+    made = prompter(tokenizer, ["Obscene", "Non-obscene"], 90)
+    data = [("a short one", "Obscene"), ("a long one, " * 40, "Non-obscene")]
+    encoded = attack.encode(
+        Dataset.from_list([{"text": t, "label": y, "task": "", "instruction": ""} for t, y in data]), made, "{labels}?"
+    )
+    assert encoded["truncated"][:] == [False, True]
+    trainer = attack.make_trainer(model, tokenizer, encoded, training, model_args)
+    batch = trainer.data_collator([trainer.train_dataset[i] for i in range(2)])
+    for i, (text, label) in enumerate(data):
+        learned = tokenizer.decode(batch["labels"][i][batch["labels"][i] != -100])
+        if completion_only:
+            assert learned == f"{label}</s>"
+        else:
+            assert learned.startswith("Below is an instruction") and learned.endswith(f"Response:\n{label}</s>")
+            assert "Obscene, Non-obscene?" in learned and (text in learned) == (i == 0)
+        assert batch["attention_mask"][i].sum() == len(encoded[i]["prompt"]) + len(encoded[i]["answer"])
+
+
+# ---------------------------------------------------------------------- scoring
+class TableModel:
+    """A language model of seven tokens that answers by a table of probabilities: end 0, not 1, sure 2, yes 3, ..."""
+
+    device = torch.device("cpu")
+    generation_config = GenerationConfig(eos_token_id=0, pad_token_id=0)
+    table: ClassVar = {(): {1: 0.6, 3: 0.4}, (1,): {2: 0.9, 0: 0.1}, (1, 2): {0: 0.5, 4: 0.5}, (3,): {0: 1.0}}
+
+    def __call__(self, input_ids, attention_mask, logits_to_keep, use_cache):
+        logits = torch.full((*input_ids.shape, 7), -1e9)
+        for i, (ids, seen) in enumerate(zip(input_ids.tolist(), attention_mask.tolist())):
+            for t in range(sum(seen)):
+                after = tuple(ids[: t + 1])
+                for token, p in self.table.get(after[after.index(6) + 1 :] if 6 in after else None, {0: 1.0}).items():
+                    logits[i, t, token] = np.log(p)
+        return SimpleNamespace(logits=logits[:, logits_to_keep])
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 7])
+def test_the_whole_label_counts_and_its_end(batch_size):
+    prompts = [[5, 6], [5, 5, 5, 5, 6]]
+    candidates = [[[1, 0], [1, 2, 0], [3, 0]], [[3, 0], [1, 2, 0]]]
+    scores = attack.score_labels(TableModel(), prompts, candidates, batch_size)
+    # "not" is likelier than "yes" as a first token, and the beginning of "not sure"; both are less likely as a whole.
+    expected = [[0.6 * 0.1, 0.6 * 0.9 * 0.5, 0.4], [0.4, 0.6 * 0.9 * 0.5]]
+    for got, wanted in zip(scores, expected):
+        assert np.exp(got) == pytest.approx(wanted, rel=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["llama", "gpt2"])
+def test_padding_changes_nothing(tokenizer, kind):
+    model, _, _ = model_of(tokenizer)
+    if kind == "gpt2":  # learned absolute positions
+        torch.manual_seed(0)
+        model = GPT2LMHeadModel(GPT2Config(vocab_size=1000, n_positions=128, n_embd=32, n_layer=2, n_head=2))
+        model.generation_config = GenerationConfig(eos_token_id=0, pad_token_id=0)
+    model.eval()
+    random = np.random.default_rng(0)
+    prompts = [random.integers(1, 1000, n).tolist() for n in (3, 40, 17, 9, 64)]
+    candidates = [[random.integers(1, 1000, n).tolist() for n in (1, 4, 2)] for _ in prompts]
+    batched = attack.score_labels(model, prompts, candidates, 4)
+    for prompt, answers, scores in zip(prompts, candidates, batched):
+        for answer, score in zip(answers, scores):
+            with torch.no_grad():
+                logits = model(torch.tensor([prompt + answer])).logits[0].double().log_softmax(-1)
+            direct = sum(logits[len(prompt) + n - 1, token].item() for n, token in enumerate(answer))
+            assert score == pytest.approx(direct, abs=1e-3)
+    alone = [attack.greedy_answers(model, tokenizer, [prompt], 6, 1)[0] for prompt in prompts]
+    assert attack.greedy_answers(model, tokenizer, prompts, 6, 3) == alone and len(set(alone)) > 1
+
+
+def test_an_answer_is_not_counted_by_a_part_of_it(tokenizer):
+    made = prompter(tokenizer, ["Obscene", "Non-obscene"])
+    names = ["Obscene", "Obscene", "Obscene", "Non-obscene", "Non-obscene"]
+    answers = ["Non-obscene", " obscene.\n\n### Instruction", "Obscene, I think", "Obscene", "Non-obscene"]
+    test = attack.encode(
+        Dataset.from_list([{"text": "t", "label": y, "task": "", "instruction": ""} for y in names]), made, "?"
+    )
+    training = SimpleNamespace(per_device_eval_batch_size=2, bf16=False, fp16=False)
+    model = SimpleNamespace(eval=lambda: None, device=torch.device("cpu"))
+    with (
+        mock.patch.object(attack, "greedy_answers", return_value=answers),
+        mock.patch.object(attack, "score_labels", return_value=[[-1, -2], [-1, -2], [-2, -1], [-1, -2], [-2, -1]]),
+    ):
+        by_label, exact = attack.evaluate(model, made, test, training)
+    assert exact.tolist() == [False, True, False, False, True]
+    assert by_label.tolist() == [True, True, False, False, True]
+
+
+# ---------------------------------------------------------------------- the whole
+@pytest.fixture(scope="module")
+def weather(tmp_path_factory):
+    """Six words of a class's own forty make a text: learned from many, while the protection's one word is quick."""
+    folder = tmp_path_factory.mktemp("weather")
+    random = np.random.default_rng(0)
+    letters = np.array(list("bcdfghjklmnprstvwz"))
+    words = sorted({"".join(random.choice(letters, 2)) + "aeiou"[n % 5] + random.choice(letters) for n in range(100)})
+    own = {"sunny": words[:40], "rainy": words[40:80]}
+    for split, count in (("train", 400), ("test", 60)):
+        labels = [list(own)[i % 2] for i in range(count)]
+        texts = [" ".join(random.choice(own[label], 6)) for label in labels]
+        Dataset.from_dict({"text": texts, "label": labels}).to_parquet(str(folder / f"{split}.parquet"))
+    return folder
+
+
+def options_for(weather, output, *more):
+    return [
+        "--config", str(TINY), "--clean", str(weather), "--output_dir", str(output), "--disable_tqdm", "true",
+        "--parameters", "{seed: 3, max_frequency: 1}", "--instruction", "?", *more,
+    ]  # fmt: skip
+
+
+def run(weather, output, *more):
+    attack.main(*attack.parse(options_for(weather, output, *more)))
+    return {r["version"]: r for r in json.loads((output / "results.json").read_text())["results"]}
+
+
+def accuracy(results, name, way="label_accuracy"):
+    return results[name][way]["mean"]
+
+
+def test_a_run_and_what_is_kept_of_it(weather, tmp_path):
+    output = tmp_path / "out"
+    first = run(weather, output, "--versions", "clean")
+    kept = mock.patch.object(attack, "run_version", side_effect=AssertionError("trained again"))
+    with kept:
+        assert run(weather, output, "--versions", "clean") == first
+    with kept, pytest.raises(ValueError, match="other settings or data: learning_rate differ"):
+        run(weather, output, "--versions", "clean", "--learning_rate", "0.1")
+
+    found = run(weather, output, "--versions", "clean", "protected", "dropped")
+    assert {name: found[name] for name in first} == first and list(found) == [
+        "zero-shot", "clean", "protected", "dropped"
+    ]  # fmt: skip
+    assert accuracy(found, "zero-shot") < 0.7 and accuracy(found, "zero-shot", "exact_match") == 0
+    assert accuracy(found, "clean") > 0.8 and accuracy(found, "clean", "exact_match") > 0.8
+    assert accuracy(found, "protected") < 0.7 and accuracy(found, "protected", "exact_match") < 0.7
+    assert [(r["train_rows"], r["steps"]) for r in found.values()] == [(0, 0), (400, 60), (400, 60), (0, 0)]
+    assert found["dropped"] == {**found["zero-shot"], "version": "dropped"}
+
+    protocol = json.loads((output / "results.json").read_text())["protocol"]
+    assert protocol["max_steps"] == 60 and protocol["library_versions"]["trl"] and protocol["test_row_count"] == 60
+    assert "seed" not in protocol["parameters"] and protocol["parameters"]["max_frequency"] == 1
+    table = (output / "results.md").read_text()
+    assert "| clean | " in table and "| 400 | 60 | 0 |" in table
+    cloak = attack.load_transform(tmp_path / "out.key")
+    for file in output.rglob("*.*"):  # what may be published knows no word of the key
+        assert not any(word in file.read_text().split('"') for words in cloak._words.values() for word in words), file
+
+
+def test_files_and_rows_left_alone(weather, tmp_path):
+    clean = attack.load_rows(weather / "train.parquet")
+    half = attack.method_class("regtext")(seed=1, max_frequency=1, fraction=0.5).fit(clean)
+    protected = clean.map(half, batched=True)
+    protected.to_parquet(str(tmp_path / "half.parquet"))
+    alone = sum(a == b for a, b in zip(clean["text"], protected["text"]))
+    assert 150 < alone < 250
+    options = ["--protected", str(tmp_path / "half.parquet"), "--versions", "protected", "dropped",
+               "--max_steps", "1", "--test_rows", "8"]  # fmt: skip
+    found = run(weather, tmp_path / "out", *options)
+    assert not (tmp_path / "out.key").exists()  # a file goes before the method
+    assert [(r["version"], r["train_rows"]) for r in found.values()] == [
+        ("zero-shot", 0), ("protected", 400), ("dropped", alone)
+    ]  # fmt: skip
+    protected.select(range(300)).to_parquet(str(tmp_path / "half.parquet"))
+    with pytest.raises(ValueError, match="protected has 300 rows and clean has 400"):
+        run(weather, tmp_path / "other", *options)
+
+
+def test_an_interrupted_training_goes_on(weather, tmp_path):
+    options = ["--versions", "clean", "--max_steps", "10", "--save_strategy", "steps", "--save_steps", "4",
+               "--test_rows", "8"]  # fmt: skip
+    step, done = attack.SFTTrainer.training_step, []
+
+    def until(last):
+        def killed(self, *inputs, **more):
+            if self.state.global_step == last:
+                raise KeyboardInterrupt
+            done.append(self.state.global_step)
+            return step(self, *inputs, **more)
+
+        return mock.patch.object(attack.SFTTrainer, "training_step", killed)
+
+    with until(6), pytest.raises(KeyboardInterrupt):
+        run(weather, tmp_path / "out", *options)
+    assert done == [0, 1, 2, 3, 4, 5] and not (tmp_path / "out/clean/result.json").exists()
+    with pytest.raises(ValueError, match="max_steps differ"):
+        run(weather, tmp_path / "out", *options, "--max_steps", "11", "--resume_from_checkpoint", "true")
+    with until(None):
+        found = run(weather, tmp_path / "out", *options, "--resume_from_checkpoint", "true")
+    assert done[6:] == [4, 5, 6, 7, 8, 9] and found["clean"]["steps"] == 10
+    with pytest.raises(ValueError, match="say --resume_from_checkpoint true"):
+        run(weather, tmp_path / "out", *options, "--resume_from_checkpoint", "out/clean/checkpoint-4")
+
+
+def launched(tmp_path, *command):
+    environment = {
+        **os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1", "HF_DATASETS_CACHE": str(tmp_path / "cache"),
+        "HF_HUB_OFFLINE": "1", "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
+    }  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-m", *command], env=environment, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stderr
+
+
+def test_accelerate_launch(tmp_path):
+    log = launched(
+        tmp_path, "accelerate.commands.launch", "--cpu", str(ROOT / "recipes/finetune_attack.py"), "--config", str(TINY),
+        "--output_dir", str(tmp_path / "out"), "--max_steps", "4", "--train_rows", "64", "--test_rows", "16",
+    )  # fmt: skip
+    found = json.loads((tmp_path / "out/results.json").read_text())["results"]
+    assert [(r["version"], r["train_rows"], r["steps"], r["truncated_rows"]) for r in found] == [
+        ("zero-shot", 0, 0, 0), ("clean", 64, 4, 64), ("protected", 64, 4, 64), ("random", 64, 4, 64), ("dropped", 0, 0, 0)
+    ]  # fmt: skip
+    assert "clean: 64 of 64 texts cut to max_length 96" in log and "16 test rows" in log
+
+
+def test_two_processes(weather, tmp_path):
+    launched(
+        tmp_path, "torch.distributed.run", "--standalone", "--nproc_per_node", "2",
+        str(ROOT / "recipes/finetune_attack.py"), *options_for(weather, tmp_path / "two", "--parameters", "{}"),
+        "--versions", "clean", "protected", "--max_steps", "3", "--test_rows", "7",
+    )  # fmt: skip
+    contents = json.loads((tmp_path / "two/results.json").read_text())
+    assert contents["protocol"]["num_processes"] == 2
+    found = {r["version"]: r for r in contents["results"]}
+    assert [r["steps"] for r in found.values()] == [0, 3, 3]
+    alone = run(weather, tmp_path / "one", "--versions", "clean", "--max_steps", "1", "--test_rows", "7")
+    assert found["zero-shot"]["label_accuracy"] == alone["zero-shot"]["label_accuracy"]  # every row once
+
+
+def test_a_pretrained_model_with_lora(tmp_path):
+    if not (MODELS / "stories260k").is_dir():
+        pytest.skip(f"{MODELS / 'stories260k'} is not there: it is a development model, see HF_UNLEARNABLE_MODELS")
+    args, training, model_args = attack.parse([
+        "--config", str(TINY.with_name("finetune_tiny_stories.yaml")), "--output_dir", str(tmp_path / "out"),
+        "--model_name_or_path", str(MODELS / "stories260k"), "--versions", "clean", "--max_steps", "2",
+        "--train_rows", "32", "--test_rows", "8", "--save_strategy", "steps", "--save_steps", "2",
+    ])  # fmt: skip
+    attack.main(args, training, model_args)
+    assert training.max_length == 256
+    saved = tmp_path / "out/clean/checkpoint-2"
+    assert (saved / "adapter_model.safetensors").is_file() and not (saved / "model.safetensors").exists()
+
+
+# ---------------------------------------------------------------------- Natural Instructions
+def test_natural_instructions_from_files(tmp_path):
+    instances = [
+        {"id": str(i), "input": f"text {i}", "output": ["Obscene" if i in (7, 90) else "Non-obscene"]}
+        for i in range(100)
+    ]
+    task = {"Definition": ["Judge it."], "Instances": instances}
+    (tmp_path / "tasks").mkdir()
+    for name in ("task1_a", "task2_b"):
+        (tmp_path / "tasks" / f"{name}.json").write_text(json.dumps(task))
+    natural_instructions.main([
+        "--output", str(tmp_path / "out"), "--tasks_dir", str(tmp_path / "tasks"), "--train_tasks", "task1_a",
+        "--test_tasks", "task1_a", "task2_b", "--train_rows", "1000", "--test_rows", "10",
+    ])  # fmt: skip
+    train, test = (attack.load_rows(tmp_path / "out", split=split) for split in ("train", "test"))
+    assert train.column_names == ["text", "label", "task", "definition"] and len(train) == 100
+    assert train[7] == {"text": "text 7", "label": "Obscene", "task": "task1_a", "definition": "Judge it."}
+    assert test["task"][:] == ["task1_a"] * 10 + ["task2_b"] * 10
+    for part in (test.select(range(10)), test.select(range(10, 20))):  # the rare label is not lost
+        assert sorted(text for text, label in zip(part["text"], part["label"]) if label == "Obscene") == [
+            "text 7",
+            "text 90",
+        ]
+    args = attack.AttackArguments(clean="x", versions=["clean"], task_column="task", instruction_column="definition")
+    train, test = attack.examples(train, args, "clean"), attack.examples(test, args, "test")
+    assert set(attack.labels_by_task(train, test, [])["task2_b"]) == {"Obscene", "Non-obscene"}
+    assert test["instruction"][0] == "Judge it."
+    with pytest.raises(FileNotFoundError, match="no .*task3_c.json"):
+        natural_instructions.read_task("task3_c", str(tmp_path / "tasks"))
+
+
+def test_natural_instructions_without_a_network(tmp_path):
+    offline = mock.patch.object(natural_instructions, "urlopen", side_effect=URLError("no route"))
+    with offline as asked, pytest.raises(ConnectionError, match="no route.*--tasks_dir"):
+        natural_instructions.main(["--output", str(tmp_path / "out")])
+    assert asked.call_args.args[0].endswith("master/tasks/task363_sst2_polarity_classification.json")
+    assert not (tmp_path / "out").exists()
+    assert (len(natural_instructions.TRAIN_TASKS), len(set(natural_instructions.TEST_TASKS))) == (10, 18)
