@@ -122,14 +122,10 @@ def _add_attack_arguments(parser: argparse.ArgumentParser) -> None:
         "test": "clean held-out rows",
     }.items():
         parser.add_argument(f"--{name}", required=True, metavar="DATA", help=text)
-    parser.add_argument(
-        "--report", required=True, metavar="FOLDER", help="folder for the report and its plots"
-    )
+    parser.add_argument("--report", required=True, metavar="FOLDER", help="folder for the report and its plots")
     effort = parser.add_mutually_exclusive_group()
     effort.add_argument("--quick", dest="effort", action="store_const", const="quick", help="under three minutes")
-    effort.add_argument(
-        "--full", dest="effort", action="store_const", const="full", help="everything: hours on a GPU"
-    )
+    effort.add_argument("--full", dest="effort", action="store_const", const="full", help="everything: hours on a GPU")
     parser.set_defaults(effort="laptop")
     parser.add_argument("--input-column", help="texts or images (default: text or image, whichever is there)")
     parser.add_argument("--label-column", default="label", help="default: %(default)s")

@@ -30,8 +30,8 @@ def test_the_digits():
 
 def test_demo(tmp_path):
     lines = []
-    cells = demo.run(tmp_path / "out", lines.append, seeds=(0,), key_seed=9_876_543_210)
-    accuracy = {(cell.version, cell.victim.split()[1]): cell.accuracy.mean for cell in cells}
+    audits = demo.run(tmp_path / "out", lines.append, seeds=(0,), key_seed=9_876_543_210)
+    accuracy = {(c.version.name, c.victim.split()[1]): c.accuracy.mean for found in audits for c in found.cells}
     assert accuracy["clean notes", "Llama"] >= 0.8
     assert accuracy["clean notes", "logistic"] >= 0.8
     assert accuracy["protected notes", "Llama"] <= accuracy["clean notes", "Llama"] - 0.3
@@ -44,7 +44,8 @@ def test_demo(tmp_path):
     for name in ("text", "images"):
         assert str(load_transform(tmp_path / f"out-{name}.key").key.seed) not in said
     worst = max(accuracy["protected notes", v] for v in ("Llama", "logistic"))
-    assert f"{100 * worst:.0f} %" in said and f"{100 * accuracy['protected digits', 'CNN']:.0f} %" in said
+    for reached in (worst, accuracy["protected digits", "CNN"]):
+        assert f"reaches {100 * reached:.1f} [" in said
     texts, images = (
         load_dataset(str(tmp_path / f"out/{name}/protected"), split="train") for name in ("text", "images")
     )
@@ -52,7 +53,7 @@ def test_demo(tmp_path):
     again = load_digits("train").map(load_transform(tmp_path / "out-images.key"), batched=True)
     assert images["image"][:50] == again["image"][:50] and images["image"][:5] != load_digits("train")["image"][:5]
     for name, count in (("text", 12), ("images", 5)):
-        stored = json.loads((tmp_path / "out" / name / "results.json").read_text())
+        stored = json.loads((tmp_path / "out" / name / "report.json").read_text())
         assert len(stored["cells"]) == count
         assert "'seed'" not in stored["protocol"]["method"]
     assert (tmp_path / "out/images/contact-sheet.png").stat().st_size > 1000

@@ -56,7 +56,7 @@ EFFORTS = {
         },
         countermeasures={
             "text": ("label-word-filter", "z-score-filter-robust", "clean-20%", "word-shuffle"),
-            "image": ("jpeg-10", "grayscale", "grain-removal", "class-mean-subtraction", "clean-data-20", "cutmix"),
+            "image": ("jpeg-10", "grayscale", "grain-removal", "class-mean-subtraction", "clean-20%", "cutmix"),
         },
         budget=150,
     ),

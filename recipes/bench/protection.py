@@ -9,7 +9,8 @@
 Victims train on a sample of the training split, as large as two cores bear, and are tested on a sample of clean test
 rows. The parts of the configuration: `input_column`, `fit_on` (whether a method learns from the whole split or from
 the sample), `classes` (the labels to keep), `versions` (a method with its parameters, `paper: true` for the paper's,
-`role: random` for a baseline), `datasets` (rows, test rows and settings of each victim), `countermeasures` ("all" or
+`role: random` for a baseline), `datasets` (rows, test rows and settings of each victim, `victim` where it has
+another name), `countermeasures` ("all" or
 names; none if left out), `corpus` (a file of texts from elsewhere) and `seeds`, one training each with a key of its
 own. The attacker's own clean rows, a fifth of the published ones, come from the rest of the training split.
 
@@ -137,6 +138,7 @@ def main() -> None:
             if arguments.victims and victim not in arguments.victims:
                 continue
             protocol, options = dict(options), dict(options)
+            function = {**TEXT_VICTIMS, **IMAGE_VICTIMS}[options.pop("victim", victim)]
             count, test_count = options.pop("rows"), options.pop("test_rows")
             max_words = options.pop("max_words", None)
             if victim in models:
@@ -151,7 +153,7 @@ def main() -> None:
             found = audit(
                 versions,
                 sample(test, test_count, max_words),
-                {victim: partial({**TEXT_VICTIMS, **IMAGE_VICTIMS}[victim], **options)},
+                {victim: partial(function, **options)},
                 countermeasures,
                 attacker=Attacker(
                     clean=own_rows(train, rows, columns, max_words) if countermeasures else None,

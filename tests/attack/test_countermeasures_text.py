@@ -14,7 +14,7 @@ from hf_unlearnable.attack.countermeasures import text as module
 from hf_unlearnable.attack.countermeasures.mixing import mixed_with_clean
 from hf_unlearnable.attack.countermeasures.text import TEXT_COUNTERMEASURES, label_word_filter
 from hf_unlearnable.text.regtext import RegTextTransform
-from tests.data import real, tiny
+from tests.data import real
 
 MODELS = Path(os.environ.get("HF_UNLEARNABLE_MODELS", Path(__file__).parents[3] / "shared" / "models"))
 DELETING = [
@@ -28,15 +28,16 @@ WORDS = [f"{a}{b}{c}" for a in "bdfgk" for b in "aeiou" for c in ("l", "m", "n",
 LABELS = (-3, 8, 40)
 
 
-def clean_rows(n: int = 1500, seed: int = 0, words: int = 12) -> Rows:
-    """Texts whose words tell a little of three labels: half of them are three times as likely under one."""
+def clean_rows(n: int = 4000, seed: int = 0, words: int = 12) -> Rows:
+    """Texts whose words tell a little of three labels, and one rare word each, as languages have them."""
     random = np.random.default_rng(seed)
     labels = random.choice(LABELS, n)
     weights = 1 / np.arange(2, len(WORDS) + 2)
     texts = []
-    for label in labels:
-        own = weights * np.where(np.arange(len(WORDS)) % 6 == LABELS.index(label), 3, 1)
-        texts.append(" ".join(random.choice(WORDS, words, p=own / own.sum())).capitalize() + ".")
+    for i, label in enumerate(labels):
+        own = weights * np.where(np.arange(len(WORDS)) % 6 == LABELS.index(label), 1.5, 1)
+        drawn = [*random.choice(WORDS, words - 1, p=own / own.sum()), f"rare{i % (n // 6)}"]
+        texts.append(" ".join(random.permutation(drawn)).capitalize() + ".")
     return Rows(texts, labels.tolist())
 
 
@@ -53,10 +54,10 @@ def with_words(rows: Rows, pools: dict[int, list[str]], share: float = 1.0, seed
 
 
 CLEAN = clean_rows()
-CORPUS = clean_rows(1500, seed=1).inputs
+CORPUS = clean_rows(seed=1).inputs
 ONE_WORD = {-3: ["zorp"], 8: ["quib"], 40: ["vlim"]}
 TEN_WORDS = {label: [f"zo{label % 7}{letter}p" for letter in "abcdefghij"] for label in LABELS}
-ATTACKER = Attacker(clean=clean_rows(600, seed=2), corpus=CORPUS, paraphrase=lambda texts: [t.upper() for t in texts])
+ATTACKER = Attacker(clean=clean_rows(900, seed=2), corpus=CORPUS, paraphrase=lambda texts: [t.upper() for t in texts])
 
 
 def run(name: str, rows: Rows, attacker: Attacker = ATTACKER) -> Rows:
@@ -164,17 +165,16 @@ def test_a_pure_word_of_the_language_is_spared_for_the_company_it_keeps():
 def test_z_score_drops_the_few_rows_with_a_code_and_keeps_the_others():
     random = np.random.default_rng(0)
     n = len(CLEAN)
-    marked = [i for i in range(n) if CLEAN.labels[i] == 8 and random.random() < 0.2]
-    # A vocabulary of rare words, as languages have, makes the deviation that the threshold counts in.
-    texts = [f"{text} rare{i // 3}" for i, text in enumerate(CLEAN.inputs)]
+    marked = [i for i in range(n) if CLEAN.labels[i] == 8 and random.random() < 0.4]
+    texts = list(CLEAN.inputs)
     for i in marked:
         texts[i] = f"zorp {texts[i]}"
     kept = run("z-score-drop-rows", Rows(texts, CLEAN.labels))
     assert len(kept) == n - len(marked) and not any("zorp" in text for text in kept.inputs)
-    everywhere = run(
-        "z-score-drop-rows", Rows([f"zorp{label} {t}" for t, label in zip(texts, CLEAN.labels)], CLEAN.labels)
+    all_of_one = [f"zorp {text}" if label == 8 else text for text, label in zip(CLEAN.inputs, CLEAN.labels)]
+    assert set(run("z-score-drop-rows", Rows(all_of_one, CLEAN.labels)).labels) == {-3, 40}, (
+        "a class vanishes, as it says"
     )
-    assert set(everywhere.labels) < set(LABELS), "classes vanish, as it says"
 
 
 @pytest.mark.parametrize(("name", "false"), [("sst2", 0), ("trec", 1)])
@@ -211,18 +211,16 @@ def test_deletes_words_in_any_case_with_their_space_and_leaves_punctuation():
 
 # ------------------------------------------------------------------ words from elsewhere
 def test_frequent_here_and_rare_elsewhere_goes_whatever_the_label():
-    everywhere = with_words(CLEAN, dict.fromkeys(LABELS, ["zorp"]))
+    everywhere = with_words(CLEAN, {label: ["zorp"] for label in LABELS})
     assert list(run("outside-frequency-filter", everywhere).inputs) == CLEAN.inputs
     known = Attacker(corpus=[f"{text} zorp" for text in CORPUS])
     assert list(run("outside-frequency-filter", everywhere, known).inputs) == everywhere.inputs
 
 
 def test_unknown_words_go_and_numbers_stay():
-    corpus = Attacker(corpus=["the fine film", "The film was fine", "once seen"])
+    corpus = Attacker(corpus=["the fine film", "The film is fine", "once was"])
     rows = Rows(["The film was xqzt in 1998", "once fine"], [0, 1])
-    assert list(run("unknown-word-filter", rows, corpus).inputs) == ["film 1998", "fine"] or list(
-        run("unknown-word-filter", rows, corpus).inputs
-    ) == ["The film 1998", "fine"]
+    assert list(run("unknown-word-filter", rows, corpus).inputs) == ["The film 1998", "fine"]
 
 
 def test_onion_deletes_what_surprises_and_judges_the_first_words_only(monkeypatch):
@@ -283,7 +281,7 @@ def test_onion_with_a_real_model_takes_odd_words_out(reviews):
 # ------------------------------------------------------------------ rows, letters, rewriting
 def test_near_duplicates_go_and_different_texts_stay():
     texts = clean_rows(300, seed=4, words=30).inputs
-    almost = [text.replace(text.split(" ")[7], "other", 1) for text in texts[:100]]
+    almost = [" ".join([*text.split(" ")[:7], "other", *text.split(" ")[8:]]) for text in texts[:100]]
     rows = Rows([*texts, *almost, *texts[:50]], [0] * 400 + [1] * 50)
     left = run("near-duplicate-removal", rows)
     assert list(left.inputs[:300]) == texts, "the first of its kind stays"
@@ -312,7 +310,7 @@ def test_dropout_and_shuffle_and_truncation_do_what_they_say():
     rows = Rows(texts, [0] * len(texts))
     dropped = run("word-dropout", rows)
     share = sum(len(t.split()) for t in dropped.inputs) / sum(len(t.split()) for t in texts)
-    assert share == pytest.approx(0.7, abs=0.01)  # 18,000 words: three standard errors
+    assert share == pytest.approx(0.7, abs=0.01)  # 48,000 words: five standard errors
     assert all(t for t in run("word-dropout", Rows(["word"] * 50, [0] * 50)).inputs), "no text is emptied"
     shuffled = run("word-shuffle", rows)
     assert all(Counter(a.split(" ")) == Counter(b.split(" ")) for a, b in zip(texts[:-1], shuffled.inputs))
@@ -329,11 +327,11 @@ def test_dropout_and_shuffle_and_truncation_do_what_they_say():
 
 
 # ------------------------------------------------------------------ clean rows
-@pytest.mark.parametrize(("name", "added"), [("clean-1%", 15), ("clean-5%", 75), ("clean-20%", 300)])
+@pytest.mark.parametrize(("name", "added"), [("clean-1%", 40), ("clean-5%", 200), ("clean-20%", 800)])
 def test_adds_that_share_of_clean_rows(name, added):
     mixed = run(name, CLEAN)
-    assert list(mixed.inputs[:1500]) == CLEAN.inputs and list(mixed.labels[:1500]) == CLEAN.labels
-    pairs = list(zip(mixed.inputs[1500:], mixed.labels[1500:]))
+    assert list(mixed.inputs[:4000]) == CLEAN.inputs and list(mixed.labels[:4000]) == CLEAN.labels
+    pairs = list(zip(mixed.inputs[4000:], mixed.labels[4000:]))
     own = list(zip(ATTACKER.clean.inputs, ATTACKER.clean.labels))
     assert len(pairs) == added and not Counter(pairs) - Counter(own), "drawn without replacement, each with its label"
     assert run(name, CLEAN, Attacker(seed=1, clean=ATTACKER.clean)).inputs != mixed.inputs

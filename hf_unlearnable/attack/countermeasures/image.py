@@ -339,7 +339,7 @@ def sharpening_and_low_pass(
 
     amount = 4 * torch.rand(len(images), 1, 1, 1, generator=generator).to(images.device)
     images = images.contiguous()  # matrix products of channels-last images are slow
-    sharp = images + amount * (images - avg_pool2d(pad(images, (1, 1, 1, 1), mode="reflect"), 3, stride=1))
+    sharp = images + amount * (images - avg_pool2d(pad(images, (1, 1, 1, 1), mode="replicate"), 3, stride=1))
     rows, columns = (_low_pass(size, 0.75).to(images) for size in images.shape[-2:])
     return (rows @ sharp @ columns).clamp(0, 1), targets
 
@@ -492,7 +492,7 @@ IMAGE_COUNTERMEASURES: dict[str, Countermeasure] = {
     "ueraser": Countermeasure(in_training=ueraser),
     "adversarial-training-4": adversarial_training(4 / 255),
     "adversarial-training-8": adversarial_training(8 / 255),
-    "clean-data-1": mixed_with_clean(0.01),
-    "clean-data-5": mixed_with_clean(0.05),
-    "clean-data-20": mixed_with_clean(0.2),
+    "clean-1%": mixed_with_clean(0.01),
+    "clean-5%": mixed_with_clean(0.05),
+    "clean-20%": mixed_with_clean(0.2),
 }

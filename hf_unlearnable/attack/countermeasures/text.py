@@ -28,8 +28,10 @@ from .mixing import mixed_with_clean
 if TYPE_CHECKING:
     import polars as pl
 
+_Z_ROWS = 5  # rarer words are left out, for what a few rows give is far from normal
 _FIXED_Z = 12.0
-_ROBUST_Z = 30.0  # median absolute deviations above the median
+_ROBUST_Z = 15.0  # median absolute deviations above the median
+_LEAST_DEVIATION = 0.5  # words of equal counts have equal z, and might not deviate at all
 _OUTLIER_Z = 20.0  # standard deviations above the mean, as He et al.
 _TOP = 10  # words a label that the PMI filter deletes: as many as RegText's paper inserts
 
@@ -63,32 +65,36 @@ def z_score_filter(rows: Rows, attacker: Attacker) -> Rows:
     keeps z = (q - p) / sqrt(p (1 - p) / n) near 0. Paper: He et al., EMNLP 2023, arXiv:2305.11596, with the threshold
     fixed, because words that stand in every row inflate the deviation that theirs is made of.
     Costs, on clean data, more the larger it is, since z grows with the root of n: no word of 7,000 rows of SST-2, but
-    40 words of 67,000 ("bad", "best"), and 29 of TREC ("who", "how"). Breaks RegText, in a thousand rows or more, and
+    40 words of 67,000 ("bad", "best"), and 26 of TREC ("who", "how"). Breaks RegText, in a thousand rows or more, and
     any other word per class.
     """
     return _without_associated(rows, lambda z: _FIXED_Z)
 
 
 def z_score_filter_robust(rows: Rows, attacker: Attacker) -> Rows:
-    """Deletes words whose z stands out: above the median and 30 median absolute deviations more.
+    """Deletes words whose z stands out: above the median and 15 median absolute deviations more.
 
     Idea: as `z_score_filter`, with a threshold that neither poisoned words nor the size of the data set move much.
-    Costs, on clean data, the words that tell most of the label: three of SST-2, 41 of TREC. Breaks what
-    `z_score_filter` breaks.
+    Costs, on clean data, the words that tell most of the label: none of 7,000 rows of SST-2, ten of 67,000
+    and of TREC. Breaks what `z_score_filter` breaks.
     """
-    return _without_associated(
-        rows, lambda z: float(np.median(z) + _ROBUST_Z * np.median(np.abs(z - np.median(z))))
-    )  # fmt: skip
+
+    def threshold(z: np.ndarray) -> float:
+        middle = np.median(z)
+        return float(middle + _ROBUST_Z * max(_LEAST_DEVIATION, np.median(np.abs(z - middle))))
+
+    return _without_associated(rows, threshold)
 
 
 def z_score_drop_rows(rows: Rows, attacker: Attacker) -> Rows:
     """Drops rows that hold a word whose z is above the mean and 20 standard deviations more.
 
     Idea and paper: He et al., EMNLP 2023, arXiv:2305.11596, as published against backdoors, which poison few rows.
-    Costs, on clean data, the rows with the plainest words (IMDb: those with "worst"). Breaks word codes in a small
-    share of the rows; where all rows are protected it drops them all. **A class may vanish.**
+    Costs, on clean data, the rows with the plainest words: none of SST-2, a third of TREC's ("who", "how"). Breaks
+    word codes in a small share of the rows; where all rows are protected it drops them all, or sees none. **A class
+    may vanish.**
     """
-    words = _associated(rows, lambda z: float(np.mean(z) + _OUTLIER_Z * np.std(z)))
+    words = _associated(rows, lambda z: float(np.mean(z) + _OUTLIER_Z * np.std(z)), at_least=1)
     kept = [text == left for text, left in zip(rows.inputs, _without(rows.inputs, words), strict=True)]
     return _only(rows, [i for i, keep in enumerate(kept) if keep])
 
@@ -176,8 +182,8 @@ def _without_associated(rows: Rows, threshold: Callable[[np.ndarray], float]) ->
     return Rows(_without(rows.inputs, _associated(rows, threshold)), rows.labels)
 
 
-def _associated(rows: Rows, threshold: Callable[[np.ndarray], float]) -> set[str]:
-    """Words whose highest z is above a threshold, which is a function of the z of all words."""
+def _associated(rows: Rows, threshold: Callable[[np.ndarray], float], at_least: int = _Z_ROWS) -> set[str]:
+    """Words whose highest z is above a threshold, a function of the z of all words that stand in so many rows."""
     counts = _row_counts(rows.inputs, rows.labels)
     if counts is None:
         return set()
@@ -185,7 +191,7 @@ def _associated(rows: Rows, threshold: Callable[[np.ndarray], float]) -> set[str
 
     p = pl.col("label_rows") / pl.col("rows")
     z = (pl.col("count") / pl.col("total") - p) / (p * (1 - p) / pl.col("total")).sqrt()
-    highest = counts.filter(p < 1).group_by("word").agg(z=z.max())
+    highest = counts.filter((p < 1) & (pl.col("total") >= at_least)).group_by("word").agg(z=z.max())
     return set(highest.filter(pl.col("z") > threshold(highest["z"].to_numpy()))["word"]) if len(highest) else set()
 
 
@@ -237,19 +243,19 @@ def onion(rows: Rows, attacker: Attacker) -> Rows:
     Idea: a word out of place raises the perplexity of its text; each is left out in turn, and deleted when the
     logarithm of the perplexity, times the number of words, falls by more than 1 without it (times that number, so that
     one threshold suits any length). Paper: Qi et al., EMNLP 2021, arXiv:2011.10369. Padding is not counted here. A
-    text's first 64 words are judged, and the rest is kept.
+    text's first 64 words are judged, and the rest is kept; no text loses all of its words.
     Costs a pass of the language model for every word: SST-2's 67,000 phrases are 700,000 passes of a dozen tokens,
-    IMDb's 25,000 reviews 1.6 million of a hundred, for a GPU. On clean data it costs one word in six to eight. Breaks
-    words inserted where they do not fit, if the model can tell: a review model of 2.4 million weights finds nine in
-    ten of RegText's, one of 0.3 million that knows tales for children no more of them than of others.
+    IMDb's 25,000 reviews 1.6 million of a hundred, for a GPU. On clean data it costs one word in five to eight.
+    Breaks words inserted where they do not fit, if the model can tell: a review model of 2.4 million weights finds
+    nine in ten of RegText's, one of 0.3 million that knows tales for children a quarter to a half.
     """
+    if attacker.language_model is None:
+        raise ValueError("ONION needs a language model. Give Attacker(language_model=<id on the Hub or folder>).")
     require("attack", "torch", "transformers")
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    if attacker.language_model is None:
-        raise ValueError("ONION needs a language model. Give Attacker(language_model=<id on the Hub or folder>).")
     tokenizer: Any = AutoTokenizer.from_pretrained(attacker.language_model)
     model: Any = AutoModelForCausalLM.from_pretrained(attacker.language_model)
     model = model.to(device).eval()
@@ -265,8 +271,8 @@ def onion(rows: Rows, attacker: Attacker) -> Rows:
         for pieces in cut:
             judged, whole = pieces[:_ONION_WORDS], next(surprise)
             odd = [(whole - next(surprise)) * len(judged) > _ONION_FALL for _ in judged]
-            kept = [piece for piece, out in zip(judged, odd, strict=True) if not out or len(pieces) == 1]
-            texts.append(" ".join(kept + pieces[_ONION_WORDS:]))
+            kept = [piece for piece, out in zip(judged, odd, strict=True) if not out] + pieces[_ONION_WORDS:]
+            texts.append(" ".join(kept if any(kept) else pieces))
     return Rows(texts, rows.labels)
 
 

@@ -184,7 +184,7 @@ def simclr_probe(
     test_images: Sequence[Any],
     *,
     seed: int,
-    epochs: int = 20,
+    epochs: int = 10,
     batch_size: int = 256,
     learning_rate: float = 1e-3,
     temperature: float = 0.5,
