@@ -131,6 +131,7 @@ def _add_attack_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--label-column", default="label", help="default: %(default)s")
     parser.add_argument("--split", default="train", help="split of --clean and --protected (default: %(default)s)")
     parser.add_argument("--test-split", help="split of --test (default: test if there is one, else train)")
+    parser.add_argument("--method", choices=METHODS, metavar="NAME", help="try the attacks of its author first")
     parser.add_argument("--victims", nargs="+", metavar="NAME", help="those to train")
     parser.add_argument("--countermeasures", nargs="+", metavar="NAME", help="those to try; none for no other")
     parser.add_argument("--model", nargs="+", default=[], metavar="VICTIM=ID", help="models of pretrained victims")
@@ -321,9 +322,9 @@ def _attack(arguments: argparse.Namespace) -> None:
     (report / "cells").mkdir(parents=True, exist_ok=True)
     logging.getLogger("transformers").setLevel(logging.ERROR)
     found, protocol, warnings = attack(
-        clean, protected, test, input_column=column, label_column=label_column, effort=arguments.effort,
-        victims=arguments.victims, countermeasures=arguments.countermeasures, attacker=attacker,
-        models=dict(pair.split("=", 1) for pair in arguments.model), seeds=arguments.seeds,
+        clean, protected, test, input_column=column, label_column=label_column, method=arguments.method,
+        effort=arguments.effort, victims=arguments.victims, countermeasures=arguments.countermeasures,
+        attacker=attacker, models=dict(pair.split("=", 1) for pair in arguments.model), seeds=arguments.seeds,
         budget=None if arguments.budget is None else 60 * arguments.budget, store=report / "cells",
         on_cell=lambda cell: print(
             f"{cell.version.name}, {cell.victim}, {cell.countermeasure}: {cell.accuracy}", flush=True

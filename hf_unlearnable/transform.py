@@ -40,6 +40,7 @@ class Transform:
         method_version: Raised by one whenever the same key would give other bytes.
         modality: "text", "image" or "audio".
         strength_parameter: The parameter that, at 0, makes the transform the identity.
+        adaptive_attacks: Counter-measures that its author would mount, who knows the method and not the key.
         differs_by_row: Whether two rows with the same content and label, but another id, get different bytes.
     """
 
@@ -47,6 +48,7 @@ class Transform:
     method_version: ClassVar[int] = 1
     modality: ClassVar[str]
     strength_parameter: ClassVar[str]
+    adaptive_attacks: ClassVar[tuple[str, ...]]
     differs_by_row: ClassVar[bool] = True
 
     # Constructor arguments that every method takes.

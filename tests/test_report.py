@@ -25,7 +25,14 @@ def cell(version: str, victim: str, accuracy: float, countermeasure: str = "none
     share = 0.5 if "half" in version else 1.0
     curves = [[(0.5, accuracy / 2), (0.9, accuracy)]] * 2
     return Cell(
-        Version(version, None, ROLES[version], share), victim, countermeasure, answers(accuracy), [0, 1], curves, 100, 2.0
+        Version(version, None, ROLES[version], share),
+        victim,
+        countermeasure,
+        answers(accuracy),
+        [0, 1],
+        curves,
+        100,
+        2.0,
     )
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from hf_unlearnable.attack.audit import NONE, Audit, Cell, Version, audit
 from hf_unlearnable.attack.countermeasures import Attacker, Rows
 from hf_unlearnable.attack.versions import check_pair, check_test, dropped, random_dose, set_aside
+from hf_unlearnable.registry import method_class
 from hf_unlearnable.transform import require_columns
 
 if TYPE_CHECKING:
@@ -101,6 +102,7 @@ def attack(
     *,
     input_column: str | None = None,
     label_column: str = "label",
+    method: str | None = None,
     effort: str | Effort = "laptop",
     victims: Sequence[str] | None = None,
     countermeasures: Sequence[str] | None = None,
@@ -113,7 +115,7 @@ def attack(
 ) -> tuple[Audit, dict[str, Any], list[str]]:
     """Trains on the clean and the protected rows, on these without the protected ones and on a random dose.
 
-    Neither key nor method is needed. Clean rows for the counter-measures that mix some in are set aside from the
+    No key is needed. Clean rows for the counter-measures that mix some in are set aside from the
     training rows (a sixth of them), unless the attacker brings its own.
 
     Args:
@@ -122,6 +124,7 @@ def attack(
         test: Clean held-out rows.
         input_column: Column of texts or images; None for "text" or "image", whichever is there.
         label_column: Column of labels: whole numbers, ClassLabel, names or booleans.
+        method: Name of the method, if it is known: the attacks that its author would mount are then tried first.
         effort: "quick" (under three minutes on two cores), "laptop" (an hour at most), "full" (hours, with a GPU), or
             an `Effort` of your own.
         victims, countermeasures: Names to try instead of those of the effort.
@@ -158,8 +161,10 @@ def attack(
         name: partial(known_victims[name], **{**chosen.victims[kind].get(name, {}), **_model(name, models)})
         for name in _checked(victims or chosen.victims[kind], known_victims, "victim")
     }
+    first = method_class(method).adaptive_attacks if method else ()
     names = countermeasures if countermeasures is not None else chosen.countermeasures.get(kind)
-    tried = _checked(names if names is not None else known_countermeasures, known_countermeasures, "counter-measure")
+    wanted = dict.fromkeys([*first, *(known_countermeasures if names is None else names)])
+    tried = _checked(wanted, known_countermeasures, "counter-measure")
 
     keep = np.sort(np.random.default_rng(0).permutation(len(clean))[: chosen.rows])
     clean, protected = clean.select(keep), protected.select(keep)
@@ -182,6 +187,7 @@ def attack(
         "rows the protection left alone (of all that were given)": unchanged,
         "the attacker's own clean rows": len(attacker.clean) if attacker.clean is not None else 0,
         "seeds": list(range(seeds or chosen.seeds)),
+        "method": method or "not said", "attacks of the method's author": ", ".join(first) or "not known",
         "victims": {name: victim.keywords for name, victim in run.items()},
     }  # fmt: skip
     return found, protocol, warnings

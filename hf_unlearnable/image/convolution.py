@@ -53,6 +53,7 @@ class ConvolutionTransform(ImageTransform):
     kernel_size: int | None = None
 
     method: ClassVar[str] = "convolution"
+    adaptive_attacks: ClassVar[tuple[str, ...]] = ("spectrum-equalisation", "sharpening-and-low-pass")
     strength_parameter: ClassVar[str] = "blur"
     differs_by_row: ClassVar[bool] = False
     additive: ClassVar[bool] = False

@@ -56,6 +56,7 @@ class ErrorMaxTransform(LearnedNoiseTransform):
     augment: bool = True
 
     method: ClassVar[str] = "error-max"
+    adaptive_attacks: ClassVar[tuple[str, ...]] = ("jpeg-10", "grayscale", "adversarial-training-4")
 
     def _learn(self, learner: NoiseLearner) -> None:
         step_size = self.epsilon / 10 if self.step_size is None else self.step_size

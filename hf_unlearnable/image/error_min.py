@@ -66,6 +66,7 @@ class ErrorMinTransform(LearnedNoiseTransform):
     augment: bool = False
 
     method: ClassVar[str] = "error-min"
+    adaptive_attacks: ClassVar[tuple[str, ...]] = ("jpeg-10", "grayscale", "adversarial-training-4")
     choices: ClassVar[dict[str, tuple[str, ...]]] = {"noise": ("sample", "class")}
 
     @classmethod

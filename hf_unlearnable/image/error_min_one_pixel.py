@@ -37,6 +37,10 @@ class ErrorMinOnePixelTransform(ErrorMinTransform):
     pixels: int = 1
 
     method: ClassVar[str] = "error-min-one-pixel"
+    adaptive_attacks: ClassVar[tuple[str, ...]] = (
+        "constant-pixel-repair-and-grayscale",
+        "constant-pixel-repair-and-jpeg-10",
+    )
     additive: ClassVar[bool] = False
 
     def fit(self, dataset: Any, **kwargs: Any) -> ErrorMinOnePixelTransform:

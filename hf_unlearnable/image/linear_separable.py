@@ -45,6 +45,7 @@ class LinearSeparableTransform(BoundedImageTransform):
     """Adds blocks of colour that a linear model could tell apart (LSP)."""
 
     method: ClassVar[str] = "linear-separable"
+    adaptive_attacks: ClassVar[tuple[str, ...]] = ("class-mean-subtraction", "orthogonal-projection")
 
     def _cloak(self, levels: np.ndarray, label: Any, stream: int) -> np.ndarray:
         corner, matrix = _cluster(class_stream(label, self._resolved_seed()))

@@ -60,6 +60,7 @@ class LinearizationTransform(BoundedImageTransform):
     learning_rate: float = 0.003
 
     method: ClassVar[str] = "linearization"
+    adaptive_attacks: ClassVar[tuple[str, ...]] = ("orthogonal-projection",)
 
     def fit(self, dataset: Any) -> LinearizationTransform:
         """Trains W on the clean images; 3 kB of memory an image.

@@ -56,6 +56,7 @@ class OnePixelTransform(ImageTransform):
     pixels: int = 1
 
     method: ClassVar[str] = "one-pixel"
+    adaptive_attacks: ClassVar[tuple[str, ...]] = ("constant-pixel-repair", "median-filter", "cutout")
     strength_parameter: ClassVar[str] = "pixels"
     differs_by_row: ClassVar[bool] = False
     additive: ClassVar[bool] = False

@@ -41,6 +41,7 @@ class RandomNoiseTransform(BoundedImageTransform):
     noise: str = "sample"
 
     method: ClassVar[str] = "random-noise"
+    adaptive_attacks: ClassVar[tuple[str, ...]] = ("class-mean-subtraction",)
     choices: ClassVar[dict[str, tuple[str, ...]]] = {"noise": ("sample", "class")}
 
     @property

@@ -63,6 +63,7 @@ class StableErrorMinTransform(LearnedNoiseTransform):
     surrogate_steps: int | None = None
 
     method: ClassVar[str] = "stable-error-min"
+    adaptive_attacks: ClassVar[tuple[str, ...]] = ("adversarial-training-8", "jpeg-10", "grayscale")
 
     def _learn(self, learner: NoiseLearner) -> None:
         import torch

@@ -51,6 +51,7 @@ class TextureTransform(BoundedImageTransform):
     period: int | None = None
 
     method: ClassVar[str] = "texture"
+    adaptive_attacks: ClassVar[tuple[str, ...]] = ("box-blur", "grain-removal")
 
     def fit(self, dataset: Any) -> TextureTransform:
         """Draws the tiles of the classes that the labels name.

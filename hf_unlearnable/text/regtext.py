@@ -94,6 +94,7 @@ class RegTextTransform(Transform):
     """
 
     method = "regtext"
+    adaptive_attacks = ("label-word-filter",)
     modality = "text"
     strength_parameter = "rate"
 

@@ -57,7 +57,9 @@ def test_cells():
     one_class = Version("one class", TRAIN.select([0, 2, 4]), "partly", share=0.1)
     found = audit([CLEAN, PROTECTED, DROPPED, one_class], TEST, {"rule": by_rule}, seeds=(0, 1), on_cell=seen.append)
     assert [cell.version.name for cell in found.cells] == ["clean", "swapped", "dropped", "one class"]
-    assert {(c.version.name, c.accuracy.mean) for c in seen} == {(c.version.name, c.accuracy.mean) for c in found.cells}
+    assert {(c.version.name, c.accuracy.mean) for c in seen} == {
+        (c.version.name, c.accuracy.mean) for c in found.cells
+    }
     clean = found.cell("clean", "rule")
     assert clean.by_seed == [1.0, pytest.approx(25 / 30, abs=1e-4)]
     assert clean.accuracy.mean == pytest.approx(55 / 60)

@@ -79,18 +79,18 @@ def test_on_rows_is_pure_and_keeps_size_and_labels(name):
 
 def test_the_names_and_their_order():
     names = list(IMAGE_COUNTERMEASURES)
-    assert names[:4] == ["jpeg-10", "jpeg-50", "jpeg-90", "grayscale"] and names[-1] == "clean-data-20"
+    assert names[:4] == ["jpeg-10", "jpeg-50", "jpeg-90", "grayscale"] and names[-1] == "clean-20%"
     assert [name for name in names if IMAGE_COUNTERMEASURES[name].needs] == [
-        "clean-data-1",
-        "clean-data-5",
-        "clean-data-20",
+        "clean-1%",
+        "clean-5%",
+        "clean-20%",
     ]
     assert all(measure.on_rows or measure.in_training for measure in IMAGE_COUNTERMEASURES.values())
 
 
 def test_clean_data_is_mixed_in():
     rows, clean = Rows(list(photos(40)), [0, 1] * 20), Rows([Image.fromarray(one) for one in photos(9, 5)], [0] * 9)
-    mixed = IMAGE_COUNTERMEASURES["clean-data-20"].on_rows(rows, Attacker(clean=clean))
+    mixed = IMAGE_COUNTERMEASURES["clean-20%"].on_rows(rows, Attacker(clean=clean))
     assert len(mixed) == 48 and list(mixed.labels) == [0, 1] * 20 + [0] * 8
 
 

@@ -39,7 +39,9 @@ def test_attack_on_texts(notes):
     assert published == protocol["training rows"] == len(clean) - protocol["the attacker's own clean rows"]
     assert rows["protected rows dropped"] == 0 and rows["50 % of the rows dropped"] == published // 2
     assert found.cell("protected", victim, "clean-20%").train_rows == pytest.approx(1.2 * published, abs=2)
-    assert found.cell("protected rows dropped", victim, "clean-20%").train_rows == pytest.approx(0.2 * published, abs=2)
+    assert found.cell("protected rows dropped", victim, "clean-20%").train_rows == pytest.approx(
+        0.2 * published, abs=2
+    )
     accuracy = {name: found.cell(name, victim).accuracy.mean for name in names}
     assert accuracy["clean"] > 0.8 and accuracy["random change, same dose"] > 0.8
     assert accuracy["protected rows dropped"] == pytest.approx(0.25, abs=0.02)

@@ -2,6 +2,8 @@
 
 import pytest
 
+from hf_unlearnable.attack.countermeasures.image import IMAGE_COUNTERMEASURES
+from hf_unlearnable.attack.countermeasures.text import TEXT_COUNTERMEASURES
 from hf_unlearnable.registry import METHODS, method_class
 from hf_unlearnable.testing import CHECKS
 from tests.data import sample_dataset
@@ -12,3 +14,10 @@ from tests.data import sample_dataset
 def test_contract(name, check):
     cls = method_class(name)
     check(cls(seed=7), sample_dataset(cls.modality))
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_its_author_names_attacks_that_are_there(name):
+    cls = method_class(name)
+    known = {"text": TEXT_COUNTERMEASURES, "image": IMAGE_COUNTERMEASURES}[cls.modality]
+    assert cls.adaptive_attacks and set(cls.adaptive_attacks) <= set(known)
