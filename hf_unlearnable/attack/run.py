@@ -178,7 +178,7 @@ def attack(
         )  # fmt: skip
     versions = _versions(clean, protected, column, chosen.shares)
     found = audit(
-        versions, test, run, {name: known_countermeasures[name] for name in tried if name != NONE}, attacker=attacker,
+        versions, test, run, {name: known_countermeasures[name] for name in tried}, attacker=attacker,
         seeds=range(seeds or chosen.seeds), input_column=column, label_column=label_column, store=store,
         budget=budget if budget is not None else chosen.budget, on_cell=on_cell,
     )  # fmt: skip
@@ -279,7 +279,7 @@ def _checked(names: Any, known: Mapping[str, Any], what: str) -> list[str]:
     unknown = [name for name in names if name not in known and name != NONE]
     if unknown:
         raise ValueError(f"There is no {what} {', '.join(unknown)}. There are: {', '.join(known)}.")
-    return list(names)
+    return [name for name in names if name != NONE]
 
 
 def _model(name: str, models: Mapping[str, str] | None) -> dict[str, str]:

@@ -129,7 +129,8 @@ def orthogonal_projection(rows: Rows, attacker: Attacker) -> Rows:
 
     Logistic regression W on raw pixels, its columns made orthonormal (QR: Q), and x - Q Q' (x - mean): the paper's
     projection, with the images' mean left in so that they stay images. Breaks one-pixel (over 87 %), linear-separable
-    and what else is linear and the same for a class. Costs little on clean data.
+    and what else is linear and the same for a class. With few images W learns these by heart, and the projection takes
+    5 points on clean data (2,500 images of CIFAR-10, `small_cnn`: 44 to 38 %).
 
     Paper: P. Sandoval-Segura, V. Singla, J. Geiping, M. Goldblum, T. Goldstein, "What Can We Learn from Unlearnable
     Datasets?", NeurIPS 2023, arXiv:2305.19254.
