@@ -31,7 +31,7 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # what the weights wer
 
 
 class Block(nn.Module):
-    """Two convolutions; where the resolution halves, the shortcut is the image at every other pixel, padded with zeros."""
+    """Two convolutions; where the resolution halves, the shortcut is every other pixel, padded with zeros."""
 
     def __init__(self, inputs: int, outputs: int, stride: int):
         super().__init__()
