@@ -17,6 +17,7 @@ from typing import Any
 from hf_unlearnable import __version__
 from hf_unlearnable.data import holds_images, load_rows, whole_or_nothing, write_images, write_rows
 from hf_unlearnable.registry import METHODS, method_class
+from hf_unlearnable.transform import require_columns
 
 # Parameters that say where things stand in the data, and which rows to protect: a key leaves them open.
 _OPEN = (
@@ -301,11 +302,11 @@ def _changed_rows(before: Any, after: Any, columns: Sequence[str], size: int) ->
 
 
 def _attack(arguments: argparse.Namespace) -> None:
-    from hf_unlearnable.attack.countermeasures import Attacker, Rows
+    from hf_unlearnable.attack.countermeasures import Attacker
     from hf_unlearnable.attack.run import attack
     from hf_unlearnable.report import markdown_table, verdict, write_report
 
-    report, label_column = Path(arguments.report), arguments.label_column
+    report = Path(arguments.report)
     if report.exists() and any(report.iterdir()) and not (report / "cells").is_dir():
         raise FileExistsError(f"{report} exists and holds something else. Give another --report, or move it away.")
     if any("=" not in pair for pair in arguments.model):
@@ -313,18 +314,20 @@ def _attack(arguments: argparse.Namespace) -> None:
     clean, protected = (load_rows(source, split=arguments.split) for source in (arguments.clean, arguments.protected))
     test = _test_rows(arguments.test, arguments.test_split)
     column = arguments.input_column or ("text" if "text" in clean.column_names else "image")
-    own = load_rows(arguments.own_clean) if arguments.own_clean else None
+    corpus = load_rows(arguments.corpus) if arguments.corpus else None
+    if corpus is not None:
+        require_columns(corpus.column_names, [column])
     attacker = Attacker(
-        clean=None if own is None else Rows(own[column][:], own[label_column][:]),
-        corpus=load_rows(arguments.corpus)[column][:] if arguments.corpus else None,
+        corpus=None if corpus is None else [text for text in corpus[column] if text is not None],
         language_model=arguments.language_model,
     )
     (report / "cells").mkdir(parents=True, exist_ok=True)
     logging.getLogger("transformers").setLevel(logging.ERROR)
     found, protocol, warnings = attack(
-        clean, protected, test, input_column=column, label_column=label_column, method=arguments.method,
+        clean, protected, test, input_column=column, label_column=arguments.label_column, method=arguments.method,
         effort=arguments.effort, victims=arguments.victims, countermeasures=arguments.countermeasures,
-        attacker=attacker, models=dict(pair.split("=", 1) for pair in arguments.model), seeds=arguments.seeds,
+        attacker=attacker, own_clean=load_rows(arguments.own_clean) if arguments.own_clean else None,
+        models=dict(pair.split("=", 1) for pair in arguments.model), seeds=arguments.seeds,
         budget=None if arguments.budget is None else 60 * arguments.budget, store=report / "cells",
         on_cell=lambda cell: print(
             f"{cell.version.name}, {cell.victim}, {cell.countermeasure}: {cell.accuracy}", flush=True

@@ -28,8 +28,8 @@ again with another `--seed` and `--output_dir` to see.
 
 Every option of TRL's `SFTConfig` and `ModelConfig` may stand in the YAML file beside those of `AttackArguments`, and
 the command line overrides it. Out come `<output_dir>/results.json` and `results.md`, and with `--method` the keys
-`<output_dir>.key` and `<output_dir>.random.key`. A version with a result is not trained again; with
-`--resume_from_checkpoint true` one that was interrupted goes on from its last checkpoint. Weights stay on one device:
+`<output_dir>.key` and `<output_dir>.random.key`. The same command started again goes on where it was interrupted: a
+version with a result is not trained again, one with a checkpoint goes on from there. Weights stay on one device:
 several processes share the rows (DDP, ZeRO-1 and -2), not the model.
 
 Paper. The prompt and the setting of `finetune_llama8b_imdb_paper.yaml` follow A. Java, S. Shahid, C. Agarwal, "Towards
@@ -40,13 +40,12 @@ part of it: "Non-obscene" is not "Obscene".
 from __future__ import annotations
 
 import copy
-import gc
 import hashlib
-import importlib.util
 import json
 import logging
+import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -56,10 +55,11 @@ import numpy as np
 import torch
 import yaml
 from accelerate import PartialState
-from accelerate.utils import broadcast_object_list, gather_object
+from accelerate.utils import broadcast_object_list, gather_object, tqdm
+from accelerate.utils.memory import clear_device_cache
 from datasets import ClassLabel, Dataset, Features, Value
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig, set_seed
-from transformers.trainer_utils import get_last_checkpoint
+from prompts import Prompter, alpaca, ask, encode, said
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, set_seed
 from trl import ModelConfig, SFTConfig, SFTTrainer, TrlParser, get_peft_config, get_quantization_config
 
 from hf_unlearnable import load_transform
@@ -77,8 +77,8 @@ RANDOM_LLAMA = "random-llama"
 # What of the training's settings a result depends on; two results that differ here cannot stand in one table.
 TRAINING_SETTINGS = (
     "learning_rate", "lr_scheduler_type", "num_train_epochs", "max_steps", "per_device_train_batch_size",
-    "gradient_accumulation_steps", "warmup_steps", "weight_decay", "optim", "max_length", "completion_only_loss",
-    "packing", "bf16", "fp16", "seed",
+    "gradient_accumulation_steps", "warmup_steps", "weight_decay", "max_grad_norm", "optim", "max_length",
+    "completion_only_loss", "packing", "bf16", "fp16", "seed", "eos_token", "chat_template_path",
 )  # fmt: skip
 
 # What all data are brought to; `instruction` is empty for rows that have none of their own.
@@ -155,6 +155,298 @@ class AttackArguments:
         return {"text_column": self.text_column, "label_column": self.label_column, **given}
 
 
+def parse(argv: list[str] | None = None) -> tuple[AttackArguments, SFTConfig, ModelConfig]:
+    """The options of the YAML file and the command line.
+
+    Where they say nothing, the loss is on the answers, and bf16 is on where the GPU has it and fp16 is not asked for.
+    """
+    classes: Any = (AttackArguments, SFTConfig, ModelConfig)
+    parser: Any = TrlParser(classes)
+    bf16 = None if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else False  # None: unless fp16
+    parser.set_defaults(bf16=bf16, completion_only_loss=True, logging_first_step=True)
+    return parser.parse_args_and_config(argv)
+
+
+# ---------------------------------------------------------------------- data
+def read(source: str, args: AttackArguments, split: str) -> Dataset:
+    """The rows of a source."""
+    return load_notes(split) if source == "notes" else load_rows(source, config=args.dataset_config, split=split)
+
+
+def sample(rows: Dataset, count: int | None) -> Dataset:
+    """`count` rows, always the same ones, in their order."""
+    if count is None or count >= len(rows):
+        return rows
+    return rows.select(sorted(np.random.default_rng(0).choice(len(rows), count, replace=False).tolist()))
+
+
+def protect(rows: Dataset, args: AttackArguments, key: Path, **parameters: Any) -> Dataset:
+    """The rows under the owner's key, which is made first if it is not there.
+
+    One process decides, and hands the key to the others: a key that each drew for itself would differ.
+    """
+    given = {**args.method_parameters, **parameters}
+    state, found = PartialState(), None
+    if state.is_main_process and key.exists():
+        found = load_transform(key)
+        other = [name for name, value in given.items() if found.get_params().get(name) != value]
+        if other:
+            raise ValueError(f"The key {key} is there already and differs in {', '.join(other)}. Move it away.")
+    elif state.is_main_process:
+        cls = method_class(str(args.method))
+        if cls.modality != "text":
+            raise ValueError(f"method is {args.method}, which is for {cls.modality}s. This attack is on texts.")
+        found = cls(**given).fit(rows)
+        found.key.save(key)
+    cloak = load_transform(broadcast_object_list([found and found.key])[0])
+    logger.info("Protecting with %r", cloak)
+    with state.main_process_first():
+        return rows.map(cloak, batched=True)
+
+
+def label_names(rows: Dataset, args: AttackArguments) -> list[str] | None:
+    """The declared names of the labels, by number; None where the rows hold the names themselves."""
+    feature = rows.features.get(args.label_column)
+    return args.class_names or (feature.names if isinstance(feature, ClassLabel) else None)
+
+
+def examples(rows: Dataset, args: AttackArguments, name: str) -> Dataset:
+    """The rows as texts, names of labels, tasks and instructions.
+
+    Raises:
+        ValueError: A column is missing, or a row has no text, no label or one without a name.
+    """
+    columns = [args.text_column, args.label_column, args.task_column, args.instruction_column]
+    for column in columns:
+        if column and column not in rows.column_names:
+            raise ValueError(f"{name} has no column {column!r}. Columns: {', '.join(rows.column_names)}.")
+    names = label_names(rows, args)
+
+    def convert(row: dict[str, Any], index: int) -> dict[str, str]:
+        text, label, task, instruction = (row[column] if column else "" for column in columns)
+        if not isinstance(text, str):
+            raise ValueError(f"Row {index} of {name} has no text in column {args.text_column!r}. Filter it out.")
+        if isinstance(label, int) and names and 0 <= label < len(names):
+            label = names[label]
+        if not (isinstance(label, str) and label and (names is None or label in names)):
+            raise ValueError(
+                f"Row {index} of {name} has {label!r} in column {args.label_column!r}, which is no name of a label"
+                f"{f' and none of the {len(names)} numbers that have one' if names else ''}. Filter such rows out, or "
+                "name the labels with --class_names."
+            )
+        return {"text": text, "label": label, "task": str(task), "instruction": instruction}
+
+    with PartialState().main_process_first():
+        return rows.map(convert, with_indices=True, remove_columns=rows.column_names, features=EXAMPLE)
+
+
+def labels_by_task(train: Dataset, test: Dataset, declared: Sequence[str]) -> dict[str, list[str]]:
+    """Which labels the answer to a task is chosen from.
+
+    Args:
+        train: Examples of the clean version.
+        test: Examples of the test.
+        declared: Names that stand beside the data of a single task, which may hold some that no row has.
+
+    Raises:
+        ValueError: A task has one label only, or test rows have a label that a model never sees in training.
+    """
+    trained, tested = (dict.fromkeys(zip(rows["task"], rows["label"], strict=True)) for rows in (train, test))
+    tasks: dict[str, list[str]] = {}
+    for task, label in {**{("", label): None for label in declared}, **trained, **tested}:
+        tasks.setdefault(task, []).append(label)
+    for task, labels in tasks.items():
+        if len(labels) < 2:
+            raise ValueError(f"The only label{f' of task {task!r}' if task else ''} is {labels}: nothing to learn.")
+        known = [label for label in labels if (task, label) in trained]
+        asked = [label for label in labels if (task, label) in tested]
+        unknown = [label for label in asked if label not in known]
+        if unknown and (known or not task):  # a task that is held out as a whole is a fair question
+            raise ValueError(
+                f"Test rows have the label {unknown[0]!r}, and training rows only {', '.join(known)}: no model could "
+                "answer. If they are the same labels under other names, name them with --class_names."
+            )
+        if asked and len(asked) < len(labels):
+            absent = ", ".join(label for label in labels if label not in asked)
+            logger.warning("No test row has the label %s: it is not tested.", absent)
+    return tasks
+
+
+def load_data(args: AttackArguments, output: Path) -> tuple[dict[str, Dataset], Dataset, dict[str, list[str]]]:
+    """The examples of each version, those of the test, and the labels of each task.
+
+    Raises:
+        ValueError: Two versions do not hold the same rows, or all test rows are training rows.
+    """
+    clean = read(str(args.clean), args, args.dataset_train_split)
+    data = {"clean": examples(clean, args, "clean")}
+    for name in sorted(args.needed - {"clean"}):
+        if getattr(args, name):
+            rows = read(getattr(args, name), args, args.dataset_train_split)
+        elif name == "random":
+            rows = protect(clean, args, output.with_name(f"{output.name}.random.key"), word_source="random")
+        else:
+            rows = protect(clean, args, output.with_name(f"{output.name}.key"))
+        data[name] = examples(rows, args, name)
+        if data[name]["label"][:] != data["clean"]["label"][:]:
+            raise ValueError(
+                f"{name} ({len(rows)} rows) and clean ({len(clean)} rows) differ in their labels. They must be the "
+                "same rows in the same order: protect the very file that you give as clean."
+            )
+    data = {name: sample(rows, args.train_rows) for name, rows in data.items()}
+    if "dropped" in args.versions:
+        pairs = zip(data["clean"]["text"], data["protected"]["text"], strict=True)
+        data["dropped"] = data["clean"].select([i for i, (before, after) in enumerate(pairs) if before == after])
+
+    raw = sample(read(args.test or str(args.clean), args, args.dataset_test_split), args.test_rows)
+    test = examples(raw, args, "test")
+    texts = set(data["clean"]["text"])
+    repeated = sum(text in texts for text in test["text"])
+    if repeated == len(test):
+        raise ValueError("All test rows are training rows, too. Give others with --test.")
+    if repeated:
+        logger.warning("%d of %d test rows are training rows, too: they ask for memory.", repeated, len(test))
+    declared = [] if args.task_column else [*(label_names(clean, args) or ()), *(label_names(raw, args) or ())]
+    return data, test, labels_by_task(data["clean"], test, declared)
+
+
+# ---------------------------------------------------------------------- model
+def load_tokenizer(model_args: ModelConfig, training: SFTConfig, texts: Sequence[str]) -> tuple[Any, Any]:
+    """The model's tokenizer, which pads with the end token where it has no token for that, and its configuration.
+
+    Those of "random-llama" are made of the texts. An end token and a chat template may be given from without.
+    """
+    if model_args.model_name_or_path == RANDOM_LLAMA:
+        tokenizer, config = random_llama(texts)
+    else:
+        source = {"revision": model_args.model_revision, "trust_remote_code": training.trust_remote_code}
+        tokenizer = AutoTokenizer.from_pretrained(str(model_args.model_name_or_path), **source)
+        config = AutoConfig.from_pretrained(str(model_args.model_name_or_path), **source)
+    if training.eos_token:
+        tokenizer.eos_token = training.eos_token
+    if training.chat_template_path:
+        tokenizer.chat_template = Path(training.chat_template_path).read_text(encoding="utf-8")
+    tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
+    return tokenizer, config
+
+
+def random_llama(texts: Sequence[str]) -> tuple[Any, Any]:
+    """A byte-level BPE of at most 1,000 tokens, learned from the texts, and a Llama that a CPU trains in seconds."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import LlamaConfig, PreTrainedTokenizerFast
+
+    bpe = Tokenizer(models.BPE())
+    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    bpe.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=1000, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), special_tokens=["</s>"],
+        show_progress=False,
+    )  # fmt: skip
+    bpe.train_from_iterator((alpaca("", text) for text in texts), trainer)
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=bpe, eos_token="</s>", model_max_length=1024)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer), hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, max_position_embeddings=1024, tie_word_embeddings=True,
+        bos_token_id=None, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.eos_token_id,
+    )  # fmt: skip
+    return tokenizer, config
+
+
+def load_model(config: Any, model_args: ModelConfig, training: SFTConfig) -> Any:
+    """The model with its first weights, on this process's device.
+
+    Raises:
+        ValueError: It is to be quantised, and there is no GPU.
+    """
+    clear_device_cache(garbage_collection=True)  # of what the last version left behind
+    set_seed(training.seed)
+    device, given = PartialState().device, {}
+    if model_args.load_in_4bit or model_args.load_in_8bit:
+        if device.type == "cpu":
+            raise ValueError(
+                "load_in_4bit and load_in_8bit need a GPU, and there is none. Start where there is one, or say "
+                "--load_in_4bit false --optim adamw_torch and name a small model."
+            )
+        given = {"quantization_config": get_quantization_config(model_args), "device_map": {"": device}}
+    if model_args.model_name_or_path == RANDOM_LLAMA:
+        return AutoModelForCausalLM.from_config(config).to(device)
+    model = AutoModelForCausalLM.from_pretrained(
+        str(model_args.model_name_or_path), config=config, revision=model_args.model_revision,
+        trust_remote_code=training.trust_remote_code, attn_implementation=model_args.attn_implementation,
+        dtype=model_args.dtype, **given,
+    )  # fmt: skip
+    return model if given else model.to(device)
+
+
+# ---------------------------------------------------------------------- training and testing
+def make_trainer(model: Any, tokenizer: Any, rows: Dataset, training: SFTConfig, model_args: ModelConfig) -> Any:
+    """TRL's trainer on encoded rows, its loss on the answers, or on all tokens with `completion_only_loss: false`."""
+    train = rows.map(
+        lambda row: {
+            "input_ids": row["prompt"] + row["answer"],
+            "completion_mask": [0] * len(row["prompt"]) + [1] * len(row["answer"]),
+        },
+        remove_columns=rows.column_names,
+        desc="Joining prompts and answers",
+    )
+    peft = get_peft_config(model_args)
+    return SFTTrainer(model, training, train_dataset=train, processing_class=tokenizer, peft_config=peft)
+
+
+def last_checkpoint(folder: Path) -> str | None:
+    """The newest checkpoint that was written to its end: the trainer's state comes last."""
+    whole = [state.parent for state in folder.glob("checkpoint-*/trainer_state.json")]
+    return str(max(whole, key=lambda path: int(path.name.rpartition("-")[2]))) if whole else None
+
+
+def train(
+    name: str, model: Any, tokenizer: Any, rows: Dataset, training: SFTConfig, model_args: ModelConfig
+) -> tuple[Any, int]:
+    """The model fine-tuned on encoded rows, in a folder of its own, and the steps that it took."""
+    training = copy.copy(training)
+    output = Path(str(training.output_dir), name)
+    training.output_dir = str(output)
+    training.run_name = f"{training.run_name or output.parent.name}-{name}"
+    training.chat_template_path = None  # the tokenizer has it already
+    trainer = make_trainer(model, tokenizer, rows, training, model_args)
+    trainer.train(resume_from_checkpoint=last_checkpoint(output))
+    if "wandb" in (training.report_to or ()) and PartialState().is_main_process:
+        import wandb
+
+        wandb.finish()  # else the next version would go on in this one's run
+    return trainer.model, trainer.state.global_step
+
+
+def evaluate(model: Any, prompter: Prompter, test: Dataset, training: SFTConfig) -> tuple[np.ndarray, np.ndarray]:
+    """Which test rows are right by label and by exact match. Each process answers its share; all get the whole."""
+    clear_device_cache(garbage_collection=True)  # of the optimiser
+    state, size = PartialState(), training.per_device_eval_batch_size
+    found: list[tuple[int, bool, bool]] = []
+    lengths = [len(prompt) for prompt in test["prompt"]]
+    # Equal lengths together waste no padding; the longest first show at once whether they fit into memory.
+    order = sorted(range(len(test)), key=lengths.__getitem__, reverse=True)
+    mine = order[state.process_index :: state.num_processes]
+    own = model.generation_config.eos_token_id
+    ends = {prompter.end, prompter.tokenizer.eos_token_id, *(own if isinstance(own, list) else [own])} - {None}
+    model.eval()
+    half = torch.float16 if training.fp16 else torch.bfloat16
+    with torch.autocast(model.device.type, half, enabled=bool(training.bf16 or training.fp16)):
+        for start in tqdm(range(0, len(mine), size), desc="Testing", disable=training.disable_tqdm):
+            rows = test[mine[start : start + size]]
+            candidates = [prompter.candidates(task) for task in rows["task"]]
+            # One more than the longest label takes: so it shows when an answer goes on after it.
+            scores, written = ask(model, rows["prompt"], candidates, ends, prompter.longest + 1)
+            answers = prompter.tokenizer.batch_decode(
+                written, skip_special_tokens=True, clean_up_tokenization_spaces=False
+            )
+            best = [prompter.tasks[task][int(np.argmax(s))] for task, s in zip(rows["task"], scores, strict=True)]
+            for row, label, answer, name in zip(mine[start:], best, answers, rows["label"], strict=False):
+                found.append((row, label == name, said(answer) == said(name)))
+    table = np.array([right for _, *right in sorted(gather_object(found))])
+    return table[:, 0], table[:, 1]
+
+
+# ---------------------------------------------------------------------- results
 @dataclass(frozen=True)
 class Result:
     """What came of one version.
@@ -178,154 +470,6 @@ class Result:
     seconds: float
 
 
-def parse(argv: list[str] | None = None) -> tuple[AttackArguments, SFTConfig, ModelConfig]:
-    """The options of the YAML file and the command line. bf16 is on where the GPU has it, and off on a CPU."""
-    classes: Any = (AttackArguments, SFTConfig, ModelConfig)
-    parser: Any = TrlParser(classes)
-    parser.set_defaults(bf16=torch.cuda.is_available() and torch.cuda.is_bf16_supported(), logging_first_step=True)
-    return parser.parse_args_and_config(argv)
-
-
-# ---------------------------------------------------------------------- data
-def read(source: str, args: AttackArguments, split: str) -> Dataset:
-    """The rows of a source."""
-    return load_notes(split) if source == "notes" else load_rows(source, config=args.dataset_config, split=split)
-
-
-def sample(rows: Dataset, count: int | None) -> Dataset:
-    """`count` rows, always the same ones, in their order."""
-    if count is None or count >= len(rows):
-        return rows
-    return rows.select(sorted(np.random.default_rng(0).choice(len(rows), count, replace=False).tolist()))
-
-
-def protect(rows: Dataset, args: AttackArguments, key: Path, state: PartialState, **parameters: Any) -> Dataset:
-    """The rows under the owner's key, which is made first if it is not there.
-
-    One process decides, and hands the key to the others: a key that each drew for itself would differ.
-    """
-    given = {**args.method_parameters, **parameters}
-    found = None
-    if state.is_main_process and key.exists():
-        found = load_transform(key)
-        other = [name for name, value in given.items() if found.get_params().get(name) != value]
-        if other:
-            raise ValueError(f"The key {key} is there already and differs in {', '.join(other)}. Move it away.")
-    elif state.is_main_process:
-        cls = method_class(str(args.method))
-        if cls.modality != "text":
-            raise ValueError(f"method is {args.method}, which is for {cls.modality}s. This attack is on texts.")
-        found = cls(**given).fit(rows)
-        found.key.save(key)
-    cloak = load_transform(broadcast_object_list([found and found.key])[0])
-    logger.info("Protecting with %r", cloak)
-    return rows.map(cloak, batched=True)
-
-
-def load_sources(args: AttackArguments, output: Path, state: PartialState) -> dict[str, Dataset]:
-    """The rows as they stand in the files: "clean" and what else the versions are made of.
-
-    Raises:
-        ValueError: Two of them do not hold the same rows.
-    """
-    train_split = args.dataset_train_split
-    data = {"clean": read(str(args.clean), args, train_split)}
-    for name in sorted(args.needed - {"clean"}):
-        source = getattr(args, name)
-        if source:
-            data[name] = read(source, args, train_split)
-        else:
-            more = {"word_source": "random"} if name == "random" else {}
-            key = output.with_name(f"{output.name}{'.random' if more else ''}.key")
-            data[name] = protect(data["clean"], args, key, state, **more)
-        if len(data[name]) != len(data["clean"]):
-            raise ValueError(
-                f"{name} has {len(data[name])} rows and clean has {len(data['clean'])}. They must be the same rows "
-                "in the same order: protect the very file that you give as clean."
-            )
-    return {name: sample(rows, args.train_rows) for name, rows in data.items()}
-
-
-def examples(rows: Dataset, args: AttackArguments, name: str) -> Dataset:
-    """The rows as texts, names of labels, tasks and instructions.
-
-    Raises:
-        ValueError: A column is missing, or a row has no text, no label or one without a name.
-    """
-    optional = [column for column in (args.task_column, args.instruction_column) if column]
-    for column in (args.text_column, args.label_column, *optional):
-        if column not in rows.column_names:
-            raise ValueError(f"{name} has no column {column!r}. Columns: {', '.join(rows.column_names)}.")
-    names = label_names(rows, args)
-
-    def named(label: Any, row: int) -> str:
-        if isinstance(label, str) and label and (names is None or label in names):
-            return label
-        if isinstance(label, int) and names and 0 <= label < len(names):
-            return names[label]
-        raise ValueError(
-            f"Row {row} of {name} has {label!r} in column {args.label_column!r}, which is no name of a label"
-            f"{f' and none of the {len(names)} numbers that have one' if names else ''}. Filter such rows out, or "
-            "name the labels with --class_names."
-        )
-
-    def convert(batch: dict[str, list], indices: list[int]) -> dict[str, list]:
-        texts = batch[args.text_column]
-        for row, text in zip(indices, texts, strict=True):
-            if not isinstance(text, str):
-                raise ValueError(f"Row {row} of {name} has no text in column {args.text_column!r}. Filter it out.")
-        return {
-            "text": texts,
-            "label": [named(label, row) for label, row in zip(batch[args.label_column], indices, strict=True)],
-            "task": [str(task) for task in batch[args.task_column]] if args.task_column else [""] * len(texts),
-            "instruction": batch[args.instruction_column] if args.instruction_column else [""] * len(texts),
-        }
-
-    with PartialState().main_process_first():
-        return rows.map(convert, batched=True, with_indices=True, remove_columns=rows.column_names, features=EXAMPLE)
-
-
-def label_names(rows: Dataset, args: AttackArguments) -> list[str] | None:
-    """The declared names of the labels, by number; None where the rows hold the names themselves."""
-    feature = rows.features[args.label_column]
-    return args.class_names or (feature.names if isinstance(feature, ClassLabel) else None)
-
-
-def labels_by_task(train: Dataset, test: Dataset, declared: Sequence[str]) -> dict[str, list[str]]:
-    """Which labels the answer to a task is chosen from.
-
-    Args:
-        train: Examples of the clean version.
-        test: Examples of the test.
-        declared: Names that stand beside the data, which may hold some that no row has.
-
-    Raises:
-        ValueError: A task has one label only, or test rows have a label that a model never sees in training.
-    """
-    seen = [dict.fromkeys(zip(rows["task"], rows["label"], strict=True)) for rows in (train, test)]
-    tasks: dict[str, list[str]] = {}
-    for task, label in [*(("", label) for label in declared), *seen[0], *seen[1]]:
-        if label not in tasks.setdefault(task, []):
-            tasks[task].append(label)
-    if declared and len(tasks) > 1:  # with tasks of their own, rows and not the declaration tell a task's labels
-        del tasks[""]
-    for task, labels in tasks.items():
-        if len(labels) < 2:
-            raise ValueError(f"The only label{f' of task {task!r}' if task else ''} is {labels}: nothing to learn.")
-        trained = [label for label in labels if (task, label) in seen[0]]
-        tested = [label for label in labels if (task, label) in seen[1]]
-        untrained = [label for label in tested if label not in trained]
-        if untrained and (trained or not task):  # a task that is held out as a whole is a fair question
-            raise ValueError(
-                f"Test rows have the label {untrained[0]!r}, and training rows only {', '.join(trained)}: no model "
-                "could answer. If they are the same labels under other names, name them with --class_names."
-            )
-        absent = [label for label in labels if label not in tested]
-        if tested and absent:
-            logger.warning("No test row has the label %s: it is not tested.", ", ".join(absent))
-    return tasks
-
-
 def digest(rows: Dataset) -> str:
     """A fingerprint of texts and labels, the same in every process and at every start."""
     state = hashlib.sha256()
@@ -334,445 +478,64 @@ def digest(rows: Dataset) -> str:
     return state.hexdigest()[:16]
 
 
-# ---------------------------------------------------------------------- prompts
-def alpaca(instruction: str, text: str) -> str:
-    """The prompt of Stanford Alpaca, which the paper trains with."""
-    return (
-        "Below is an instruction that describes a task, paired with an input that provides further context. Write a "
-        "response that appropriately completes the request.\n\n"
-        f"### Instruction:\n{instruction}\n\n### Input:\n{text}\n\n### Response:\n"
-    )
-
-
-class Prompter:
-    """Turns an instruction and a text into the tokens of a prompt, and a label into those of an answer.
-
-    Prompt and answer are made apart and joined as tokens, in training as in testing, so that a model is scored on the
-    very sequence it was trained on. A text that is too long is cut, never the instruction and never the answer: the
-    room of every prompt is `max_length` less the longest answer.
-
-    Args:
-        tokenizer: With an end token.
-        style: "alpaca" or "chat".
-        max_length: Tokens of a prompt with its answer and the end token.
-        tasks: Labels of each task.
-
-    Raises:
-        ValueError: There is no chat template or no end token, or two labels of a task look the same.
-    """
-
-    def __init__(self, tokenizer: Any, style: str, max_length: int, tasks: dict[str, list[str]]):
-        if style == "chat" and not tokenizer.chat_template:
-            raise ValueError(
-                f"{tokenizer.name_or_path} has no chat template. Use --prompt_style alpaca, or the instruct version "
-                "of the model, or --chat_template_path with a template."
-            )
-        if tokenizer.eos_token_id is None:
-            raise ValueError(f"{tokenizer.name_or_path} has no end token. Name one with --eos_token.")
-        self.tokenizer = tokenizer
-        self.style = style
-        self.max_length = max_length
-        self.tasks = tasks
-        self.answers = {label: self._answer(label) for labels in tasks.values() for label in labels}
-        for task, labels in tasks.items():
-            for form in (lambda label: tuple(self.answers[label]), said):
-                forms = [form(label) for label in labels]
-                twice = [label for label, one in zip(labels, forms, strict=True) if forms.count(one) > 1]
-                if twice:
-                    raise ValueError(
-                        f"The labels {', '.join(map(repr, twice))} of task {task!r} are the same to this model. "
-                        "Rename them with --class_names."
-                    )
-        self.longest = max(map(len, self.answers.values()))
-
-    def prompt(self, text: str, instruction: str) -> tuple[list[int], bool]:
-        """Token ids of a prompt that leaves room for every answer, and whether the text was cut."""
-        room = self.max_length - self.longest
-        tokens = self._encode(self._render(instruction, text))
-        cut = len(tokens) > room
-        words = self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"] if cut else []
-        keep = len(words)
-        while len(tokens) > room:
-            if keep == 0:
-                raise ValueError(
-                    f"max_length is {self.max_length}, but the instruction and the longest label take "
-                    f"{len(tokens) + self.longest} tokens without any text. Raise max_length."
-                )
-            keep = max(0, keep - (len(tokens) - room))
-            # Cut as text, so that the prompt is made of the same tokens as one that was short from the start. A cut
-            # within a character leaves a replacement character behind.
-            text = self.tokenizer.decode(words[:keep], skip_special_tokens=True).rstrip("\ufffd")
-            tokens = self._encode(self._render(instruction, text))
-        return tokens, cut
-
-    def candidates(self, task: str) -> list[list[int]]:
-        """Token ids of each answer to a task."""
-        return [self.answers[label] for label in self.tasks[task]]
-
-    def _render(self, instruction: str, text: str) -> str:
-        if self.style == "chat":
-            messages = [{"role": "user", "content": f"{instruction}\n\n{text}"}]
-            # The last one is for templates that would start with thoughts, like Qwen3's; others do not look at it.
-            return self.tokenizer.apply_chat_template(
-                messages, tokenize=False, add_generation_prompt=True, enable_thinking=False
-            )
-        return alpaca(instruction, text)
-
-    def _encode(self, prompt: str) -> list[int]:
-        """Tokens of a prompt. A chat template writes its special tokens itself; an end token has no place here."""
-        tokens = self.tokenizer(prompt, add_special_tokens=self.style == "alpaca", verbose=False)["input_ids"]
-        return tokens[:-1] if tokens[-1] == self.tokenizer.eos_token_id and self.style == "alpaca" else tokens
-
-    def _answer(self, label: str) -> list[int]:
-        """Tokens of a label as they follow a prompt, with the end token; its own tokens where the two would merge."""
-        prompt = self._render("-", "-")
-        before, both = self._encode(prompt), self._encode(prompt + label)
-        alone = self.tokenizer(label, add_special_tokens=False, verbose=False)["input_ids"]
-        return [*(both[len(before) :] if both[: len(before)] == before else alone), self.tokenizer.eos_token_id]
-
-
-def encode(rows: Dataset, prompter: Prompter, instruction: str) -> Dataset:
-    """Prompts and answers as columns prompt, answer (token ids) and truncated.
-
-    Args:
-        rows: Examples.
-        prompter: Makes the tokens.
-        instruction: For rows that have none of their own; {labels} stands for the names.
-    """
-
-    def convert(row: dict[str, Any]) -> dict[str, Any]:
-        own = row["instruction"] or instruction.replace("{labels}", ", ".join(prompter.tasks[row["task"]]))
-        prompt, truncated = prompter.prompt(row["text"], own)
-        return {"prompt": prompt, "answer": prompter.answers[row["label"]], "truncated": truncated}
-
-    with PartialState().main_process_first():
-        return rows.map(convert, remove_columns=["text", "instruction"], desc="Making prompts")
-
-
-def said(answer: str) -> str:
-    """What counts of an answer: its first line, without case, space around it and a full stop."""
-    return answer.strip().partition("\n")[0].strip().rstrip(".").casefold()
-
-
-# ---------------------------------------------------------------------- scoring
-def padded(rows: Sequence[list[int]], side: str, device: Any) -> dict[str, torch.Tensor]:
-    """A batch with a mask that tells padding from tokens, so that it does not matter what the padding is made of."""
-    width = max(map(len, rows))
-    ids, mask = torch.zeros(2, len(rows), width, dtype=torch.long)
-    for i, row in enumerate(rows):
-        place = slice(0, len(row)) if side == "right" else slice(width - len(row), width)
-        ids[i, place], mask[i, place] = torch.tensor(row), 1
-    return {"input_ids": ids.to(device), "attention_mask": mask.to(device)}
-
-
-@torch.no_grad()
-def score_labels(
-    model: Any, prompts: Sequence[list[int]], candidates: Sequence[list[list[int]]], batch_size: int
-) -> list[list[float]]:
-    """The log-probability of every candidate after its prompt.
-
-    The whole candidate counts, end token included: the sum over its tokens is the log-probability that the model
-    answers this and stops. Labels that begin alike ("no", "not sure") are told apart by what follows, and one that
-    begins another by its end. It is not divided by the length: a long label is as likely as its tokens together.
-
-    Args:
-        model: A causal language model.
-        prompts: Token ids of each prompt.
-        candidates: For each prompt the token ids of what may follow.
-        batch_size: Sequences in one pass.
-
-    Returns:
-        Natural log-probabilities, in the order of prompts and candidates.
-    """
-    pairs = [(i, j) for i, answers in enumerate(candidates) for j in range(len(answers))]
-    # Equal lengths together waste no padding; the longest first show at once whether they fit into memory.
-    pairs.sort(key=lambda pair: len(prompts[pair[0]]) + len(candidates[pair[0]][pair[1]]), reverse=True)
-    scores = [[0.0] * len(answers) for answers in candidates]
-    for start in range(0, len(pairs), batch_size):
-        batch = pairs[start : start + batch_size]
-        rows = [prompts[i] + candidates[i][j] for i, j in batch]
-        # Padding stands on the right, where no token of a causal model sees it. Logits at place t speak of token
-        # t + 1, and only those of the answers are computed: a large vocabulary over a long text would fill the memory.
-        places = [range(len(prompts[i]) - 1, len(row) - 1) for (i, _), row in zip(batch, rows, strict=True)]
-        kept = sorted(set().union(*places))
-        inputs = padded(rows, "right", model.device)
-        logits = model(**inputs, logits_to_keep=torch.tensor(kept, device=model.device), use_cache=False).logits
-        log_probabilities = logits.float().log_softmax(-1)
-        for n, ((i, j), row) in enumerate(zip(batch, rows, strict=True)):
-            columns = [kept.index(place) for place in places[n]]
-            scores[i][j] = log_probabilities[n, columns, row[len(prompts[i]) :]].sum().item()
-    return scores
-
-
-@torch.no_grad()
-def greedy_answers(
-    model: Any, tokenizer: Any, prompts: Sequence[list[int]], max_new_tokens: int, batch_size: int
-) -> list[str]:
-    """What the model writes after each prompt, taking the likeliest token each time, up to its end token."""
-    ends = model.generation_config.eos_token_id
-    ends = set(ends) if isinstance(ends, list) else {ends}
-    answers = [""] * len(prompts)
-    order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]), reverse=True)
-    for start in range(0, len(order), batch_size):
-        batch = order[start : start + batch_size]
-        inputs = padded([prompts[i] for i in batch], "left", model.device)  # what is written follows on the right
-        written = model.generate(**inputs, max_new_tokens=max_new_tokens, do_sample=False)
-        for i, tokens in zip(batch, written[:, inputs["input_ids"].shape[1] :].tolist(), strict=True):
-            stop = next((n for n, token in enumerate(tokens) if token in ends), len(tokens))
-            answers[i] = tokenizer.decode(tokens[:stop], skip_special_tokens=True)
-    return answers
-
-
-def evaluate(model: Any, prompter: Prompter, test: Dataset, training: SFTConfig) -> tuple[np.ndarray, np.ndarray]:
-    """Which test rows are right by label and by exact match. Each process answers its share; all get the whole."""
-    state = PartialState()
-    mine = range(state.process_index, len(test), state.num_processes)
-    rows = test.select(mine)
-    prompts, names = rows["prompt"][:], rows["label"][:]
-    candidates = [prompter.candidates(task) for task in rows["task"]]
-    size = training.per_device_eval_batch_size
-    half = torch.bfloat16 if training.bf16 else torch.float16
-    model.eval()
-    with torch.autocast(model.device.type, half, enabled=training.bf16 or training.fp16):
-        scores = score_labels(model, prompts, candidates, size)
-        answers = greedy_answers(model, prompter.tokenizer, prompts, prompter.longest, size)
-    best = [prompter.tasks[task][int(np.argmax(s))] for task, s in zip(rows["task"], scores, strict=True)]
-    found = [
-        (index, label == name, said(answer) == said(name))
-        for index, label, answer, name in zip(mine, best, answers, names, strict=True)
-    ]
-    table = np.array([right for _, *right in sorted(gather_object(found))])
-    return table[:, 0], table[:, 1]
-
-
-# ---------------------------------------------------------------------- model
-def load_tokenizer(model_args: ModelConfig, training: SFTConfig, texts: Iterable[str]) -> Any:
-    """The model's tokenizer, which pads with the end token where it has no token for that.
-
-    Args:
-        model_args: Names the model.
-        training: May name an end token or a chat template.
-        texts: Clean training texts, from which "random-llama" makes its tokenizer.
-    """
-    if model_args.model_name_or_path == RANDOM_LLAMA:
-        tokenizer = byte_tokenizer(alpaca("", text) for text in texts)
-    else:
-        tokenizer = AutoTokenizer.from_pretrained(
-            str(model_args.model_name_or_path),
-            revision=model_args.model_revision,
-            trust_remote_code=training.trust_remote_code,
-        )
-    if training.eos_token:
-        tokenizer.eos_token = training.eos_token
-    if training.chat_template_path and Path(training.chat_template_path).is_file():
-        tokenizer.chat_template = Path(training.chat_template_path).read_text(encoding="utf-8")
-    tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
-    return tokenizer
-
-
-def byte_tokenizer(texts: Iterable[str]) -> Any:
-    """A byte-level BPE of at most 1,000 tokens, learned from the texts: every text can be written in it."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import PreTrainedTokenizerFast
-
-    bpe = Tokenizer(models.BPE())
-    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    bpe.decoder = decoders.ByteLevel()
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(
-        vocab_size=1000, initial_alphabet=alphabet, special_tokens=["</s>"], show_progress=False
-    )
-    bpe.train_from_iterator(texts, trainer)
-    return PreTrainedTokenizerFast(tokenizer_object=bpe, eos_token="</s>", model_max_length=1024)
-
-
-def load_model(model_args: ModelConfig, training: SFTConfig, tokenizer: Any) -> Any:
-    """The model with its first weights, on this process's device.
-
-    Raises:
-        ValueError: It is to be quantised, and there is no GPU.
-        ImportError: It is to be quantised, and bitsandbytes is missing.
-    """
-    device = PartialState().device
-    set_seed(training.seed)
-    quantised = model_args.load_in_4bit or model_args.load_in_8bit
-    if quantised and device.type == "cpu":
-        raise ValueError(
-            "load_in_4bit and load_in_8bit need a GPU, and there is none. Start on a machine with one, or override "
-            "with --load_in_4bit false --optim adamw_torch and a small model."
-        )
-    if quantised and importlib.util.find_spec("bitsandbytes") is None:
-        raise ImportError("load_in_4bit and load_in_8bit need bitsandbytes: pip install bitsandbytes")
-    if model_args.model_name_or_path == RANDOM_LLAMA:
-        model = AutoModelForCausalLM.from_config(model_config(model_args, training, tokenizer))
-    else:
-        given: Any = dict(training.model_init_kwargs or {})  # type: ignore[arg-type]
-        if quantised:
-            given |= {"quantization_config": get_quantization_config(model_args), "device_map": {"": device}}
-        model = AutoModelForCausalLM.from_pretrained(
-            str(model_args.model_name_or_path),
-            revision=model_args.model_revision,
-            trust_remote_code=training.trust_remote_code,
-            attn_implementation=model_args.attn_implementation,
-            dtype=model_args.dtype,
-            **given,
-        )
-    # What its authors advise for sampling has no place in a greedy answer, but where it may end stays.
-    ends = model.generation_config.eos_token_id
-    ends = set(ends if isinstance(ends, list) else [ends]) - {None} | {tokenizer.eos_token_id}
-    model.generation_config = GenerationConfig(eos_token_id=sorted(ends), pad_token_id=tokenizer.pad_token_id)
-    return model if quantised else model.to(device)
-
-
-def model_config(model_args: ModelConfig, training: SFTConfig, tokenizer: Any) -> Any:
-    """The configuration of the model; that of "random-llama" is of a Llama that one core trains in seconds."""
-    if model_args.model_name_or_path != RANDOM_LLAMA:
-        return AutoConfig.from_pretrained(
-            str(model_args.model_name_or_path),
-            revision=model_args.model_revision,
-            trust_remote_code=training.trust_remote_code,
-        )
-    from transformers import LlamaConfig
-
-    return LlamaConfig(
-        vocab_size=len(tokenizer), hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=4,
-        num_key_value_heads=2, max_position_embeddings=1024, tie_word_embeddings=True,
-        bos_token_id=None, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
-    )  # fmt: skip
-
-
-def context_length(config: Any, tokenizer: Any, max_length: int | None) -> int:
-    """Tokens of the longest sequence: as asked for, and no longer than the model can read."""
-    known = [
-        max_length,
-        getattr(config.get_text_config(), "max_position_embeddings", None),
-        tokenizer.model_max_length,
-    ]
-    return min(length for length in known if length)
-
-
-def make_trainer(
-    model: Any, tokenizer: Any, rows: Dataset, training: SFTConfig, model_args: ModelConfig
-) -> SFTTrainer:
-    """TRL's trainer on encoded rows, its loss on the answers, or on all tokens with `completion_only_loss: false`."""
-    training.completion_only_loss = training.completion_only_loss is not False
-    train = rows.map(
-        lambda row: {
-            "input_ids": row["prompt"] + row["answer"],
-            "completion_mask": [0] * len(row["prompt"]) + [1] * len(row["answer"]),
-        },
-        remove_columns=rows.column_names,
-        desc="Joining prompts and answers",
-    )
-    return SFTTrainer(
-        model=model,
-        args=training,
-        train_dataset=train,
-        processing_class=tokenizer,
-        peft_config=get_peft_config(model_args),
-    )
-
-
-# ---------------------------------------------------------------------- results
-def run_version(
-    name: str, rows: Dataset | None, test: Dataset, prompter: Prompter, training: SFTConfig, model_args: ModelConfig
-) -> Result:
-    """Trains on one version, where there is something to train on, and tests.
-
-    Args:
-        name: Of the version.
-        rows: Encoded rows; None for zero-shot.
-        test: Encoded test rows.
-        prompter: That encoded them.
-        training: Of all versions; this one works in a folder of its own.
-        model_args: Of all versions.
-    """
-    start = time.perf_counter()
-    model = load_model(model_args, training, prompter.tokenizer)
-    steps = truncated = 0
-    if rows:
-        truncated = sum(rows["truncated"])
-        if truncated:
-            logger.info("%s: %d of %d texts cut to max_length %d", name, truncated, len(rows), prompter.max_length)
-        training = copy.copy(training)
-        output = Path(str(training.output_dir), name)
-        training.output_dir = str(output)
-        training.run_name = f"{training.run_name or output.parent.name}-{name}"
-        trainer = make_trainer(model, prompter.tokenizer, rows, training, model_args)
-        last = get_last_checkpoint(str(output)) if training.resume_from_checkpoint else None
-        trainer.train(resume_from_checkpoint=last)
-        model, steps = trainer.model, trainer.state.global_step
-        if "wandb" in (training.report_to or ()) and PartialState().is_main_process:
-            import wandb
-
-            wandb.finish()  # else the next version would go on in this one's run
-    by_label, exact = evaluate(model, prompter, test, training)
-    return Result(
-        name,
-        accuracy_interval(by_label[None, :]),
-        accuracy_interval(exact[None, :]),
-        len(rows or ()),
-        steps,
-        truncated,
-        round(time.perf_counter() - start, 1),
-    )
-
-
 def settings_of(
-    args: AttackArguments, training: SFTConfig, model_args: ModelConfig, data: dict[str, Dataset], test: Dataset
+    args: AttackArguments, training: SFTConfig, model_args: ModelConfig, clean: Dataset, test: Dataset
 ) -> dict[str, Any]:
     """How it was measured, without what is secret: the seed and the words of the protection."""
     described = {k: v for k, v in asdict(args).items() if k not in ("versions", "parameters")}
     if args.method:
         described["parameters"] = method_class(args.method)(**args.method_parameters).public_params()
-    model = {k: v for k, v in asdict(model_args).items() if v is not None}
-    trained = {name: getattr(training, name) for name in TRAINING_SETTINGS}
-    described |= {**model, **trained, "num_processes": PartialState().num_processes}
-    described |= {"clean_digest": digest(data["clean"]), "test_digest": digest(test), "test_row_count": len(test)}
+    described |= {k: v for k, v in asdict(model_args).items() if v is not None}
+    described |= {name: getattr(training, name) for name in TRAINING_SETTINGS}
+    described |= {"num_processes": PartialState().num_processes, "test_row_count": len(test)}
+    described |= {"clean_digest": digest(clean), "test_digest": digest(test)}
     return json.loads(json.dumps(described, default=str))
 
 
-def kept_result(folder: Path, settings: dict[str, Any], resumes: bool) -> Result | None:
-    """The result of a version that an earlier start finished; None if it is still to be trained.
+def write_json(file: Path, contents: Any) -> None:
+    """Whole or not at all."""
+    file.with_suffix(".part").write_text(json.dumps(contents, indent=1) + "\n", encoding="utf-8")
+    file.with_suffix(".part").replace(file)
+
+
+def kept_result(folder: Path, settings: dict[str, Any]) -> Result | None:
+    """The result of a version that an earlier start finished; None if it is still to be trained, or to its end.
 
     Raises:
         ValueError: What lies there was made with other settings or of other rows.
     """
-    file, written = folder / "result.json", folder / "settings.json"
-    going_on = resumes and folder.is_dir() and get_last_checkpoint(str(folder)) is not None
-    if not (file.exists() or going_on):
-        folder.mkdir(parents=True, exist_ok=True)
-        written.write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
-        return None
-    before = json.loads(written.read_text(encoding="utf-8"))
-    other = [name for name in settings if before.get(name) != settings[name]]
-    if other:
-        raise ValueError(
-            f"{folder} holds what was trained with other settings or data: {', '.join(other)} differ. Give another "
-            "--output_dir, or move the folder away."
-        )
-    if not file.exists():
-        return None
-    found = json.loads(file.read_text(encoding="utf-8"))
-    intervals = {name: Interval(**found[name]) for name in ("label_accuracy", "exact_match")}
-    return Result(**{**found, **intervals})
+    file = folder / "result.json"
+    before = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {"settings": {}, "result": None}
+    if before["result"] or last_checkpoint(folder):
+        other = [name for name in settings if before["settings"].get(name) != settings[name]]
+        if other:
+            raise ValueError(
+                f"{folder} holds what was trained with other settings or data: {', '.join(other)} differ. Give "
+                "another --output_dir, or move the folder away."
+            )
+    if before["result"]:
+        intervals = {name: Interval(**before["result"][name]) for name in ("label_accuracy", "exact_match")}
+        return Result(**{**before["result"], **intervals})
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(file, {"settings": settings, "result": None})
+    return None
 
 
-def write_results(output: Path, results: Sequence[Result], settings: dict[str, Any]) -> str:
+def write_results(output: Path, results: dict[str, Result], settings: dict[str, Any]) -> str:
     """Writes `results.json` and `results.md`, and returns the table."""
     libraries = ("hf-unlearnable", "torch", "transformers", "trl", "peft", "accelerate", "datasets")
     protocol = {**settings, "library_versions": {name: version(name) for name in libraries}}
-    contents = {"protocol": protocol, "results": [asdict(result) for result in results]}
-    output.joinpath("results.json").write_text(json.dumps(contents, indent=1) + "\n", encoding="utf-8")
+    write_json(output / "results.json", {"protocol": protocol, "results": [asdict(r) for r in results.values()]})
     lines = ["| trained on | label, % | exact match, % | rows | steps | cut |", "|---|---|---|---|---|---|"]
     lines += [
         f"| {r.version} | {r.label_accuracy} | {r.exact_match} | {r.train_rows} | {r.steps} | {r.truncated_rows} |"
-        for r in results
+        for r in results.values()
     ]
-    notes = [f"- {name}: {value}" for name, value in protocol.items() if value is not None]
+    if "clean" in results and results["clean"].label_accuracy.low <= results[ZERO_SHOT].label_accuracy.high:
+        lines += ["", "Clean data did not surely teach this model anything: what it did not learn proves nothing."]
     about = "With 95 % intervals over the test rows; one training each, so how much trainings differ is not in them."
-    text = "\n".join([*lines, "", about, "", *notes]) + "\n"
-    output.joinpath("results.md").write_text(text, encoding="utf-8")
+    notes = [f"- {name}: {value}" for name, value in protocol.items() if value is not None]
+    output.joinpath("results.md").write_text("\n".join([*lines, "", about, "", *notes]) + "\n", encoding="utf-8")
     return "\n".join(lines)
 
 
@@ -783,64 +546,51 @@ def main(args: AttackArguments, training: SFTConfig, model_args: ModelConfig) ->
     logger.setLevel(logging.INFO if state.is_main_process else logging.ERROR)
     if not model_args.model_name_or_path:
         raise ValueError(f"model_name_or_path is missing: a Hub id, a folder or {RANDOM_LLAMA!r}.")
-    if str(training.resume_from_checkpoint).lower() not in ("none", "true", "false"):
-        raise ValueError(
-            "Every version has checkpoints of its own: say --resume_from_checkpoint true, without a path."
-        )
-    resumes = str(training.resume_from_checkpoint).lower() == "true"
-    training.resume_from_checkpoint = "true" if resumes else None
-    if training.fsdp or (training.deepspeed_plugin and training.deepspeed_plugin.zero_stage == 3):
+    sharded = training.fsdp or os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true"
+    if sharded or (training.deepspeed_plugin and training.deepspeed_plugin.zero_stage == 3):
         raise ValueError("This script tests a whole model on each device: use DDP, ZeRO-1 or ZeRO-2.")
     output = Path(str(training.output_dir))
     output.mkdir(parents=True, exist_ok=True)
 
-    raw = load_sources(args, output, state)
-    raw_test = sample(read(args.test or str(args.clean), args, args.dataset_test_split), args.test_rows)
-    data = {name: examples(rows, args, name) for name, rows in raw.items()}
-    if "dropped" in args.versions:
-        pairs = zip(data["clean"]["text"], data["protected"]["text"], strict=True)
-        data["dropped"] = data["clean"].select([i for i, (before, after) in enumerate(pairs) if before == after])
-    test = examples(raw_test, args, "test")
-    declared = {name: None for rows in (raw["clean"], raw_test) for name in label_names(rows, args) or ()}
-    tasks = labels_by_task(data["clean"], test, list(declared))
-
-    tokenizer = load_tokenizer(model_args, training, data["clean"]["text"])
-    config = model_config(model_args, training, tokenizer)
-    training.max_length = context_length(config, tokenizer, training.max_length)
+    data, test, tasks = load_data(args, output)
+    tokenizer, config = load_tokenizer(model_args, training, data["clean"]["text"])
+    reach = getattr(config.get_text_config(), "max_position_embeddings", None)
+    training.max_length = min(n for n in (training.max_length, reach, tokenizer.model_max_length) if n)
     prompter = Prompter(tokenizer, args.prompt_style, training.max_length, tasks)
-    settings = settings_of(args, training, model_args, data, test)
+    settings = settings_of(args, training, model_args, data["clean"], test)
 
     # What is done is looked up once and by one process: files of its own are not the business of the others.
-    names = [ZERO_SHOT, *args.versions]
-    results: dict[str, Result | None] = {}
-    if state.is_main_process:
-        for name in names:
-            own = {**settings, "digest": digest(data[name])} if name in data else settings
-            results[name] = kept_result(output / name, own, resumes)
-    results = broadcast_object_list([results])[0]
-    encoded = {name: encode(data[name], prompter, args.instruction) for name in args.versions if len(data[name])}
-    encoded_test = encode(test, prompter, args.instruction)
-    logger.info(
-        "%d test rows, %d of them cut to max_length %d",
-        len(test), sum(encoded_test["truncated"]), training.max_length,
-    )  # fmt: skip
-    for name in names:
-        kept, zero_shot = results[name], results[ZERO_SHOT]
-        if zero_shot and name in args.versions and name not in encoded:  # nothing to train on
-            result = replace(zero_shot, version=name)
+    own = {ZERO_SHOT: settings, **{name: {**settings, "digest": digest(data[name])} for name in args.versions}}
+    kept = {name: kept_result(output / name, own[name]) for name in own} if state.is_main_process else {}
+    kept = broadcast_object_list([kept])[0]
+    asked = encode(test, prompter, args.instruction)
+    logger.info("%d test rows, %d cut to max_length %d", len(test), sum(asked["truncated"]), training.max_length)
+
+    results: dict[str, Result] = {}
+    for name in own:
+        rows = data.get(name, ())
+        if kept[name]:
+            results[name] = kept[name]
+        elif name != ZERO_SHOT and not len(rows):
+            results[name] = replace(results[ZERO_SHOT], version=name)
         else:
-            result = kept or run_version(name, encoded.get(name), encoded_test, prompter, training, model_args)
-        results[name] = result
-        gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()  # the next version loads a model of its own
-        if state.is_main_process and not kept:
-            (output / name / "result.json").write_text(json.dumps(asdict(result), indent=1) + "\n", encoding="utf-8")
-        logger.info("%s: label %s, exact match %s%s", name, result.label_accuracy, result.exact_match,
-                    " (kept from before)" if kept else "")  # fmt: skip
+            start, steps, cut = time.perf_counter(), 0, 0
+            model = load_model(config, model_args, training)
+            if name != ZERO_SHOT:
+                encoded = encode(rows, prompter, args.instruction)
+                cut = sum(encoded["truncated"])
+                logger.info("%s: %d of %d texts cut to max_length %d", name, cut, len(rows), training.max_length)
+                model, steps = train(name, model, tokenizer, encoded, training, model_args)
+            label, exact = (accuracy_interval(r[None, :]) for r in evaluate(model, prompter, asked, training))
+            del model  # the next version loads its own
+            seconds = round(time.perf_counter() - start, 1)
+            results[name] = Result(name, label, exact, len(rows), steps, cut, seconds)
+        if state.is_main_process and not kept[name]:
+            write_json(output / name / "result.json", {"settings": own[name], "result": asdict(results[name])})
+        logger.info("%s: label %s, exact match %s%s", name, results[name].label_accuracy, results[name].exact_match,
+                    " (kept from before)" if kept[name] else "")  # fmt: skip
     if state.is_main_process:
-        table = write_results(output, [result for result in results.values() if result], settings)
-        logger.info("%s\nWritten to %s", table, output)
+        logger.info("%s\nWritten to %s", write_results(output, results, settings), output)
     state.wait_for_everyone()
     state.destroy_process_group()
 

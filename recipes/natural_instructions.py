@@ -93,7 +93,7 @@ def read_task(name: str, tasks_dir: str | None) -> dict[str, Any]:
         ) from error
 
 
-def rows_of(task: dict[str, Any], name: str, count: int, seed: int = 0) -> list[dict[str, str]]:
+def rows_of(task: dict[str, Any], name: str, count: int) -> list[dict[str, str]]:
     """At most `count` instances of a task, as evenly from its labels as they are there, in the file's order.
 
     Args:
@@ -101,12 +101,11 @@ def rows_of(task: dict[str, Any], name: str, count: int, seed: int = 0) -> list[
             a list of answers of which the first one counts.
         name: Of the task.
         count: Most rows.
-        seed: Of the draw.
     """
     by_label: dict[str, list[int]] = {}
     for i, instance in enumerate(task["Instances"]):
         by_label.setdefault(instance["output"][0].strip(), []).append(i)
-    order = np.random.default_rng(seed)
+    order = np.random.default_rng(0)
     drawn = {label: order.permutation(places).tolist() for label, places in by_label.items()}
     # In turn one of each label: those that run out leave their share to the others.
     turns = sorted((turn, label, place) for label, places in drawn.items() for turn, place in enumerate(places))

@@ -62,6 +62,9 @@ def test_bad_input(files, tmp_path, capsys):
     assert "VICTIM=ID" in failed(*argv, "--model", "some/model")
     assert "There is no file or folder" in failed(*[p.replace("test.parquet", "absent.parquet") for p in argv])
     assert "colour" in failed(*argv, "--label-column", "colour")
+    (tmp_path / "other.csv").write_text("words,label\na text,1\n")
+    for option in ("--corpus", "--own-clean"):
+        assert "There is no column 'text'" in failed(*argv, option, str(tmp_path / "other.csv"))
 
 
 def test_a_model_that_is_not_there_is_named_and_left_out(files, tmp_path, capsys):

@@ -69,9 +69,19 @@ def test_own_clean_rows_do_not_count():
     assert report.verdict(found, "ours").endswith("it holds against everything that was tried here.")
 
 
+def test_a_weaker_victim_may_have_recovered_more():
+    weak = (cell("clean", "llama", 0.6), cell("dropped", "llama", 0.5), cell("ours", "llama", 0.555))
+    found = audit(*BASE, cell("ours", "cnn", 0.56), *weak)
+    assert report.worst_case(found, "ours").victim == "cnn"
+    assert report.recovered(found, report.worst_case(found, "ours")).high < 0.25
+    assert report.verdict(found, "ours").endswith("; it holds in part.")
+
+
 def test_nothing_is_proved_by_a_victim_that_never_learns(tmp_path):
     found = audit(cell("clean", "cnn", 0.5), cell("dropped", "cnn", 0.5), cell("ours", "cnn", 0.5))
-    assert report.verdict(found, "ours") == "ours: proves nothing, because no victim learned even from the clean rows."
+    assert report.verdict(found, "ours") == (
+        "ours: proves nothing, because no victim learned more from the clean rows than without the protected ones."
+    )
     report.write_report(tmp_path, found, {})
     assert "so their cells prove nothing: cnn." in (tmp_path / "report.md").read_text()
     assert json.loads((tmp_path / "report.json").read_text())["cells"][2]["recovered"] is None
@@ -109,7 +119,8 @@ def test_files(tmp_path):
 def test_plots_need_something_to_show(tmp_path):
     pytest.importorskip("matplotlib", reason="plots need the attack extra")
     alone = Cell(Version("clean", None, "clean"), "tfidf", "none", answers(0.9), [0, 1], [[], []])
-    assert report.write_plots(tmp_path, audit(alone)) == []
+    (tmp_path / "share.png").write_bytes(b"of an earlier report")
+    assert report.write_plots(tmp_path, audit(alone)) == [] and list(tmp_path.iterdir()) == []
 
 
 def test_recovered_share():

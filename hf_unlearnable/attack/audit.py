@@ -14,6 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -157,7 +158,9 @@ def audit(
         test: Clean held-out rows.
         victims: Functions `(train_inputs, train_labels, test_inputs, *, seed, on_epoch, in_training)` to predicted
             labels, by name; the last two are passed only when they are needed and the victim takes them.
-        countermeasures: By name, apart from "none", which is always there.
+        countermeasures: By name, apart from "none", which is always there. In a store they and the victims are known
+            by name and function: give one that does something else (another share, another model behind a callable)
+            another name.
         attacker: What the adversary has of its own. Its seed is that of the training.
         seeds: One training each.
         input_column, label_column: Columns of all of them, texts or images and their labels.
@@ -179,6 +182,14 @@ def audit(
     ).run(budget)  # fmt: skip
 
 
+def rows_of(dataset: Dataset, columns: tuple[str, str]) -> Rows:
+    """Inputs and labels of a data set. No text, such as an empty field of a CSV file has, is an empty one."""
+    inputs, labels = (dataset[column][:] for column in columns)
+    if any(one is None for one in inputs):
+        inputs = ["" if one is None else one for one in inputs]
+    return Rows(inputs, labels)
+
+
 class _Grid:
     def __init__(
         self, versions: Sequence[Version], test: Dataset, victims: Mapping[str, Callable],
@@ -194,7 +205,7 @@ class _Grid:
         self.victims, self.attacker, self.seeds, self.store = victims, attacker, seeds, store
         self.countermeasures = {NONE: Countermeasure(), **countermeasures}
         self.columns, self.on_cell = columns, on_cell
-        self.test = Rows(test[columns[0]][:], test[columns[1]][:])
+        self.test = rows_of(test, columns)
         self.truth = np.array(self.test.labels)
         values, counts = np.unique(self.truth, return_counts=True)
         self.guess = np.full(len(self.truth), values[counts.argmax()])
@@ -207,8 +218,9 @@ class _Grid:
         self._common = {True: digest(__version__, self.test.inputs, self.test.labels, brought),
                         False: digest(__version__, self.test.inputs, self.test.labels)}  # fmt: skip
         self._digests: dict[tuple, str] = {}
-        self._broken: set[str] = set()  # victims whose model or framework is not to be had
+        self._broken: set[str] = set()  # victims and counter-measures whose model or framework is not to be had
         self._seconds: dict[str, float] = {}  # what a training of this victim takes without a counter-measure
+        self._prepared: dict[str, float] = {}  # what this counter-measure takes on the rows
         if "LOCAL_RANK" in os.environ:  # under accelerate launch or torchrun, each process has its own GPU
             import torch
 
@@ -222,7 +234,7 @@ class _Grid:
         missing = [t for t, name in zip(trainings, names, strict=True) if self.store.get(name) is None]
         if budget is not None and missing:
             self._probe(missing)
-            needed = sum(self._estimate(t) for t in missing if t.victim not in self._broken)
+            needed = sum(self._estimate(t) for t in missing if not self._left_out(t))
             logger.warning(
                 "%d trainings to run, %d there already: about %.1f minutes, %.1f are given.", len(missing),
                 len(trainings) - len(missing), needed / 60, budget / 60,
@@ -233,7 +245,7 @@ class _Grid:
             if budget is not None and time.perf_counter() - start + self._estimate(training) > budget:
                 self.not_run[f"{_said(training)}, seed {training.seed}: out of time"] = None
                 return None
-            return self._trained(training) if training.victim not in self._broken else None
+            return None if self._left_out(training) else self._trained(training)
 
         open_seeds = Counter(map(_key, trainings))
         finished: set[int] = set()
@@ -259,7 +271,7 @@ class _Grid:
                 continue
             for victim in self.victims:
                 if countermeasure.in_training is not None and not _takes(self.victims[victim], "in_training"):
-                    self.not_run[f"{name} on {victim}: it takes nothing in training"] = None
+                    self.not_run[f"{_on(name, victim)}: it takes nothing in training"] = None
                     continue
                 for version in self.versions.values():
                     if name == NONE or version.role in self._roles(countermeasure):
@@ -271,7 +283,13 @@ class _Grid:
         return ("clean", "protected", "dropped") if "clean" in countermeasure.needs else ("clean", "protected")
 
     def _estimate(self, training: _Training) -> float:
-        return self._seconds.get(training.victim, 0.0) * self.countermeasures[training.countermeasure].cost
+        added = self.countermeasures[training.countermeasure].cost - 1
+        training_seconds = self._seconds.get(training.victim, 0.0) * (self._size(training.version) + added)
+        return training_seconds + self._prepared.get(training.countermeasure, 0.0)
+
+    def _size(self, version: Version) -> float:
+        """The rows of a version as a share of those that were published."""
+        return 1.0 if callable(version.rows) or not self.published else len(version.rows) / self.published
 
     def _probe(self, missing: list[_Training]) -> None:
         """Trains each victim on a few rows and on twice as many, to know what a whole training will take."""
@@ -316,45 +334,65 @@ class _Grid:
         return self._digests[key]
 
     def _rows(self, version: Version, seed: int) -> Rows:
-        rows = version.rows(seed) if callable(version.rows) else version.rows
-        return Rows(rows[self.columns[0]][:], rows[self.columns[1]][:])
+        return rows_of(version.rows(seed) if callable(version.rows) else version.rows, self.columns)
 
     def _trained(self, training: _Training) -> dict | None:
-        """The result of a training: from the store where the same rows were trained on before.
-
-        A victim that cannot be had, such as a model of the Hub without a network, ends its own cells and no others.
-        """
+        """The result of a training: from the store where the same rows were trained on before."""
         start = time.perf_counter()
-        countermeasure = self.countermeasures[training.countermeasure]
+        countermeasure, run = self.countermeasures[training.countermeasure], self.victims[training.victim]
         rows = self._rows(training.version, training.seed)
         if countermeasure.on_rows is not None:
-            rows = countermeasure.on_rows(rows, replace(self.attacker, seed=training.seed, published=self.published))
-        run = self.victims[training.victim]
+            attacker = replace(self.attacker, seed=training.seed, published=self.published)
+            rows = self._tried(training, training.countermeasure, partial(countermeasure.on_rows, rows, attacker))
+            if rows is None:
+                return None
+            self._prepared[training.countermeasure] = time.perf_counter() - start
         hook = countermeasure.in_training
         name = digest(self._common[False], digest(rows.inputs, rows.labels), run, training.victim,
                       "" if hook is None else ("", training.countermeasure, hook), training.seed)  # fmt: skip
         found = self.store.get(name)
         if found is None:
-            try:
-                found = self._result(run, rows, hook, training.seed)
-            except (OSError, ImportError) as error:
-                self._give_up(training.victim, error)
+            begun = time.perf_counter()
+            part = training.victim if hook is None else _on(training.countermeasure, training.victim)
+            found = self._tried(training, part, partial(self._result, run, rows, hook, training.seed))
+            if found is None:
                 return None
+            if len(set(rows.labels)) > 1 and self._size(training.version) >= 1:  # few rows do not tell
+                took = (time.perf_counter() - begun) / countermeasure.cost
+                self._seconds[training.victim] = max(self._seconds.get(training.victim, 0.0) * 0.5, took)
             found["seconds"] = round(time.perf_counter() - start, 2)
             self.store.put(name, found)
-        seconds = time.perf_counter() - start
-        if len(set(rows.labels)) > 1:
-            self._seconds[training.victim] = max(
-                self._seconds.get(training.victim, 0.0) * 0.5, found["seconds"] / countermeasure.cost
-            )
         logger.info("%s, seed %d: %.1f %% (%.0f s)", _said(training), training.seed,
-                    100 * np.mean(_unpacked(found)), seconds)  # fmt: skip
+                    100 * np.mean(_unpacked(found)), time.perf_counter() - start)  # fmt: skip
         return found
 
-    def _give_up(self, victim: str, error: Exception) -> None:
-        self._broken.add(victim)
-        self.not_run[f"{victim}: {' '.join(str(error).split())}"] = None
-        logger.warning("%s is left out: %s", victim, error)
+    def _tried(self, training: _Training, part: str, do: Callable[[], Any]) -> Any:
+        """What is returned, or None.
+
+        What cannot be had, such as a model of the Hub without a network, ends the cells that need that part and no
+        others; a counter-measure that fails, or leaves rows that the victim cannot take, ends this training only.
+        """
+        try:
+            return do()
+        except (OSError, ImportError) as error:
+            self._give_up(part, error)
+        except (ValueError, RuntimeError) as error:
+            if training.countermeasure == NONE:
+                raise
+            self._note(f"{_said(training)}, seed {training.seed}", error)
+        return None
+
+    def _left_out(self, training: _Training) -> bool:
+        parts = training.victim, training.countermeasure, _on(training.countermeasure, training.victim)
+        return not self._broken.isdisjoint(parts)
+
+    def _give_up(self, part: str, error: Exception) -> None:
+        self._broken.add(part)
+        self._note(part, error)
+
+    def _note(self, part: str, error: Exception) -> None:
+        self.not_run[f"{part}: {' '.join(str(error).split())}"] = None
+        logger.warning("%s is left out: %s", part, error)
 
     def _result(self, run: Callable, rows: Rows, hook: Callable | None, seed: int) -> dict:
         curve: list[tuple[float, float]] = []
@@ -385,6 +423,10 @@ class _Grid:
 
 def _key(training: _Training) -> tuple[str, str, str]:
     return training.version.name, training.victim, training.countermeasure
+
+
+def _on(countermeasure: str, victim: str) -> str:
+    return f"{countermeasure} on {victim}"
 
 
 def _said(training: _Training) -> str:

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hf_unlearnable.attack.audit import NONE, Audit, Cell, Version, audit
-from hf_unlearnable.attack.countermeasures import Attacker, Rows
-from hf_unlearnable.attack.versions import check_pair, check_test, dropped, random_dose, set_aside
+from hf_unlearnable.attack.audit import NONE, Audit, Cell, Version, audit, rows_of
+from hf_unlearnable.attack.countermeasures import Attacker
+from hf_unlearnable.attack.inputs import column_of, identities, kind
+from hf_unlearnable.attack.versions import (
+    check_names,
+    check_pair,
+    check_test,
+    dropped,
+    random_dose,
+    set_aside,
+)
 from hf_unlearnable.registry import method_class
 from hf_unlearnable.transform import require_columns
 
@@ -45,7 +54,9 @@ class Effort:
     budget: float | None = None
 
 
+_HOOKS = ("on_epoch", "in_training")
 _RESNET = {"model": "microsoft/resnet-18"}
+_SETTINGS = {"linear_probe": _RESNET, "pretrained_image_model": _RESNET}  # of victims that an effort does not name
 EFFORTS = {
     "quick": Effort(
         rows=1500,
@@ -108,6 +119,7 @@ def attack(
     countermeasures: Sequence[str] | None = None,
     models: Mapping[str, str] | None = None,
     attacker: Attacker | None = None,
+    own_clean: Dataset | None = None,
     seeds: int | None = None,
     budget: float | None = None,
     store: str | os.PathLike | None = None,
@@ -115,8 +127,8 @@ def attack(
 ) -> tuple[Audit, dict[str, Any], list[str]]:
     """Trains on the clean and the protected rows, on these without the protected ones and on a random dose.
 
-    No key is needed. Clean rows for the counter-measures that mix some in are set aside from the
-    training rows (a sixth of them), unless the attacker brings its own.
+    No key is needed. Clean rows for the counter-measures that mix some in are set aside from the training rows (a
+    sixth of them), unless the attacker brings its own.
 
     Args:
         clean: The rows before.
@@ -130,6 +142,8 @@ def attack(
         victims, countermeasures: Names to try instead of those of the effort.
         models: Hub id or folder of a pretrained victim's model, by the victim's name.
         attacker: What the adversary has of its own.
+        own_clean: Its clean rows, instead of those of `attacker`: none of them published, none of them tested on. Of
+            the same columns as the others, and numbered as they are where labels are names.
         seeds: Trainings of each cell, instead of those of the effort.
         budget: Seconds, instead of those of the effort.
         store: Folder for finished trainings, see `audit`.
@@ -140,45 +154,54 @@ def attack(
 
     Raises:
         ValueError: The three data sets do not belong together (which row or label, and what to do), or a name is
-            unknown.
+            unknown, or a victim was named that needs a model and has none.
     """
-    chosen = EFFORTS[effort] if isinstance(effort, str) else effort
+    chosen = EFFORTS[_checked([effort], EFFORTS, "effort")[0]] if isinstance(effort, str) else effort
     column = input_column or _input_column(clean)
-    for part in (clean, protected, test):
-        require_columns(part.column_names, [column, label_column])
-    parts = [part.select_columns([column, label_column]) for part in (clean, protected, test)]
-    clean, protected, test = _numbered(parts, label_column)
+    given = {"clean": clean, "protected": protected, "test": test, "attacker's own": own_clean}
+    parts = {}
+    for what, part in given.items():
+        if part is not None:
+            require_columns(part.column_names, [column, label_column])
+            parts[what] = part.with_format(None).select_columns([column, label_column])
+            labels = column_of(part, label_column)
+            if None in labels:
+                raise ValueError(f"Row {labels.index(None)} of the {what} data has no label. Leave such rows out.")
+    clean, protected, test, *own = _numbered(list(parts.values()), label_column)
     unchanged = check_pair(clean, protected, column, label_column)
     shared = check_test(clean, test, column, label_column)
     warnings = [f"{shared} of {len(test)} test rows are training rows too."] if shared else []
     missing = set(clean[label_column][:]) - set(test[label_column][:])
     if missing:
         warnings.append(f"No test row has the label {', '.join(map(str, sorted(missing)))}.")
+    if own:
+        warnings += _checked_own(own[0], clean, test, column, label_column)
 
-    kind = _kind(clean, column)
-    known_victims, known_countermeasures = _known(kind)
-    run = {
-        name: partial(known_victims[name], **{**chosen.victims[kind].get(name, {}), **_model(name, models)})
-        for name in _checked(victims or chosen.victims[kind], known_victims, "victim")
-    }
+    modality = kind(clean, column)
+    known_victims, known_countermeasures = _known(modality)
+    names = _checked(victims or chosen.victims[modality], known_victims, "victim")
+    run = _victims(names, {**_SETTINGS, **chosen.victims[modality]}, known_victims, models or {})
+    no_model = [name for name, victim in run.items() if _lacks_model(victim)]
+    if no_model and victims:
+        raise ValueError(f"{no_model[0]} starts from a pretrained model, and none is given: --model {no_model[0]}=ID.")
     first = method_class(method).adaptive_attacks if method else ()
-    names = countermeasures if countermeasures is not None else chosen.countermeasures.get(kind)
-    wanted = dict.fromkeys([*first, *(known_countermeasures if names is None else names)])
+    others = countermeasures if countermeasures is not None else chosen.countermeasures.get(modality)
+    wanted = dict.fromkeys([*first, *(known_countermeasures if others is None else others)])
     tried = _checked(wanted, known_countermeasures, "counter-measure")
 
     keep = np.sort(np.random.default_rng(0).permutation(len(clean))[: chosen.rows])
     clean, protected = clean.select(keep), protected.select(keep)
     test = test.select(np.sort(np.random.default_rng(0).permutation(len(test))[: chosen.test_rows]))
     attacker = attacker or Attacker()
+    if own:
+        attacker = replace(attacker, clean=rows_of(own[0], (column, label_column)))
     if attacker.clean is None and any("clean" in known_countermeasures[name].needs for name in tried):
-        clean, protected, own = set_aside(clean, protected, 0.17, 0, label_column)
-        attacker = Attacker(
-            clean=Rows(own[column][:], own[label_column][:]), corpus=attacker.corpus,
-            language_model=attacker.language_model, paraphrase=attacker.paraphrase,
-        )  # fmt: skip
+        clean, protected, aside = set_aside(clean, protected, 0.17, 0, label_column)
+        attacker = replace(attacker, clean=rows_of(aside, (column, label_column)))
     versions = _versions(clean, protected, column, chosen.shares)
     found = audit(
-        versions, test, run, {name: known_countermeasures[name] for name in tried}, attacker=attacker,
+        versions, test, {name: victim for name, victim in run.items() if name not in no_model},
+        {name: known_countermeasures[name] for name in tried}, attacker=attacker,
         seeds=range(seeds or chosen.seeds), input_column=column, label_column=label_column, store=store,
         budget=budget if budget is not None else chosen.budget, on_cell=on_cell,
     )  # fmt: skip
@@ -188,9 +211,12 @@ def attack(
         "the attacker's own clean rows": len(attacker.clean) if attacker.clean is not None else 0,
         "seeds": list(range(seeds or chosen.seeds)),
         "method": method or "not said", "attacks of the method's author": ", ".join(first) or "not known",
-        "victims": {name: victim.keywords for name, victim in run.items()},
+        "victims": {name: _settings(victim) for name, victim in run.items()},
     }  # fmt: skip
-    return found, protocol, warnings
+    left_out = [
+        f"{name}: it starts from a pretrained model, and none is given (--model {name}=ID)" for name in no_model
+    ]
+    return replace(found, not_run=[*left_out, *found.not_run]), protocol, warnings
 
 
 def _versions(clean: Dataset, protected: Dataset, column: str, shares: Sequence[float]) -> list[Version]:
@@ -257,16 +283,10 @@ def _input_column(clean: Dataset) -> str:
     raise ValueError(f"There is no column 'text' or 'image' among {', '.join(clean.column_names)}: name input_column.")
 
 
-def _kind(clean: Dataset, column: str) -> str:
-    from datasets import Image
-
-    return "image" if isinstance(clean.features[column], Image) else "text"
-
-
-def _known(kind: str) -> tuple[dict[str, Callable], dict[str, Any]]:
+def _known(modality: str) -> tuple[dict[str, Callable], dict[str, Any]]:
     from hf_unlearnable.attack.victims import IMAGE_VICTIMS, TEXT_VICTIMS
 
-    if kind == "image":
+    if modality == "image":
         from hf_unlearnable.attack.countermeasures.image import IMAGE_COUNTERMEASURES
 
         return IMAGE_VICTIMS, IMAGE_COUNTERMEASURES
@@ -282,5 +302,33 @@ def _checked(names: Any, known: Mapping[str, Any], what: str) -> list[str]:
     return [name for name in names if name != NONE]
 
 
-def _model(name: str, models: Mapping[str, str] | None) -> dict[str, str]:
-    return {"model": models[name]} if models and name in models else {}
+def _victims(
+    names: Sequence[str], settings: Mapping[str, Mapping[str, Any]], known: Mapping[str, Callable],
+    models: Mapping[str, str],
+) -> dict[str, partial]:  # fmt: skip
+    for name in _checked(models, known, "victim"):
+        if "model" not in inspect.signature(known[name]).parameters:
+            raise ValueError(f"{name} takes no model: it starts from nothing.")
+    chosen = {name: {"model": models[name]} if name in models else {} for name in names}
+    return {name: partial(known[name], **{**settings.get(name, {}), **chosen[name]}) for name in names}
+
+
+def _lacks_model(victim: partial) -> bool:
+    return "model" not in _settings(victim) and "model" in inspect.signature(victim).parameters
+
+
+def _settings(victim: partial) -> dict[str, Any]:
+    """All that it is trained with, usual values too."""
+    parameters = inspect.signature(victim).parameters.values()
+    return {p.name: p.default for p in parameters if p.default is not p.empty and p.name not in _HOOKS}
+
+
+def _checked_own(own: Dataset, clean: Dataset, test: Dataset, column: str, label_column: str) -> list[str]:
+    """Warnings on the adversary's own rows, whose labels must mean what those of the others mean."""
+    check_names(clean, own, label_column, "attacker's own")
+    unknown = set(own[label_column][:]) - set(clean[label_column][:])
+    if unknown:
+        raise ValueError(f"The attacker's own rows have the labels {sorted(unknown)}, which no training row has.")
+    tested = set(identities(test, column))
+    both = sum(identity in tested for identity in identities(own, column))
+    return [f"{both} of the attacker's {len(own)} own rows are test rows too."] if both else []

@@ -11,12 +11,15 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xxhash
+
+_INDIRECT = ("P", "PA", "CMYK", "YCbCr", "LAB", "HSV")  # modes of PIL images whose levels are no RGB
 
 
 class Store:
@@ -89,7 +92,8 @@ class Store:
                     self.put(name, result)
         except Timeout:
             return None
-        lock.unlink(missing_ok=True)
+        with suppress(OSError):  # on Windows, where another process has it open
+            lock.unlink()
         return result is not None
 
 
@@ -113,6 +117,9 @@ def _pieces(value: Any) -> Iterator[bytes]:
     elif isinstance(value, dict):
         yield from _pieces(sorted(value.items(), key=lambda item: str(item[0])))
     elif isinstance(value, np.ndarray) or hasattr(value, "__array_interface__"):
+        if getattr(value, "mode", None) in _INDIRECT:  # equal levels of two such images may be other colours
+            yield value.mode.encode()
+            value = value.convert("RGBA")
         array = np.asarray(value)
         yield f"{array.dtype}{array.shape}".encode()
         yield np.ascontiguousarray(array).tobytes()

@@ -62,7 +62,7 @@ def check_pair(clean: Dataset, protected: Dataset, input_column: str, label_colu
     kinds = kind(clean, input_column), kind(protected, input_column)
     if kinds[0] != kinds[1]:
         raise ValueError(f"Column {input_column!r} holds {kinds[0]}s in the clean version, {kinds[1]}s in the other.")
-    _check_names(clean, protected, label_column, "protected")
+    check_names(clean, protected, label_column, "protected")
     labels = column_of(clean, label_column), column_of(protected, label_column)
     first = next((i for i, (one, two) in enumerate(zip(*labels, strict=False)) if one != two), None)
     if first is not None or len(clean) != len(protected):
@@ -105,7 +105,7 @@ def check_test(train: Dataset, test: Dataset, input_column: str, label_column: s
     """
     for data in (train, test):
         require_columns(data.column_names, [input_column, label_column])
-    _check_names(train, test, label_column, "test")
+    check_names(train, test, label_column, "test")
     known, tested = set(column_of(train, label_column)), set(column_of(test, label_column))
     if tested - known:
         raise ValueError(
@@ -124,7 +124,7 @@ def check_test(train: Dataset, test: Dataset, input_column: str, label_column: s
     return both
 
 
-def _check_names(one: Dataset, two: Dataset, label_column: str, what: str) -> None:
+def check_names(one: Dataset, two: Dataset, label_column: str, what: str) -> None:
     """Numbers that stand for other classes in two data sets would be compared as if they were the same."""
     names = [getattr(data.features[label_column], "names", None) for data in (one, two)]
     for number, (first, second) in enumerate(zip(names[0] or (), names[1] or (), strict=False)):

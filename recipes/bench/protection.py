@@ -32,6 +32,7 @@ from typing import Any
 import numpy as np
 import yaml
 from datasets import Dataset, disable_progress_bars, load_dataset
+from filelock import FileLock
 
 from hf_unlearnable.attack.audit import Audit, Version, audit
 from hf_unlearnable.attack.countermeasures import Attacker, Rows
@@ -65,8 +66,10 @@ def own_rows(train: Dataset, published: Dataset, columns: tuple[str, str], max_w
 
 def version(name: str, parameters: Any, rows: Dataset, learned_from: Dataset, folder: Path, cost: list) -> Version:
     """A version of the rows; a protected one has a key of its own for each seed, and `cost` takes what it took."""
+    if parameters == "clean":
+        return Version(name, rows, "clean", share=0.0)
     if not isinstance(parameters, dict):
-        return Version(name, rows if parameters == "clean" else rows.select([]), parameters)
+        return Version(name, rows.select([]), parameters)
     options = dict(parameters)
     cls: Any = method_class(options.pop("method"))
     make = cls.paper if options.pop("paper", False) else cls
@@ -75,15 +78,17 @@ def version(name: str, parameters: Any, rows: Dataset, learned_from: Dataset, fo
     @cache
     def made(seed: int) -> Dataset:
         place = folder / digest(name, parameters, rows._fingerprint, learned_from._fingerprint, seed)
-        if not place.exists():
-            start = time.perf_counter()
-            cloak = make(**options, seed=2026 + seed).fit(learned_from)
-            protected = rows.map(cloak, batched=True)
-            took = {"seconds": round(time.perf_counter() - start, 1)}
-            took["passes_an_image"] = round(getattr(cloak, "image_passes", 0) / len(rows), 1)
-            with whole_or_nothing(place) as scratch:
-                protected.save_to_disk(scratch)
-                Path(scratch, "cost.json").write_text(json.dumps(took))
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{place}.lock"):  # another process may share the work
+            if not place.exists():
+                start = time.perf_counter()
+                cloak = make(**options, seed=2026 + seed).fit(learned_from)
+                protected = rows.map(cloak, batched=True)
+                took = {"seconds": round(time.perf_counter() - start, 1)}
+                took["passes_an_image"] = round(getattr(cloak, "image_passes", 0) / len(rows), 1)
+                with whole_or_nothing(place) as scratch:
+                    protected.save_to_disk(scratch)
+                    Path(scratch, "cost.json").write_text(json.dumps(took))
         cost.append(json.loads(Path(place, "cost.json").read_text()))
         return load_rows(place)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from hf_unlearnable.attack.audit import Version, audit
 from hf_unlearnable.attack.countermeasures import Attacker, Countermeasure, Rows
@@ -162,6 +163,60 @@ def test_a_victim_that_cannot_be_had_ends_its_own_cells_only(caplog):
     assert found.not_run == ["absent: no such model"] and "absent is left out" in caplog.text
 
 
+def test_a_countermeasure_that_fails_ends_its_own_cells_only(caplog):
+    def hooked(texts, labels, tests, *, seed, in_training=None):
+        if in_training is not None:
+            in_training()
+        if not any(texts):
+            raise ValueError("empty vocabulary")
+        return by_rule(texts, labels, tests, seed=seed)
+
+    def without_library(*batch):
+        raise ImportError("no kornia")
+
+    def without_model(rows, attacker):
+        raise OSError("no language model")
+
+    tried = {
+        "hook": Countermeasure(in_training=without_library), "model": Countermeasure(without_model),
+        "empties": Countermeasure(lambda rows, attacker: Rows([""] * len(rows), rows.labels)),
+        "flip": Countermeasure(flipped),
+    }  # fmt: skip
+    found = audit([CLEAN, PROTECTED], TEST, {"v": hooked}, tried, seeds=(0, 1))
+    assert {(c.version.name, c.countermeasure) for c in found.cells} == {
+        (name, done) for name in ("clean", "swapped") for done in ("none", "flip")
+    }
+    assert all(len(cell.seeds) == 2 for cell in found.cells)
+    assert set(found.not_run) == {
+        *(f"{name}, v, empties, seed {seed}: empty vocabulary" for name in ("clean", "swapped") for seed in (0, 1)),
+        "hook on v: no kornia", "model: no language model",
+    }  # fmt: skip
+    assert len(found.not_run) == 6
+    with pytest.raises(ValueError, match="empty vocabulary"):  # what fails without a counter-measure is misused
+        audit([Version("empty", tiny([""] * 4, [0, 1, 0, 1]), "clean")], TEST, {"v": hooked}, seeds=(0,))
+
+
+def test_no_text_is_an_empty_one():
+    victim = Counting()
+    own_empty = tiny([None, "word1 a", "word0 a"], [0, 1, 0])
+    with pytest.raises(IndexError):  # by_rule wants a word
+        audit([Version("none", own_empty, "clean")], TEST, {"v": victim}, seeds=(0,))
+    assert victim.given[0][0] == ["", "word1 a", "word0 a"]
+
+
+def test_dropped_rows_and_slow_filters_are_in_the_estimate():
+    def slow_filter(rows, attacker):
+        time.sleep(0.4)
+        return rows
+
+    tried = {"filter": Countermeasure(slow_filter)}
+    found = audit(
+        [CLEAN, PROTECTED, DROPPED], TEST, {"v": partial(slow, seconds=0.3)}, tried, seeds=(0, 1, 2, 3, 4), budget=2.6
+    )
+    assert found.cell("dropped", "v").seeds == [0, 1, 2, 3, 4]  # nothing is trained, so it is never too late for it
+    assert any("filter" in reason and "out of time" in reason for reason in found.not_run)
+
+
 def test_bad_input():
     with pytest.raises(ValueError, match="The test is empty"):
         audit([CLEAN], TEST.select([]), {"rule": by_rule})
@@ -215,6 +270,17 @@ def test_store(tmp_path):
     assert again.get("c") == {"place": 2} and again.get("b") is None
     assert list(again.each(["c", "a"], lambda place: pytest.fail("it is there"))) == [0, 1]
     assert sorted(path.name for path in (tmp_path / "s").iterdir() if path.suffix == ".json") == ["a.json", "c.json"]
+
+
+def test_images_of_other_colours_have_other_digests():
+    picture = Image.fromarray(np.arange(16, dtype=np.uint8).reshape(4, 4))
+    reds, blues = picture.convert("P"), picture.convert("P")
+    reds.putpalette([value for i in range(256) for value in (i, 0, 0)])
+    blues.putpalette([value for i in range(256) for value in (0, 0, i)])
+    inks = Image.fromarray(np.arange(64, dtype=np.uint8).reshape(4, 4, 4), "CMYK")
+    see_through = Image.fromarray(np.asarray(inks), "RGBA")
+    assert len({digest(one) for one in (picture, reds, blues, inks, see_through)}) == 5
+    assert digest(picture.convert("RGB")) == digest(np.asarray(picture.convert("RGB")))  # pixels, in either form
 
 
 def test_digests_tell_apart():

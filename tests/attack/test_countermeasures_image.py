@@ -207,6 +207,12 @@ def test_a_pixel_that_is_constant_in_its_class_is_repaired_and_no_other():
     assert np.abs(made - before)[here].mean() < 25 < 100 < np.abs(stacked(protected) - before)[here].mean()
 
 
+def test_equalising_takes_images_of_any_sizes():
+    images = [levels(1, i, *size)[0] for i, size in enumerate([(31, 31), (32, 32), (40, 31), (31, 64)])]
+    made = spectrum_equalisation(Rows(images, [0, 1, 0, 1]), Attacker())
+    assert [one.shape for one in made.inputs] == [one.shape for one in images]
+
+
 def test_equalising_takes_a_filter_of_a_class_out_of_its_spectrum():
     def filtered(one: np.ndarray, label: int) -> np.ndarray:
         return convolved(one, class_kernel(label + 11, 3, 0.3))

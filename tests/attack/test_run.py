@@ -1,7 +1,10 @@
 """An attack from three data sets alone: what it builds, what it warns of, and what it refuses."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from datasets import ClassLabel
 
 from hf_unlearnable import RegTextTransform, TextureTransform
 from hf_unlearnable.attack.countermeasures import Attacker, Rows
@@ -74,6 +77,46 @@ def test_labels_may_be_names(notes):
         assert np.array_equal(one.correct, two.correct)
 
 
+def test_own_rows_are_numbered_as_the_others(notes):
+    clean, _, test = notes
+    names = clean.features["label"].names
+    own = tiny(["one of mine", "two of mine"], [names[2], names[0]])
+    found, protocol, _ = attack(*notes, effort=TEXT, own_clean=own, countermeasures=["clean-20%"])
+    assert protocol["training rows"] == len(clean) and protocol["the attacker's own clean rows"] == 2
+    assert found.cell("protected rows dropped", "tfidf_logistic_regression", "clean-20%").train_rows == 2
+    _, _, warnings = attack(*notes, effort=TEXT, own_clean=test.select(range(5)), countermeasures=[])
+    assert warnings == ["5 of the attacker's 5 own rows are test rows too."]
+    other = test.select(range(5)).cast_column("label", ClassLabel(names=names[::-1]))
+    with pytest.raises(ValueError, match="The label 0 is .* in the training data and .* in the attacker's own data"):
+        attack(*notes, effort=TEXT, own_clean=other)
+
+
+def test_fields_without_a_text(notes):
+    def emptied(part):
+        return part.map(lambda row, i: {"text": None if i % 9 == 0 else row["text"]}, with_indices=True)
+
+    parts = [emptied(part) for part in notes]
+    found, _, _ = attack(*parts, effort=TEXT)
+    assert found.cell("clean", "tfidf_logistic_regression").accuracy.mean > 0.6
+    missing = tiny(notes[2]["text"][:], [None, *map(str, notes[2]["label"][1:])])
+    with pytest.raises(ValueError, match="Row 0 of the test data has no label"):
+        attack(notes[0], notes[1], missing)
+
+
+def test_a_victim_without_its_model_is_left_out_or_asked_for(notes):
+    effort = replace(TEXT, victims={"text": {"tfidf_logistic_regression": {}, "causal_lm": {}}})
+    found, protocol, _ = attack(*notes, effort=effort, countermeasures=[])
+    assert {cell.victim for cell in found.cells} == {"tfidf_logistic_regression"}
+    assert found.not_run[0].startswith("causal_lm: it starts from a pretrained model, and none is given")
+    assert protocol["victims"]["tfidf_logistic_regression"] == {"C": 10.0, "ngram_range": (1, 2)}
+    with pytest.raises(ValueError, match="--model causal_lm=ID"):
+        attack(*notes, victims=["causal_lm"])
+    with pytest.raises(ValueError, match="no victim finetuned"):
+        attack(*notes, models={"finetuned": "x"})
+    with pytest.raises(ValueError, match="naive_bayes takes no model"):
+        attack(*notes, models={"naive_bayes": "x"})
+
+
 def test_own_rows_leave_all_rows_published(notes):
     own = Rows(["a row of mine"] * 10, [0, 1] * 5)
     _, protocol, _ = attack(*notes, effort=TEXT, attacker=Attacker(clean=own))
@@ -95,6 +138,8 @@ def test_bad_input(notes):
         attack(clean, clean, test)
     with pytest.raises(ValueError, match="no victim x"):
         attack(*notes, victims=["x"])
+    with pytest.raises(ValueError, match="no effort fast. There are: quick, laptop, full"):
+        attack(*notes, effort="fast")
     with pytest.raises(ValueError, match="no counter-measure y"):
         attack(*notes, countermeasures=["y"])
     with pytest.raises(ValueError, match="same order"):

@@ -192,6 +192,14 @@ def test_refuses_data_that_no_classifier_can_use(victim, texts, labels, test_tex
         victim(texts, labels, test_texts, seed=0)
 
 
+@pytest.mark.parametrize("victim", [tfidf, bayes])
+def test_texts_without_words_teach_which_label_is_frequent(victim):
+    told = []
+    given = ["", "a", "!", ""], [7, 2, 7, 7], ["moon", ""]
+    predicted = victim(*given, seed=0, on_epoch=lambda accuracy, answers: told.append((accuracy, answers.tolist())))
+    assert predicted.tolist() == [7, 7] and told == [(0.75, [7, 7])]
+
+
 def test_tells_of_each_epoch_and_predicts_the_same(victim):
     """The callback draws, too: neither it nor the extra predictions may move the training."""
     told = []

@@ -1,5 +1,6 @@
 """The bench behind the result tables: its cells, that it goes on where it was, and that its configurations hold."""
 
+import inspect
 import json
 import sys
 from pathlib import Path
@@ -12,7 +13,8 @@ from hf_unlearnable.registry import method_class
 from recipes.bench import protection
 from tests.data import pictures
 
-CONFIGS = sorted((Path(__file__).parents[2] / "recipes/configs").glob("*_protection*.yaml"))
+FOLDER = Path(__file__).parents[2] / "recipes/configs"
+CONFIGS = sorted(path for kind in ("protection*", "attack") for path in FOLDER.glob(f"*_{kind}.yaml"))
 
 
 def test_cells_are_run_once(tmp_path, monkeypatch, capsys):
@@ -33,7 +35,7 @@ def test_cells_are_run_once(tmp_path, monkeypatch, capsys):
     }
     (tmp_path / "c.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
     command = ["protection.py", "--config", str(tmp_path / "c.yaml"), "--data", str(tmp_path)]
-    command += ["--output", str(tmp_path / "cells.jsonl")]
+    command += ["--output", str(tmp_path / "cells.jsonl"), "--store", str(tmp_path / "store")]
     for versions in (["clean", "texture"], []):
         monkeypatch.setattr(sys, "argv", [*command, *(["--versions", *versions] if versions else [])])
         protection.main()
@@ -41,6 +43,7 @@ def test_cells_are_run_once(tmp_path, monkeypatch, capsys):
     assert [cell["version"] for cell in cells] == ["clean", "texture", "dropped", "paper"]
     assert [cell["train_rows"] for cell in cells] == [40, 40, 0, 40]
     assert all(len(cell["by_seed"]) == 2 for cell in cells)
+    assert [cell["share"] for cell in cells] == [0.0, 1.0, 1.0, 1.0]
     assert [cost["passes_an_image"] for cost in cells[3]["cost"]] == [30.0, 30.0]  # 10 x 40 and 20 x 40, of 40 images
     assert "| texture" in capsys.readouterr().out
 
@@ -52,7 +55,11 @@ def test_configurations_hold(path):
         if isinstance(parameters, dict):
             options = dict(parameters)
             cls = method_class(options.pop("method"))
+            options.pop("role", None)  # of the version in the table
             cloak = (cls.paper if options.pop("paper", False) else cls)(**options)
             cloak._check_parameters()
     for settings in config["datasets"].values():
-        assert set(settings["victims"]) <= set(TEXT_VICTIMS | IMAGE_VICTIMS)
+        for name, options in settings["victims"].items():
+            victim = (TEXT_VICTIMS | IMAGE_VICTIMS)[options.get("victim", name)]
+            taken = set(inspect.signature(victim).parameters) | {"victim", "rows", "test_rows", "max_words"}
+            assert set(options) <= taken

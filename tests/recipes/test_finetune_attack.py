@@ -21,7 +21,11 @@ pytest.importorskip("trl", reason="the fine-tuning attack needs trl and peft")
 pytest.importorskip("peft", reason="the fine-tuning attack needs trl and peft")
 
 import torch
-from transformers import GenerationConfig, GPT2Config, GPT2LMHeadModel
+from transformers import GPT2Config, GPT2LMHeadModel
+
+sys.path.append(str(Path(__file__).parents[2] / "recipes"))  # a script finds what stands beside it
+
+import prompts
 
 from recipes import finetune_attack as attack
 from recipes import natural_instructions
@@ -36,18 +40,18 @@ CHAT = "{% for m in messages %}[{{ m.role }}]{{ m.content }}</s>{% endfor %}{% i
 
 @pytest.fixture(scope="module")
 def tokenizer():
-    made = attack.byte_tokenizer(attack.alpaca("", text) for text in notes()["text"])
+    made, _ = attack.random_llama(notes()["text"])
     made.pad_token = made.eos_token
     return made
 
 
 def prompter(tokenizer, labels, max_length=120, style="alpaca"):
-    return attack.Prompter(tokenizer, style, max_length, {"": list(labels)})
+    return prompts.Prompter(tokenizer, style, max_length, {"": list(labels)})
 
 
-def model_of(tokenizer, *options):
+def model_of(*options):
     _, training, model_args = attack.parse(["--config", str(TINY), *options])
-    return attack.load_model(model_args, training, tokenizer), training, model_args
+    return attack.load_model(attack.random_llama(notes()["text"])[1], model_args, training), training, model_args
 
 
 # ---------------------------------------------------------------------- options
@@ -55,6 +59,8 @@ def model_of(tokenizer, *options):
 def test_configs_fit_the_options(config):
     args, training, model_args = attack.parse(["--config", str(config)])
     assert training.bf16 is torch.cuda.is_available() and training.report_to == [] and training.logging_first_step
+    assert training.completion_only_loss is ("paper" not in config.stem)
+    assert model_args.dtype == ("float32" if "tiny" in config.stem or "gpt2" in config.stem else "bfloat16")
     assert args.versions == ["clean", "protected", "random", "dropped"]
     assert training.output_dir == f"runs/{config.stem}"
     assert attack.method_class(args.method)(**(args.parameters or {})).modality == "text"
@@ -84,9 +90,9 @@ def test_mistakes_are_named():
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_four_bits_need_a_gpu(tokenizer):
+def test_four_bits_need_a_gpu():
     with pytest.raises(ValueError, match="need a GPU"):
-        model_of(tokenizer, "--load_in_4bit", "true")
+        model_of("--load_in_4bit", "true")
 
 
 # ---------------------------------------------------------------------- data
@@ -141,6 +147,12 @@ def test_chat_needs_a_template(tokenizer):
             "[user]Judge.\n\nA {fine} film.</s>[assistant]"
         )
         assert tokenizer.decode(chat.answers["good"]) == "good</s>"
+    turn = CHAT.replace("{{ m.content }}</s>", "{{ m.content }}{% if m.role == 'assistant' %}<|end|>{% endif %}\n")
+    other, _ = attack.random_llama(notes()["text"])
+    other.add_tokens(["<|end|>"])
+    for template, end in ((turn, "<|end|>"), (CHAT.replace("</s>", ""), "</s>")):
+        other.chat_template = template
+        assert other.decode(prompter(other, ["bad", "good"], style="chat").answers["good"]) == f"good{end}"
 
 
 @settings(max_examples=60, deadline=None)
@@ -167,7 +179,7 @@ def test_no_room_for_any_text(tokenizer):
 def test_labels_that_look_the_same_to_the_model(tokenizer):
     with pytest.raises(ValueError, match="'Yes', 'yes'"):
         prompter(tokenizer, ["Yes", "no", "yes"])
-    blind = mock.patch.object(attack.Prompter, "_answer", lambda self, label: [5, len(label)])
+    blind = mock.patch.object(prompts.Prompter, "_answer", lambda self, label: [5, len(label)])
     with blind, pytest.raises(ValueError, match="'up', 'no' of task '' are the same to this model"):
         prompter(tokenizer, ["up", "no"])
 
@@ -187,12 +199,12 @@ def test_real_tokenizers(name):
 @pytest.mark.parametrize("completion_only", [True, False])
 def test_what_carries_the_loss(tokenizer, completion_only, tmp_path):
     model, training, model_args = model_of(
-        tokenizer, "--completion_only_loss", str(completion_only), "--output_dir", str(tmp_path)
+        "--completion_only_loss", str(completion_only), "--output_dir", str(tmp_path)
     )
     assert tokenizer.pad_token_id == tokenizer.eos_token_id
     made = prompter(tokenizer, ["Obscene", "Non-obscene"], 90)
     data = [("a short one", "Obscene"), ("a long one, " * 40, "Non-obscene")]
-    encoded = attack.encode(
+    encoded = prompts.encode(
         Dataset.from_list([{"text": t, "label": y, "task": "", "instruction": ""} for t, y in data]), made, "{labels}?"
     )
     assert encoded["truncated"][:] == [False, True]
@@ -213,66 +225,74 @@ class TableModel:
     """A language model of seven tokens that answers by a table of probabilities: end 0, not 1, sure 2, yes 3, ..."""
 
     device = torch.device("cpu")
-    generation_config = GenerationConfig(eos_token_id=0, pad_token_id=0)
     table: ClassVar = {(): {1: 0.6, 3: 0.4}, (1,): {2: 0.9, 0: 0.1}, (1, 2): {0: 0.5, 4: 0.5}, (3,): {0: 1.0}}
 
-    def __call__(self, input_ids, attention_mask, logits_to_keep, use_cache):
-        logits = torch.full((*input_ids.shape, 7), -1e9)
-        for i, (ids, seen) in enumerate(zip(input_ids.tolist(), attention_mask.tolist())):
-            for t in range(sum(seen)):
-                after = tuple(ids[: t + 1])
-                for token, p in self.table.get(after[after.index(6) + 1 :] if 6 in after else None, {0: 1.0}).items():
+    def __call__(self, input_ids, attention_mask, position_ids, past_key_values, use_cache, logits_to_keep):
+        ids = torch.cat([*(past_key_values or []), input_ids], 1)
+        logits = torch.full((*ids.shape, 7), -1e9)
+        for i, seen in enumerate(attention_mask.tolist()):
+            read = []
+            for t in range(ids.shape[1]):
+                read += [ids[i, t].item()] if seen[t] else []
+                after = tuple(read[read.index(6) + 1 :]) if 6 in read else None
+                for token, p in self.table.get(after, {0: 1.0}).items():
                     logits[i, t, token] = np.log(p)
-        return SimpleNamespace(logits=logits[:, logits_to_keep])
+        logits = logits[:, -(logits_to_keep or input_ids.shape[1]) :]
+        return SimpleNamespace(logits=logits, past_key_values=[ids])
 
 
-@pytest.mark.parametrize("batch_size", [1, 2, 7])
-def test_the_whole_label_counts_and_its_end(batch_size):
-    prompts = [[5, 6], [5, 5, 5, 5, 6]]
+def test_the_whole_label_counts_and_its_end():
+    asked = [[5, 6], [5, 5, 5, 5, 6]]
     candidates = [[[1, 0], [1, 2, 0], [3, 0]], [[3, 0], [1, 2, 0]]]
-    scores = attack.score_labels(TableModel(), prompts, candidates, batch_size)
     # "not" is likelier than "yes" as a first token, and the beginning of "not sure"; both are less likely as a whole.
     expected = [[0.6 * 0.1, 0.6 * 0.9 * 0.5, 0.4], [0.4, 0.6 * 0.9 * 0.5]]
-    for got, wanted in zip(scores, expected):
-        assert np.exp(got) == pytest.approx(wanted, rel=1e-5)
+    for rows in (slice(0, 2), slice(0, 1), slice(1, 2)):
+        scores, written = prompts.ask(TableModel(), asked[rows], candidates[rows], {0}, 5)
+        for got, wanted in zip(scores, expected[rows]):
+            assert np.exp(got) == pytest.approx(wanted, rel=1e-5)
+        assert all(tokens in ([1, 2], [1, 2, 4]) for tokens in written)
 
 
 @pytest.mark.parametrize("kind", ["llama", "gpt2"])
-def test_padding_changes_nothing(tokenizer, kind):
-    model, _, _ = model_of(tokenizer)
+def test_padding_and_the_cache_change_nothing(kind):
+    model, _, _ = model_of()
     if kind == "gpt2":  # learned absolute positions
         torch.manual_seed(0)
-        model = GPT2LMHeadModel(GPT2Config(vocab_size=1000, n_positions=128, n_embd=32, n_layer=2, n_head=2))
-        model.generation_config = GenerationConfig(eos_token_id=0, pad_token_id=0)
+        model = GPT2LMHeadModel(GPT2Config(vocab_size=1000, n_positions=72, n_embd=32, n_layer=2, n_head=2))
     model.eval()
     random = np.random.default_rng(0)
-    prompts = [random.integers(1, 1000, n).tolist() for n in (3, 40, 17, 9, 64)]
-    candidates = [[random.integers(1, 1000, n).tolist() for n in (1, 4, 2)] for _ in prompts]
-    batched = attack.score_labels(model, prompts, candidates, 4)
-    for prompt, answers, scores in zip(prompts, candidates, batched):
-        for answer, score in zip(answers, scores):
+    asked = [random.integers(1, 1000, n).tolist() for n in (3, 40, 17, 9, 64)]
+    candidates = [[random.integers(1, 1000, n).tolist() for n in (1, 4, 2)[: 1 + i % 3]] for i in range(5)]
+    scores, written = prompts.ask(model, asked, candidates, {0}, 6)
+    for prompt, answers, got, tokens in zip(asked, candidates, scores, written):
+        for answer, score in zip(answers, got, strict=True):
             with torch.no_grad():
                 logits = model(torch.tensor([prompt + answer])).logits[0].double().log_softmax(-1)
             direct = sum(logits[len(prompt) + n - 1, token].item() for n, token in enumerate(answer))
             assert score == pytest.approx(direct, abs=1e-3)
-    alone = [attack.greedy_answers(model, tokenizer, [prompt], 6, 1)[0] for prompt in prompts]
-    assert attack.greedy_answers(model, tokenizer, prompts, 6, 3) == alone and len(set(alone)) > 1
+        own = model.generate(torch.tensor([prompt]), max_new_tokens=6, do_sample=False, eos_token_id=0, pad_token_id=0)
+        assert [*tokens, 0] == [*own[0, len(prompt) :].tolist(), 0][: len(tokens) + 1]
+    assert len(set(map(tuple, written))) > 1
+    # An end is not written, and nothing after it.
+    assert prompts.ask(model, asked[1:2], candidates[1:2], {written[1][2]}, 6)[1] == [
+        written[1][: written[1].index(written[1][2])]
+    ]
 
 
 def test_an_answer_is_not_counted_by_a_part_of_it(tokenizer):
     made = prompter(tokenizer, ["Obscene", "Non-obscene"])
     names = ["Obscene", "Obscene", "Obscene", "Non-obscene", "Non-obscene"]
     answers = ["Non-obscene", " obscene.\n\n### Instruction", "Obscene, I think", "Obscene", "Non-obscene"]
-    test = attack.encode(
+    test = prompts.encode(
         Dataset.from_list([{"text": "t", "label": y, "task": "", "instruction": ""} for y in names]), made, "?"
     )
-    training = SimpleNamespace(per_device_eval_batch_size=2, bf16=False, fp16=False)
-    model = SimpleNamespace(eval=lambda: None, device=torch.device("cpu"))
-    with (
-        mock.patch.object(attack, "greedy_answers", return_value=answers),
-        mock.patch.object(attack, "score_labels", return_value=[[-1, -2], [-1, -2], [-2, -1], [-1, -2], [-2, -1]]),
-    ):
+    training = SimpleNamespace(per_device_eval_batch_size=5, bf16=False, fp16=False, disable_tqdm=True)
+    generation = SimpleNamespace(eos_token_id=[7, 8])
+    model = SimpleNamespace(eval=lambda: None, device=torch.device("cpu"), generation_config=generation)
+    scores = [[-1, -2], [-1, -2], [-2, -1], [-1, -2], [-2, -1]]
+    with mock.patch.object(attack, "ask", return_value=(scores, [tokenizer(a)["input_ids"] for a in answers])) as ask:
         by_label, exact = attack.evaluate(model, made, test, training)
+    assert ask.call_args.args[3:] == ({7, 8, tokenizer.eos_token_id}, made.longest + 1)
     assert exact.tolist() == [False, True, False, False, True]
     assert by_label.tolist() == [True, True, False, False, True]
 
@@ -312,7 +332,7 @@ def accuracy(results, name, way="label_accuracy"):
 def test_a_run_and_what_is_kept_of_it(weather, tmp_path):
     output = tmp_path / "out"
     first = run(weather, output, "--versions", "clean")
-    kept = mock.patch.object(attack, "run_version", side_effect=AssertionError("trained again"))
+    kept = mock.patch.object(attack, "load_model", side_effect=AssertionError("trained again"))
     with kept:
         assert run(weather, output, "--versions", "clean") == first
     with kept, pytest.raises(ValueError, match="other settings or data: learning_rate differ"):
@@ -332,7 +352,7 @@ def test_a_run_and_what_is_kept_of_it(weather, tmp_path):
     assert protocol["max_steps"] == 60 and protocol["library_versions"]["trl"] and protocol["test_row_count"] == 60
     assert "seed" not in protocol["parameters"] and protocol["parameters"]["max_frequency"] == 1
     table = (output / "results.md").read_text()
-    assert "| clean | " in table and "| 400 | 60 | 0 |" in table
+    assert "| clean | " in table and "| 400 | 60 | 0 |" in table and "proves nothing" not in table
     cloak = attack.load_transform(tmp_path / "out.key")
     for file in output.rglob("*.*"):  # what may be published knows no word of the key
         assert not any(word in file.read_text().split('"') for words in cloak._words.values() for word in words), file
@@ -353,8 +373,24 @@ def test_files_and_rows_left_alone(weather, tmp_path):
         ("zero-shot", 0), ("protected", 400), ("dropped", alone)
     ]  # fmt: skip
     protected.select(range(300)).to_parquet(str(tmp_path / "half.parquet"))
-    with pytest.raises(ValueError, match="protected has 300 rows and clean has 400"):
+    with pytest.raises(ValueError, match=r"protected \(300 rows\) and clean \(400 rows\) differ"):
         run(weather, tmp_path / "other", *options)
+    protected.select(range(399, -1, -1)).to_parquet(str(tmp_path / "half.parquet"))
+    with pytest.raises(ValueError, match="the same rows in the same order"):
+        run(weather, tmp_path / "other", *options)
+
+
+def test_test_rows_that_were_trained_on(tmp_path, caplog):
+    data = tiny([f"text {i}" for i in range(8)], [0, 1] * 4, ["x", "y"])
+    for split, rows in (("train", range(6)), ("test", range(4, 8))):
+        data.select(rows).to_parquet(str(tmp_path / f"{split}.parquet"))
+    args = attack.AttackArguments(clean=str(tmp_path), versions=["clean"])
+    with caplog.at_level(logging.WARNING):
+        attack.load_data(args, tmp_path / "out")
+    assert "2 of 4 test rows are training rows" in caplog.text
+    args.clean = str(tmp_path / "train.parquet")  # a file has no test split
+    with pytest.raises(ValueError, match="All test rows are training rows.*--test"):
+        attack.load_data(args, tmp_path / "out")
 
 
 def test_an_interrupted_training_goes_on(weather, tmp_path):
@@ -373,14 +409,13 @@ def test_an_interrupted_training_goes_on(weather, tmp_path):
 
     with until(6), pytest.raises(KeyboardInterrupt):
         run(weather, tmp_path / "out", *options)
-    assert done == [0, 1, 2, 3, 4, 5] and not (tmp_path / "out/clean/result.json").exists()
+    assert done == [0, 1, 2, 3, 4, 5] and not (tmp_path / "out/results.json").exists()
     with pytest.raises(ValueError, match="max_steps differ"):
-        run(weather, tmp_path / "out", *options, "--max_steps", "11", "--resume_from_checkpoint", "true")
+        run(weather, tmp_path / "out", *options, "--max_steps", "11")
+    (tmp_path / "out/clean/checkpoint-6").mkdir()  # one that was interrupted while it was written
     with until(None):
-        found = run(weather, tmp_path / "out", *options, "--resume_from_checkpoint", "true")
+        found = run(weather, tmp_path / "out", *options)
     assert done[6:] == [4, 5, 6, 7, 8, 9] and found["clean"]["steps"] == 10
-    with pytest.raises(ValueError, match="say --resume_from_checkpoint true"):
-        run(weather, tmp_path / "out", *options, "--resume_from_checkpoint", "out/clean/checkpoint-4")
 
 
 def launched(tmp_path, *command):
@@ -404,7 +439,8 @@ def test_accelerate_launch(tmp_path):
     assert [(r["version"], r["train_rows"], r["steps"], r["truncated_rows"]) for r in found] == [
         ("zero-shot", 0, 0, 0), ("clean", 64, 4, 64), ("protected", 64, 4, 64), ("random", 64, 4, 64), ("dropped", 0, 0, 0)
     ]  # fmt: skip
-    assert "clean: 64 of 64 texts cut to max_length 96" in log and "16 test rows" in log
+    assert "proves nothing" in (tmp_path / "out/results.md").read_text()
+    assert "clean: 64 of 64 texts cut to max_length 96" in log and "16 test rows, 16 cut" in log
 
 
 def test_two_processes(weather, tmp_path):

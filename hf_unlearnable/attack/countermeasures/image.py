@@ -202,7 +202,7 @@ def spectrum_equalisation(rows: Rows, attacker: Attacker) -> Rows:
 
     def equalised(image: np.ndarray, gain: np.ndarray) -> np.ndarray:
         down = np.rint(np.fft.fftfreq(image.shape[0]) * height).astype(int)
-        right = np.rint(np.fft.rfftfreq(image.shape[1]) * width).astype(int)
+        right = np.rint(np.fft.rfftfreq(image.shape[1]) * width).astype(int).clip(max=width // 2)
         spectrum = np.fft.rfft2(image, axes=(0, 1)) * gain[down[:, None], right, None]
         return _whole(np.fft.irfft2(spectrum, image.shape[:2], axes=(0, 1)))
 
