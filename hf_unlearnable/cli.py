@@ -323,7 +323,7 @@ def _attack(arguments: argparse.Namespace) -> None:
     )
     (report / "cells").mkdir(parents=True, exist_ok=True)
     logging.getLogger("transformers").setLevel(logging.ERROR)
-    found, protocol, warnings = attack(
+    found = attack(
         clean, protected, test, input_column=column, label_column=arguments.label_column, method=arguments.method,
         effort=arguments.effort, victims=arguments.victims, countermeasures=arguments.countermeasures,
         attacker=attacker, own_clean=load_rows(arguments.own_clean) if arguments.own_clean else None,
@@ -333,7 +333,7 @@ def _attack(arguments: argparse.Namespace) -> None:
             f"{cell.version.name}, {cell.victim}, {cell.countermeasure}: {cell.accuracy}", flush=True
         ),
     )  # fmt: skip
-    write_report(report, found, protocol, warnings)
+    write_report(report, found)
     print(f"\nAccuracy on clean test rows in percent [95 % interval]:\n\n{markdown_table(found)}")
     for reason in found.not_run:
         print(f"Not run: {reason}")

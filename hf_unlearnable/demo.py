@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -130,7 +131,7 @@ def _audited(
         "method": f"{cloak.method} {cloak.public_params()}",
         "seeds": list(seeds),
     }
-    write_report(output, found, protocol)
+    write_report(output, replace(found, protocol=protocol))
     report(f"\nAccuracy on clean rows in percent [95 % interval]:\n\n{markdown_table(found)}")
     report(f"\n{verdict(found, protected.name)}")
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -130,7 +130,7 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 # ---------------------------------------------------------------------- files
-def write_report(folder: Path, audit: Audit, protocol: Mapping[str, Any], warnings: Sequence[str] = ()) -> None:
+def write_report(folder: Path, audit: Audit) -> None:
     """Writes `report.json`, `report.md` and, with matplotlib installed, the plots.
 
     `grid.png` is every counter-measure and victim, `curves.png` training and test accuracy by epoch of clean and
@@ -139,21 +139,19 @@ def write_report(folder: Path, audit: Audit, protocol: Mapping[str, Any], warnin
     Args:
         folder: Exists already.
         audit: What was found.
-        protocol: How it was measured: data, rows, parameters that may be published, seeds.
-        warnings: What a reader should know of the data.
     """
-    protocol = {**protocol, "versions": library_versions()}
+    protocol = {**audit.protocol, "versions": library_versions()}
     protected = [v.name for v in _versions(audit) if v.role == "protected"]
     verdicts = [verdict(audit, name) for name in protected]
     contents = {
         "verdict": verdicts,
-        "warnings": list(warnings),
+        "warnings": audit.warnings,
         "protocol": protocol,
         "cells": [as_json(audit, cell) for cell in audit.cells],
         "not_run": audit.not_run,
     }
     Path(folder, "report.json").write_text(json.dumps(contents, indent=1, default=str) + "\n", encoding="utf-8")
-    parts = [*verdicts, *(f"**Mind:** {warning}" for warning in warnings)]
+    parts = [*verdicts, *(f"**Mind:** {warning}" for warning in audit.warnings)]
     parts += ["Accuracy on clean test rows in percent [95 % interval].", markdown_table(audit)]
     hopeless = [v for v in dict.fromkeys(c.victim for c in audit.cells) if not learned(audit, v)]
     if hopeless:
@@ -168,8 +166,10 @@ def write_report(folder: Path, audit: Audit, protocol: Mapping[str, Any], warnin
     if audit.not_run:
         parts += ["## Not run", "\n".join(f"- {reason}" for reason in audit.not_run)]
     parts += ["## Protocol", "\n".join(f"- {name}: {value}" for name, value in protocol.items())]
+    plots = write_plots(folder, audit)
+    if plots:
+        parts += ["## Plots", "\n".join(f"![{plot.stem}]({plot.name})" for plot in plots)]
     Path(folder, "report.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
-    write_plots(folder, audit)
 
 
 def as_json(audit: Audit, cell: Cell) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The report names the worst case, with what it is compared with, and says when it proves nothing."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -82,7 +83,7 @@ def test_nothing_is_proved_by_a_victim_that_never_learns(tmp_path):
     assert report.verdict(found, "ours") == (
         "ours: proves nothing, because no victim learned more from the clean rows than without the protected ones."
     )
-    report.write_report(tmp_path, found, {})
+    report.write_report(tmp_path, found)
     assert "so their cells prove nothing: cnn." in (tmp_path / "report.md").read_text()
     assert json.loads((tmp_path / "report.json").read_text())["cells"][2]["recovered"] is None
 
@@ -93,7 +94,8 @@ def test_files(tmp_path):
         cell("clean", "cnn", 0.85, "filter"), cell("half", "cnn", 0.7), cell("half dropped", "cnn", 0.7),
         not_run=("onion: the attacker was given no language_model",),
     )  # fmt: skip
-    report.write_report(tmp_path, found, {"data": "made up"}, ["3 test rows are training rows too."])
+    told = replace(found, protocol={"data": "made up"}, warnings=["3 test rows are training rows too."])
+    report.write_report(tmp_path, told)
     stored = json.loads((tmp_path / "report.json").read_text())
     assert len(stored["verdict"]) == 2 and stored["protocol"]["data"] == "made up"
     assert stored["protocol"]["versions"]["datasets"]
@@ -110,6 +112,7 @@ def test_files(tmp_path):
     from PIL import Image
 
     for name in ("grid", "curves", "share"):
+        assert f"![{name}]({name}.png)" in text
         with Image.open(tmp_path / f"{name}.png") as plot:
             assert min(plot.size) > 200
             dark = np.asarray(plot.convert("L")) < 100

@@ -107,11 +107,15 @@ class Audit:
         cells: One for each version, victim and counter-measure that was run.
         not_run: What was not, and why.
         classes: Number of classes in the test.
+        protocol: How it was measured: data, rows, parameters that may be published.
+        warnings: What a reader should know of the data.
     """
 
     cells: list[Cell]
     not_run: list[str]
     classes: int
+    protocol: dict[str, Any] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
 
     def cell(self, version: str, victim: str, countermeasure: str = NONE) -> Cell | None:
         """The cell of these names, if it was run."""
@@ -166,8 +170,8 @@ def audit(
         input_column, label_column: Columns of all of them, texts or images and their labels.
         store: Folder for a result file a training: what stands there is not computed again, and several processes
             that run the same audit share the work (`accelerate launch` gives each its GPU).
-        budget: Seconds that it may take. How long the whole grid would take is logged before it begins, and no
-            training is begun that would not end in time.
+        budget: Seconds that it may take, `math.inf` for any. How long the whole grid would take is logged before it
+            begins, and no training is begun that would not end in time. None does without.
         on_cell: Called with each cell as soon as all of its seeds are there.
 
     Returns:
@@ -235,9 +239,10 @@ class _Grid:
         if budget is not None and missing:
             self._probe(missing)
             needed = sum(self._estimate(t) for t in missing if not self._left_out(t))
+            given = "no limit is set" if np.isinf(budget) else f"{budget / 60:.1f} are given"
             logger.warning(
-                "%d trainings to run, %d there already: about %.1f minutes, %.1f are given.", len(missing),
-                len(trainings) - len(missing), needed / 60, budget / 60,
+                "%d trainings to run, %d there already: about %.1f minutes, %s.", len(missing),
+                len(trainings) - len(missing), needed / 60, given,
             )  # fmt: skip
 
         def compute(place: int) -> dict | None:
@@ -319,7 +324,9 @@ class _Grid:
         """Named by the rows that are given to the counter-measure."""
         rows = self._digest_of(training)
         plain = training.countermeasure == NONE
-        did = "" if plain else (training.countermeasure, self.countermeasures[training.countermeasure].on_rows,
+        # Of the rows that are mixed in, as many as were published count, which the rows themselves do not tell then.
+        count = self.published if training.version.role == "dropped" and not plain else None
+        did = "" if plain else (count, training.countermeasure, self.countermeasures[training.countermeasure].on_rows,
                                 self.countermeasures[training.countermeasure].in_training)  # fmt: skip
         return digest(
             self._common[not plain], rows, self.victims[training.victim], training.victim, did, training.seed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -42,7 +43,7 @@ class Effort:
         victims: For texts and images the settings of each victim, by name.
         countermeasures: For texts and images the names, None for all there are.
         shares: Shares of the protected rows that are tried beside all of them.
-        budget: Seconds, None for as long as it takes.
+        budget: Seconds, infinite for as long as it takes.
     """
 
     rows: int
@@ -51,7 +52,7 @@ class Effort:
     victims: Mapping[str, Mapping[str, Mapping[str, Any]]]
     countermeasures: Mapping[str, Sequence[str] | None] = field(default_factory=dict)
     shares: tuple[float, ...] = ()
-    budget: float | None = None
+    budget: float = math.inf
 
 
 _HOOKS = ("on_epoch", "in_training")
@@ -124,7 +125,7 @@ def attack(
     budget: float | None = None,
     store: str | os.PathLike | None = None,
     on_cell: Callable[[Cell], Any] = lambda cell: None,
-) -> tuple[Audit, dict[str, Any], list[str]]:
+) -> Audit:
     """Trains on the clean and the protected rows, on these without the protected ones and on a random dose.
 
     No key is needed. Clean rows for the counter-measures that mix some in are set aside from the training rows (a
@@ -150,7 +151,7 @@ def attack(
         on_cell: Called with each cell as it comes.
 
     Returns:
-        The audit, its protocol, and what a reader should know of the data.
+        The audit, with its protocol and what a reader should know of the data.
 
     Raises:
         ValueError: The three data sets do not belong together (which row or label, and what to do), or a name is
@@ -203,7 +204,7 @@ def attack(
         versions, test, {name: victim for name, victim in run.items() if name not in no_model},
         {name: known_countermeasures[name] for name in tried}, attacker=attacker,
         seeds=range(seeds or chosen.seeds), input_column=column, label_column=label_column, store=store,
-        budget=budget if budget is not None else chosen.budget, on_cell=on_cell,
+        budget=chosen.budget if budget is None else budget, on_cell=on_cell,
     )  # fmt: skip
     protocol = {
         "training rows": len(clean), "of them protected": f"{100 * versions[1].share:.0f} %", "test rows": len(test),
@@ -216,7 +217,7 @@ def attack(
     left_out = [
         f"{name}: it starts from a pretrained model, and none is given (--model {name}=ID)" for name in no_model
     ]
-    return replace(found, not_run=[*left_out, *found.not_run]), protocol, warnings
+    return replace(found, not_run=[*left_out, *found.not_run], protocol=protocol, warnings=warnings)
 
 
 def _versions(clean: Dataset, protected: Dataset, column: str, shares: Sequence[float]) -> list[Version]:

@@ -34,6 +34,7 @@ import yaml
 from datasets import Dataset, disable_progress_bars, load_dataset
 from filelock import FileLock
 
+from hf_unlearnable import __version__
 from hf_unlearnable.attack.audit import Audit, Version, audit
 from hf_unlearnable.attack.countermeasures import Attacker, Rows
 from hf_unlearnable.attack.countermeasures.image import IMAGE_COUNTERMEASURES
@@ -59,7 +60,7 @@ def sample(rows: Dataset, count: int, max_words: int | None = None) -> Dataset:
 def own_rows(train: Dataset, published: Dataset, columns: tuple[str, str], max_words: int | None) -> Rows:
     """The attacker's own: a fifth as many clean rows as were published, none of which was."""
     taken = {digest(value) for value in published[columns[0]]}
-    more = sample(train, min(2 * len(published), len(train)), max_words)
+    more = sample(train, min(2 * len(published), len(train)), max_words).shuffle(seed=0)
     own = [row for row in more if digest(row[columns[0]]) not in taken][: len(published) // 5]
     return Rows([row[columns[0]] for row in own], [row[columns[1]] for row in own])
 
@@ -77,7 +78,9 @@ def version(name: str, parameters: Any, rows: Dataset, learned_from: Dataset, fo
 
     @cache
     def made(seed: int) -> Dataset:
-        place = folder / digest(name, parameters, rows._fingerprint, learned_from._fingerprint, seed)
+        place = folder / digest(
+            __version__, cls.method_version, name, parameters, rows._fingerprint, learned_from._fingerprint, seed
+        )
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{place}.lock"):  # another process may share the work
             if not place.exists():

@@ -130,6 +130,17 @@ def test_nothing_is_computed_twice(tmp_path):
     assert len(other_test.given) == 1
 
 
+def test_a_share_of_other_rows_is_another_cell(tmp_path):
+    attacker = Attacker(clean=Rows(["word0 mine", "word1 mine"] * 10, [0, 1] * 10))
+    for rows, mixed in ((40, 10), (8, 2)):
+        versions = [Version("clean", TRAIN.select(range(rows)), "clean"), DROPPED]
+        found = audit(
+            versions, TEST, {"rule": by_rule}, {"mix": mixed_with_clean(0.25)}, attacker=attacker, seeds=(0,),
+            store=tmp_path,
+        )  # fmt: skip
+        assert found.cell("dropped", "rule", "mix").train_rows == mixed
+
+
 def slow(texts, labels, tests, *, seed, seconds=0.2):
     time.sleep(seconds * len(texts) / 40)
     return by_rule(texts, labels, tests, seed=seed)
