@@ -261,7 +261,7 @@ def _curves_plot(figure: Any, audit: Audit) -> bool:
     victims = list(dict.fromkeys(cell.victim for cell in shown))
     if not victims:
         return False
-    figure.set_size_inches(3.2 * len(victims), 3.2)
+    figure.set_size_inches(max(4.0, 3.2 * len(victims)), 4.0)
     markers = dict(zip(dict.fromkeys(c.version.name for c in shown), "os^vD<>pP*Xh", strict=False))
     for axes, victim in zip(np.ravel(figure.subplots(1, len(victims), sharey=True)), victims, strict=True):
         for cell in (c for c in shown if c.victim == victim):
@@ -273,9 +273,7 @@ def _curves_plot(figure: Any, audit: Audit) -> bool:
             axes.plot(range(1, epochs + 1), mean[:, 0], ":", label=f"{cell.version.name}, training", **style)
         axes.set(title=victim, xlabel="epoch", ylim=(0, 102))
         axes.title.set_fontsize(9)
-    axes = figure.axes[0]
-    axes.set_ylabel("accuracy in percent")
-    axes.legend(fontsize=6)
+    _finish(figure)
     return True
 
 
@@ -285,7 +283,7 @@ def _share_plot(figure: Any, audit: Audit) -> bool:
     if not any(c.version.role == "partly" for c in plain):
         return False
     victims = list(dict.fromkeys(cell.victim for cell in plain))
-    figure.set_size_inches(3.2 * len(victims), 3.2)
+    figure.set_size_inches(max(4.0, 3.2 * len(victims)), 4.0)
     for axes, victim in zip(np.ravel(figure.subplots(1, len(victims), sharey=True)), victims, strict=True):
         clean = [(0.0, c) for c in plain if c.victim == victim and c.version.role == "clean"]
         for label, roles, style in (("protected", ("partly", "protected"), "o-"), ("dropped", ("dropped",), "s--")):
@@ -298,6 +296,11 @@ def _share_plot(figure: Any, audit: Audit) -> bool:
                           mfc="black" if label == "protected" else "white", label=f"these rows {label}")  # fmt: skip
         axes.set(title=victim, xlabel="protected share in percent", ylim=(0, 102))
         axes.title.set_fontsize(9)
-    figure.axes[0].set_ylabel("accuracy in percent")
-    figure.axes[0].legend(fontsize=7)
+    _finish(figure)
     return True
+
+
+def _finish(figure: Any) -> None:
+    axes = figure.axes[0]
+    axes.set_ylabel("accuracy in percent")
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=7)

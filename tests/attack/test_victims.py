@@ -79,7 +79,7 @@ def word_tokenizer(folder, **special):
 @pytest.fixture(scope="module")
 def encoder(tmp_path_factory):
     """A fine-tuning victim on a tiny BERT with random weights, which needs a larger step than a pretrained one."""
-    pytest.importorskip("torch", reason="the encoder victim needs torch")
+    torch = pytest.importorskip("torch", reason="the encoder victim needs torch")
     transformers = pytest.importorskip("transformers", reason="the encoder victim needs transformers")
     folder = str(tmp_path_factory.mktemp("tiny_bert"))
     words = word_tokenizer(folder, pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]")
@@ -91,7 +91,9 @@ def encoder(tmp_path_factory):
         intermediate_size=128,
         max_position_embeddings=64,
     )
-    transformers.BertModel(config).save_pretrained(folder)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        transformers.BertModel(config).save_pretrained(folder)
 
     def encoder(*data, **options):
         with _one_thread():
