@@ -99,7 +99,7 @@ def main() -> None:
             made = version(key, parameters, rows, rows, Path(arguments.store, "versions"), []).rows
             made = made(0) if callable(made) else made
             right = judge.predict(np.stack([np.asarray(image) for image in made["image"]])) == np.array(made["label"])
-            change = "|  |" if made is rows else "| {0.psnr:.1f} | {0.max_levels} |".format(image_fidelity(rows, made))
+            change = "|  |" if made is rows else "| {0.psnr:.1f} | {0.max_change} |".format(image_fidelity(rows, made))
             print(f"| {key} | {100 * right.mean():.1f} {change}", flush=True)
 
 
