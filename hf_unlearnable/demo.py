@@ -46,8 +46,8 @@ def run(
         text_cloak.key.save(keys["text"])
         image_cloak.key.save(keys["images"])
     report(
-        "\nThey raise the price of training on your data. None is a lock: who finds the words deletes them, who trains\n"
-        "longer gets past error-minimising noise on digits, and compressing the images hard undoes the grain too.\n"
+        "\nThey raise the price of training on your data. None is a lock: who finds the words deletes them, who\n"
+        "trains longer gets past the noise on digits, and compressing the images hard undoes the grain too.\n"
         "Try it on your own data: hf-unlearnable attack --help\n"
         f"Written to {output}/, the keys to {keys['text']} and {keys['images']}: keep them, and keep them private."
     )
