@@ -71,22 +71,24 @@ def verdict(audit: Audit, protected: str) -> str:
     if cell.countermeasure != NONE and own is not None:
         beside.append(f"its own clean rows alone {own.accuracy}")
     share = recovered(audit, cell)
-    shares = [recovered(audit, c) for c in audit.cells if c.version.name == protected]
+    cells = [c for c in audit.cells if c.version.name == protected]
     gained = "" if share is None else f", which is {share} % of what clean rows teach it"
     return (
         f"{protected}: at worst, {_said(cell)} reaches {cell.accuracy} % on clean test rows{gained} "
-        f"({', '.join(beside)}); {_judged(share, shares)}."
+        f"({', '.join(beside)}); {_judged(audit, share, cells)}."
     )
 
 
-def _judged(share: Interval | None, of_all: Sequence[Interval | None]) -> str:
+def _judged(audit: Audit, share: Interval | None, cells: Sequence[Cell]) -> str:
     """What is to be said of the worst cell; weaker victims, who reach less, may have got more of what they can."""
     if share is None:
         return "without the dropped rows beside it nobody can say how much that is"
     if share.low > 0.5:
         return "the protection does not hold against this attack"
-    if share.high < 0.25 and not any(other is not None and other.low > 0.25 for other in of_all):
-        return "it holds against everything that was tried here"
+    shares = [recovered(audit, cell) for cell in cells]
+    if share.high < 0.25 and not any(other is not None and other.low > 0.25 for other in shares):
+        plain = all(cell.countermeasure == NONE for cell in cells)
+        return f"it holds against {'training alone, and nothing else' if plain else 'everything that'} was tried here"
     return "it holds in part"
 
 

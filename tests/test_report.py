@@ -78,6 +78,12 @@ def test_a_weaker_victim_may_have_recovered_more():
     assert report.verdict(found, "ours").endswith("; it holds in part.")
 
 
+def test_plain_training_is_not_called_an_attack():
+    found = audit(*BASE, cell("ours", "cnn", 0.52))
+    said = report.verdict(found, "ours")
+    assert said.endswith("it holds against training alone, and nothing else was tried here.")
+
+
 def test_nothing_is_proved_by_a_victim_that_never_learns(tmp_path):
     found = audit(cell("clean", "cnn", 0.5), cell("dropped", "cnn", 0.5), cell("ours", "cnn", 0.5))
     assert report.verdict(found, "ours") == (
