@@ -71,7 +71,7 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     demo.add_argument("--output", default="demo-output", help="new folder for data and results (default: %(default)s)")
     demo.set_defaults(run=_demo)
 
-    listing = commands.add_parser("list", help="name the methods there are")
+    listing = commands.add_parser("list", help="name the methods, victims and counter-measures there are")
     listing.set_defaults(run=_list)
     return parser
 
@@ -133,8 +133,8 @@ def _add_attack_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--split", default="train", help="split of --clean and --protected (default: %(default)s)")
     parser.add_argument("--test-split", help="split of --test (default: test if there is one, else train)")
     parser.add_argument("--method", choices=METHODS, metavar="NAME", help="try the attacks of its author first")
-    parser.add_argument("--victims", nargs="+", metavar="NAME", help="those to train")
-    parser.add_argument("--countermeasures", nargs="+", metavar="NAME", help="those to try; none for no other")
+    parser.add_argument("--victims", nargs="+", metavar="NAME", help="those to train (hf-unlearnable list names them)")
+    parser.add_argument("--countermeasures", nargs="+", metavar="NAME", help="those to try (list names them), or none")
     parser.add_argument("--model", nargs="+", default=[], metavar="VICTIM=ID", help="models of pretrained victims")
     parser.add_argument("--own-clean", metavar="DATA", help="clean rows of the attacker (default: some are set aside)")
     parser.add_argument("--corpus", metavar="DATA", help="texts from elsewhere, for word frequencies")
@@ -365,6 +365,13 @@ def _list(arguments: argparse.Namespace) -> None:
     for name in METHODS:
         cls = method_class(name)
         print(f"{name}  {cls.modality}  {_summary(cls)}")
+    from hf_unlearnable.attack.run import known
+
+    for modality in ("text", "image"):
+        victims, countermeasures = known(modality)
+        print(
+            f"\nvictims, {modality}: {', '.join(victims)}\ncounter-measures, {modality}: {', '.join(countermeasures)}"
+        )
 
 
 def _summary(cls: type) -> str:

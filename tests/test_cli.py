@@ -162,7 +162,9 @@ def test_a_key_of_another_version(here, capsys):
 
 def test_list(capsys):
     assert main(["list"]) == 0
-    assert capsys.readouterr().out.startswith("regtext  text  Inserts words")
+    said = capsys.readouterr().out
+    assert said.startswith("regtext  text  Inserts words")
+    assert "victims, text: tfidf_logistic_regression" in said and "counter-measures, image: jpeg-10" in said
 
 
 def test_help_describes_every_option(capsys):

@@ -179,7 +179,7 @@ def attack(
         warnings += _checked_own(own[0], clean, test, column, label_column)
 
     modality = kind(clean, column)
-    known_victims, known_countermeasures = _known(modality)
+    known_victims, known_countermeasures = known(modality)
     names = _checked(victims or chosen.victims[modality], known_victims, "victim")
     run = _victims(names, {**_SETTINGS, **chosen.victims[modality]}, known_victims, models or {})
     no_model = [name for name, victim in run.items() if _lacks_model(victim)]
@@ -284,7 +284,8 @@ def _input_column(clean: Dataset) -> str:
     raise ValueError(f"There is no column 'text' or 'image' among {', '.join(clean.column_names)}: name input_column.")
 
 
-def _known(modality: str) -> tuple[dict[str, Callable], dict[str, Any]]:
+def known(modality: str) -> tuple[dict[str, Callable], dict[str, Any]]:
+    """Victims and counter-measures for "text" or "image", by name."""
     from hf_unlearnable.attack.victims import IMAGE_VICTIMS, TEXT_VICTIMS
 
     if modality == "image":
