@@ -160,23 +160,9 @@ def attack(
     chosen = EFFORTS[_checked([effort], EFFORTS, "effort")[0]] if isinstance(effort, str) else effort
     column = input_column or _input_column(clean)
     given = {"clean": clean, "protected": protected, "test": test, "attacker's own": own_clean}
-    parts = {}
-    for what, part in given.items():
-        if part is not None:
-            require_columns(part.column_names, [column, label_column])
-            parts[what] = part.with_format(None).select_columns([column, label_column])
-            labels = column_of(part, label_column)
-            if None in labels:
-                raise ValueError(f"Row {labels.index(None)} of the {what} data has no label. Leave such rows out.")
-    clean, protected, test, *own = _numbered(list(parts.values()), label_column)
-    unchanged = check_pair(clean, protected, column, label_column)
-    shared = check_test(clean, test, column, label_column)
-    warnings = [f"{shared} of {len(test)} test rows are training rows too."] if shared else []
-    missing = set(clean[label_column][:]) - set(test[label_column][:])
-    if missing:
-        warnings.append(f"No test row has the label {', '.join(map(str, sorted(missing)))}.")
-    if own:
-        warnings += _checked_own(own[0], clean, test, column, label_column)
+    parts = _prepared({what: part for what, part in given.items() if part is not None}, column, label_column)
+    clean, protected, test, *own = parts
+    unchanged, warnings = _belonging(clean, protected, test, own, column, label_column)
 
     modality = kind(clean, column)
     known_victims, known_countermeasures = known(modality)
@@ -218,6 +204,33 @@ def attack(
         f"{name}: it starts from a pretrained model, and none is given (--model {name}=ID)" for name in no_model
     ]
     return replace(found, not_run=[*left_out, *found.not_run], protocol=protocol, warnings=warnings)
+
+
+def _prepared(given: Mapping[str, Dataset], column: str, label_column: str) -> list[Dataset]:
+    """The two columns of each part, with labels as whole numbers that stand for the same in all of them."""
+    parts = []
+    for what, part in given.items():
+        require_columns(part.column_names, [column, label_column])
+        parts.append(part.with_format(None).select_columns([column, label_column]))
+        labels = column_of(part, label_column)
+        if None in labels:
+            raise ValueError(f"Row {labels.index(None)} of the {what} data has no label. Leave such rows out.")
+    return _numbered(parts, label_column)
+
+
+def _belonging(
+    clean: Dataset, protected: Dataset, test: Dataset, own: Sequence[Dataset], column: str, label_column: str
+) -> tuple[int, list[str]]:
+    """How many rows the protection left alone, and what a reader should know; an error if the parts do not belong."""
+    unchanged = check_pair(clean, protected, column, label_column)
+    shared = check_test(clean, test, column, label_column)
+    warnings = [f"{shared} of {len(test)} test rows are training rows too."] if shared else []
+    missing = set(clean[label_column][:]) - set(test[label_column][:])
+    if missing:
+        warnings.append(f"No test row has the label {', '.join(map(str, sorted(missing)))}.")
+    for part in own:
+        warnings += _checked_own(part, clean, test, column, label_column)
+    return unchanged, warnings
 
 
 def _versions(clean: Dataset, protected: Dataset, column: str, shares: Sequence[float]) -> list[Version]:
