@@ -29,14 +29,15 @@ def read(folder="protected"):
 
 
 def test_protect_and_restore(here, capsys):
-    assert protect() == 0
+    words = ["quokka", "zephyr", "piston", "karzai"]
+    assert protect("--word-source", *words) == 0
     out = capsys.readouterr().out
     assert "40 of 40 rows protected with regtext: protected" in out
     data, cloak = read(), load_transform("my.key")
     assert data.features == notes(40).features
     assert data["text"][:] != notes(40)["text"][:]
     assert cloak.restore(data)["text"][:] == notes(40)["text"][:]
-    assert str(cloak.key.seed) not in out and cloak.key.state["words"][0][0] not in out
+    assert str(cloak.key.seed) not in out and not any(word in out for word in words)
     assert sorted(path.name for path in here.iterdir()) == ["my.key", "notes.parquet", "protected"]
     assert sorted(path.name for path in (here / "protected").iterdir()) == ["train.parquet"]
 
