@@ -1,6 +1,5 @@
 """The command line on the id of a data set, with the real clients and a Hub on this machine."""
 
-import os
 import subprocess
 import sys
 
@@ -8,19 +7,12 @@ from datasets import load_dataset
 
 from hf_unlearnable import load_transform
 from tests.data import notes
-from tests.hub import loopback_hub
+from tests.hub import Hub
 
 
-def run(tmp_path, endpoint, *argv):
-    environment = {
-        **os.environ,
-        "HF_ENDPOINT": endpoint,
-        "HF_HUB_OFFLINE": "0",
-        "HF_HOME": str(tmp_path / "home"),
-        "HF_HUB_DISABLE_XET": "1",
-        "HF_HUB_DISABLE_TELEMETRY": "1",
-    }
+def run(tmp_path, hub, *argv):
     command = [sys.executable, "-m", "hf_unlearnable.cli", "protect", "regtext", *argv]
+    environment = hub.environment(token=None)
     return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
 
 
@@ -29,9 +21,10 @@ def test_protect_a_dataset_on_the_hub(tmp_path):
     repo.mkdir()
     notes(40).to_parquet(repo / "train.parquet")
     notes(60).select(range(40, 60)).to_parquet(repo / "test.parquet")
-    with loopback_hub({"me/notes": repo}) as endpoint:
-        done = run(tmp_path, endpoint, "me/notes", "--output", "out", "--key", "my.key", "--split", "test")
-        absent = run(tmp_path, endpoint, "me/absent", "--output", "out2", "--key", "other.key")
+    with Hub(tmp_path / "hub") as hub:
+        hub.serve_folder("me/notes", repo)
+        done = run(tmp_path, hub, "me/notes", "--output", "out", "--key", "my.key", "--split", "test")
+        absent = run(tmp_path, hub, "me/absent", "--output", "out2", "--key", "other.key")
     assert done.returncode == 0, done.stderr
     protected = load_dataset(str(tmp_path / "out"), split="test")
     assert load_transform(tmp_path / "my.key").restore(protected)["text"][:] == notes(60)["text"][40:]
