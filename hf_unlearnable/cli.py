@@ -1,4 +1,4 @@
-"""The command line: `hf-unlearnable protect | attack | demo | list`."""
+"""The command line: `hf-unlearnable protect | attack | publish | verify | demo | list`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from hf_unlearnable import __version__
-from hf_unlearnable.data import holds_images, load_rows, whole_or_nothing, write_images, write_rows
+from hf_unlearnable.data import holds_images, load_rows, load_splits, whole_or_nothing, write_images, write_rows
 from hf_unlearnable.registry import METHODS, method_class
 from hf_unlearnable.transform import require_columns
 
@@ -66,6 +66,15 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
 
     attack = commands.add_parser("attack", help="train on protected data in many ways, and report what is left of it")
     _add_attack_arguments(attack)
+
+    publish = commands.add_parser("publish", help="push protected data to the Hub, with a card, without its secrets")
+    _add_publish_arguments(publish)
+
+    verify = commands.add_parser("verify", help="tell from a key whether data was protected with it")
+    verify.add_argument("--key", required=True, help="the owner's secret")
+    verify.add_argument("--data", required=True, help="the suspect: file, folder, or id on the Hub")
+    verify.add_argument("--split", default="train", help="which split (default: %(default)s)")
+    verify.set_defaults(run=_verify)
 
     demo = commands.add_parser("demo", help="protect embedded notes and digits, train on them, show the effect")
     demo.add_argument("--output", default="demo-output", help="new folder for data and results (default: %(default)s)")
@@ -143,6 +152,36 @@ def _add_attack_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--budget", type=float, metavar="MINUTES", help="time it may take (default: 60, --quick 2.5, --full any)"
     )
+
+
+def _add_publish_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Scans what would leave for secrets and clean copies, opens every image again, writes the card, and pushes all "
+        "of it in one commit. The more it is given, the more it can check. The key and the original stay here."
+    )
+    parser.set_defaults(run=_publish)
+    parser.add_argument("source", help="protected data: file, or folder with one file a split")
+    parser.add_argument("repo_id", help="owner/name on the Hub, or a name of your own")
+    parser.add_argument("--key", help="the owner's secret: names the method, and is what the scan looks for")
+    parser.add_argument("--original", metavar="DATA", help="the data before: for the bound, fidelity and clean copies")
+    parser.add_argument("--report", metavar="FOLDER", help="what attack reported on this data")
+    parser.add_argument("--column", help="the protected column (default: that of the key, or text or image)")
+    seen = parser.add_mutually_exclusive_group()
+    seen.add_argument("--private", action="store_true", default=True, help="for the owner only (the default)")
+    seen.add_argument("--public", dest="private", action="store_false", help="for everybody")
+    parser.add_argument("--gated", choices=("auto", "manual"), help="whoever wants access asks for it")
+    parser.add_argument("--question", action="append", default=[], help="what they are asked; may be given again")
+    parser.add_argument("--prompt", help="what they read before that")
+    parser.add_argument("--license", help="identifier that the Hub knows, such as cc-by-nc-nd-4.0")
+    parser.add_argument(
+        "--opt-out", default="no-training",
+        help="what you say of training: no-training, research-only, none, or your own words (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument("--citation", help="how to cite the data")
+    parser.add_argument("--revision", metavar="BRANCH", help="push to this branch instead of main")
+    parser.add_argument("--create-pr", action="store_true", help="open a pull request instead")
+    parser.add_argument("--allow", action="append", default=[], metavar="FINDING", help="a finding you looked at")
+    parser.add_argument("--dry-run", metavar="FOLDER", help="new folder for exactly what would be uploaded")
 
 
 def _argument_type(annotation: str) -> dict[str, Any]:
@@ -347,6 +386,31 @@ def _test_rows(source: str, split: str | None) -> Any:
         return load_rows(source, split="test")
     except ValueError:
         return load_rows(source, split="train")
+
+
+def _publish(arguments: argparse.Namespace) -> None:
+    from hf_unlearnable.publish import push_protected
+
+    done = push_protected(
+        load_splits(arguments.source), arguments.repo_id, key=arguments.key,
+        original=load_splits(arguments.original) if arguments.original else None, report=arguments.report,
+        column=arguments.column, private=arguments.private, gated=arguments.gated, questions=arguments.question,
+        prompt=arguments.prompt, license=arguments.license, opt_out=arguments.opt_out, citation=arguments.citation,
+        revision=arguments.revision, create_pr=arguments.create_pr, allow=arguments.allow, dry_run=arguments.dry_run,
+    )  # fmt: skip
+    for path, size in {**done.files, "README.md": len(done.card.encode())}.items():
+        print(f"{size:>14,}  {path}")
+    if done.commit is None:
+        print(f"Nothing was uploaded. What would be: {arguments.dry_run}")
+        return
+    print(f"Published: {done.commit.pr_url or done.commit.commit_url}")
+    print(f'load_dataset("{done.repo_id}", revision="{done.commit.oid}") gives exactly this.')
+
+
+def _verify(arguments: argparse.Namespace) -> None:
+    from hf_unlearnable.ownership import verify
+
+    print(verify(arguments.key, load_rows(arguments.data, split=arguments.split)))
 
 
 def _demo(arguments: argparse.Namespace) -> None:

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from hf_unlearnable.transform import require_columns
+
 # Endings of files that `datasets` reads, and the name of the reader.
 READERS = {".parquet": "parquet", ".csv": "csv", ".tsv": "csv", ".json": "json", ".jsonl": "json", ".arrow": "arrow"}
 
@@ -68,6 +70,29 @@ def _load_rows(source: str | os.PathLike, config: str | None, split: str) -> Any
     return load_dataset(str(source), config, split=split)
 
 
+def load_splits(source: str | os.PathLike) -> dict[str, Any]:
+    """All splits of a file or folder, Parquet as streams, which take neither memory nor a copy on disk.
+
+    Raises:
+        FileNotFoundError: There is nothing at `source`.
+        ValueError: The kind of file is not known, or a file is broken.
+    """
+    from datasets import get_dataset_split_names, load_dataset, load_from_disk
+
+    path = Path(source)
+    if not path.exists():
+        raise FileNotFoundError(f"There is no file or folder {source}.")
+    if path.suffix == ".parquet":
+        return {"train": load_dataset("parquet", data_files=str(path), split="train", streaming=True)}
+    if (path / "dataset_dict.json").is_file():
+        return dict(load_from_disk(str(path)))
+    if path.is_file() or (path / "state.json").is_file() or holds_images(path) and not _is_split_up(path):
+        return {"train": load_rows(path)}
+    if not holds_images(path) and {file.suffix for file in path.rglob("*.*") if file.is_file()} == {".parquet"}:
+        return dict(load_dataset(str(path.absolute()), streaming=True))
+    return {split: load_rows(path, split=split) for split in get_dataset_split_names(str(path.absolute()))}
+
+
 def _is_split_up(folder: Path) -> bool:
     """Whether a folder holds nothing but splits."""
     names = {entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith(".")}
@@ -85,6 +110,38 @@ def is_hub_id(source: str) -> bool:
     except HFValidationError:
         return False
     return True
+
+
+def contents(table: Any, column: str) -> Iterator[bytes]:
+    """What each value of a column of an Arrow table holds, images as the bytes of their file wherever that stands."""
+    for value in table[column].to_pylist():
+        if isinstance(value, dict) and set(value) == {"bytes", "path"}:
+            value = value["bytes"] if value["bytes"] is not None or not value["path"] else _read(value["path"])
+        yield value if isinstance(value, bytes) else repr(value).encode()
+
+
+def _read(path: str) -> bytes:
+    import fsspec
+
+    with fsspec.open(path, "rb") as file:
+        return file.read()
+
+
+def fingerprint(dataset: Any, column: str) -> str:
+    """Identifies what a column holds: the same for the same values in the same order, wherever they are stored.
+
+    Args:
+        dataset: A `Dataset` or an `IterableDataset`.
+        column: One of its columns; a ValueError names those there are.
+    """
+    import xxhash
+
+    require_columns(dataset.column_names, [column])
+    hashed = xxhash.xxh3_128()
+    for table in dataset.select_columns([column]).with_format("arrow").iter(batch_size=64):
+        for value in contents(table, column):
+            hashed.update(len(value).to_bytes(8, "little") + value)
+    return hashed.hexdigest()
 
 
 @contextmanager

@@ -5,9 +5,12 @@ Both look at the stored bytes, opened again: what counts is what will be publish
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
+import os
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +21,7 @@ from hf_unlearnable.image.codec import ImageError, Picture, decode
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+_NO_ROW = object()
 _MEASURED = 200  # images that PSNR and SSIM are taken of; the bound is checked on all
 
 
@@ -61,7 +65,7 @@ def image_fidelity(
 
     Args:
         original: The `Dataset` before.
-        protected: The `Dataset` after, rows in the same order.
+        protected: The `Dataset` or `IterableDataset` after, rows in the same order.
         image_column: Column of images.
         max_levels: The bound: no level may change by more, of 255; None for no bound.
 
@@ -70,7 +74,9 @@ def image_fidelity(
             the bound. The message names the row.
     """
     require("image", "PIL", "skimage")
-    if len(original) != len(protected):
+    from datasets.utils import tqdm
+
+    if hasattr(protected, "num_rows") and len(original) != len(protected):
         raise ValueError(f"{len(original)} images before and {len(protected)} after: the rows do not correspond.")
     every = max(1, len(original) // _MEASURED)
     changed = largest = 0
@@ -78,26 +84,106 @@ def image_fidelity(
     ratios: list[float] = []
     similarities: list[float] = []
     metadata: Counter[str] = Counter()
-    for row, (before, after) in enumerate(_pairs(original, protected, image_column)):
-        if _bytes(before) == _bytes(after):
-            continue
+
+    def tasks() -> Iterator[tuple]:
+        pairs = tqdm(_pairs(original, protected, image_column), total=len(original), desc="Checking images")
+        number = 0
+        for row, (before, after) in enumerate(pairs):
+            if _bytes(before) != _bytes(after):
+                number += 1
+                yield before, after, row, image_column, max_levels, number % every == 0 or number == 1
+
+    for largest_one, mean, left_out, similarity in _in_threads(_compared, tasks()):
         changed += 1
-        try:
-            one, two = decode(before), decode(after)
-        except ImageError as error:
-            raise ValueError(f"Row {row}, column {image_column!r}: the image {error}.") from None
-        difference = _difference(one, two, row, max_levels)
-        largest = max(largest, int(difference.max(initial=0)))
-        means.append(float(difference.mean()))
-        metadata.update(name for name in one.metadata if name not in two.metadata)
-        if changed % every == 0 or not ratios:
-            psnr, ssim = _similarity(one.levels, two.levels)
-            ratios.append(psnr)
-            similarities.append(ssim)
+        largest = max(largest, largest_one)
+        means.append(mean)
+        metadata.update(left_out)
+        if similarity is not None:
+            ratios.append(similarity[0])
+            similarities.append(similarity[1])
 
     return ImageFidelity(
         len(original), changed, largest, _mean(means), _mean(ratios), _mean(similarities), dict(metadata)
     )
+
+
+def _compared(
+    before: Any, after: Any, row: int, image_column: str, max_levels: int | None, measured: bool
+) -> tuple[int, float, list[str], tuple[float, float] | None]:
+    """Largest and mean change of an image, what was left out of its file, and PSNR and SSIM if they are measured."""
+    try:
+        one, two = decode(before), decode(after)
+    except ImageError as error:
+        raise ValueError(f"Row {row}, column {image_column!r}: the image {error}.") from None
+    difference = _difference(one, two, row, max_levels)
+    left_out = [name for name in one.metadata if name not in two.metadata]
+    similarity = _similarity(one.levels, two.levels) if measured else None
+    return int(difference.max(initial=0)), float(difference.mean()), left_out, similarity
+
+
+def _in_threads(function: Callable, tasks: Iterator[tuple]) -> Iterator[Any]:
+    """Results in the order of the tasks, of which a few are under way at a time: Pillow and zlib run side by side."""
+    workers = min(8, os.cpu_count() or 1)
+    with ThreadPoolExecutor(workers) as pool:
+        running: deque[Future] = deque()
+        try:
+            for future in _submitted(pool, function, tasks):
+                running.append(future)
+                if len(running) > 2 * workers:
+                    yield running.popleft().result()
+            while running:
+                yield running.popleft().result()
+        finally:  # after an error the rest need not be done
+            for future in running:
+                future.cancel()
+
+
+def _submitted(pool: ThreadPoolExecutor, function: Callable, tasks: Iterator[tuple]) -> Iterator[Future]:
+    try:
+        for task in tasks:
+            yield pool.submit(function, *task)
+    except Exception as error:  # it has its turn behind those of earlier rows
+        failed: Future = Future()
+        failed.set_exception(error)
+        yield failed
+
+
+def require_lossless(dataset: Any, image_column: str = "image") -> None:
+    """Checks that every image is stored without loss, by its first bytes: a lossy file holds little of the noise.
+
+    Args:
+        dataset: A `Dataset` or `IterableDataset`.
+        image_column: Column of images.
+
+    Raises:
+        ValueError: An image is neither PNG nor lossless WebP. The message names the row.
+    """
+    row = 0
+    for table in dataset.select_columns([image_column]).with_format("arrow").iter(batch_size=8):
+        for value in table[image_column].to_pylist():
+            lossy = None if value is None else _lossy_format(_bytes(value) or b"")
+            if lossy is not None:
+                raise ValueError(
+                    f"Row {row}, column {image_column!r} is stored as {lossy}, which loses the noise or is not known "
+                    "to keep it. Store protected images as PNG or lossless WebP, as the transform returns them."
+                )
+            row += 1
+
+
+def _lossy_format(data: bytes) -> str | None:
+    """The name of the format of a file that is not known to hold exact levels; None for PNG and lossless WebP."""
+    if data[:8] == b"\x89PNG\r\n\x1a\n":
+        return None
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        at = 12
+        while at + 8 <= len(data):  # chunks: a name, a length, as many bytes and one more if that is odd
+            name, size = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "little")
+            if name in (b"VP8 ", b"VP8L", b"ANMF"):
+                return {b"VP8 ": "lossy WebP", b"VP8L": None, b"ANMF": "animated WebP"}[name]
+            at += 8 + size + size % 2
+        return "broken WebP"
+    formats = {b"\xff\xd8\xff": "JPEG", b"GIF8": "GIF", b"BM": "BMP", b"II*\0": "TIFF", b"MM\0*": "TIFF"}
+    return next((name for start, name in formats.items() if data.startswith(start)), "an unknown format")
 
 
 def _mean(values: list[float]) -> float | None:
@@ -116,11 +202,14 @@ def _bytes(value: Any) -> Any:
 
 
 def _pairs(original: Any, protected: Any, image_column: str) -> Iterator[tuple[Any, Any]]:
-    tables = (
+    streams = (
         data.select_columns([image_column]).with_format("arrow").iter(batch_size=8) for data in (original, protected)
     )
-    for before, after in zip(*tables, strict=True):
-        yield from zip(before[image_column].to_pylist(), after[image_column].to_pylist(), strict=True)
+    rows = [(value for table in stream for value in table[image_column].to_pylist()) for stream in streams]
+    for before, after in zip_longest(*rows, fillvalue=_NO_ROW):
+        if before is _NO_ROW or after is _NO_ROW:
+            raise ValueError("There are not as many images after as before: the rows do not correspond.")
+        yield before, after
 
 
 def _difference(one: Picture, two: Picture, row: int, max_levels: int | None) -> np.ndarray:
@@ -175,3 +264,86 @@ def contact_sheet(original: Any, protected: Any, image_column: str = "image", ro
             method = Image.Resampling.NEAREST if scale > 1 else Image.Resampling.LANCZOS
             sheet.paste(picture.resize((size[0], size[1]), method), (column * side, place * side))
     return sheet
+
+
+# ---------------------------------------------------------------------- texts
+@dataclass(frozen=True)
+class TextFidelity:
+    """How far protected texts are from the originals.
+
+    Args:
+        texts: How many there are.
+        changed: How many of them differ.
+        words: Words of the changed ones before.
+        words_added: How many more they have after, of 100 words.
+        edit_rate: Words inserted, deleted or replaced, of 100 words before; over 200 texts spread over the changed.
+    """
+
+    texts: int
+    changed: int
+    words: int
+    words_added: float | None
+    edit_rate: float | None
+
+    def __str__(self) -> str:
+        if not self.changed:
+            return f"{self.texts:,} texts, none changed"
+        return (
+            f"{self.changed:,} of {self.texts:,} texts changed: {self.words_added:+.1f} words of 100, edit rate "
+            f"{self.edit_rate:.1f} % of the words"
+        )
+
+
+def text_fidelity(original: Any, protected: Any, text_column: str = "text") -> TextFidelity:
+    """Counts what was done to the words of texts, or of chat messages.
+
+    Args:
+        original: The `Dataset` or `IterableDataset` before.
+        protected: The one after, rows in the same order.
+        text_column: Column of texts.
+
+    Raises:
+        ValueError: The two have different numbers of rows.
+    """
+    from itertools import zip_longest
+
+    texts = changed = before_words = added = edits = measured_words = 0
+    streams = (
+        data.select_columns([text_column]).with_format("arrow").iter(batch_size=1000) for data in (original, protected)
+    )
+    values = ((value for table in stream for value in table[text_column].to_pylist()) for stream in streams)
+    for before, after in zip_longest(*values, fillvalue=_MISSING):
+        if before is _MISSING or after is _MISSING:
+            raise ValueError("There are not as many texts after as before: the rows do not correspond.")
+        texts += 1
+        if before == after:
+            continue
+        one, two = _words(before), _words(after)
+        changed += 1
+        before_words += len(one)
+        added += len(two) - len(one)
+        if changed & (changed - 1) == 0 or changed % 50 == 0 and measured_words < 200_000:
+            edits += _edits(one, two)
+            measured_words += len(one)
+    if not changed:
+        return TextFidelity(texts, 0, 0, None, None)
+    return TextFidelity(
+        texts, changed, before_words, 100 * added / max(1, before_words), 100 * edits / max(1, measured_words)
+    )
+
+
+_MISSING = object()
+
+
+def _words(value: Any) -> list[str]:
+    if isinstance(value, list):
+        return [word for message in value for word in _words(message)]
+    return str(value["content"] if isinstance(value, dict) else value or "").split()
+
+
+def _edits(one: list[str], two: list[str]) -> int:
+    """Words inserted, deleted or replaced between two texts."""
+    from difflib import SequenceMatcher
+
+    steps = SequenceMatcher(None, one, two, autojunk=False).get_opcodes()
+    return sum(max(b - a, d - c) for step, a, b, c, d in steps if step != "equal")

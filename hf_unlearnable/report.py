@@ -142,36 +142,47 @@ def write_report(folder: Path, audit: Audit) -> None:
         folder: Exists already.
         audit: What was found.
     """
-    protocol = {**audit.protocol, "versions": library_versions()}
-    protected = [v.name for v in _versions(audit) if v.role == "protected"]
-    verdicts = [verdict(audit, name) for name in protected]
-    contents = {
-        "verdict": verdicts,
-        "warnings": audit.warnings,
-        "protocol": protocol,
-        "cells": [as_json(audit, cell) for cell in audit.cells],
-        "not_run": audit.not_run,
-    }
+    contents = as_dict(audit)
     Path(folder, "report.json").write_text(json.dumps(contents, indent=1, default=str) + "\n", encoding="utf-8")
-    parts = [*verdicts, *(f"**Mind:** {warning}" for warning in audit.warnings)]
-    parts += ["Accuracy on clean test rows in percent [95 % interval].", markdown_table(audit)]
+    parts = [*contents["verdict"], *(f"**Mind:** {warning}" for warning in audit.warnings)]
+    parts += ["Accuracy on clean test rows in percent [95 % interval].", contents["table"]]
     hopeless = [v for v in dict.fromkeys(c.victim for c in audit.cells) if not learned(audit, v)]
     if hopeless:
         parts.append(
             "These learned no more from the clean rows than without the protected ones, so their cells prove nothing: "
             f"{', '.join(hopeless)}."
         )
-    for name in protected:
-        if any(cell.countermeasure != NONE for cell in audit.cells if cell.version.name == name):
-            parts += [f"## Attacks on: {name}", "The worst first; in parentheses the same on clean rows: what the "
-                      "counter-measure costs the attacker.", grid_table(audit, name)]  # fmt: skip
+    for name, table in contents["attacks"].items():
+        parts += [f"## Attacks on: {name}", "The worst first; in parentheses the same on clean rows: what the "
+                  "counter-measure costs the attacker.", table]  # fmt: skip
     if audit.not_run:
         parts += ["## Not run", "\n".join(f"- {reason}" for reason in audit.not_run)]
-    parts += ["## Protocol", "\n".join(f"- {name}: {value}" for name, value in protocol.items())]
+    parts += ["## Protocol", "\n".join(f"- {name}: {value}" for name, value in contents["protocol"].items())]
     plots = write_plots(folder, audit)
     if plots:
         parts += ["## Plots", "\n".join(f"![{plot.stem}]({plot.name})" for plot in plots)]
     Path(folder, "report.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+
+
+def as_dict(audit: Audit) -> dict[str, Any]:
+    """The whole report as JSON values: what `report.json` holds, and what a card is made of.
+
+    Returns:
+        "verdict", "warnings", "table" (Markdown, without counter-measures), "attacks" (Markdown by protected version,
+        where there were counter-measures), "protocol", "fingerprints" of the data, "cells" and "not_run".
+    """
+    protected = [version.name for version in _versions(audit) if version.role == "protected"]
+    tried = {cell.version.name for cell in audit.cells if cell.countermeasure != NONE}
+    return {
+        "verdict": [verdict(audit, name) for name in protected],
+        "warnings": audit.warnings,
+        "table": markdown_table(audit),
+        "attacks": {name: grid_table(audit, name) for name in protected if name in tried},
+        "protocol": {**audit.protocol, "versions": library_versions()},
+        "fingerprints": audit.fingerprints,
+        "cells": [as_json(audit, cell) for cell in audit.cells],
+        "not_run": audit.not_run,
+    }
 
 
 def as_json(audit: Audit, cell: Cell) -> dict[str, Any]:

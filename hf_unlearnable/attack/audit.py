@@ -109,6 +109,7 @@ class Audit:
         classes: Number of classes in the test.
         protocol: How it was measured: data, rows, parameters that may be published.
         warnings: What a reader should know of the data.
+        fingerprints: `data.fingerprint` of the clean and the protected column, by which a report finds its data again.
     """
 
     cells: list[Cell]
@@ -116,6 +117,7 @@ class Audit:
     classes: int
     protocol: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    fingerprints: dict[str, str] = field(default_factory=dict)
 
     def cell(self, version: str, victim: str, countermeasure: str = NONE) -> Cell | None:
         """The cell of these names, if it was run."""

@@ -24,6 +24,7 @@ from hf_unlearnable.attack.versions import (
     random_dose,
     set_aside,
 )
+from hf_unlearnable.data import fingerprint
 from hf_unlearnable.registry import method_class
 from hf_unlearnable.transform import require_columns
 
@@ -159,6 +160,7 @@ def attack(
     """
     chosen = EFFORTS[_checked([effort], EFFORTS, "effort")[0]] if isinstance(effort, str) else effort
     column = input_column or _input_column(clean)
+    fingerprints = {name: fingerprint(part, column) for name, part in (("clean", clean), ("protected", protected))}
     given = {"clean": clean, "protected": protected, "test": test, "attacker's own": own_clean}
     parts = _prepared({what: part for what, part in given.items() if part is not None}, column, label_column)
     clean, protected, test, *own = parts
@@ -203,7 +205,9 @@ def attack(
     left_out = [
         f"{name}: it starts from a pretrained model, and none is given (--model {name}=ID)" for name in no_model
     ]
-    return replace(found, not_run=[*left_out, *found.not_run], protocol=protocol, warnings=warnings)
+    return replace(
+        found, not_run=[*left_out, *found.not_run], protocol=protocol, warnings=warnings, fingerprints=fingerprints
+    )
 
 
 def _prepared(given: Mapping[str, Dataset], column: str, label_column: str) -> list[Dataset]:

@@ -1,0 +1,259 @@
+"""Publishing: scan what would leave, check that it keeps what was promised, write the card, push it in one commit.
+
+The data is staged on disk first, as the files that will be uploaded. A leak scan and the check of every image read
+these files; whatever they find stops the push before the Hub hears of it. Then large files go up, and one commit shows
+them all: until it does, the repository is what it was.
+
+What the checks can see depends on what they are given. The originals tell whether a clean copy is anywhere and whether
+the bound holds; the key tells what the secret is that must not be in there; a report tells what an attacker still
+learns. One of the three must be there: nobody should publish as protected what never was.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hf_unlearnable._version import __version__
+from hf_unlearnable.data import whole_or_nothing
+from hf_unlearnable.publish.card import Facts, Wishes, render
+from hf_unlearnable.publish.checks import checked, earlier_versions
+from hf_unlearnable.publish.hub import Repository
+from hf_unlearnable.publish.leaks import Finding, scan
+from hf_unlearnable.publish.staging import Staged, splits_of, stage
+from hf_unlearnable.registry import METHODS
+
+if TYPE_CHECKING:
+    from hf_unlearnable.attack.audit import Audit
+    from hf_unlearnable.key import Key
+    from hf_unlearnable.transform import Transform
+
+__all__ = ["Finding", "LeakError", "Published", "push_protected"]
+
+_REPORT = ("report.md", "report.json", "grid.png", "curves.png", "share.png")
+
+
+class LeakError(ValueError):
+    """Something would have left that should not. `findings` names what, where and what to do."""
+
+    def __init__(self, findings: Sequence[Finding]):
+        self.findings = list(findings)
+        lines = "\n".join(f"  {finding}" for finding in findings)
+        super().__init__(
+            f"Nothing was uploaded. The scan found:\n{lines}\nPut it right, or allow a finding by its name."
+        )
+
+
+@dataclass(frozen=True)
+class Published:
+    """What was pushed, or would be.
+
+    Args:
+        repo_id: "owner/name".
+        card: The card's text.
+        files: Path in the repository to the size in bytes.
+        commit: The commit, with `.oid` to pin, `.commit_url` and `.pr_url`; None for a dry run.
+    """
+
+    repo_id: str
+    card: str
+    files: Mapping[str, int]
+    commit: Any = None
+
+
+def push_protected(
+    dataset: Any,
+    repo_id: str,
+    *,
+    key: Key | Transform | str | os.PathLike | None = None,
+    original: Any = None,
+    report: Audit | str | os.PathLike | None = None,
+    column: str | None = None,
+    private: bool = True,
+    gated: str | None = None,
+    questions: Sequence[str] | Mapping[str, Any] = (),
+    prompt: str | None = None,
+    license: str | None = None,
+    opt_out: str = "no-training",
+    citation: str | None = None,
+    split: str = "train",
+    revision: str | None = None,
+    create_pr: bool = False,
+    max_shard_size: int = 500_000_000,
+    allow: Sequence[str] = (),
+    token: str | None = None,
+    dry_run: str | os.PathLike | None = None,
+) -> Published:
+    """Publishes a protected dataset with an honest card, after nothing was found that should stay at home.
+
+    All of the repository's `data/` is replaced in one commit. Run again after an interruption, it goes on; run again
+    with nothing changed, it commits nothing.
+
+    Args:
+        dataset: `Dataset`, `DatasetDict`, `IterableDataset` or `IterableDatasetDict`, protected.
+        repo_id: "owner/name", or "name" for one's own.
+        key: The key, its folder or the transform: names the method on the card, and is what the scan looks for. It is
+            not uploaded.
+        original: The data before, rows in the same order, of the same type: for the check of the bound, the figures
+            of fidelity and the search for clean copies. It is not uploaded.
+        report: What `attack` found on this very data: the audit, or the folder of the report.
+        column: The protected column; None for the one of the key or the report, or "text" or "image".
+        private: Whether only the owner may see it. A public repository that exists is refused then.
+        gated: "auto" or "manual": whoever wants access asks, and is let in at once or by the owner.
+        questions: What they are asked.
+        prompt: What they read first.
+        license: Identifier that the Hub knows, such as "cc-by-nc-nd-4.0".
+        opt_out: What the owner says of training: "no-training", "research-only", "none", or words of one's own. People
+            and machines can read it, nothing enforces it.
+        citation: How to cite the data.
+        split: Name of the split where `dataset` is a single one that has none.
+        revision: Branch to push to instead of main.
+        create_pr: Whether to open a pull request instead.
+        max_shard_size: Bytes of a file, about.
+        allow: Names of findings that the owner has looked at and allows, one by one.
+        token: Access token with write access; None for the one of `hf auth login`.
+        dry_run: A new folder that gets exactly what would be uploaded; nothing is asked of the Hub.
+
+    Returns:
+        What was published, the commit among it.
+
+    Raises:
+        LeakError: The scan found something, or the repository's history holds clean rows.
+        ValueError: Nothing shows that the data was protected, it was not, an image broke the bound or is not stored
+            losslessly, the report is of other data, a split is empty, the name is invalid.
+        FileExistsError: The repository is public and `private` was asked for, or `dry_run` is there already.
+        PermissionError: No token, or one without write access.
+        ConnectionError: The Hub cannot be reached.
+    """
+    from huggingface_hub import CommitOperationAdd
+
+    parts = splits_of(dataset, split)
+    before = splits_of(original, split) if original is not None else {}
+    if len(parts) == len(before) == 1:  # a single split may have had another name
+        before = dict(zip(parts, before.values(), strict=True))
+    transform = _transform(key)
+    told = _report(report)
+    if transform is None and told is None and original is None:
+        raise ValueError(
+            "Nothing shows that this dataset was protected: give its key, the original or a report on it."
+        )
+    repository = None if dry_run else Repository(repo_id, token, revision)
+    visibility = repository.visibility() if repository else None
+    if visibility == "public" and private:
+        raise FileExistsError(
+            f"{repo_id} exists and is public: what is pushed there is seen at once. Make it private in its "
+            "settings, name a fresh one, or say private=False (--public)."
+        )
+    with _staging(repo_id, dry_run) as folder:
+        staged = [
+            stage(part, folder, name, max_shard_size, getattr(before.get(name), "features", None))
+            for name, part in parts.items()
+        ]
+        columns = _columns(column, transform, told, staged[0])
+        if told is not None:
+            _copy_report(report, told, folder)
+        changed, fidelity = checked(staged, before, columns, transform, told)
+        method = transform.method if transform else told and told["protocol"].get("method")
+        facts = Facts(
+            repo_id, staged, changed, fidelity, method if method in METHODS else None,
+            transform.public_params() if transform else {}, told,
+        )  # fmt: skip
+        wishes = Wishes(license, opt_out, citation, questions, prompt)
+        Path(folder, "README.md").write_text(render(facts, wishes), encoding="utf-8")
+        found = scan(folder, protected_columns=columns, key=transform and transform.key, original=before or None)
+        files = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
+        additions = [CommitOperationAdd(path, str(file)) for path, file in files.items() if path != "README.md"]
+        if repository and visibility:
+            found += earlier_versions(repository, additions, staged, before, columns)
+        stopping = [finding for finding in found if finding.name not in allow]
+        if stopping:
+            raise LeakError(stopping)
+        facts = replace(facts, findings=[f"{finding.name}: {finding.what}" for finding in found])
+        text = render(facts, wishes)
+        Path(folder, "README.md").write_text(text, encoding="utf-8")
+        sizes = {path: file.stat().st_size for path, file in files.items()}
+        if repository is None:
+            return Published(repo_id, text, sizes)
+        repository.prepare(private, gated)
+        message = f"Protected data (hf-unlearnable {__version__})"
+        commit = repository.push(additions, lambda there: render(facts, wishes, there), message, create_pr)
+        return Published(repository.id, text, sizes, commit)
+
+
+@contextmanager
+def _staging(repo_id: str, dry_run: str | os.PathLike | None) -> Iterator[Path]:
+    """A folder for the files: the one of the dry run, or one beside the caches that goes when all is done."""
+    from datasets import config
+    from filelock import FileLock
+
+    if dry_run is not None:
+        with whole_or_nothing(dry_run) as scratch:
+            scratch.mkdir()
+            yield scratch
+        return
+    folder = Path(config.HF_DATASETS_CACHE, "hf-unlearnable", repo_id.replace("/", "--"))
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{folder}.lock"):
+        shutil.rmtree(folder, ignore_errors=True)  # of a push that was killed
+        folder.mkdir(mode=0o700)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+# ---------------------------------------------------------------------- what is known
+def _transform(key: Any) -> Transform | None:
+    from hf_unlearnable.registry import load_transform
+    from hf_unlearnable.transform import Transform
+
+    return key if key is None or isinstance(key, Transform) else load_transform(key)
+
+
+def _report(report: Any) -> dict[str, Any] | None:
+    """The report as JSON values, from an audit or from the folder that one was written to."""
+    from hf_unlearnable.report import as_dict
+
+    if report is None:
+        return None
+    if not isinstance(report, str | os.PathLike):
+        return as_dict(report)
+    path = Path(report, "report.json")
+    if not path.is_file():
+        raise FileNotFoundError(f"{report} holds no report.json: give the folder that `attack --report` wrote.")
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _copy_report(report: Any, told: Mapping[str, Any], folder: Path) -> None:
+    """The report, into the folder that is uploaded."""
+    from hf_unlearnable.report import write_report
+
+    target = folder / "report"
+    target.mkdir()
+    if not isinstance(report, str | os.PathLike):
+        write_report(target, report)
+        return
+    for name in _REPORT:
+        if Path(report, name).is_file():
+            shutil.copy(Path(report, name), target / name)
+
+
+def _columns(
+    column: str | None, transform: Transform | None, told: Mapping[str, Any] | None, staged: Staged
+) -> list[str]:
+    from hf_unlearnable.transform import require_columns
+
+    if column:
+        columns = [column]
+    elif transform:
+        columns = transform._columns()
+    else:
+        columns = [next((name for name in ("text", "image") if name in staged.features), "text")]
+    require_columns(list(staged.features), columns)
+    return columns

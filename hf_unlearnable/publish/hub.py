@@ -1,0 +1,208 @@
+"""The calls to the Hub, in an order in which nothing is public that should not be, and each of them safe to repeat.
+
+Large files go first and belong to no commit; one commit then adds them all, with the card, and removes what was there
+before. Until that commit `main` is what it was, and a push that was stopped goes on where it was: the Hub knows which
+files it has. The clients repeat what carries data; what they do not (creating, settings, commits) is repeated here.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from hf_unlearnable._version import __version__
+
+logger = logging.getLogger(__name__)
+
+_PASSING = {408, 409, 412, 429, 500, 502, 503, 504}  # answers after which the same call may succeed
+_PAUSES = (1, 2, 4, 8)  # seconds between attempts
+_OURS = ("data/", "report/")  # folders that a push replaces
+_NO_DATA = ("README.md", ".gitattributes", "report/")
+
+
+class Repository:
+    """A dataset repository that is pushed to.
+
+    Args:
+        repo_id: "owner/name", or "name" for one's own.
+        token: Access token with write access; None for the one of `hf auth login`.
+        revision: Branch to push to, made if it is not there; None for main.
+
+    Raises:
+        PermissionError: There is no token, or the Hub does not take it.
+        ValueError: `repo_id` is no valid name.
+    """
+
+    def __init__(self, repo_id: str, token: str | None = None, revision: str | None = None):
+        from huggingface_hub import HfApi, get_token
+        from huggingface_hub.utils import validate_repo_id
+
+        validate_repo_id(repo_id)
+        if not (token or get_token()):
+            raise PermissionError(
+                "No token of the Hub: run `hf auth login`, or set HF_TOKEN to one with write access."
+            )
+        self._api = HfApi(token=token, library_name="hf_unlearnable", library_version=__version__)
+        self.id = repo_id
+        if "/" not in repo_id:
+            self.id = f"{self._ask(self._api.whoami)['name']}/{repo_id}"
+        self.revision = revision or "main"
+
+    def _ask(self, call: Callable, *arguments: Any, **options: Any) -> Any:
+        """A call, repeated while it fails in a way that may pass."""
+        from huggingface_hub.errors import HfHubHTTPError, HTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
+
+        for pause in (*_PAUSES, None):
+            try:
+                return call(*arguments, **options)
+            except RepositoryNotFoundError:
+                raise
+            except (HTTPError, RuntimeError, LocalEntryNotFoundError) as error:
+                cause: BaseException | None = error  # the clients wrap what went wrong in errors of their own
+                while cause is not None and not isinstance(cause, HTTPError):
+                    cause = cause.__cause__
+                if cause is None:
+                    raise
+                answer = cause.response if isinstance(cause, HfHubHTTPError) else None
+                if answer is not None and answer.status_code in (401, 403):
+                    raise PermissionError(
+                        f"The Hub refuses this token ({answer.status_code}): publishing takes one with write access "
+                        f"to {self.id}. Make one in the settings of your account."
+                    ) from error
+                if answer is not None and (pause is None or answer.status_code not in _PASSING):
+                    raise
+                if pause is None:
+                    raise ConnectionError(
+                        f"The Hub cannot be reached ({cause}). Nothing half-done is public: run it again to go on."
+                    ) from error
+                logger.info("The Hub did not take a call (%s); again in %s seconds.", cause, pause)
+                time.sleep(min(float(answer.headers.get("Retry-After") or pause) if answer is not None else pause, 60))
+        raise AssertionError("the last attempt returns or raises")
+
+    # ------------------------------------------------------------------ what is there
+    def visibility(self) -> str | None:
+        """Returns "public" or "private", or None when there is no such repository."""
+        from huggingface_hub.errors import RepositoryNotFoundError
+
+        try:
+            return "private" if self._ask(self._api.dataset_info, self.id).private else "public"
+        except RepositoryNotFoundError:
+            return None
+
+    def _card(self, commit: str) -> str:
+        with tempfile.TemporaryDirectory() as folder:
+            return self._fetched(commit, "README.md", folder).read_text(encoding="utf-8")
+
+    def earlier_data(self, published: set[str]) -> Iterator[tuple[str, Path]]:
+        """Every file in the history of any branch, conversion or pull request, but those of the same contents.
+
+        Args:
+            published: SHA-256 of the files that are about to be published.
+
+        Returns:
+            Pairs of "branch@commit: path" and the file, which is gone after the next one was taken.
+        """
+        seen = set(published)
+        refs = self._ask(self._api.list_repo_refs, self.id, repo_type="dataset", include_pull_requests=True)
+        for ref in [*refs.branches, *refs.converts, *refs.tags, *(refs.pull_requests or [])]:
+            commits = self._ask(self._api.list_repo_commits, self.id, repo_type="dataset", revision=ref.target_commit)
+            for commit in commits:
+                for path, contents in self._files(commit.commit_id).items():
+                    if path.startswith(_NO_DATA) or contents in seen:
+                        continue
+                    seen.add(contents)
+                    with tempfile.TemporaryDirectory() as folder:
+                        place = f"{ref.name}@{commit.commit_id[:8]}/{path}"
+                        yield place, self._fetched(commit.commit_id, path, folder)
+
+    def _files(self, commit: str) -> dict[str, str]:
+        """Path to what identifies the contents: SHA-256 of a large file, git's hash of a small one."""
+        from huggingface_hub.hf_api import RepoFile
+
+        tree = self._ask(
+            lambda: list(self._api.list_repo_tree(self.id, repo_type="dataset", revision=commit, recursive=True))
+        )
+        return {
+            entry.path: entry.lfs.sha256 if entry.lfs else entry.blob_id
+            for entry in tree
+            if isinstance(entry, RepoFile)
+        }
+
+    def _fetched(self, commit: str, path: str, folder: str) -> Path:
+        return Path(
+            self._ask(self._api.hf_hub_download, self.id, path, repo_type="dataset", revision=commit, local_dir=folder)
+        )
+
+    # ------------------------------------------------------------------ what is changed
+    def prepare(self, private: bool, gated: str | None) -> None:
+        """Makes the repository and the branch where they are not there, and closes the gate before there is data."""
+        from huggingface_hub.errors import HfHubHTTPError
+
+        def create() -> None:
+            try:
+                self._api.create_repo(self.id, repo_type="dataset", private=private)
+            except HfHubHTTPError as error:  # 409: it is there, or somebody else makes it at this moment
+                if error.response.status_code != 409 or self.visibility() is None:
+                    raise
+
+        self._ask(create)
+        if gated:
+            self._ask(self._api.update_repo_settings, self.id, repo_type="dataset", gated=gated)
+        if self.revision != "main":
+            self._ask(self._api.create_branch, self.id, branch=self.revision, repo_type="dataset", exist_ok=True)
+
+    def push(
+        self,
+        additions: Sequence[Any],
+        card: Callable[[str | None], str],
+        message: str,
+        create_pr: bool = False,
+    ) -> Any:
+        """Uploads files, then adds them and the card in one commit, which removes the files of an earlier push.
+
+        Args:
+            additions: What to add, as `huggingface_hub.CommitOperationAdd`.
+            card: The card's new text, from the present one or None.
+            message: First line of the commit.
+            create_pr: Opens a pull request instead of changing the branch.
+
+        Returns:
+            A `huggingface_hub.CommitInfo`.
+        """
+        from huggingface_hub import CommitInfo, CommitOperationAdd, CommitOperationDelete
+
+        where: dict[str, Any] = {"repo_id": self.id, "repo_type": "dataset", "revision": self.revision}
+        for addition in additions:
+            self._ask(
+                self._api.preupload_lfs_files, additions=[addition], create_pr=create_pr, free_memory=False, **where
+            )
+        paths = {addition.path_in_repo for addition in additions}
+
+        def commit() -> Any:
+            head = str(self._api.dataset_info(self.id, revision=self.revision).sha)
+            there = self._files(head)
+            gone = [path for path in there if path.startswith(_OURS) and path not in paths]
+            before = self._card(head) if "README.md" in there else None
+            after = card(before)
+            if before == after and not gone and all(there.get(a.path_in_repo) == _contents(a) for a in additions):
+                # Pushed before, or a moment ago by a commit whose answer was lost.
+                url = f"{self._api.endpoint}/datasets/{self.id}/commit/{head}"
+                return CommitInfo(commit_url=url, commit_message=message, commit_description="", oid=head)
+            readme = CommitOperationAdd("README.md", after.encode())
+            return self._api.create_commit(
+                operations=[*additions, readme, *map(CommitOperationDelete, gone)], commit_message=message,
+                create_pr=create_pr, parent_commit=head, **where,
+            )  # fmt: skip
+
+        return self._ask(commit)
+
+
+def _contents(addition: Any) -> str:
+    """What identifies an added file's contents, as `Repository._files` gives it."""
+    if addition._upload_mode == "lfs":
+        return addition.upload_info.sha256.hex()
+    return addition._local_oid

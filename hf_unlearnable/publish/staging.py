@@ -1,0 +1,120 @@
+"""The data as it will be uploaded, on disk: what is scanned and checked there is, byte for byte, what leaves later.
+
+Rows pass through in batches, so memory stays bounded, for a `Dataset` as for a stream. Nothing is read twice: a stream
+could give other rows the second time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from datasets import Features
+
+_ROW_GROUP = 16 << 20  # bytes in a row group at most; larger ones would be read as a whole by who needs one row
+_ROWS = 1000  # and rows in it
+
+
+@dataclass(frozen=True)
+class Staged:
+    """One split on disk.
+
+    Args:
+        split: Its name.
+        files: Its Parquet files, in order.
+        rows: How many rows they hold.
+        num_bytes: Bytes of the rows in memory.
+        features: Their columns.
+    """
+
+    split: str
+    files: list[Path]
+    rows: int
+    num_bytes: int
+    features: Features
+
+
+def splits_of(dataset: Any, split: str) -> dict[str, Any]:
+    """The splits of a `DatasetDict` or `IterableDatasetDict`; anything else is one, and `split` is its name."""
+    if isinstance(dataset, Mapping):
+        return dict(dataset)
+    return {str(getattr(dataset, "split", None) or split): dataset}
+
+
+def stage(dataset: Any, folder: Path, split: str, max_shard_size: int, features: Features | None = None) -> Staged:
+    """Writes a split as Parquet files that `load_dataset` reads, with the contents of files that it points at.
+
+    Args:
+        dataset: A `Dataset` or an `IterableDataset`.
+        folder: Where `data/` goes.
+        split: Name of the split.
+        max_shard_size: Bytes after which a file ends.
+        features: Those of a stream that does not know its own, as after `map`.
+
+    Raises:
+        ValueError: There are no rows, or nobody knows what a column of images is.
+    """
+    import pyarrow.parquet as pq
+    from datasets import config
+
+    data = folder / "data"
+    data.mkdir(parents=True, exist_ok=True)
+    parts: list[Path] = []
+    rows = num_bytes = 0
+    features, writer = dataset.features or features, None
+    try:
+        for table in _tables(dataset, features):
+            features = features or _inferred(table)
+            if writer is not None and parts[-1].stat().st_size >= max_shard_size:
+                writer.close()
+                writer = None
+            if writer is None:
+                parts.append(data / f"{split}-{len(parts):05d}.parquet")
+                chunking = config.DEFAULT_CDC_OPTIONS  # equal rows stay equal chunks: a second push uploads little
+                writer = pq.ParquetWriter(
+                    parts[-1], features.arrow_schema, use_content_defined_chunking=chunking, write_page_index=True
+                )
+            writer.write_table(table)
+            rows += len(table)
+            num_bytes += table.nbytes
+    finally:
+        if writer is not None:
+            writer.close()
+    if features is None or not rows:
+        raise ValueError(f"Split {split!r} is empty: there is nothing to publish. Leave it out.")
+    files = [part.rename(data / f"{part.stem}-of-{len(parts):05d}.parquet") for part in parts]
+    return Staged(split, files, rows, num_bytes, features)
+
+
+def _tables(dataset: Any, features: Features | None) -> Iterator[pa.Table]:
+    """The rows in tables of a row group each, with the contents of the files that they point at."""
+    import pyarrow as pa
+    from datasets.features.features import require_storage_embed
+    from datasets.table import embed_table_storage, table_cast
+
+    heavy = features is None or any(map(require_storage_embed, features.values()))
+    waiting: list[pa.Table] = []
+    for batch in dataset.with_format("arrow").iter(batch_size=8 if heavy else _ROWS):
+        waiting.append(batch if features is None else embed_table_storage(table_cast(batch, features.arrow_schema)))
+        if sum(table.nbytes for table in waiting) >= _ROW_GROUP or sum(map(len, waiting)) >= _ROWS:
+            yield pa.concat_tables(waiting)
+            waiting = []
+    if waiting:
+        yield pa.concat_tables(waiting)
+
+
+def _inferred(table: pa.Table) -> Features:
+    """The features of a stream that does not know its own: they do not tell an image from how it is stored."""
+    from datasets import Features
+
+    for field in table.schema:
+        if str(field.type).startswith("struct<") and {child.name for child in field.type} == {"bytes", "path"}:
+            raise ValueError(
+                f"Column {field.name!r} of this stream may hold images, but the stream does not say so after map. "
+                "Give map(..., features=stream.features), with the stream from before."
+            )
+    return Features.from_arrow_schema(table.schema)

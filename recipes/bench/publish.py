@@ -1,0 +1,130 @@
+# /// script
+# dependencies = ["hf-unlearnable[image]"]
+# ///
+"""Publishing: the most memory that it takes, and its time against a bare `push_to_hub` of the same data.
+
+    PYTHONPATH=. python recipes/bench/publish.py memory --gigabytes 10 --kind text
+    PYTHONPATH=. python recipes/bench/publish.py time --gigabytes 1 --kind image
+
+Both go to the tests' Hub on this machine, which runs in a process of its own and keeps what it gets on disk. `memory`
+pushes a stream that is made on the fly, with the key and without the original; `time` a dataset on disk, with the key
+and with its original, so that every check runs, and the bare push of the same data before and after it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+WORDS = 200  # of a text
+SIDE = 128  # pixels of an image
+
+
+def texts(rows: int) -> Iterator[dict[str, Any]]:
+    """Texts of words that follow Zipf's law, about 1,400 bytes each."""
+    rng = np.random.default_rng(0)
+    vocabulary = np.array(["".join(rng.choice(list("abcdefghijklmnopqrstuvwxyz"), 6)) for _ in range(50_000)])
+    for row in range(rows):
+        words = vocabulary[np.minimum(rng.zipf(1.2, WORDS), 50_000) - 1]
+        yield {"text": f"{row} " + " ".join(words), "label": row % 2}
+
+
+def images(rows: int) -> Iterator[dict[str, Any]]:
+    """Images of smooth colour with noise, about 40 kB as PNG."""
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    for row in range(rows):
+        coarse = rng.integers(0, 200, (4, 4, 3)).astype(np.uint8)
+        smooth = np.asarray(Image.fromarray(coarse).resize((SIDE, SIDE), Image.Resampling.BICUBIC))
+        yield {"image": Image.fromarray(smooth + rng.integers(0, 40, smooth.shape, dtype=np.uint8)), "label": row % 2}
+
+
+def data(kind: str, gigabytes: float) -> tuple[Any, int, Any, Any]:
+    """The generator, how many rows, their features and the fitted transform."""
+    from datasets import ClassLabel, Dataset, Features, Image, Value
+
+    from hf_unlearnable import RegTextTransform, TextureTransform
+
+    column, size = {"text": (Value("string"), 1_400), "image": (Image(), 41_000)}[kind]
+    features = Features({kind: column, "label": ClassLabel(names=["a", "b"])})
+    make = {"text": texts, "image": images}[kind]
+    few = Dataset.from_list(list(make(2_000 if kind == "text" else 20)), features)
+    cloak = (RegTextTransform() if kind == "text" else TextureTransform()).fit(few)
+    return make, int(gigabytes * 1e9 / size), features, cloak
+
+
+def memory(kind: str, gigabytes: float) -> dict[str, Any]:
+    """Pushes a stream and reads the most resident memory of this process."""
+    from datasets import IterableDataset
+
+    from hf_unlearnable.publish import push_protected
+
+    make, rows, features, cloak = data(kind, gigabytes)
+    stream = IterableDataset.from_generator(make, features, gen_kwargs={"rows": rows})
+    protected = stream.map(cloak, batched=True, batch_size=100, features=features)
+    before, start = _peak_mb(), time.perf_counter()
+    done = push_protected(protected, f"tester/{kind}", key=cloak)
+    return {
+        "rows": rows, "bytes": sum(done.files.values()), "seconds": round(time.perf_counter() - start),
+        "megabytes_before": before, "megabytes_at_most": _peak_mb(),
+    }  # fmt: skip
+
+
+def duration(kind: str, gigabytes: float) -> dict[str, Any]:
+    """Pushes the same data barely, with all checks, and barely again."""
+    from datasets import Dataset
+
+    from hf_unlearnable.publish import push_protected
+
+    make, rows, features, cloak = data(kind, gigabytes)
+    clean = Dataset.from_generator(make, features, gen_kwargs={"rows": rows})
+    protected = clean.map(cloak, batched=True, batch_size=100)
+    seconds: dict[str, list[float]] = {"bare": [], "checked": []}
+    for turn, name in enumerate(["bare", "checked", "bare", "checked", "bare"]):
+        fresh = protected.add_column("turn", [turn] * rows)  # else the Hub would have the files
+        start = time.perf_counter()
+        if name == "bare":
+            fresh.push_to_hub(f"tester/{kind}-{turn}", private=True)
+        else:
+            push_protected(fresh, f"tester/{kind}-{turn}", key=cloak, original=clean)
+        seconds[name].append(time.perf_counter() - start)
+    ratio = np.mean(seconds["checked"]) / np.mean(seconds["bare"])
+    return {"rows": rows, "ratio": round(float(ratio), 3), **{k: np.round(v, 1).tolist() for k, v in seconds.items()}}
+
+
+def _peak_mb() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+
+def main() -> None:
+    """Starts a Hub and, against it, a process that measures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["memory", "time"])
+    parser.add_argument("--kind", choices=["text", "image"], default="text")
+    parser.add_argument("--gigabytes", type=float, default=1)
+    arguments = parser.parse_args()
+    if os.environ.get("HF_ENDPOINT", "").startswith("http://127.0.0.1"):
+        run = {"memory": memory, "time": duration}[arguments.what]
+        print(json.dumps({**vars(arguments), **run(arguments.kind, arguments.gigabytes)}))
+        return
+    from tests.hub import Hub
+
+    with tempfile.TemporaryDirectory() as folder, Hub(Path(folder, "hub")) as hub:
+        environment = {**os.environ, **hub.environment(), "HF_DATASETS_DISABLE_PROGRESS_BARS": "1"}
+        subprocess.run([sys.executable, *sys.argv], env=environment, check=True)
+
+
+if __name__ == "__main__":
+    main()

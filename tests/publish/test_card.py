@@ -1,0 +1,102 @@
+"""The card: the whole of it, what it keeps, and that its metadata is what the Hub takes."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from datasets import ClassLabel, Features, Image, Value
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hf_unlearnable import RegTextTransform, __version__
+from hf_unlearnable.publish.card import OPT_OUTS, Facts, Wishes, render
+from hf_unlearnable.publish.staging import Staged
+from hf_unlearnable.registry import METHODS, method_class
+from tests.hub_card import metadata_errors
+
+TEXTS = Features({"text": Value("string"), "label": ClassLabel(names=["no", "yes"])})
+IMAGES = Features({"image": Image(), "label": ClassLabel(names=["bee", "elm"])})
+REPORT = {
+    "verdict": [
+        "protected: at worst, encoder after label-word-filter reaches 81.3 [78.1, 84.4] % on clean test rows."
+    ],
+    "table": "| trained on | encoder |\n|---|---|\n| clean | 81.3 [78.0, 84.4] |\n| protected | 48.8 [44.4, 53.2] |",
+    "attacks": {"protected": "| counter-measure | encoder |\n|---|---|\n| label-word-filter | 81.3 (81.3) |"},
+    "protocol": {"training rows": 1200, "seeds": [0, 1, 2], "versions": {"torch": "2.13.0"}},
+}
+
+
+def facts(tmp_path, features=TEXTS, method="regtext", **more):
+    file = Path(tmp_path, "train.parquet")
+    file.write_bytes(b"x" * 700)
+    parameters = RegTextTransform(rate=0.2).public_params() if method == "regtext" else {}
+    known = {"changed": {"train": 900}, "fidelity": {"train": "900 of 1,000 texts changed"}, "report": REPORT}
+    staged = [Staged("train", [file], 1000, 2100, features)]
+    return Facts("me/my-reviews", staged, method=method, parameters=parameters, **{**known, **more})
+
+
+def test_the_whole_card(tmp_path):
+    wishes = Wishes(license="cc-by-nc-nd-4.0", citation="My reviews, 2026.")
+    expected = Path(__file__).with_name("card.md").read_text(encoding="utf-8").replace("VERSION", __version__)
+    assert render(facts(tmp_path), wishes) == expected
+
+
+def test_rendered_again_it_is_the_same(tmp_path):
+    wishes = Wishes(license="mit", questions=["Why"], prompt="Ask.")
+    once = render(facts(tmp_path), wishes)
+    assert render(facts(tmp_path), wishes, once) == once
+
+
+@settings(deadline=None)
+@given(
+    before=st.text(max_size=200), after=st.text(max_size=200), tags=st.lists(st.text("abc", min_size=1), max_size=3)
+)
+def test_what_the_owner_wrote_stays(tmp_path_factory, before, after, tags):
+    known = facts(tmp_path_factory.mktemp("card"))
+    before, after = (text.replace("\r", " ").replace("\x0b", " ").replace("\x0c", " ") for text in (before, after))
+    head = "---\n" + yaml.safe_dump({"language": ["en"], "tags": tags, "license": "mit"}) + "---\n"
+    first = render(known, Wishes(), head + before)
+    edited = first + after
+    again = render(known, Wishes(opt_out="none"), edited)
+    section = again.index("<!-- hf-unlearnable")
+    assert before.rstrip("\n") in again[:section]
+    assert again.endswith("<!-- hf-unlearnable: end -->\n" + after)
+    data = yaml.safe_load(again.split("---\n")[1])
+    assert data["language"] == ["en"] and data["license"] == "mit"
+    assert set(tags) <= set(data["tags"])
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("opt_out", [*OPT_OUTS, "Ask me first."])
+def test_valid_for_every_method(tmp_path, method, opt_out):
+    features = IMAGES if method_class(method).modality == "image" else TEXTS
+    card = render(facts(tmp_path, features, method), Wishes(license="other", opt_out=opt_out))
+    assert metadata_errors(card) == []
+    data = yaml.safe_load(card.split("---\n")[1])
+    kind = "image" if features is IMAGES else "text"
+    assert data["task_categories"] == [f"{kind}-classification"]
+    assert data["size_categories"] == ["1K<n<10K"]
+    assert data["configs"] == [{"config_name": "default", "data_files": [{"split": "train", "path": "data/train-*"}]}]
+    assert method in data["tags"] and ("tdm-reservation" in data) == (opt_out != "none")
+    known = card.split(f"Known to break `{method}`: ")[1].splitlines()[0]
+    assert len(known) > 40 and "ask the owner" not in known
+    assert (opt_out if opt_out not in OPT_OUTS else OPT_OUTS[opt_out][0]) in card
+    assert "$" not in card.split("-->")[1]
+
+
+def test_what_nobody_knows_is_said(tmp_path):
+    card = render(facts(tmp_path, method=None, changed={}, fidelity={}, report=None), Wishes())
+    assert "**Not measured.**" in card and "Not measured: the originals were not at hand" in card
+    assert "| train | 1,000 | not counted |" in card
+    assert "Method: `not said` of" in card
+
+
+def test_the_worst_case_stands_before_the_table(tmp_path):
+    card = render(facts(tmp_path), Wishes())
+    assert card.index(REPORT["verdict"][0]) < card.index("| clean | 81.3") < card.index("| label-word-filter | 81.3")
+    assert "- 100 rows are not protected: a model learns from them as ever." in card
+
+
+def test_an_allowed_finding_is_named(tmp_path):
+    card = render(facts(tmp_path, findings=["path:train/file: a path"]), Wishes())
+    assert "Allowed by the owner though the scan found it: path:train/file: a path" in card

@@ -1,0 +1,86 @@
+"""Every call of a push fails once, in turn and in every way: the push ends complete, and never half done."""
+
+import pytest
+from datasets import load_dataset
+
+from hf_unlearnable import RegTextTransform
+from hf_unlearnable.publish import push_protected
+from tests.data import notes
+from tests.publish.test_push import tree
+
+FAULTS = [500, 409, 412, 429, "drop", "drop-after"]
+CLEAN = notes(40)
+CLOAK = RegTextTransform(seed=11).fit(CLEAN)
+PROTECTED = CLEAN.map(CLOAK, batched=True)
+
+
+def empty(hub):
+    """The Hub as it was made."""
+    hub.repos.clear()
+    for blob in (hub.folder / "blobs").iterdir():
+        blob.unlink()
+
+
+def push(rows):
+    kept = range(rows)
+    return push_protected(PROTECTED.select(kept), "tester/notes", key=CLOAK, original=CLEAN.select(kept), gated="auto")
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("earlier", [False, True], ids=["new repository", "second push"])
+def test_every_call_fails_once(hub, fault, earlier):
+    def failing_at(call):
+        seen = []
+
+        def fail(method, path):
+            seen.append((method, path))
+            return fault if len(seen) == call + 1 else None
+
+        return seen, fail
+
+    call, calls = 0, None
+    while calls is None or call < calls:
+        empty(hub)
+        if earlier:
+            push(20)
+        before = dict(tree(hub)) if earlier else None
+        seen, fail = failing_at(-2 if calls is None else call)
+        hub.fail = fail
+        commits = len(hub.repo("tester/notes").commits) if earlier else 1
+        push(40)
+        hub.fail = lambda method, path: None
+        repo = hub.repo("tester/notes")
+        assert len(repo.commits) == commits + 1, seen
+        assert repo.private and repo.gated == "auto"
+        after = tree(hub)
+        if calls is None:
+            calls, whole = len(seen), after
+            assert any("/commit/" in path for _, path in seen)
+            continue
+        assert after == whole != before, f"call {call}: {seen[call]}"
+        call += 1
+    assert call >= 12
+    assert load_dataset("tester/notes", split="train")["text"][:] == PROTECTED["text"][:]
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 500])
+def test_a_call_that_always_fails_leaves_the_repository_as_it_was(hub, status):
+    push(20)
+    before, start = tree(hub), len(hub.log)
+    push(40)
+    paths = [path.split("?")[0] for _, path in hub.log[start:]]
+    kinds = {
+        p
+        for p in ("/preupload/", "/objects/batch", "/lfs/", "/validate-yaml", "/commit/", "/refs", "/tree/")
+        if any(p in x for x in paths)
+    }
+    assert len(kinds) == 7
+    for kind in sorted(kinds):
+        empty(hub)
+        push(20)
+        hub.fail = lambda method, path, kind=kind: status if kind in path else None
+        with pytest.raises(Exception) as stopped:
+            push(40)
+        hub.fail = lambda method, path: None
+        assert isinstance(stopped.value, OSError | ValueError) and str(stopped.value)
+        assert tree(hub) == before

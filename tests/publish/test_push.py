@@ -1,0 +1,367 @@
+"""Pushing to a Hub on this machine with the real clients: what arrives, who may see it, and what stops it."""
+
+import io
+
+import numpy as np
+import pytest
+from datasets import Dataset, DatasetDict, Image, load_dataset
+from huggingface_hub import CommitOperationAdd, HfApi
+from huggingface_hub.errors import HFValidationError, OfflineModeIsEnabled
+from PIL import Image as Pillow
+
+from hf_unlearnable import RegTextTransform, TextureTransform
+from hf_unlearnable.attack.audit import Audit
+from hf_unlearnable.publish import LeakError, push_protected
+from tests.data import notes, pictures
+
+
+def texts(count=40):
+    clean = notes(count)
+    cloak = RegTextTransform(seed=11).fit(clean)
+    return clean, clean.map(cloak, batched=True), cloak
+
+
+def images(count=12):
+    clean = pictures(count)
+    cloak = TextureTransform(seed=11).fit(clean)
+    return clean, clean.map(cloak, batched=True), cloak
+
+
+def stored_images(dataset):
+    return [row["image"]["bytes"] for row in dataset.cast_column("image", Image(decode=False))]
+
+
+def tree(hub, revision="main"):
+    """What a revision holds, all of it read."""
+    files = hub.files("tester/notes", revision)
+    return {path: content if isinstance(content, bytes) else content.read_bytes() for path, content in files.items()}
+
+
+# ---------------------------------------------------------------------- what arrives
+@pytest.mark.parametrize("make", [texts, images])
+@pytest.mark.parametrize("streaming", [False, True])
+def test_round_trip(hub, make, streaming):
+    clean, protected, cloak = make()
+    source = protected.to_iterable_dataset() if streaming else protected
+    done = push_protected(source, "tester/notes", key=cloak, original=clean, max_shard_size=2000)
+    assert hub.repo("tester/notes").private
+    assert done.commit.oid == hub.repo("tester/notes").refs["main"]
+    cached = load_dataset("tester/notes", split="train", revision=done.commit.oid)
+    streamed = load_dataset("tester/notes", split="train", streaming=True)
+    assert cached.features == protected.features == streamed.features
+    for column in ("text", "label") if make is texts else ("label",):
+        assert cached[column][:] == protected[column][:] == [row[column] for row in streamed]
+    if make is images:
+        assert stored_images(cached) == stored_images(protected) == stored_images(streamed)
+
+
+def test_many_files_and_splits(hub):
+    clean, _, cloak = texts(120)
+    parts = DatasetDict(train=clean.select(range(80)), test=clean.select(range(80, 120)))
+    protected = DatasetDict(train=parts["train"].map(cloak, batched=True), test=parts["test"])
+    rows = protected["train"].to_iterable_dataset(num_shards=8).with_format("arrow").iter(10)
+    assert sum(len(batch) for batch in rows) == 80
+    done = push_protected(protected, "tester/notes", key=cloak, original=parts)
+    loaded = load_dataset("tester/notes")
+    assert {name: part["text"][:] for name, part in loaded.items()} == {
+        name: part["text"][:] for name, part in protected.items()
+    }
+    assert "| train | 80 | 80 |\n| test | 40 | 0 |" in done.card
+    assert "- 40 rows are not protected" in done.card
+
+
+def test_a_shard_ends_where_it_was_told_to(tmp_path):
+    clean = Dataset.from_dict({"text": [f"{i} " + "some words " * 40 for i in range(6000)], "label": [0, 1] * 3000})
+    cloak = RegTextTransform(word_source=["piston", "karzai"], seed=1).fit(clean)
+    protected = clean.map(cloak, batched=True)
+    done = push_protected(protected, "me/it", key=cloak, dry_run=tmp_path / "dry", max_shard_size=30_000)
+    shards = [path for path in done.files if path.startswith("data/")]
+    assert len(shards) >= 3
+    assert all(path.endswith(f"-of-{len(shards):05d}.parquet") for path in shards)
+    assert load_dataset(str(tmp_path / "dry"), split="train")["text"][:] == protected["text"][:]
+
+
+def test_a_dry_run_is_what_would_be_uploaded(hub, tmp_path):
+    clean, protected, cloak = texts()
+    push_protected(protected, "tester/notes", key=cloak, original=clean, dry_run=tmp_path / "dry")
+    assert hub.log == []
+    push_protected(protected, "tester/notes", key=cloak, original=clean)
+    uploaded = tree(hub)
+    del uploaded[".gitattributes"]
+    folder = tmp_path / "dry"
+    assert {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()} == uploaded
+    with pytest.raises(FileExistsError, match="dry exists"):
+        push_protected(protected, "tester/notes", key=cloak, original=clean, dry_run=folder)
+
+
+def test_embedded_files(hub, tmp_path):
+    clean = pictures(4)
+    for i, image in enumerate(clean["image"]):
+        image.save(tmp_path / f"{i}.png")
+    paths = [str(tmp_path / f"{i}.png") for i in range(4)]
+    clean = Dataset.from_dict({"image": paths, "label": clean["label"][:]}, clean.features)
+    cloak = TextureTransform(seed=1, classes=[0]).fit(clean)  # the others stay files that are pointed at
+    protected = clean.map(cloak, batched=True)
+    push_protected(protected, "tester/notes", key=cloak, original=clean)
+    loaded = load_dataset("tester/notes", split="train")
+    assert [np.asarray(a).tolist() for a in loaded["image"]] == [np.asarray(a).tolist() for a in protected["image"]]
+    assert str(tmp_path).encode() not in b"".join(tree(hub).values())
+
+
+def test_columns_of_any_type(hub):
+    from decimal import Decimal
+
+    import pyarrow as pa
+
+    clean, protected, cloak = texts()
+    more = {
+        "nothing": pa.nulls(40), "when": pa.array(range(40), pa.timestamp("us")), "took": pa.array(range(40), pa.duration("s")),
+        "price": pa.array([Decimal("1.5")] * 40), "blob": pa.array([b"\x00\xff"] * 40), "tags": pa.array([["a"]] * 40),
+        "nested": pa.array([{"a": [{"b": 1.0}]}] * 40), "large": pa.array(["x"] * 40, pa.large_string()),
+    }  # fmt: skip
+    table = protected.with_format("arrow")[:]
+    for name, values in more.items():
+        table = table.append_column(name, values)
+    wide = Dataset(table)
+    push_protected(wide, "tester/notes", key=cloak, original=clean)
+    loaded = load_dataset("tester/notes", split="train")
+    assert loaded[:] == wide[:]
+    assert loaded.column_names == wide.column_names
+
+
+# ---------------------------------------------------------------------- who may see it
+def test_a_public_repository_is_refused_where_private_was_asked(hub):
+    clean, protected, cloak = texts()
+    HfApi().create_repo("tester/notes", repo_type="dataset", private=False)
+    with pytest.raises(FileExistsError, match="is public"):
+        push_protected(protected, "tester/notes", key=cloak, original=clean)
+    assert list(tree(hub)) == [".gitattributes"]
+    push_protected(protected, "tester/notes", key=cloak, original=clean, private=False)
+    assert not hub.repo("tester/notes").private
+
+
+def test_a_gate_with_questions_is_closed_before_there_is_data(hub):
+    clean, protected, cloak = texts()
+    gate = {"gated": "manual", "questions": ["Your name", "What for"], "prompt": "No training, please."}
+    push_protected(protected, "tester/notes", key=cloak, original=clean, private=False, **gate)
+    calls = [path for method, path in hub.log]
+    assert hub.repo("tester/notes").gated == "manual"
+    assert calls.index("/api/datasets/tester/notes/settings") < next(
+        i for i, p in enumerate(calls) if "preupload" in p
+    )
+    card = tree(hub)["README.md"].decode()
+    assert "extra_gated_prompt: No training, please.\nextra_gated_fields:\n  Your name: text\n  What for: text" in card
+
+
+def test_branch_and_pull_request_leave_main_alone(hub):
+    clean, protected, cloak = texts()
+    done = push_protected(protected, "tester/notes", key=cloak, original=clean, revision="draft")
+    assert list(tree(hub)) == [".gitattributes"]
+    assert "data/train-00000-of-00001.parquet" in tree(hub, "draft")
+    asked = push_protected(protected, "tester/notes", key=cloak, original=clean, create_pr=True)
+    assert asked.commit.pr_url.endswith("/discussions/1")
+    assert tree(hub, "refs/pr/1")["README.md"] == tree(hub, "draft")["README.md"]
+    assert list(tree(hub)) == [".gitattributes"]
+    assert load_dataset("tester/notes", split="train", revision=done.commit.oid)["text"][:] == protected["text"][:]
+
+
+def test_a_name_without_an_owner_is_ones_own(hub):
+    clean, protected, cloak = texts()
+    assert push_protected(protected, "notes", key=cloak, original=clean).repo_id == "tester/notes"
+    assert "README.md" in tree(hub)
+
+
+# ---------------------------------------------------------------------- again
+def test_again_changes_nothing(hub):
+    clean, protected, cloak = texts()
+    first = push_protected(protected, "tester/notes", key=cloak, original=clean)
+    second = push_protected(protected, "tester/notes", key=cloak, original=clean)
+    assert second.commit.oid == first.commit.oid
+    assert len(hub.repo("tester/notes").commits) == 2
+
+
+def test_more_rows_replace_the_files(hub):
+    clean, protected, cloak = texts(60)
+    push_protected(protected.select(range(40)), "tester/notes", key=cloak, original=clean.select(range(40)))
+    push_protected(protected, "tester/notes", key=cloak, original=clean, max_shard_size=1)
+    assert load_dataset("tester/notes", split="train")["text"][:] == protected["text"][:]
+    assert "| train | 60 | 60 |" in tree(hub)["README.md"].decode()
+
+
+def test_a_push_that_was_killed_goes_on_and_main_is_what_it_was(hub):
+    clean, protected, cloak = texts(60)
+    push_protected(protected.select(range(40)), "tester/notes", key=cloak, original=clean.select(range(40)))
+    before = tree(hub)
+    hub.fail = lambda method, path: 400 if "/commit/" in path else None
+    with pytest.raises(Exception, match="400"):
+        push_protected(protected, "tester/notes", key=cloak, original=clean)
+    assert tree(hub) == before
+    hub.fail = lambda method, path: None
+    start = len(hub.log)
+    push_protected(protected, "tester/notes", key=cloak, original=clean)
+    assert load_dataset("tester/notes", split="train")["text"][:] == protected["text"][:]
+    assert not [call for call in hub.log[start:] if call[0] == "PUT"]  # the file is there already
+
+
+def test_an_edited_card_keeps_its_words(hub):
+    clean, protected, cloak = texts()
+    push_protected(protected, "tester/notes", key=cloak, original=clean)
+    text = tree(hub)["README.md"].decode()
+    edited = text.replace("# notes\n", "# My notes\n\nWritten in a garden.\n").replace(
+        "tags:\n", "language:\n- en\ntags:\n- garden\n"
+    )
+    add = CommitOperationAdd("README.md", (edited + "\nThanks to the bees.\n").encode())
+    HfApi().create_commit("tester/notes", [add], commit_message="Mine", repo_type="dataset")
+    push_protected(protected, "tester/notes", key=cloak, original=clean, license="cc-by-nc-nd-4.0")
+    card = tree(hub)["README.md"].decode()
+    assert "# My notes\n\nWritten in a garden.\n" in card and card.endswith("Thanks to the bees.\n")
+    assert "- garden\n" in card and "language:\n- en\n" in card and "license: cc-by-nc-nd-4.0\n" in card
+    assert card.count("## Protected against training") == 1
+
+
+# ---------------------------------------------------------------------- what history holds
+def test_clean_rows_in_the_history_stop_the_push(hub):
+    clean, protected, cloak = texts()
+    clean.push_to_hub("tester/notes", private=True)
+    with pytest.raises(LeakError, match="clean rows") as stopped:
+        push_protected(protected, "tester/notes", key=cloak, original=clean)
+    (finding,) = stopped.value.findings
+    assert finding.kind == "history" and finding.count == 40 and "fresh repository" in finding.remedy
+    commits = len(hub.repo("tester/notes").commits)
+    push_protected(protected, "tester/notes", key=cloak, original=clean, allow=[finding.name])
+    assert len(hub.repo("tester/notes").commits) == commits + 1
+    assert "Allowed by the owner though the scan found it: history:main@" in tree(hub)["README.md"].decode()
+
+
+def test_clean_rows_on_another_branch_or_deleted_since_are_found_too(hub):
+    clean, protected, cloak = texts()
+    clean.push_to_hub("tester/notes", private=True, revision="old")
+    api = HfApi()
+    gone = [path for path in hub.files("tester/notes", "old") if path.startswith("data/")]
+    api.delete_files("tester/notes", gone, repo_type="dataset", revision="old", commit_message="Away with it")
+    with pytest.raises(LeakError, match="clean rows"):
+        push_protected(protected, "tester/notes", key=cloak, original=clean)
+
+
+def test_the_same_rows_protected_in_another_way_are_found(hub):
+    clean, protected, cloak = texts()
+    push_protected(protected, "tester/notes", key=cloak, original=clean)
+    other = RegTextTransform(seed=12).fit(clean)
+    with pytest.raises(LeakError, match="differently protected"):
+        push_protected(clean.map(other, batched=True), "tester/notes", key=other, original=clean)
+
+
+def test_files_in_the_history_that_cannot_be_compared(hub):
+    clean, protected, cloak = texts()
+    HfApi().create_repo("tester/notes", repo_type="dataset", private=True)
+    HfApi().upload_file(path_or_fileobj=b"PK", path_in_repo="all.zip", repo_id="tester/notes", repo_type="dataset")
+    with pytest.raises(LeakError, match=r"all\.zip.*could not be compared"):
+        push_protected(protected, "tester/notes", key=cloak, original=clean)
+
+
+# ---------------------------------------------------------------------- what must be true
+def test_a_broken_bound_stops_it(hub):
+    clean, protected, cloak = images()
+    levels = [np.asarray(image).copy() for image in protected["image"]]
+    levels[7][3, 3] = 255 - levels[7][3, 3]
+    broken = Dataset.from_dict({"image": levels, "label": clean["label"][:]}, clean.features)
+    with pytest.raises(ValueError, match=r"Split 'train': Row 7 changed by \d+ levels"):
+        push_protected(broken, "tester/notes", key=cloak, original=clean)
+    assert not [call for call in hub.log if call[0] != "GET"]
+
+
+def test_images_that_lost_their_noise_to_compression_stop_it(hub):
+    _, protected, cloak = images()
+
+    def jpeg(image):
+        file = io.BytesIO()
+        image.save(file, "JPEG", quality=95)
+        return {"bytes": file.getvalue(), "path": None}
+
+    lossy = Dataset.from_dict(
+        {"image": [jpeg(i) for i in protected["image"]], "label": protected["label"][:]}, protected.features
+    )
+    with pytest.raises(ValueError, match="JPEG"):
+        push_protected(lossy, "tester/notes", key=cloak)
+    assert Pillow.open(io.BytesIO(stored_images(lossy)[0])).format == "JPEG"
+
+
+def test_data_that_was_never_protected(hub):
+    clean, protected, cloak = texts()
+    with pytest.raises(ValueError, match="never protected"):
+        push_protected(clean, "tester/notes", key=cloak, original=clean)
+    with pytest.raises(ValueError, match="never protected with it"):
+        push_protected(clean, "tester/notes", key=cloak)
+    with pytest.raises(ValueError, match="Nothing shows"):
+        push_protected(protected, "tester/notes")
+    push_protected(protected, "tester/notes", key=cloak)
+    assert "README.md" in tree(hub)
+
+
+def test_a_report_of_other_data(hub):
+    from hf_unlearnable.data import fingerprint
+
+    clean, protected, _ = texts()
+    marks = {"clean": fingerprint(clean, "text"), "protected": fingerprint(protected, "text")}
+    report = Audit([], [], 4, protocol={"method": "regtext"}, fingerprints=marks)
+    with pytest.raises(ValueError, match="report is of other data"):
+        push_protected(protected.select(range(39)), "tester/notes", report=report)
+    with pytest.raises(ValueError, match="clean data of the report"):
+        push_protected(clean, "tester/notes", report=report)
+    done = push_protected(protected, "tester/notes", report=report)
+    assert "Method: `regtext`" in done.card
+    assert "report/report.json" in tree(hub)
+
+
+def test_an_empty_split(hub):
+    _clean, protected, cloak = texts()
+    with pytest.raises(ValueError, match="Split 'test' is empty"):
+        push_protected(DatasetDict(train=protected, test=protected.select([])), "tester/notes", key=cloak)
+    assert not [call for call in hub.log if call[0] != "GET"]
+
+
+def test_a_stream_that_forgot_what_its_images_are(hub):
+    clean, _, cloak = images()
+    stream = clean.to_iterable_dataset().map(cloak, batched=True)
+    with pytest.raises(ValueError, match="does not say so after map"):
+        push_protected(stream, "tester/notes", key=cloak)
+    push_protected(stream, "tester/notes", key=cloak, original=clean)
+    assert load_dataset("tester/notes", split="train").features == clean.features
+
+
+# ---------------------------------------------------------------------- who may push
+def test_no_token(hub, monkeypatch):
+    _, protected, cloak = texts()
+    hub.client_settings(monkeypatch, token=None)
+    with pytest.raises(PermissionError, match="hf auth login"):
+        push_protected(protected, "tester/notes", key=cloak)
+
+
+@pytest.mark.parametrize("token", ["hf_read", "hf_unknown"])
+def test_a_token_that_may_not_write(hub, token):
+    _, protected, cloak = texts()
+    with pytest.raises(PermissionError, match="write access"):
+        push_protected(protected, "tester/notes", key=cloak, token=token)
+    assert not hub.repos
+
+
+@pytest.mark.parametrize("name", ["a/b/c", "me/with space", "me/-x", "me/" + "x" * 200])
+def test_an_invalid_name(hub, name):
+    _, protected, cloak = texts()
+    with pytest.raises((HFValidationError, ValueError), match=r"[Rr]epo"):
+        push_protected(protected, name, key=cloak)
+    assert hub.log == []
+
+
+def test_offline(monkeypatch):
+    _, protected, cloak = texts()
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises((OfflineModeIsEnabled, ConnectionError), match="offline"):
+        push_protected(protected, "tester/notes", key=cloak, token="hf_test")
+
+
+def test_no_hub_at_all(hub, monkeypatch):
+    _, protected, cloak = texts()
+    hub.fail = lambda method, path: "drop"
+    with pytest.raises(ConnectionError, match="cannot be reached"):
+        push_protected(protected, "tester/notes", key=cloak)
