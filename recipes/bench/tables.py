@@ -1,0 +1,127 @@
+# /// script
+# dependencies = []
+# ///
+"""Writes the tables of attacks in the README and in this folder's, from the cells beside this script.
+
+    python recipes/bench/tables.py
+
+A table stands between `<!-- table: NAME -->` and `<!-- end -->`; a test holds that each is what its cells say.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+BENCH = Path(__file__).parent
+PAGES = (BENCH / "README.md", BENCH.parents[1] / "README.md")
+IMAGES = {
+    "clean": "clean", "texture": "texture", "error-min, sample-wise": "error-min",
+    "error-min + one-pixel (CIFAR-10-S)": "CIFAR-10-S", "convolution (CUDA)": "CUDA", "one-pixel (OPS)": "OPS",
+    "linear-separable (LSP)": "LSP", "linearization (PIL)": "PIL", "stable-error-min (SEM)": "SEM",
+    "random noise": "random noise", "protected rows dropped": "dropped",
+}  # fmt: skip
+TEXTS = {
+    "clean": "clean", "RegText, our defaults": "our defaults", "RegText, paper's setting": "paper's setting",
+    "random words, same dose": "random words", "protected rows dropped": "dropped",
+}  # fmt: skip
+BASELINES = ("clean", "random noise", "random words, same dose", "protected rows dropped")
+Cells = dict[tuple[str, str, str], dict]
+
+
+def load(name: str) -> Cells:
+    """The cells of a file by victim, version and counter-measure."""
+    lines = (BENCH / name).read_text(encoding="utf-8").splitlines()
+    return {(cell["victim"], cell["version"], cell["countermeasure"]): cell for cell in map(json.loads, lines)}
+
+
+def short(cell: dict | None) -> str:
+    """Accuracy in percent, and from how many seeds if it is more than one."""
+    if cell is None:
+        return ""
+    seeds = len(cell["seeds"])
+    return f"{100 * cell['accuracy'][0]:.1f}" + (f" ({seeds})" if seeds > 1 else "")
+
+
+def whole(cell: dict | None) -> str:
+    """Accuracy in percent with its interval."""
+    return "" if cell is None else "{:.1f} [{:.1f}, {:.1f}]".format(*(100 * number for number in cell["accuracy"]))
+
+
+def table(rows: list[list[str]]) -> str:
+    """Markdown; the first row is the header."""
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]])
+
+
+def grid(cells: Cells, victim: str, names: dict[str, str]) -> str:
+    """Counter-measures down, the worst first, versions across."""
+    tried = list(dict.fromkeys(key[2] for key in cells if key[0] == victim))
+    shown = [name for name in names if any((victim, name, one) in cells for one in tried)]
+
+    def reached(one: str) -> float:
+        known = [cells.get((victim, name, one)) for name in shown if name not in BASELINES]
+        return max((cell["accuracy"][0] for cell in known if cell), default=0.0)
+
+    tried.sort(key=lambda one: (one != "none", -reached(one)))
+    rows = [[one, *(short(cells.get((victim, name, one))) for name in shown)] for one in tried]
+    return table([["counter-measure", *(names[name] for name in shown)], *rows])
+
+
+def worst(cells: Cells, victim: str, version: str) -> str:
+    """The counter-measure that reached most, those with clean rows of the attacker's own left aside."""
+    tried = [c for (v, n, one), c in cells.items() if (v, n) == (victim, version) and one != "none"]
+    tried = [cell for cell in tried if not cell["countermeasure"].startswith("clean-")]
+    if version in BASELINES or not tried:
+        return ""
+    most = max(tried, key=lambda cell: cell["accuracy"][0])
+    return f"{whole(most)}, {most['countermeasure']}"
+
+
+def headline(cells: Cells, names: dict[str, str], columns: dict[str, tuple[str, str]], what: str) -> str:
+    """Versions down; a column is a victim with no counter-measure, or after its worst one."""
+    rows = []
+    for name, short_name in names.items():
+        said = {"dropped": "protected rows dropped: a guess", "random noise": "random noise, same dose"}
+        title = said.get(short_name, name)
+        row = [f"**{title}** (ours)" if name == "texture" else title]
+        for victim, one in columns.values():
+            row.append(worst(cells, victim, name) if one == "worst" else whole(cells.get((victim, name, one))))
+        rows.append(row)
+    return table([[what, *columns], *rows])
+
+
+def tables() -> dict[str, str]:
+    """All tables by name."""
+    images, texts = load("image_attack.jsonl"), load("text_attack.jsonl")
+    image_columns = {
+        "linear probe of a pretrained model": ("linear_probe", "none"),
+        "the same, fine-tuned": ("pretrained_image_model", "none"),
+        "small CNN, worst counter-measure": ("small_cnn", "worst"),
+        "small CNN": ("small_cnn", "none"),
+    }
+    text_columns = {
+        "encoder, worst counter-measure": ("finetuned_encoder", "worst"),
+        "encoder": ("finetuned_encoder", "none"),
+        "TF-IDF, worst counter-measure": ("tfidf_logistic_regression", "worst"),
+        "TF-IDF": ("tfidf_logistic_regression", "none"),
+    }
+    return {
+        "images": headline(images, IMAGES, image_columns, "images, trained on"),
+        "texts": headline(texts, TEXTS, text_columns, "texts, trained on"),
+        **{victim: grid(images, victim, IMAGES) for victim in dict.fromkeys(key[0] for key in images)},
+        **{victim: grid(texts, victim, TEXTS) for victim in dict.fromkeys(key[0] for key in texts)},
+    }
+
+
+def filled(page: str) -> str:
+    """A page with all of its tables written anew."""
+    known = tables()
+    marked = re.compile(r"(<!-- table: (\w+) -->\n)(.*?)(\n<!-- end -->)", re.DOTALL)
+    return marked.sub(lambda found: found[1] + known[found[2]] + found[4], page)
+
+
+if __name__ == "__main__":
+    for path in PAGES:
+        path.write_text(filled(path.read_text(encoding="utf-8")), encoding="utf-8")
