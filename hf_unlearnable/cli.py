@@ -74,6 +74,7 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     verify.add_argument("--key", required=True, help="the owner's secret")
     verify.add_argument("--data", required=True, help="the suspect: file, folder, or id on the Hub")
     verify.add_argument("--split", default="train", help="which split (default: %(default)s)")
+    verify.add_argument("--column", help="texts or images, where they have another name than in the key")
     verify.set_defaults(run=_verify)
 
     demo = commands.add_parser("demo", help="protect embedded notes and digits, train on them, show the effect")
@@ -392,7 +393,7 @@ def _publish(arguments: argparse.Namespace) -> None:
     from hf_unlearnable.publish import push_protected
 
     done = push_protected(
-        load_splits(arguments.source), arguments.repo_id, key=arguments.key,
+        load_splits(arguments.source, streaming=True), arguments.repo_id, key=arguments.key,
         original=load_splits(arguments.original) if arguments.original else None, report=arguments.report,
         column=arguments.column, private=arguments.private, gated=arguments.gated, questions=arguments.question,
         prompt=arguments.prompt, license=arguments.license, opt_out=arguments.opt_out, citation=arguments.citation,
@@ -410,7 +411,7 @@ def _publish(arguments: argparse.Namespace) -> None:
 def _verify(arguments: argparse.Namespace) -> None:
     from hf_unlearnable.ownership import verify
 
-    print(verify(arguments.key, load_rows(arguments.data, split=arguments.split)))
+    print(verify(arguments.key, load_rows(arguments.data, split=arguments.split), column=arguments.column))
 
 
 def _demo(arguments: argparse.Namespace) -> None:

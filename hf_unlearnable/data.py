@@ -70,8 +70,12 @@ def _load_rows(source: str | os.PathLike, config: str | None, split: str) -> Any
     return load_dataset(str(source), config, split=split)
 
 
-def load_splits(source: str | os.PathLike) -> dict[str, Any]:
-    """All splits of a file or folder, Parquet as streams, which take neither memory nor a copy on disk.
+def load_splits(source: str | os.PathLike, streaming: bool = False) -> dict[str, Any]:
+    """All splits of a file or folder.
+
+    Args:
+        source: A file or folder, as for `load_rows`.
+        streaming: Whether Parquet comes as a stream, which takes neither memory nor a copy on disk.
 
     Raises:
         FileNotFoundError: There is nothing at `source`.
@@ -83,13 +87,13 @@ def load_splits(source: str | os.PathLike) -> dict[str, Any]:
     if not path.exists():
         raise FileNotFoundError(f"There is no file or folder {source}.")
     if path.suffix == ".parquet":
-        return {"train": load_dataset("parquet", data_files=str(path), split="train", streaming=True)}
+        return {"train": load_dataset("parquet", data_files=str(path), split="train", streaming=streaming)}
     if (path / "dataset_dict.json").is_file():
         return dict(load_from_disk(str(path)))
     if path.is_file() or (path / "state.json").is_file() or holds_images(path) and not _is_split_up(path):
         return {"train": load_rows(path)}
     if not holds_images(path) and {file.suffix for file in path.rglob("*.*") if file.is_file()} == {".parquet"}:
-        return dict(load_dataset(str(path.absolute()), streaming=True))
+        return dict(load_dataset(str(path.absolute()), streaming=streaming))
     return {split: load_rows(path, split=split) for split in get_dataset_split_names(str(path.absolute()))}
 
 

@@ -135,6 +135,16 @@ class Transform:
         transform._set_state(key.state, key.tensors)
         return transform
 
+    def secrets(self) -> dict[str, Any]:
+        """What may stand nowhere beside the published data, for the scan before the upload; never show it.
+
+        Returns:
+            `seed`, a whole number, and `words`, for each class those that are inserted for it: none where a method
+            inserts none.
+        """
+        self._state()
+        return {"seed": self._resolved_seed(), "words": []}
+
     def _resolved_seed(self) -> int:
         if self._seed is None:
             self._seed = new_seed() if self.seed is None else self.seed

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from hf_unlearnable.fidelity import ImageFidelity, contact_sheet, image_fidelity
+from hf_unlearnable.fidelity import ImageFidelity, contact_sheet, image_fidelity, require_lossless, text_fidelity
 from hf_unlearnable.image.codec import Picture, encode
 
 
@@ -229,6 +229,51 @@ def test_an_image_that_does_not_open_names_the_row():
             image_fidelity(one, two)
 
 
+def test_the_first_broken_row_is_named_whatever_breaks_behind_it(tmp_path):
+    """Images are compared side by side, and the answer is still that of one after the other."""
+    levels = np.random.default_rng(0).integers(0, 200, (60, 64, 64, 3), dtype=np.uint8)
+    changes = np.arange(60) % 5 + 1
+    for first in (0, 17, 59):
+        broken = [b"broken" if row > first and row % 3 == 0 else one + np.uint8(9 if row >= first else changes[row])
+                  for row, one in enumerate(levels)]  # fmt: skip
+        with pytest.raises(ValueError, match=f"^Row {first} changed by 9 levels, and the bound is 8.$"):
+            image_fidelity(images(*levels), images(*broken), max_levels=8)
+    before = images(*levels[:3])
+    gone = Dataset.from_dict(
+        {"image": [before[0]["image"], before[1]["image"], str(tmp_path / "gone.png")]}, features=before.features
+    )
+    with pytest.raises(ValueError, match="Row 1 changed by 9"):
+        image_fidelity(gone, images(levels[0], levels[1] + np.uint8(9), levels[2]), max_levels=8)
+
+
+def test_a_stream_is_measured_like_the_data():
+    levels = np.random.default_rng(0).integers(0, 200, (30, 9, 9, 3), dtype=np.uint8)
+    before, after = images(*levels), images(*(levels + (np.arange(30) % 4).astype(np.uint8)[:, None, None, None]))
+    measured = image_fidelity(before, after, max_levels=3)
+    assert measured == image_fidelity(before, after.to_iterable_dataset(num_shards=3), max_levels=3)
+    assert (measured.images, measured.changed, measured.max_change) == (30, 22, 3)
+    for fewer, more in ((before, after.select(range(29))), (before.select(range(29)), after)):
+        with pytest.raises(ValueError, match="not as many images after as before"):
+            image_fidelity(fewer, more.to_iterable_dataset())
+
+
+def test_lossless_files():
+    array = np.random.default_rng(0).integers(0, 256, (20, 20, 3), dtype=np.uint8)
+    exif = Image.Exif()
+    exif[0x010F] = "Camera"  # puts a header before the pixels of a WebP
+    good = [array, file_of(array, "WEBP", lossless=True), file_of(array, "WEBP", lossless=True, exif=exif)]
+    assert require_lossless(images(*good)) is None
+    assert require_lossless(images(*good).to_iterable_dataset()) is None
+    lossy = {
+        "JPEG": file_of(array, "JPEG"), "GIF": file_of(array, "GIF"), "lossy WebP": file_of(array, "WEBP"),
+        "an unknown format": b"broken", "BMP": file_of(array, "BMP"),
+    }  # fmt: skip
+    lossy |= {"lossy WebP ": file_of(array, "WEBP", exif=exif), "broken WebP": good[1][:12]}
+    for name, data in lossy.items():
+        with pytest.raises(ValueError, match=f"^Row 3, column 'img' is stored as {name.strip()}, "):
+            require_lossless(images(*good, data, data, column="img"), "img")
+
+
 def test_what_it_needs_is_in_the_image_extra():
     line = next(
         line for line in Path(__file__).parents[1].joinpath("pyproject.toml").read_text().splitlines()
@@ -276,3 +321,24 @@ def test_a_contact_sheet_of_wide_images():
     pixels = np.asarray(contact_sheet(data, data, side=16))
     assert (pixels[:4, :32] == 10).all() and (pixels[:4, 32:] == 128).all()
     assert (pixels[4:] == 255).all(), "the rest is white"
+
+
+# ---------------------------------------------------------------------- texts
+def test_words_are_counted():
+    before = Dataset.from_dict({"text": ["a b c d", "e f", "unchanged"]})
+    after = Dataset.from_dict({"text": ["a x b c d", "e y", "unchanged"]})
+    found = text_fidelity(before, after.to_iterable_dataset())
+    assert (found.texts, found.changed, found.words) == (3, 2, 6)
+    assert found.words_added == pytest.approx(100 / 6)  # x
+    assert found.edit_rate == pytest.approx(200 / 6)  # x, and y for f
+    assert str(found) == "2 of 3 texts changed: +16.7 words of 100, edit rate 33.3 % of the words"
+    assert str(text_fidelity(before, before)) == "3 texts, none changed"
+    with pytest.raises(ValueError, match="as many texts"):
+        text_fidelity(before, after.select(range(2)))
+
+
+def test_words_of_chat_messages():
+    chat = [[{"role": "user", "content": "a b"}, {"role": "assistant", "content": "c"}]]
+    longer = [[{"role": "user", "content": "a x b"}, {"role": "assistant", "content": "c"}]]
+    found = text_fidelity(Dataset.from_dict({"text": chat}), Dataset.from_dict({"text": longer}))
+    assert found.words == 3 and found.words_added == found.edit_rate == pytest.approx(100 / 3)

@@ -66,11 +66,15 @@ class ConvolutionTransform(ImageTransform):
             raise ValueError(f"kernel_size is {self.kernel_size}. Give an odd number of pixels.")
 
     def _cloak(self, levels: np.ndarray, label: Any, stream: int) -> np.ndarray:
-        shorter = min(levels.shape[:2])
+        size, blur, dilation = self._kernel_of(levels.shape)
+        return convolved(levels, class_kernel(class_stream(label, self._resolved_seed()), size, blur), dilation)
+
+    def _kernel_of(self, shape: tuple[int, ...]) -> tuple[int, float, int]:
+        """For images of this shape: entries a side of the kernel, their largest weight, and pixels between them."""
+        shorter = min(shape[:2])
         size = self.kernel_size or (3 if shorter <= _SMALL else 9)
         blur = (0.3 if size == 3 else 0.06) if self.blur is None else self.blur
-        kernel = class_kernel(class_stream(label, self._resolved_seed()), size, blur)
-        return convolved(levels, kernel, dilation=max(1, round(shorter / _SEEN)))
+        return size, blur, max(1, round(shorter / _SEEN))
 
 
 def class_kernel(stream: int, size: int, blur: float) -> np.ndarray:

@@ -34,7 +34,7 @@ from hf_unlearnable.image.random_noise import class_stream
 from hf_unlearnable.image.transform import BoundedImageTransform, add_levels
 from hf_unlearnable.key import draws
 
-_BLOCKS = (4, 4, 3)
+BLOCKS = (4, 4, 3)
 _DIMENSIONS = 48
 _SEPARATION = 10.0  # of the corners from the centre, in standard deviations of z
 _AVERAGE = 0.75  # root mean square of the noise, as a share of epsilon
@@ -48,9 +48,9 @@ class LinearSeparableTransform(BoundedImageTransform):
     adaptive_attacks: ClassVar[tuple[str, ...]] = ("class-mean-subtraction", "orthogonal-projection")
 
     def _cloak(self, levels: np.ndarray, label: Any, stream: int) -> np.ndarray:
-        corner, matrix = _cluster(class_stream(label, self._resolved_seed()))
+        corner, matrix = class_cluster(class_stream(label, self._resolved_seed()))
         point = _SEPARATION * corner + matrix @ _normal(stream)
-        blocks = point.reshape(_BLOCKS)
+        blocks = point.reshape(BLOCKS)
         if levels.shape[2] == 1:
             blocks = blocks.mean(axis=2, keepdims=True)
         scaled = blocks * (_AVERAGE * self.max_levels / max(np.sqrt((blocks**2).mean()), 1e-12))
@@ -59,7 +59,7 @@ class LinearSeparableTransform(BoundedImageTransform):
 
 
 @lru_cache(maxsize=4096)
-def _cluster(stream: int) -> tuple[np.ndarray, np.ndarray]:
+def class_cluster(stream: int) -> tuple[np.ndarray, np.ndarray]:
     """A class's corner, float [48] of -1 and 1, and its matrix, float [48, 48] in [-1, 1]."""
     count = _DIMENSIONS + _DIMENSIONS**2
     bits = draws(np.full(count, stream, np.uint64), np.arange(count, dtype=np.uint64))

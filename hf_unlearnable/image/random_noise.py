@@ -27,7 +27,7 @@ from hf_unlearnable.image.noise import fitted_to
 from hf_unlearnable.image.transform import BoundedImageTransform, add_levels
 from hf_unlearnable.key import draws, row_stream
 
-_PATTERN = 32  # pixels a side of a class's pattern, stretched over larger images
+PATTERN = 32  # pixels a side of a class's pattern, stretched over larger images
 
 
 @dataclass(kw_only=True, repr=False, eq=False)
@@ -52,7 +52,7 @@ class RandomNoiseTransform(BoundedImageTransform):
     def _cloak(self, levels: np.ndarray, label: Any, stream: int) -> np.ndarray:
         if self.noise == "sample":
             return add_levels(levels, uniform_levels(stream, levels.shape, self.max_levels))
-        pattern = uniform_levels(class_stream(label, self._resolved_seed()), (_PATTERN, _PATTERN, 3), self.max_levels)
+        pattern = uniform_levels(class_stream(label, self._resolved_seed()), (PATTERN, PATTERN, 3), self.max_levels)
         return add_levels(levels, fitted_to(pattern, levels.shape))
 
 

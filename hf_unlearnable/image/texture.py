@@ -62,13 +62,13 @@ class TextureTransform(BoundedImageTransform):
         self._check_parameters()
         self._seed = None
         self._classes = self._labels(dataset)
-        seed = self._resolved_seed()
-        streams = [class_stream(label, seed) for label in self._classes]
-        self._tiles = [
-            distinct_tiles(streams, self.period or finest_period(len(streams), channels), channels)
-            for channels in (1, 3)
-        ]
+        self._tiles = [self._drawn_tiles(channels) for channels in (1, 3)]
         return self
+
+    def _drawn_tiles(self, channels: int) -> np.ndarray:
+        """Tiles of all classes for images of 1 or 3 channels, as the seed draws them."""
+        streams = [class_stream(label, self._resolved_seed()) for label in self._classes]
+        return distinct_tiles(streams, self.period or finest_period(len(streams), channels), channels)
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
@@ -80,8 +80,8 @@ class TextureTransform(BoundedImageTransform):
         if label not in self._classes:
             raise ImageError(unknown_label(label, self._classes))
         tile = (colour if levels.shape[2] == 3 else gray)[self._classes.index(label)]
-        cell = max(1, round(min(levels.shape[:2]) / _SEEN))
-        return add_levels(levels, self.max_levels * tiled(tile, levels.shape, cell, start=draw(stream, 0)))
+        grain = tiled(tile, levels.shape, grain_cell(levels.shape), start=draw(stream, 0))
+        return add_levels(levels, self.max_levels * grain)
 
     def _state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         gray, colour = self._fitted(self._tiles)
@@ -92,6 +92,11 @@ class TextureTransform(BoundedImageTransform):
 
     _classes: Any = field(default=None, init=False)
     _tiles: Any = field(default=None, init=False)
+
+
+def grain_cell(shape: tuple[int, ...]) -> int:
+    """Pixels a side that an entry of a tile covers in an image of this shape."""
+    return max(1, round(min(shape[:2]) / _SEEN))
 
 
 def finest_period(classes: int, channels: int) -> int:

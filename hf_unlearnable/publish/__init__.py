@@ -100,8 +100,8 @@ def push_protected(
         repo_id: "owner/name", or "name" for one's own.
         key: The key, its folder or the transform: names the method on the card, and is what the scan looks for. It is
             not uploaded.
-        original: The data before, rows in the same order, of the same type: for the check of the bound, the figures
-            of fidelity and the search for clean copies. It is not uploaded.
+        original: The data before, a `Dataset` or `DatasetDict` with rows in the same order: for the check of the
+            bound, the figures of fidelity and the search for clean copies. It is not uploaded.
         report: What `attack` found on this very data: the audit, or the folder of the report.
         column: The protected column; None for the one of the key or the report, or "text" or "image".
         private: Whether only the owner may see it. A public repository that exists is refused then.
@@ -137,6 +137,8 @@ def push_protected(
     before = splits_of(original, split) if original is not None else {}
     if len(parts) == len(before) == 1:  # a single split may have had another name
         before = dict(zip(parts, before.values(), strict=True))
+    if not all(hasattr(part, "__len__") for part in before.values()):
+        raise ValueError("The original is a stream: give a Dataset, which can be looked into where it is needed.")
     transform = _transform(key)
     told = _report(report)
     if transform is None and told is None and original is None:
@@ -166,7 +168,14 @@ def push_protected(
         )  # fmt: skip
         wishes = Wishes(license, opt_out, citation, questions, prompt)
         Path(folder, "README.md").write_text(render(facts, wishes), encoding="utf-8")
-        found = scan(folder, protected_columns=columns, key=transform and transform.key, original=before or None)
+        public = render(facts, Wishes()) + json.dumps(told, default=str)
+        found = scan(
+            folder,
+            protected_columns=columns,
+            key=transform.key if transform else None,
+            original=before or None,
+            public=public,
+        )
         files = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
         additions = [CommitOperationAdd(path, str(file)) for path, file in files.items() if path != "README.md"]
         if repository and visibility:

@@ -153,7 +153,6 @@ def _section(facts: Facts, wishes: Wishes) -> str:
     cls = method_class(facts.method) if facts.method else None
     told = _told(cls) if cls else {}
     signature = inspect.signature(cls).parameters if cls else {}
-    ({name: parameter.default for name, parameter in inspect.signature(cls).parameters.items()} if cls else {})
     shown = [
         f"{name}={_short(value)}" for name, value in facts.parameters.items()
         if cls and (name == cls.strength_parameter or value != signature[name].default)

@@ -1,0 +1,112 @@
+"""The values of a table, flat: whatever lists and structs a column is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """The values of one column, or of one field within it, flat.
+
+    Args:
+        root: The column.
+        path: The column and the fields within it, with dots.
+        part: "bytes" or "path" for those of an image or a sound, else "".
+        values: An array without lists and structs.
+        lists: The lists that the values stand in, the outer one first.
+    """
+
+    root: str
+    path: str
+    part: str
+    values: pa.Array
+    lists: tuple[pa.Array, ...] = ()
+
+    @cached_property
+    def rows(self) -> np.ndarray:
+        """The row of each value."""
+        import pyarrow.compute as pc
+
+        rows = None
+        for array in self.lists:
+            parents = pc.list_parent_indices(array).to_numpy(zero_copy_only=False)
+            rows = parents if rows is None else rows[parents]
+        return np.arange(len(self.values)) if rows is None else rows
+
+    @property
+    def is_text(self) -> bool:
+        import pyarrow as pa
+
+        return pa.types.is_large_string(self.values.type)
+
+    @property
+    def is_binary(self) -> bool:
+        import pyarrow as pa
+
+        return pa.types.is_large_binary(self.values.type)
+
+
+def _leaves(root: str, path: str, values: Any, lists: tuple = (), part: str = "") -> Iterator[Leaf]:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    kind = values.type
+    if isinstance(values, pa.ChunkedArray):
+        values = pa.concat_arrays(values.chunks) if values.num_chunks else pa.array([], kind)
+    if isinstance(values, pa.ExtensionArray):
+        values, kind = values.storage, values.storage.type
+    if pa.types.is_dictionary(kind):
+        values = values.dictionary_decode()
+        kind = values.type
+    if pa.types.is_map(kind):
+        values = values.cast(pa.list_(pa.struct([("key", kind.key_type), ("value", kind.item_type)])))
+        kind = values.type
+    if pa.types.is_struct(kind):
+        names = [kind.field(i).name for i in range(kind.num_fields)]
+        for name, field_values in zip(names, values.flatten(), strict=True):
+            if set(names) == {"bytes", "path"}:
+                yield from _leaves(root, path, field_values, lists, name)
+            else:
+                yield from _leaves(root, f"{path}.{name}", field_values, lists)
+    elif pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        yield from _leaves(root, path, pc.list_flatten(values), (*lists, values))
+    elif pa.types.is_string(kind) or pa.types.is_string_view(kind) or pa.types.is_large_string(kind):
+        yield Leaf(root, path, part, strings(values), lists)
+    elif pa.types.is_binary(kind) or pa.types.is_binary_view(kind) or pa.types.is_large_binary(kind):
+        yield Leaf(root, path, part, values.cast(pa.large_binary()), lists)
+    elif pa.types.is_integer(kind) or pa.types.is_floating(kind):
+        yield Leaf(root, path, part, values, lists)
+
+
+def strings(values: Any) -> pa.Array:
+    import pyarrow as pa
+
+    return values.cast(pa.large_string())
+
+
+def leaves_of(table: Any) -> list[Leaf]:
+    return [leaf for name in table.schema.names for leaf in _leaves(name, name, table.column(name))]
+
+
+def one_a_row(leaf: Leaf, rows: int) -> pa.Array:
+    """All texts of a row in one."""
+    import polars as pl
+
+    if not leaf.lists:
+        return leaf.values
+    joined = (
+        pl.DataFrame({"row": leaf.rows, "text": pl.Series(leaf.values)})
+        .group_by("row")
+        .agg(pl.col("text").str.join("\n"))
+    )
+    every = pl.DataFrame({"row": np.arange(rows)}).join(joined, on="row", how="left", maintain_order="left")
+    return strings(every["text"].to_arrow())
