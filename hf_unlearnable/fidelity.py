@@ -19,6 +19,7 @@ from hf_unlearnable._extras import require
 from hf_unlearnable.image.codec import ImageError, Picture, decode
 
 if TYPE_CHECKING:
+    import polars as pl
     from PIL.Image import Image
 
 _NO_ROW = object()
@@ -274,9 +275,10 @@ class TextFidelity:
     Args:
         texts: How many there are.
         changed: How many of them differ.
-        words: Words of the changed ones before.
+        words: Words of the changed ones before, told apart by spaces.
         words_added: How many more they have after, of 100 words.
-        edit_rate: Words inserted, deleted or replaced, of 100 words before; over 200 texts spread over the changed.
+        edit_rate: Words inserted, deleted or replaced, of 100 words before, over some 200 texts spread over the data;
+            None where none of these changed.
     """
 
     texts: int
@@ -288,57 +290,55 @@ class TextFidelity:
     def __str__(self) -> str:
         if not self.changed:
             return f"{self.texts:,} texts, none changed"
-        return (
-            f"{self.changed:,} of {self.texts:,} texts changed: {self.words_added:+.1f} words of 100, edit rate "
-            f"{self.edit_rate:.1f} % of the words"
-        )
+        rate = "" if self.edit_rate is None else f", edit rate {self.edit_rate:.1f} % of the words"
+        return f"{self.changed:,} of {self.texts:,} texts changed: {self.words_added:+.1f} words of 100{rate}"
 
 
 def text_fidelity(original: Any, protected: Any, text_column: str = "text") -> TextFidelity:
     """Counts what was done to the words of texts, or of chat messages.
 
     Args:
-        original: The `Dataset` or `IterableDataset` before.
-        protected: The one after, rows in the same order.
+        original: The `Dataset` before.
+        protected: The `Dataset` or `IterableDataset` after, rows in the same order.
         text_column: Column of texts.
 
     Raises:
         ValueError: The two have different numbers of rows.
     """
-    from itertools import zip_longest
+    import polars as pl
 
-    texts = changed = before_words = added = edits = measured_words = 0
-    streams = (
-        data.select_columns([text_column]).with_format("arrow").iter(batch_size=1000) for data in (original, protected)
-    )
-    values = ((value for table in stream for value in table[text_column].to_pylist()) for stream in streams)
-    for before, after in zip_longest(*values, fillvalue=_MISSING):
-        if before is _MISSING or after is _MISSING:
-            raise ValueError("There are not as many texts after as before: the rows do not correspond.")
-        texts += 1
-        if before == after:
-            continue
-        one, two = _words(before), _words(after)
-        changed += 1
-        before_words += len(one)
-        added += len(two) - len(one)
-        if changed & (changed - 1) == 0 or changed % 50 == 0 and measured_words < 200_000:
-            edits += _edits(one, two)
-            measured_words += len(one)
+    every = max(1, len(original) // _MEASURED)
+    texts = changed = words = words_after = edits = measured = 0
+    for table in protected.select_columns([text_column]).with_format("arrow").iter(batch_size=1000):
+        before = original.select_columns([text_column]).with_format("arrow")[texts : texts + len(table)]
+        if len(before) != len(table):
+            break
+        one, two = (_joined(pl.Series(part[text_column].combine_chunks())) for part in (before, table))
+        new = (one != two).fill_null(False)
+        changed += int(new.sum())
+        words += int(new.sum() + one.filter(new).str.count_matches(" ", literal=True).sum())
+        words_after += int(new.sum() + two.filter(new).str.count_matches(" ", literal=True).sum())
+        for row in range(-texts % every, len(table), every):
+            if new[row]:
+                edits += _edits(one[row].split(), two[row].split())
+                measured += len(one[row].split())
+        texts += len(table)
+    if texts != len(original):
+        raise ValueError("There are not as many texts after as before: the rows do not correspond.")
     if not changed:
         return TextFidelity(texts, 0, 0, None, None)
-    return TextFidelity(
-        texts, changed, before_words, 100 * added / max(1, before_words), 100 * edits / max(1, measured_words)
-    )
+    rate = 100 * edits / measured if measured else None
+    return TextFidelity(texts, changed, words, 100 * (words_after - words) / max(1, words), rate)
 
 
-_MISSING = object()
+def _joined(texts: pl.Series) -> pl.Series:
+    """Texts as they are, the messages of a chat one after the other."""
+    import polars as pl
 
-
-def _words(value: Any) -> list[str]:
-    if isinstance(value, list):
-        return [word for message in value for word in _words(message)]
-    return str(value["content"] if isinstance(value, dict) else value or "").split()
+    if isinstance(texts.dtype, pl.List):
+        inner = pl.element().struct.field("content") if isinstance(texts.dtype.inner, pl.Struct) else pl.element()
+        return texts.to_frame("text").select(pl.col("text").list.eval(inner).list.join(" "))["text"]
+    return texts.fill_null("")
 
 
 def _edits(one: list[str], two: list[str]) -> int:

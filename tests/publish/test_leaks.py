@@ -120,7 +120,7 @@ def secret_of(kind, random, cloak):
     return random.choice([place, f"read from {place}", f'{{"source": "{place}"}}', f"file://{place}"])
 
 
-@pytest.mark.parametrize("number", range(60))
+@pytest.mark.parametrize("number", range(70))
 def test_a_planted_secret_is_found(tmp_path, number):
     rng = random.Random(number)
     kind = ("seed", "token", "path")[number % 3]
