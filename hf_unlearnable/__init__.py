@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from hf_unlearnable.image.texture import TextureTransform
     from hf_unlearnable.key import Key
     from hf_unlearnable.registry import load_transform
+    from hf_unlearnable.text.order_code import OrderCodeTransform
     from hf_unlearnable.text.regtext import RegTextTransform
     from hf_unlearnable.transform import NotFittedError, Transform
 
@@ -34,12 +35,15 @@ _HOME = {
     "LinearizationTransform": "hf_unlearnable.image.linearization",
     "NotFittedError": "hf_unlearnable.transform",
     "OnePixelTransform": "hf_unlearnable.image.one_pixel",
+    "OrderCodeTransform": "hf_unlearnable.text.order_code",
     "RandomNoiseTransform": "hf_unlearnable.image.random_noise",
     "RegTextTransform": "hf_unlearnable.text.regtext",
     "StableErrorMinTransform": "hf_unlearnable.image.stable_error_min",
     "TextureTransform": "hf_unlearnable.image.texture",
     "Transform": "hf_unlearnable.transform",
     "load_transform": "hf_unlearnable.registry",
+    "push_protected": "hf_unlearnable.publish",
+    "verify": "hf_unlearnable.ownership",
 }
 
 __all__ = [
@@ -52,6 +56,7 @@ __all__ = [
     "LinearizationTransform",
     "NotFittedError",
     "OnePixelTransform",
+    "OrderCodeTransform",
     "RandomNoiseTransform",
     "RegTextTransform",
     "StableErrorMinTransform",
@@ -59,6 +64,8 @@ __all__ = [
     "Transform",
     "__version__",
     "load_transform",
+    "push_protected",
+    "verify",
 ]
 
 

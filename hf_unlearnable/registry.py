@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 METHODS = {
     "regtext": "hf_unlearnable.text.regtext:RegTextTransform",
+    "order-code": "hf_unlearnable.text.order_code:OrderCodeTransform",
     "error-min": "hf_unlearnable.image.error_min:ErrorMinTransform",
     "error-min-one-pixel": "hf_unlearnable.image.error_min_one_pixel:ErrorMinOnePixelTransform",
     "stable-error-min": "hf_unlearnable.image.stable_error_min:StableErrorMinTransform",

@@ -34,21 +34,19 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hf_unlearnable.key import draws
-from hf_unlearnable.text.cells import Cells
-from hf_unlearnable.text.counting import WordCounts, text_batches
 from hf_unlearnable.text.insertion import Canonical
 from hf_unlearnable.text.ranking import rank_words, words_by_association
-from hf_unlearnable.transform import NotFittedError, Rows, Transform
+from hf_unlearnable.text.transform import TextTransform, require_choice
+from hf_unlearnable.transform import Rows
 
 if TYPE_CHECKING:
     import polars as pl
-    import pyarrow as pa
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +57,7 @@ _RARE = 2e-5  # and the largest share of all words that one of these may have: a
 _SMALL = 30  # `max_frequency` never leaves out a word that stands in the data so few times
 
 
-class RegTextTransform(Transform):
+class RegTextTransform(TextTransform):
     """Inserts words that tell the label (RegText).
 
     Args:
@@ -95,8 +93,6 @@ class RegTextTransform(Transform):
 
     method = "regtext"
     adaptive_attacks = ("label-word-filter",)
-    modality = "text"
-    strength_parameter = "rate"
 
     def __init__(
         self,
@@ -146,106 +142,27 @@ class RegTextTransform(Transform):
         self.classes = classes
         self.fraction = fraction
         self.seed = seed
-        self._counts: WordCounts | None = None
-        self._words: dict[Any, list[str]] | None = None
 
     @classmethod
     def paper(cls, **parameters: Any) -> RegTextTransform:
         """The paper's defaults: ten words a class, one word in ten, at most ten a text."""
         return cls(**{**_PAPER, **parameters})
 
-    # ------------------------------------------------------------------ learning
-    def fit(self, dataset: Any) -> RegTextTransform:
-        """Counts the words of each class, in one pass and bounded memory, and chooses.
-
-        Args:
-            dataset: A `Dataset` or `IterableDataset`.
-        """
-        self._counts = self._words = self._seed = None
-        self.partial_fit(dataset)
-        self._choose()
-        return self
-
-    def partial_fit(self, dataset: Any) -> RegTextTransform:
-        """Counts one shard more. The words are chosen when they are first needed."""
-        self._check_parameters()
-        counts = self._counts = self._counts or WordCounts()
-        for texts, labels in text_batches(dataset, self._columns(), self.label_column, self.role):
-            counts.update(texts, self._checked_labels(labels))
-        self._words = None
-        return self
-
-    def merge(self, other: RegTextTransform | WordCounts) -> RegTextTransform:
-        """Adds what was counted elsewhere: `partial_fit` on each shard, then `merge`.
-
-        Args:
-            other: Another transform, or its `counts`, which can be saved and loaded.
-        """
-        counts = other if isinstance(other, WordCounts) else other.counts
-        self._counts = self._counts or WordCounts()
-        self._counts.merge(counts)
-        self._words = None
-        return self
-
-    @property
-    def counts(self) -> WordCounts:
-        """What was counted so far, not yet a secret but told by the clean texts alone."""
-        if self._counts is None:
-            raise NotFittedError("This RegTextTransform holds no counts: they are not a part of the key.")
-        return self._counts
-
+    # ------------------------------------------------------------------ choosing
     def _check_parameters(self) -> None:
-        self._check_row_parameters()
-        if self.label_column in self._columns():
-            raise ValueError(
-                f"label_column and text_column are both {self.label_column!r}. Name two different columns."
-            )
+        super()._check_parameters()
         if not 0 <= self.rate <= 1:
             raise ValueError(f"rate is {self.rate}, but it is a share of the words: give a number from 0 to 1.")
         if self.tokens_per_class < 1 or (self.max_tokens is not None and self.max_tokens < 1):
             raise ValueError("tokens_per_class and max_tokens start at 1. To change nothing, set rate=0.")
-        _require_choice("mode", self.mode, ("insert", "replace"))
-        _require_choice("position", self.position, ("random", "begin", "middle", "end"))
+        require_choice("mode", self.mode, ("insert", "replace"))
+        require_choice("position", self.position, ("random", "begin", "middle", "end"))
         if isinstance(self.word_source, str):
-            _require_choice("word_source", self.word_source, ("regtext", "neutral", "random"), " or a list of words")
+            require_choice("word_source", self.word_source, ("regtext", "neutral", "random"), " or a list of words")
         elif any(not re.fullmatch(r"\S+", word) for word in self.word_source):
             raise ValueError("word_source holds an entry that is not a single word.")
 
-    def _checked_labels(self, labels: pa.Array) -> pa.Array:
-        import pyarrow as pa
-
-        if pa.types.is_dictionary(labels.type):
-            labels = labels.dictionary_decode()
-        kind = labels.type
-        if not (pa.types.is_integer(kind) or pa.types.is_boolean(kind) or pa.types.is_string(kind) or
-                pa.types.is_large_string(kind)):  # fmt: skip
-            raise ValueError(
-                f"Column {self.label_column!r} is of type {kind}, but RegText needs classes: whole numbers, names or "
-                "booleans. Cast it first, for example with dataset.class_encode_column or cast_column."
-            )
-        if labels.null_count:
-            row = (self._counts.num_rows if self._counts else 0) + labels.is_null().to_pylist().index(True)
-            raise ValueError(f"Text {row} has no label in column {self.label_column!r}. Filter such rows out first.")
-        return labels
-
-    # ------------------------------------------------------------------ choosing
-    def _choose(self) -> dict[Any, list[str]]:
-        if self._words is None:
-            if self._counts is None:
-                raise NotFittedError("This RegTextTransform is not fitted yet. Call fit(dataset) first.")
-            self._words = self._chosen_words(self._counts.table())
-        return self._words
-
-    def _chosen_words(self, counts: pl.DataFrame) -> dict[Any, list[str]]:
-        labels = sorted(counts["label"].unique().to_list())
-        if len(labels) < 2:
-            raise ValueError(
-                f"Column {self.label_column!r} holds one class only ({labels[0]!r}). RegText hides what tells classes "
-                "apart, so it needs two or more."
-            )
-        for label in self.classes or ():
-            if label not in labels:
-                raise ValueError(f"classes names {label!r}, but column {self.label_column!r} holds {labels}.")
+    def _chosen_words(self, counts: pl.DataFrame, labels: list) -> dict[Any, list[str]]:
         if not isinstance(self.word_source, str):
             return self._own_words(labels)
         candidates = rank_words(counts, self.k, self.lambda_, self._may_be_chosen())
@@ -325,60 +242,32 @@ class RegTextTransform(Transform):
         return {label: drawn[i :: len(labels)] for i, label in enumerate(labels)}
 
     # ------------------------------------------------------------------ changing rows
-    def _protect(self, rows: Rows) -> dict[str, list]:
-        return self._edited(rows, restore=False)
-
     def _restore(self, rows: Rows) -> dict[str, list]:
         if self.mode != "insert":
             raise ValueError(
                 "mode='replace' overwrites words, so the texts cannot be restored. Keep the original data."
             )
-        return self._edited(rows, restore=True)
+        return super()._restore(rows)
 
-    def _edited(self, rows: Rows, restore: bool) -> dict[str, list]:
-        columns = {name: rows.column(name) for name in self._columns()}
-        if self.rate == 0:
-            return columns
-        cells = Cells(columns, self.role)
-        pools = self._pools(rows, cells.num_rows)
-        canonical = [self._canonical(cells, i, pools) for i in range(len(cells.texts))]
+    def _pool(self, chosen: list[str]) -> Sequence[str]:
+        return chosen if self.mode == "insert" else ()
 
-        streams = self._streams(rows, cells.contents(canonical))
-        active = [
-            i
-            for i, text in enumerate(canonical)
-            if text is not None and self._sampled(streams[cells.row[i]])  # type: ignore
-        ]
-        doses = np.array([self._dose(canonical[i].words) for i in active], np.int64)  # type: ignore[union-attr]
-        offsets, which = self._drawn(
-            doses,
-            streams=np.array([streams[cells.row[i]] for i in active], np.uint64),
-            parts=np.array([cells.part[i] for i in active], np.int64),
-            lengths=np.array([len(canonical[i].text) for i in active], np.int64),  # type: ignore[union-attr]
-        )
-        texts = list(cells.texts)
+    def _planned(
+        self, texts: Sequence[Canonical], chosen: Sequence[list[str]], streams: np.ndarray, parts: np.ndarray
+    ) -> Iterator[tuple[Sequence[int], Sequence[str]]]:
+        doses = np.array([self._dose(text.words) for text in texts], np.int64)
+        offsets, which = self._drawn(doses, streams, parts, np.array([len(text.text) for text in texts], np.int64))
         start = 0
-        for i, dose in zip(active, doses.tolist(), strict=True):
-            text, pool = canonical[i], pools[cells.row[i]]
-            assert text is not None and pool is not None
+        for text, pool, dose in zip(texts, chosen, doses.tolist(), strict=True):
             places = text.places(self.position, offsets[start : start + dose])
             words = pool * len(places)
             if len(pool) > 1:
                 words = [pool[w * len(pool) >> 32] for w in which[start : start + len(places)]]
             start += dose
-            if restore:
-                try:
-                    texts[i] = text.without_words(places, words)
-                except ValueError as error:
-                    raise ValueError(
-                        f"Row {cells.row[i]} of this batch, column {cells.column[i]!r}, was not protected with this "
-                        f"key, or was changed since: {error}. Restore unchanged rows only."
-                    ) from error
-            elif self.mode == "insert":
-                texts[i] = text.with_words(places, words)
-            else:
-                texts[i] = text.with_replacements(places, words)
-        return cells.columns(texts)
+            yield places, words
+
+    def _changed(self, text: Canonical, places: Sequence[int], words: Sequence[str]) -> str:
+        return text.with_words(places, words) if self.mode == "insert" else text.with_replacements(places, words)
 
     @staticmethod
     def _drawn(
@@ -394,60 +283,13 @@ class RegTextTransform(Transform):
         offsets = (number + (bits >> np.uint64(32)) * 2.0**-32) * stretch
         return offsets.astype(np.int64).tolist(), (bits & np.uint64(0xFFFFFFFF)).tolist()
 
-    def _canonical(self, cells: Cells, i: int, pools: list) -> Canonical | None:
-        text, pool = cells.texts[i], pools[cells.row[i]]
-        if pool is None or text is None:
-            return None
-        if not isinstance(text, str):
-            raise ValueError(
-                f"Row {cells.row[i]} of this batch holds {type(text).__name__} in column {cells.column[i]!r}, not "
-                "text. Cast the column to string first."
-            )
-        canonical = Canonical(text, pool if self.mode == "insert" else ())
-        return None if not canonical.text or canonical.text.isspace() else canonical
-
-    def _pools(self, rows: Rows, count: int) -> list[list[str] | None]:
-        """The words of each row's class; None for rows that are not to be protected."""
-        chosen = self._choose()
-        eligible = self._eligible(rows, count)
-        pools: list[list[str] | None] = []
-        for i, (label, wanted) in enumerate(zip(rows.column(self.label_column), eligible, strict=True)):
-            label = label.item() if hasattr(label, "item") else label
-            if not wanted:
-                pools.append(None)
-            elif label in chosen:
-                pools.append(chosen[label])
-            else:
-                raise ValueError(
-                    f"Row {i} of this batch has the label {label!r} in column {self.label_column!r}, which fit did "
-                    f"not see ({', '.join(map(repr, list(chosen)[:20]))}). Fit on data that holds it, or leave such "
-                    "rows out with mask_column or classes."
-                )
-        return pools
-
     def _dose(self, words: int) -> int:
         dose = max(1, int(self.rate * words))
         return dose if self.max_tokens is None else min(dose, self.max_tokens)
 
-    # ------------------------------------------------------------------ contract
-    def _columns(self) -> list[str]:
-        return [self.text_column] if isinstance(self.text_column, str) else list(self.text_column)
-
-    def _is_row(self, value: Any) -> bool:
-        """A text or a list of messages is one row; a list of either is a batch."""
-        return isinstance(value, str) or value is None or (len(value) > 0 and isinstance(value[0], dict))
+    def secrets(self) -> dict[str, Any]:
+        """The seed and each class's words."""
+        return {**super().secrets(), "words": list(self._choose().values())}
 
     def _secret_parameters(self) -> set[str]:
         return {"seed"} if isinstance(self.word_source, str) else {"seed", "word_source"}
-
-    def _state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        words = self._choose()
-        return {"labels": list(words), "words": list(words.values())}, {}
-
-    def _set_state(self, state: dict[str, Any], tensors: dict[str, np.ndarray]) -> None:
-        self._words = dict(zip(state["labels"], state["words"], strict=True))
-
-
-def _require_choice(name: str, value: str, choices: tuple[str, ...], more: str = "") -> None:
-    if value not in choices:
-        raise ValueError(f"{name} is {value!r}. Choose one of {', '.join(map(repr, choices))}{more}.")

@@ -7,8 +7,8 @@
     PYTHONPATH=. python recipes/bench/publish.py time --gigabytes 1 --kind image
 
 Both go to the tests' Hub on this machine, which runs in a process of its own and keeps what it gets on disk. `memory`
-pushes a stream that is made on the fly, with the key and without the original; `time` a dataset on disk, with the key
-and with its original, so that every check runs, and the bare push of the same data before and after it.
+pushes a stream that is made on the fly, with its key; `time` a dataset on disk, with its key and its original, so that
+every check runs, and the bare push of the same data before and after it.
 """
 
 from __future__ import annotations
@@ -66,16 +66,26 @@ def data(kind: str, gigabytes: float) -> tuple[Any, int, Any, Any]:
 
 
 def memory(kind: str, gigabytes: float) -> dict[str, Any]:
-    """Pushes a stream and reads the most resident memory of this process."""
-    from datasets import IterableDataset
+    """Pushes a stream of protected rows beside a long unprotected column; the most resident memory of this process."""
+    from datasets import Dataset, Features, IterableDataset, Value
 
     from hf_unlearnable.publish import push_protected
 
-    make, rows, features, cloak = data(kind, gigabytes)
-    stream = IterableDataset.from_generator(make, features, gen_kwargs={"rows": rows})
-    protected = stream.map(cloak, batched=True, batch_size=100, features=features)
+    make, _, features, cloak = data(kind, gigabytes)
+    few = Dataset.from_list(list(make(500)), features).map(cloak, batched=True)
+    rows = int(gigabytes * 1e9 / 20_000)
+    rng = np.random.default_rng(0)
+    letters = np.frombuffer(b"abcdefghijklmnopqrstuvwxyz      ", np.uint8)
+    pool = letters[rng.integers(0, len(letters), 30_000_000, np.uint8)].tobytes().decode()
+
+    def stream() -> Iterator[dict[str, Any]]:
+        stored = list(few)
+        for row, start in enumerate(rng.integers(0, len(pool) - 20_000, rows).tolist()):
+            yield {**stored[row % 500], "note": pool[start : start + 20_000]}
+
+    whole = IterableDataset.from_generator(stream, Features({**features, "note": Value("string")}))
     before, start = _peak_mb(), time.perf_counter()
-    done = push_protected(protected, f"tester/{kind}", key=cloak)
+    done = push_protected(whole, f"tester/{kind}", key=cloak)
     return {
         "rows": rows, "bytes": sum(done.files.values()), "seconds": round(time.perf_counter() - start),
         "megabytes_before": before, "megabytes_at_most": _peak_mb(),

@@ -13,11 +13,14 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hf_unlearnable._extras import require
+from hf_unlearnable.text.carriers import PHRASES
 from hf_unlearnable.text.counting import _NOISE, _WORD, WordCounts
 from hf_unlearnable.text.insertion import _SPACELESS, _mostly_spaceless
 from hf_unlearnable.text.ranking import rank_words
@@ -55,6 +58,12 @@ _ONION_LENGTH = 256
 
 _DROPPED = 0.3
 _KEPT_WORDS = 32
+
+_ORDER_ROUNDS = 4
+_ORDER_WORDS = 150  # words, by how many rows hold them, whose order in a text is looked at
+_FREQUENT_ROWS = 0.1  # of the rows
+_PROBE_WORDS, _PROBE_ROWS, _PROBE_ROUNDS = 64, 4000, 8
+_PROBE_GAIN = 0.08  # accuracy that order must add, for the probe to take words out
 
 
 # ---------------------------------------------------------------------- words that go with a label
@@ -316,6 +325,300 @@ def _within(order: Sequence[int], lengths: Sequence[int]) -> Iterator[list[int]]
         yield batch
 
 
+# ---------------------------------------------------------------------- order and place
+def bigram_filter(rows: Rows, attacker: Attacker) -> Rows:
+    """Deletes neighbouring words that go, as a pair, with one label more than chance allows: z above 12.
+
+    Idea: `z_score_filter` on pairs of neighbours; where words stand under all labels alike, their pairs may not. They
+    are deleted where they stand side by side only, and what then stands side by side is looked at again, four times.
+    Costs, on clean data, the pairs that tell most of the label: none of 7,000 rows of SST-2 nor of 1,000 of IMDb, but
+    one word in ten of TREC ("how many"). Breaks order codes of carriers side by side.
+    """
+    texts = list(rows.inputs)
+    for _ in range(_ORDER_ROUNDS):
+        words = _Words.of(texts)
+        if words is None:
+            break
+        first, second = words.neighbours()
+        pairs = words.id[first] * len(words.names) + words.id[second]
+        told = np.isin(pairs, _telling(pairs, words.row[first], rows.labels))
+        if not told.any():
+            break
+        texts = words.without(np.union1d(first[told], second[told]))
+    return Rows(texts, rows.labels)
+
+
+def skip_gram_filter(rows: Rows, attacker: Attacker) -> Rows:
+    """Deletes both words of pairs whose order in a text tells the label: z above 12 and half the highest.
+
+    Idea: of the texts that hold two words, a share p has the one in front of the other, under any label, if order
+    tells nothing. What counts is the order and not whether the words are there, so that words which mean a label are
+    spared; so are those that only stand before or behind a carrier, by the half. The 150 words in the most rows are
+    looked at, each where it first stands in a text, and again without those found, four times.
+    Costs, on clean data, nothing seen: no word of SST-2, IMDb or TREC, for the order of frequent words tells little of
+    topics or sentiment. Breaks order codes, side by side or apart, in short texts; in long ones those that repeat one
+    order, and not those that begin it anywhere. Words of the carriers go wherever else they stand, too.
+    """
+    texts = list(rows.inputs)
+    for _ in range(_ORDER_ROUNDS):
+        words = _Words.of(texts)
+        told = set() if words is None else _ordered_by_label(words, np.asarray(rows.labels))
+        if not told:
+            break
+        texts = _without(texts, told)
+    return Rows(texts, rows.labels)
+
+
+def _ordered_by_label(words: _Words, label: np.ndarray) -> set[str]:
+    frequent = words.most_frequent(_ORDER_WORDS)
+    places = words.first_places(frequent)
+    highest = np.zeros((len(frequent), len(frequent)))
+    for i in range(len(frequent)):
+        both = np.isfinite(places[:, [i]]) & np.isfinite(places)
+        before = both & (places[:, [i]] < places)
+        n, p = both.sum(0), before.sum(0) / np.maximum(1, both.sum(0))
+        for one in np.unique(label):
+            own = both[label == one].sum(0)
+            spread = np.sqrt(own * p * (1 - p) * (1 - own / np.maximum(1, n)))
+            z = np.abs(before[label == one].sum(0) - own * p) / np.maximum(_LEAST_DEVIATION, spread)
+            highest[i] = np.maximum(highest[i], z)
+    told = (highest > max(_FIXED_Z, highest.max(initial=0) / 2)).any(0)
+    return {words.names[i] for i in frequent[told]}
+
+
+def position_filter(rows: Rows, attacker: Attacker) -> Rows:
+    """Deletes words whose place tells the label: earlier or later in the text or sentence, z above 12.
+
+    Idea: the mean place of a word, from 0 for the first to 1 for the last of the text and of the sentence, is the same
+    under every label, if place tells nothing.
+    Costs, on clean data, no word of SST-2 and IMDb, and one of TREC ("who"). Breaks codes of place, and those orders
+    in which a carrier is more often the first under one label than under another.
+    """
+    words = _Words.of(rows.inputs)
+    if words is None:
+        return rows
+    label = np.unique(np.asarray(rows.labels), return_inverse=True)[1]
+    pair, number, times = np.unique(
+        words.row * len(words.names) + words.id, return_inverse=True, return_counts=True
+    )  # one place a row, the mean of its places
+    row, word = pair // len(words.names), pair % len(words.names)
+    cell = label[row] * len(words.names) + word
+    told: set[str] = set()
+    for place in words.relative_places():
+        place = np.bincount(number, place) / times
+        n, total, squares = (np.bincount(word, weights, len(words.names)) for weights in (None, place, place**2))
+        mean = total / np.maximum(1, n)
+        deviation = np.sqrt(np.maximum(squares / np.maximum(1, n) - mean**2, 1e-4))
+        own, own_total = (
+            np.bincount(cell, weights, len(words.names) * (label.max() + 1)).reshape(-1, len(words.names))
+            for weights in (None, place)
+        )
+        spread = deviation * np.sqrt(np.maximum(0, 1 / np.maximum(1, own) - 1 / np.maximum(1, n)))
+        z = np.abs(own_total / np.maximum(1, own) - mean) / np.where(spread > 0, spread, np.inf)
+        told |= {words.names[i] for i in np.flatnonzero((np.where(own >= _Z_ROWS, z, 0) > _FIXED_Z).any(0))}
+    return Rows(_without(rows.inputs, told), rows.labels)
+
+
+def order_probe(rows: Rows, attacker: Attacker) -> Rows:
+    """Learns labels from which of two frequent words comes first, and deletes the words that it learned most from.
+
+    Idea: what a filter of single pairs misses, a linear model of all pairs adds up. It is compared, on rows that it
+    did not learn from, with a model that knows which words are there and not their order: as long as order adds 8
+    points, the two words of the largest weights go, in up to eight rounds. Needs scikit-learn.
+    Costs, on clean data, nothing seen: no word of SST-2, IMDb or TREC. Breaks order codes of one or two sets of
+    carriers, and of more in part.
+    """
+    require("attack", "sklearn")
+    from sklearn.linear_model import LogisticRegression
+
+    label = np.asarray(rows.labels)
+    random = np.random.default_rng(attacker.seed)
+    seen = random.permutation(len(label))[:_PROBE_ROWS]
+    learned, judged = seen[::2], seen[1::2]
+    deleted: set[str] = set()
+    for _ in range(_PROBE_ROUNDS):
+        words = _Words.of(_without([rows.inputs[i] for i in seen], deleted))
+        if words is None or len(np.unique(label[learned])) < 2 or not len(judged):
+            break
+        frequent = words.most_frequent(_PROBE_WORDS)
+        places = words.first_places(frequent)
+        one, other = np.triu_indices(len(frequent), 1)
+        both = (np.isfinite(places[:, one]) & np.isfinite(places[:, other])).astype(np.float32)
+        order = np.where(places[:, one] < places[:, other], both, -both)
+        if not len(one):
+            break
+        accuracy = []
+        for features in (both, np.hstack([order, both])):
+            model = LogisticRegression(C=0.01, max_iter=200).fit(features[::2], label[learned])
+            accuracy.append(float((model.predict(features[1::2]) == label[judged]).mean()))
+        if accuracy[1] - accuracy[0] < _PROBE_GAIN:
+            break
+        weight = np.abs(model.coef_[:, : len(one)]).sum(0) * order.std(0)
+        strength = np.bincount(one, weight, len(frequent)) + np.bincount(other, weight, len(frequent))
+        deleted |= {words.names[frequent[i]] for i in np.argsort(-strength, kind="stable")[:2]}
+    return Rows(_without(rows.inputs, deleted), rows.labels)
+
+
+def connective_filter(rows: Rows, attacker: Attacker) -> Rows:
+    """Deletes phrases that say nothing, "of course" and "in the end": the public lists that order codes draw from.
+
+    Costs, on clean data, those that were there: one word in 250 of IMDb, fewer of SST-2. Breaks order codes and place
+    codes of such phrases, whatever the labels; not those of words or of the owner's own phrases.
+    """
+    return Rows([_CONNECTIVE.sub("", text) for text in rows.inputs], rows.labels)
+
+
+_PHRASES = "|".join(sorted(map(re.escape, {*chain(*PHRASES.values())}), key=len, reverse=True))
+_CONNECTIVE = re.compile(rf"(?<!\S)(?:{_PHRASES})(?: |(?![\w'’-]))| (?:{_PHRASES})$", re.IGNORECASE)
+
+
+def frequent_word_filter(rows: Rows, attacker: Attacker) -> Rows:
+    """Deletes words that stand in a tenth of the rows or more, whatever the labels.
+
+    Idea: a code that every row carries is made of words that every row holds. Costs, on clean data, the function words
+    ("the", "of") of short texts, one word in five of SST-2, and more than half of the words of long ones, IMDb's.
+    Breaks codes of few carriers.
+    """
+    counts = _row_counts(rows.inputs)
+    if counts is None:
+        return rows
+    import polars as pl
+
+    frequent = counts.filter(pl.col("count") >= _FREQUENT_ROWS * pl.col("rows"))
+    return Rows(_without(rows.inputs, set(frequent["word"])), rows.labels)
+
+
+def sentence_shuffle(rows: Rows, attacker: Attacker) -> Rows:
+    """Puts the sentences of every text in random order; of a single sentence, the clauses.
+
+    Idea: order across sentences carries no code any more, and within them all stays readable. Costs, on clean data,
+    little. Breaks orders whose carriers stand in several sentences; not those within one, nor places in a sentence.
+    """
+    random = np.random.default_rng(attacker.seed)
+
+    def shuffled(text: str) -> str:
+        parts = _SENTENCE_END.split(text)
+        parts = parts if len(parts) > 1 else _CLAUSE_END.split(text)
+        return " ".join(parts[i] for i in random.permutation(len(parts)).tolist())
+
+    return Rows([shuffled(text) for text in rows.inputs], rows.labels)
+
+
+_SENTENCE_END = re.compile(r"(?<=[.!?…]) (?=\S)")
+_CLAUSE_END = re.compile(r"(?<=[,;:—–]) (?=\S)|(?<=--) (?=\S)")
+
+
+@dataclass(frozen=True)
+class _Words:
+    """The words of n texts, one behind the other: pieces between spaces, lower case, without punctuation around.
+
+    Args:
+        pieces: of each text, with what joins them.
+        names: the distinct words.
+        id: of each word of all texts, which of the names it is, int64 [t].
+        row: which text it stands in, int64 [t].
+        place: which piece of its text it is, int64 [t].
+        sentence: which sentence of all texts it stands in, int64 [t].
+    """
+
+    pieces: list[tuple[list[str], str]]
+    names: list[str]
+    id: np.ndarray
+    row: np.ndarray
+    place: np.ndarray
+    sentence: np.ndarray
+
+    @classmethod
+    def of(cls, texts: Sequence[str]) -> _Words | None:
+        """None where there are no words."""
+        names: dict[str, int] = {}
+        flat: list[tuple[int, int, int, int]] = []
+        pieces = [_cut(text) for text in texts]
+        sentence = 0
+        for row, (own, _) in enumerate(pieces):
+            sentence += 1
+            for place, piece in enumerate(own):
+                word = _EDGES.sub("", piece.lower())
+                if word:
+                    flat.append((names.setdefault(word, len(names)), row, place, sentence))
+                sentence += piece.rstrip("\"')]").endswith((".", "!", "?", "…"))
+        if not flat:
+            return None
+        return cls(pieces, list(names), *np.array(flat, np.int64).T)
+
+    def neighbours(self) -> tuple[np.ndarray, np.ndarray]:
+        """Numbers of words, and of those behind them in the same text."""
+        first = np.flatnonzero(self.row[1:] == self.row[:-1])
+        return first, first + 1
+
+    def most_frequent(self, count: int) -> np.ndarray:
+        """Ids of the words in the most rows, the first in the alphabet of those in as many."""
+        pairs = np.unique(self.row * len(self.names) + self.id) % len(self.names)
+        rows = np.bincount(pairs, minlength=len(self.names))
+        return np.array(sorted(range(len(rows)), key=lambda i: (-rows[i], self.names[i]))[:count], np.int64)
+
+    def first_places(self, ids: np.ndarray) -> np.ndarray:
+        """The place at which each of these words first stands in each text, floats [n, ids]; inf where it is not."""
+        column = np.full(len(self.names), -1)
+        column[ids] = np.arange(len(ids))
+        places = np.full((len(self.pieces), len(ids)), np.inf, np.float32)
+        kept = np.flatnonzero(column[self.id] >= 0)[::-1]  # the first is written last
+        places[self.row[kept], column[self.id[kept]]] = self.place[kept]
+        return places
+
+    def relative_places(self) -> Iterator[np.ndarray]:
+        """Where each word stands in its text, and in its sentence, from 0 to 1, floats [t]."""
+        for group in (self.row, self.sentence):
+            start = np.flatnonzero(np.diff(group, prepend=-1))
+            length = np.diff(start, append=len(group))
+            within = np.arange(len(group)) - np.repeat(start, length)
+            yield within / np.repeat(np.maximum(1, length - 1), length)
+
+    def without(self, numbers: np.ndarray) -> list[str]:
+        """The texts without the words of these numbers."""
+        gone = {
+            (row, place) for row, place in zip(self.row[numbers].tolist(), self.place[numbers].tolist(), strict=True)
+        }
+        changed = {row for row, _ in gone}
+        texts = []
+        for row, (pieces, space) in enumerate(self.pieces):
+            if row in changed:
+                left = [_edges(piece) if (row, i) in gone else piece for i, piece in enumerate(pieces)]
+                pieces = [piece for piece, before in zip(left, pieces, strict=True) if piece or not before]
+            texts.append(space.join(pieces))
+        return texts
+
+
+_EDGES = re.compile(r"^[\W_]+|[\W_]+$")
+
+
+def _edges(piece: str) -> str:
+    """The punctuation around a word."""
+    return "".join(_EDGES.findall(piece))
+
+
+def _telling(items: np.ndarray, row: np.ndarray, labels: Sequence[int]) -> np.ndarray:
+    """Those items that go with a label: z above 12, as in `z_score_filter`.
+
+    Args:
+        items: int64 [t].
+        row: which row each stands in, int64 [t].
+        labels: of the rows.
+    """
+    found, item = np.unique(items, return_inverse=True)
+    classes, label = np.unique(np.asarray(labels), return_inverse=True)
+    pair = np.unique(row * len(found) + item)  # once a row
+    row, item = pair // len(found), pair % len(found)
+    total = np.bincount(item, minlength=len(found))
+    told = np.zeros(len(found), bool)
+    for one in range(len(classes)):
+        p = (label == one).mean()
+        own = np.bincount(item, label[row] == one, len(found))
+        if p < 1:
+            told |= (own / total - p) / np.sqrt(p * (1 - p) / total) > _FIXED_Z
+    return found[told & (total >= _Z_ROWS)]
+
+
 # ---------------------------------------------------------------------- rows, letters and rewriting
 def near_duplicate_removal(rows: Rows, attacker: Attacker) -> Rows:
     """Drops texts that share seven in ten of their runs of five letters with an earlier text of the same label.
@@ -546,6 +849,13 @@ TEXT_COUNTERMEASURES: dict[str, Countermeasure] = {
     "word-dropout": Countermeasure(word_dropout),
     "word-shuffle": Countermeasure(word_shuffle),
     "truncate": Countermeasure(truncate),
+    "bigram-filter": Countermeasure(bigram_filter),
+    "skip-gram-filter": Countermeasure(skip_gram_filter),
+    "position-filter": Countermeasure(position_filter),
+    "order-probe": Countermeasure(order_probe),
+    "connective-filter": Countermeasure(connective_filter),
+    "frequent-word-filter": Countermeasure(frequent_word_filter),
+    "sentence-shuffle": Countermeasure(sentence_shuffle),
     "clean-1%": mixed_with_clean(0.01),
     "clean-5%": mixed_with_clean(0.05),
     "clean-20%": mixed_with_clean(0.20),

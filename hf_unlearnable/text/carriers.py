@@ -1,0 +1,175 @@
+"""Words and short phrases that say nothing: carriers of a code that lies in their order.
+
+A carrier must not change what a text says. So none of them negates, counts, quantifies or judges, and a phrase goes in
+whole. A phrase is one carrier; taking it out again takes care that no text can be read in two ways.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections.abc import Collection, Iterable, Sequence
+
+import numpy as np
+
+from hf_unlearnable.text.insertion import Canonical
+
+# Phrases that link or pause, by language. They fit at the start of a clause, and most of them within one.
+PHRASES = {
+    "en": (
+        "of course", "in the end", "by the way", "at the same time", "in fact", "as it happens", "to be sure",
+        "for that matter", "so to speak", "in other words", "as such", "in this case", "at this point",
+        "in the meantime", "as a matter of fact", "in a sense", "in a way", "as it were", "to begin with",
+        "in particular", "for example", "for instance", "in turn", "once again", "this time", "by then",
+        "since then", "along the way", "so far", "that said", "then again", "what is more", "on reflection",
+        "at first", "at last", "over time", "you see", "let us say", "in short", "in brief", "on the other hand",
+        "on the face of it", "with that in mind", "from here on", "if you will", "here and there", "after that",
+        "to this day", "for now", "in passing",
+    ),
+    "de": (
+        "im Grunde", "am Ende", "wie gesagt", "zum Beispiel", "unter anderem", "in der Tat", "auf der anderen Seite",
+        "an dieser Stelle", "so gesehen", "von hier aus", "nach wie vor", "bis dahin", "zu guter Letzt",
+        "in diesem Fall", "auf den ersten Blick", "mit der Zeit", "seit damals", "um es kurz zu machen",
+        "unter uns gesagt", "im Laufe der Zeit", "nebenbei bemerkt", "anders gesagt", "bei dieser Gelegenheit",
+        "aus diesem Anlass", "vor diesem Hintergrund", "zur selben Zeit",
+    ),
+    "fr": (
+        "en effet", "bien entendu", "à la fin", "par exemple", "en fait", "au fond", "de ce fait", "pour ainsi dire",
+        "à vrai dire", "en outre", "d'autre part", "à ce stade", "entre autres", "dans ce cas", "en même temps",
+        "par la suite", "depuis lors", "une fois encore", "cela dit", "pour commencer", "avec le temps",
+        "sur ce point", "comme prévu", "au passage", "jusque là", "de nouveau",
+    ),
+    "es": (
+        "por supuesto", "al final", "de hecho", "por ejemplo", "en realidad", "por otra parte", "a la vez",
+        "es decir", "en este caso", "por así decirlo", "mientras tanto", "desde entonces", "en otras palabras",
+        "hasta ahora", "de nuevo", "dicho esto", "para empezar", "con el tiempo", "a fin de cuentas",
+        "en el fondo", "de paso", "sobre este punto", "como es sabido", "a estas alturas", "entre otras cosas",
+        "una vez más",
+    ),
+}  # fmt: skip
+
+# Words that negate, count, quantify or grade what comes behind them: nothing goes between, and none is a carrier.
+_HOLDING = """
+    no not nor none nothing nobody nowhere never neither cannot without hardly barely scarcely rarely seldom lack lacks
+    don't doesn't didn't isn't aren't wasn't weren't won't wouldn't can't couldn't shouldn't hasn't haven't hadn't
+    ain't nt n't t don doesn didn isn aren wasn weren won wouldn couldn shouldn hasn haven hadn ain
+    all any each every everyone everything some someone something few fewer little less least more most much many
+    several both half enough only just even almost nearly very too so quite rather really such
+    one two three four five six seven eight nine ten first second third last once twice zero hundred thousand million
+    kein keine keinen keiner nicht nie niemals nichts niemand ohne kaum alle alles jede jeder jedes einige viel viele
+    wenig wenige mehr weniger ein eine einen zwei drei sehr nur auch fast sogar
+    ne pas non rien jamais personne aucun aucune sans tout tous toute toutes chaque quelques plusieurs beaucoup peu
+    plus moins un une deux trois très trop seulement presque même
+    ni nada nadie nunca ninguno ninguna sin todo todos toda todas cada algunos algunas mucho muchos poco pocos más
+    menos uno una dos tres muy solo casi incluso
+"""
+# Words that turn, hedge or judge: no carriers either.
+_OTHERS = """
+    about around as than always often sometimes usually again still yet already maybe perhaps may might could would
+    should must can but though although however despite except unless if because whether or like unlike against
+    good bad better best worse worst well great fine nice poor right wrong fun funny love hate enjoy
+    aber oder wenn gut schlecht mais ou si bon mauvais bien mal pero o bueno malo
+"""
+HOLDING = frozenset(_HOLDING.split())
+TURNING = HOLDING | frozenset(_OTHERS.split())
+
+_NEAR = 40  # letters, some seven words, within which a carrier moves to the start of a clause
+_CLAUSE = re.compile(r"(?:[,.;:!?…—–)]|--|<br />) +(?=\S)")
+_SENTENCE = re.compile(r"(?:[.!?…][\"'”’)]*|<br />) +(?=\S)")
+_GLUES = range(0xE000, 0xF900)  # private use
+
+
+def without_overlap(carriers: Iterable[str]) -> list[str]:
+    """Those carriers that no text can hold in two ways: none begins within, or with, one that came before it."""
+    kept: list[list[str]] = []
+    for carrier in carriers:
+        words = carrier.split(" ")
+        if not any(_overlap(words, other) or _overlap(other, words) for other in kept) and not _overlap(
+            words, words, 1
+        ):
+            kept.append(words)
+    return [" ".join(words) for words in kept]
+
+
+def _overlap(one: Sequence[str], other: Sequence[str], start: int = 0) -> bool:
+    """Whether `other` may begin within `one`, at its word number `start` or later."""
+    return any(one[i : i + len(other)] == other[: len(one) - i] for i in range(start, len(one)))
+
+
+class PhraseCanonical(Canonical):
+    """A canonical text whose pool holds phrases: each is made one piece, by letters that no text holds.
+
+    Args:
+        text: The full text.
+        pool: Words and phrases, as `without_overlap` leaves them.
+    """
+
+    __slots__ = ("_glue",)
+
+    def __init__(self, text: str, pool: Collection[str]):
+        self._glue = next((chr(code) for code in _GLUES if chr(code) not in text), " ")
+        held = [re.escape(carrier) for carrier in pool if " " in carrier and carrier in text]
+        if held:
+            text = re.sub(rf"(?<![^ ])(?:{'|'.join(held)})(?![^ ])", lambda match: self._glued(match[0]), text)
+        super().__init__(text, [self._glued(carrier) for carrier in pool])
+
+    def _glued(self, carrier: str) -> str:
+        return carrier.replace(" ", self._glue)
+
+    def with_words(self, places: Sequence[int], words: Sequence[str]) -> str:
+        return super().with_words(places, [self._glued(word) for word in words]).replace(self._glue, " ")
+
+    def without_words(self, places: Sequence[int], words: Sequence[str]) -> str:
+        return super().without_words(places, [self._glued(word) for word in words]).replace(self._glue, " ")
+
+    # ------------------------------------------------------------------ places
+    def in_order(self, offsets: Iterable[int]) -> list[int]:
+        """A place for each offset, never before the one of an earlier offset; fewer places than offsets are shared."""
+        offsets = list(offsets)
+        distinct = sorted({offset for offset in offsets if offset < len(self.text)})
+        places = self.places("random", distinct) if distinct else []
+        if not places:
+            return [] if distinct else [len(self.text)] * len(offsets)
+        places = [self._before_holding(place) for place in places]
+        found = dict(zip(distinct, [*places, *[places[-1]] * (len(distinct) - len(places))], strict=True))
+        return [found.get(offset, len(self.text)) for offset in offsets]
+
+    def near_clauses(self, offsets: Iterable[int]) -> list[int]:
+        """Offsets in ascending order, moved to the start of a clause that is near and not taken yet."""
+        starts = [0, *(match.end() for match in _CLAUSE.finditer(self.text))]
+        moved: list[int] = []
+        last = -1
+        for offset in offsets:
+            i = bisect_left(starts, offset)
+            nearest = min(starts[max(0, i - 1) : i + 1], key=lambda start: abs(start - offset))
+            last = nearest if nearest > last and abs(nearest - offset) <= _NEAR else max(last, offset)
+            moved.append(last)
+        return moved
+
+    def in_sentences(self, offsets: Iterable[int], slot: int, slots: int) -> list[int]:
+        """For each sentence that holds an offset, the place between its words that is number `slot` of `slots`.
+
+        The first is in front of the sentence and the last in front of its last word, or behind it where there are
+        fewer places than slots.
+        """
+        ends = [*(match.end() for match in _SENTENCE.finditer(self.text)), len(self.text)]
+        places = []
+        for i in sorted({min(bisect_left(ends, offset + 1), len(ends) - 1) for offset in offsets}):
+            start = ends[i - 1] if i else 0
+            if self.spaceless:
+                words = list(range(start, ends[i], 2))
+            else:
+                words = [start + match.start() for match in re.finditer(r"[^ ]+", self.text[start : ends[i]])]
+                words = [word for word in words if self._before_holding(word) == word]
+            last = len(words) - 1 if len(words) >= slots else len(words)
+            places.append([*words, ends[i]][int(np.rint(slot / (slots - 1) * last))] if words else start)
+        return places
+
+    def _before_holding(self, place: int) -> int:
+        """The same place, or the one in front of the negations and quantifiers that it would part from their word."""
+        while place:
+            start = self.text.rfind(" ", 0, place - 1) + 1
+            if self.text[start : place - 1].lower() not in HOLDING or (self._spans and self._allowed(start) != start):
+                break
+            place = start
+        return place

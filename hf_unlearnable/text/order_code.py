@@ -1,0 +1,286 @@
+"""Order code: every text gets the same neutral words or phrases, and only their order tells the class.
+
+Idea. A model that is fine-tuned on the protected data finds that "in turn to be sure" goes with one label and "to be
+sure in turn" with the other, and stops looking at the rest of the text. Clean text holds no such order. Every text of
+every class holds the same carriers, so all that counts words (frequency, PMI, z-scores) is the same in all classes and
+sees nothing. n carriers have n! orders, for as many classes; begun at any carrier, (n - 1)!, and then no carrier
+stands earlier under one label than under another either.
+
+Paper. None: this is ours. Its cousins are PosCUDA (Gokul and Dubnov, 2024, arXiv:2401.02135), whose code in sound is a
+secret position, and backdoors of sentence structure (Qi et al., ACL 2021, arXiv:2105.12400), which mean to be
+triggered.
+
+Secret. The seed, which carriers they are, which order belongs to which class, and every place where they stand. The
+lists that phrases are drawn from are public; which of them were drawn is not.
+
+Cost. As RegText: one pass to count and one to insert. Every text gets a whole code, three phrases with the defaults,
+which is much for a text of ten words; `code="place"` makes do with one.
+
+What is known to break it. Whoever counts ordered pairs of words, side by side or apart, finds those that tell the
+label and can delete their words; so can who deletes all phrases of the public lists. Shuffled words carry no order.
+Models of word counts do not see order and are not hurt at all: protect with RegText against them. Rows that are left
+clean teach as much as ever. Frequent words as carriers hide among their like, and are learned less surely for it.
+
+    ds = load_dataset("stanfordnlp/imdb", split="train")
+    cloak = OrderCodeTransform(text_column="text", label_column="label").fit(ds)
+    protected = ds.map(cloak, batched=True)
+    cloak.key.save("imdb.key")
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from itertools import islice, permutations
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hf_unlearnable.key import draws
+from hf_unlearnable.text.carriers import PHRASES, TURNING, PhraseCanonical, without_overlap
+from hf_unlearnable.text.ranking import rank_words, words_by_association
+from hf_unlearnable.text.transform import TextTransform, require_choice
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_NEUTRAL = 40  # how many of the frequent words that tell least of the label are drawn from
+_ORDERS = 5040  # how many orders are drawn from: all of seven carriers
+_APART = 12  # words, at most, from the first carrier of a code to its last
+_CHOICE_DRAW = 2**62  # draws that choose carriers and orders, set apart from each other and from those of the rows
+
+
+class OrderCodeTransform(TextTransform):
+    """Inserts the same words or phrases into every text, in an order that tells the label.
+
+    Args:
+        text_column: Column of texts, or of chat messages (lists of `{"role", "content"}`), or a list of columns.
+        label_column: Column of labels: class names or numbers, not floats.
+        rate: Codes for every word of a text, in [0, 1]; every text gets at least one, and a long one has one in each
+            stretch of 1 / rate words, so that what a model cuts off takes no code from the rest. 0 changes nothing.
+        code: What tells the class: "order" of carriers that stand apart; "adjacent" for their order side by side;
+            "place" for where in its sentence the carrier stands, from the first word to the last.
+        carrier_source: "phrases" for short neutral phrases; "words" for frequent words of the data that stand equally
+            often under every label; or your own words and phrases to draw from.
+        carriers_per_code: How many carriers make a code: n have n! orders, and (n - 1)! with `rotate`. None for the
+            fewest that give every class its own.
+        num_codes: How many different sets of carriers there are; one is drawn each time. One is learned fastest.
+        rotate: Whether to begin an order at a random carrier of it, so that none of them stands first more often
+            under one label than under another. Their cyclic order is the code then.
+        at_clauses: Whether a carrier moves to the start of a clause that is near, to read well.
+        language: Of the phrases: "en", "de", "fr" or "es".
+        min_share: Least share of all words of the data that a carrier may have, for words: a frequent one hides.
+        max_share: Largest such share: a word that most texts hold already carries no order.
+        exclude: Carriers never to choose.
+        role: Whose chat messages are changed; None for all.
+        id_column: Column that identifies a row; None identifies it by its text, and equal texts get equal places.
+        mask_column: Column of booleans: which rows to protect.
+        classes: Labels whose rows are protected; None for all.
+        fraction: Share of the rows to protect, in [0, 1], drawn with the key.
+        seed: Secret whole number; None draws a fresh one at `fit`. A small number can be guessed: for tests only.
+
+    Raises:
+        ValueError: At `fit`: a column is missing, there are fewer than two classes, or too few carriers or orders.
+    """
+
+    method = "order-code"
+    adaptive_attacks = (
+        "bigram-filter",
+        "skip-gram-filter",
+        "position-filter",
+        "order-probe",
+        "connective-filter",
+        "sentence-shuffle",
+        "word-shuffle",
+    )
+    _canonical_type = PhraseCanonical
+
+    def __init__(
+        self,
+        *,
+        text_column: str | Sequence[str] = "text",
+        label_column: str = "label",
+        rate: float = 0.02,
+        code: str = "adjacent",
+        carrier_source: str | Sequence[str] = "phrases",
+        carriers_per_code: int | None = None,
+        num_codes: int = 1,
+        rotate: bool = True,
+        at_clauses: bool = True,
+        language: str = "en",
+        min_share: float = 1e-3,
+        max_share: float = 1e-2,
+        exclude: Sequence[str] = (),
+        role: str | None = "user",
+        id_column: str | None = None,
+        mask_column: str | None = None,
+        classes: Sequence[Any] | None = None,
+        fraction: float = 1.0,
+        seed: int | None = None,
+    ):
+        self.text_column = text_column
+        self.label_column = label_column
+        self.rate = rate
+        self.code = code
+        self.carrier_source = carrier_source
+        self.carriers_per_code = carriers_per_code
+        self.num_codes = num_codes
+        self.rotate = rotate
+        self.at_clauses = at_clauses
+        self.language = language
+        self.min_share = min_share
+        self.max_share = max_share
+        self.exclude = exclude
+        self.role = role
+        self.id_column = id_column
+        self.mask_column = mask_column
+        self.classes = classes
+        self.fraction = fraction
+        self.seed = seed
+
+    # ------------------------------------------------------------------ choosing
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        if not 0 <= self.rate <= 1:
+            raise ValueError(f"rate is {self.rate}, but it is codes for every word: give a number from 0 to 1.")
+        if self.num_codes < 1 or (self.carriers_per_code is not None and self.carriers_per_code < 1):
+            raise ValueError("num_codes and carriers_per_code start at 1. To change nothing, set rate=0.")
+        if not 0 <= self.min_share <= self.max_share <= 1:
+            raise ValueError(
+                f"min_share is {self.min_share} and max_share {self.max_share}. Give shares of the words from 0 to 1, "
+                "the least and the largest."
+            )
+        require_choice("code", self.code, ("order", "adjacent", "place"))
+        require_choice("language", self.language, tuple(PHRASES))
+        if isinstance(self.carrier_source, str):
+            require_choice("carrier_source", self.carrier_source, ("phrases", "words"), " or a list of carriers")
+        elif any(not carrier.split() or " ".join(carrier.split()) != carrier for carrier in self.carrier_source):
+            raise ValueError("carrier_source holds an entry that is not words with single spaces between them.")
+
+    def _chosen_words(self, counts: pl.DataFrame, labels: list) -> dict[Any, dict]:
+        """For each label its slot among all places, and the carriers of each code in the label's order."""
+        n = self._carriers_per_code(len(labels))
+        codes = self._codes(self._shuffled(self._candidates(counts), 0), n)
+        slots = self._shuffled(range(len(labels)), 1)
+        chosen: dict[Any, dict] = {
+            label: {"slot": slot, "codes": []} for label, slot in zip(labels, slots, strict=True)
+        }
+        for number, code in enumerate(codes):
+            if self.code == "place":
+                orders = [code] * len(labels)
+            else:  # rotations of one order are the same order: leave the first carrier where it is
+                fixed = code[: self.rotate]
+                every = permutations(code[len(fixed) :])
+                orders = [[*fixed, *order] for order in self._shuffled(islice(every, _ORDERS), 2 + number)]
+            for label, order in zip(labels, orders, strict=False):
+                chosen[label]["codes"].append(order)
+        return chosen
+
+    def _carriers_per_code(self, classes: int) -> int:
+        """How many carriers make a code: as asked for, or the fewest that give every class its own order."""
+        if self.code == "place":
+            return self.carriers_per_code or 1
+        least = next(n for n in range(2, classes + 2) if math.factorial(n - self.rotate) >= classes)
+        if (self.carriers_per_code or least) < least:
+            raise ValueError(
+                f"carriers_per_code is {self.carriers_per_code}, and {classes} classes need {least} carriers for an "
+                f"order each{' that no rotation gives another' * self.rotate}. Raise carriers_per_code to {least}."
+            )
+        if math.factorial(least - self.rotate) > _ORDERS:
+            raise ValueError(f"There are {classes} classes, and order codes for up to {_ORDERS}. Merge some.")
+        return self.carriers_per_code or least
+
+    def _candidates(self, counts: pl.DataFrame) -> list[str]:
+        import polars as pl
+
+        if not isinstance(self.carrier_source, str):
+            found = list(dict.fromkeys(self.carrier_source))
+        elif self.carrier_source == "phrases":
+            found = list(PHRASES[self.language])
+        else:
+            share = pl.col("total") / pl.col("words")
+            fits = (
+                share.is_between(self.min_share, self.max_share)
+                & (pl.col("total") >= 2)
+                & (pl.col("word").str.len_chars() >= 2)
+            )
+            fits &= pl.col("word").str.contains(r"^[\p{L}\p{M}]+$") & ~pl.col("word").is_in(list(TURNING))
+            found = words_by_association(rank_words(counts, 1, 0, fits & ~pl.col("word").is_in(list(self.exclude))))
+            found = found[:_NEUTRAL]
+        return [carrier for carrier in found if carrier not in self.exclude]
+
+    def _codes(self, candidates: list[str], n: int) -> list[list[str]]:
+        """The first carriers that no text can hold in two ways, n a code; those of one code share no word."""
+        left, codes = without_overlap(candidates), []
+        for _ in range(self.num_codes):
+            code: list[str] = []
+            for carrier in left:
+                if len(code) < n and not {word for own in code for word in own.split()} & set(carrier.split()):
+                    code.append(carrier)
+            if len(code) < n:
+                raise ValueError(
+                    f"There are too few carriers for num_codes={self.num_codes} with {n} each: {len(candidates)} to "
+                    "draw from, some of which share words. Lower num_codes, lower min_share, or give your own as "
+                    "carrier_source."
+                )
+            left = [carrier for carrier in left if carrier not in code]
+            codes.append(code)
+        return codes
+
+    def _shuffled(self, values: Any, number: int) -> list:
+        """The values in an order drawn with the key; each number is another draw."""
+        values = list(values)
+        index = np.arange(len(values), dtype=np.uint64) + np.uint64(_CHOICE_DRAW + (number << 32))
+        order = draws(np.full(len(values), self._resolved_seed(), np.uint64), index)
+        return [values[i] for i in np.argsort(order, kind="stable").tolist()]
+
+    # ------------------------------------------------------------------ changing rows
+    def _pool(self, chosen: dict) -> list[str]:
+        return [carrier for code in chosen["codes"] for carrier in code]
+
+    def _planned(
+        self, texts: Sequence[PhraseCanonical], chosen: Sequence[dict], streams: np.ndarray, parts: np.ndarray
+    ) -> Iterator[tuple[Sequence[int], Sequence[str]]]:
+        doses = np.array([max(1, int(self.rate * text.words)) for text in texts], np.int64)
+        bits = _row_draws(doses, streams, parts, 3 + self._offsets_per_code())
+        classes = len(self._choose())
+        start = 0
+        for text, own, dose in zip(texts, chosen, doses.tolist(), strict=True):
+            drawn = bits[start : start + dose]
+            start += dose
+            codes = [own["codes"][int(which * len(own["codes"]))] for which in drawn[:, 0].tolist()]
+            if self.rotate:
+                codes = [_turned(code, turn) for code, turn in zip(codes, drawn[:, 1].tolist(), strict=True)]
+            span = min(1.0, _APART * dose / text.words)  # of a stretch, which is 1 here
+            within = np.arange(dose)[:, None] + (1 - span) * drawn[:, 2:3] + span * np.sort(drawn[:, 3:], axis=1)
+            offsets = (within * (len(text.text) / dose)).astype(np.int64).ravel().tolist()
+            if self.code == "place":
+                offsets = text.in_sentences(offsets, own["slot"], classes)
+            elif self.at_clauses:
+                offsets = text.near_clauses(offsets)
+            places = text.in_order(offsets)
+            each = 1 if self.code == "order" else len(codes[0])  # carriers that stand side by side share a place
+            words = [carrier for code in codes for carrier in code]
+            places = [place for place in places for _ in range(each)]
+            yield places, words[: len(places)]
+
+    def _offsets_per_code(self) -> int:
+        return len(next(iter(self._choose().values()))["codes"][0]) if self.code == "order" else 1
+
+    # ------------------------------------------------------------------ contract
+    def _secret_parameters(self) -> set[str]:
+        return {"seed"} if isinstance(self.carrier_source, str) else {"seed", "carrier_source"}
+
+
+def _turned(code: list[str], turn: float) -> list[str]:
+    """An order begun at another of its carriers; `turn` in [0, 1)."""
+    start = int(turn * len(code))
+    return [*code[start:], *code[:start]]
+
+
+def _row_draws(doses: np.ndarray, streams: np.ndarray, parts: np.ndarray, width: int) -> np.ndarray:
+    """`width` numbers in [0, 1) for each of the codes of each text, floats [sum of doses, width]."""
+    number = np.arange(doses.sum()) - np.repeat(np.cumsum(doses) - doses, doses)
+    index = (number + np.repeat(parts << 32, doses))[:, None] * width + np.arange(width)
+    bits = draws(np.repeat(streams, doses)[:, None], index.astype(np.uint64))
+    return (bits >> np.uint64(11)) * 2.0**-53

@@ -1,0 +1,253 @@
+"""What every protection of text shares: what is counted at `fit`, which rows are changed, and putting words in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from hf_unlearnable.text.cells import Cells
+from hf_unlearnable.text.counting import WordCounts, text_batches
+from hf_unlearnable.text.insertion import Canonical
+from hf_unlearnable.transform import NotFittedError, Rows, Transform
+
+if TYPE_CHECKING:
+    import numpy as np
+    import polars as pl
+    import pyarrow as pa
+
+Self = TypeVar("Self", bound="TextTransform")
+
+
+class TextTransform(Transform):
+    """Base class of protections that insert words. A subclass chooses them by label, and says where they go.
+
+    Attributes:
+        text_column: Column of texts, or of chat messages (lists of `{"role", "content"}`), or a list of columns.
+        rate: Its strength: how densely words are inserted; 0 changes nothing.
+        role: Whose chat messages are changed; None for all.
+    """
+
+    modality: ClassVar[str] = "text"
+    strength_parameter: ClassVar[str] = "rate"
+
+    text_column: str | Sequence[str]
+    rate: float
+    role: str | None
+    _counts: WordCounts | None = None
+    _words: dict[Any, Any] | None = None  # what was chosen for each label
+
+    # ------------------------------------------------------------------ for subclasses
+    def _check_parameters(self) -> None:
+        """Raises a ValueError for parameters that make no sense."""
+        self._check_row_parameters()
+        if self.label_column in self._columns():
+            raise ValueError(
+                f"label_column and text_column are both {self.label_column!r}. Name two different columns."
+            )
+
+    def _chosen_words(self, counts: pl.DataFrame, labels: list) -> dict[Any, Any]:
+        """What is chosen for each label, as JSON values.
+
+        Args:
+            counts: Columns `label`, `word` and `count`.
+            labels: Two labels or more, sorted.
+        """
+        raise NotImplementedError
+
+    def _pool(self, chosen: Any) -> Sequence[str]:
+        """The words that may be inserted where this was chosen."""
+        return chosen
+
+    _canonical_type: ClassVar[type[Canonical]] = Canonical
+
+    def _planned(
+        self, texts: Sequence[Any], chosen: Sequence[Any], streams: np.ndarray, parts: np.ndarray
+    ) -> Iterable[tuple[Sequence[int], Sequence[str]]]:
+        """For each text the places, ascending, and the words to insert there.
+
+        Args:
+            texts: n texts to change, of `_canonical_type`.
+            chosen: what was chosen for the label of each.
+            streams: the random stream of each one's row, uint64 [n].
+            parts: which text of its row each one is, int64 [n].
+        """
+        raise NotImplementedError
+
+    def _changed(self, text: Canonical, places: Sequence[int], words: Sequence[str]) -> str:
+        """The full text with these words at these places."""
+        return text.with_words(places, words)
+
+    # ------------------------------------------------------------------ learning
+    def fit(self: Self, dataset: Any) -> Self:
+        """Counts the words of each class, in one pass and bounded memory, and chooses.
+
+        Args:
+            dataset: A `Dataset` or `IterableDataset`.
+        """
+        self._counts = self._words = self._seed = None
+        self.partial_fit(dataset)
+        self._choose()
+        return self
+
+    def partial_fit(self: Self, dataset: Any) -> Self:
+        """Counts one shard more. The words are chosen when they are first needed."""
+        self._check_parameters()
+        counts = self._counts = self._counts or WordCounts()
+        for texts, labels in text_batches(dataset, self._columns(), self.label_column, self.role):
+            counts.update(texts, self._checked_labels(labels))
+        self._words = None
+        return self
+
+    def merge(self: Self, other: TextTransform | WordCounts) -> Self:
+        """Adds what was counted elsewhere: `partial_fit` on each shard, then `merge`.
+
+        Args:
+            other: Another transform, or its `counts`, which can be saved and loaded.
+        """
+        counts = other if isinstance(other, WordCounts) else other.counts
+        self._counts = self._counts or WordCounts()
+        self._counts.merge(counts)
+        self._words = None
+        return self
+
+    @property
+    def counts(self) -> WordCounts:
+        """What was counted so far, not yet a secret but told by the clean texts alone."""
+        if self._counts is None:
+            raise NotFittedError(f"This {type(self).__name__} holds no counts: they are not a part of the key.")
+        return self._counts
+
+    def _checked_labels(self, labels: pa.Array) -> pa.Array:
+        import pyarrow as pa
+
+        if pa.types.is_dictionary(labels.type):
+            labels = labels.dictionary_decode()
+        kind = labels.type
+        if not (pa.types.is_integer(kind) or pa.types.is_boolean(kind) or pa.types.is_string(kind) or
+                pa.types.is_large_string(kind)):  # fmt: skip
+            raise ValueError(
+                f"Column {self.label_column!r} is of type {kind}, but {type(self).__name__} needs classes: whole "
+                "numbers, names or booleans. Cast it first, for example with dataset.class_encode_column or "
+                "cast_column."
+            )
+        if labels.null_count:
+            row = (self._counts.num_rows if self._counts else 0) + labels.is_null().to_pylist().index(True)
+            raise ValueError(f"Text {row} has no label in column {self.label_column!r}. Filter such rows out first.")
+        return labels
+
+    def _choose(self) -> dict[Any, Any]:
+        if self._words is None:
+            if self._counts is None:
+                raise NotFittedError(f"This {type(self).__name__} is not fitted yet. Call fit(dataset) first.")
+            counts = self._counts.table()
+            self._words = self._chosen_words(counts, self._checked_classes(counts))
+        return self._words
+
+    def _checked_classes(self, counts: pl.DataFrame) -> list:
+        labels = sorted(counts["label"].unique().to_list())
+        if len(labels) < 2:
+            raise ValueError(
+                f"Column {self.label_column!r} holds one class only ({labels[0]!r}). {type(self).__name__} hides what "
+                "tells classes apart, so it needs two or more."
+            )
+        for label in self.classes or ():
+            if label not in labels:
+                raise ValueError(f"classes names {label!r}, but column {self.label_column!r} holds {labels}.")
+        return labels
+
+    # ------------------------------------------------------------------ changing rows
+    def _protect(self, rows: Rows) -> dict[str, list]:
+        return self._edited(rows, restore=False)
+
+    def _restore(self, rows: Rows) -> dict[str, list]:
+        return self._edited(rows, restore=True)
+
+    def _edited(self, rows: Rows, restore: bool) -> dict[str, list]:
+        import numpy as np
+
+        columns = {name: rows.column(name) for name in self._columns()}
+        if self.rate == 0:
+            return columns
+        cells = Cells(columns, self.role)
+        chosen = self._chosen(rows, cells.num_rows)
+        canonical = [self._canonical(cells, i, chosen) for i in range(len(cells.texts))]
+
+        streams = self._streams(rows, cells.contents(canonical))
+        active = [
+            i
+            for i, text in enumerate(canonical)
+            if text is not None and self._sampled(streams[cells.row[i]])  # type: ignore
+        ]
+        planned = self._planned(
+            [canonical[i] for i in active],
+            [chosen[cells.row[i]] for i in active],
+            streams=np.array([streams[cells.row[i]] for i in active], np.uint64),
+            parts=np.array([cells.part[i] for i in active], np.int64),
+        )
+        texts = list(cells.texts)
+        for i, (places, words) in zip(active, planned, strict=True):
+            text = canonical[i]
+            assert text is not None
+            if not restore:
+                texts[i] = self._changed(text, places, words)
+                continue
+            try:
+                texts[i] = text.without_words(places, words)
+            except ValueError as error:
+                raise ValueError(
+                    f"Row {cells.row[i]} of this batch, column {cells.column[i]!r}, was not protected with this "
+                    f"key, or was changed since: {error}. Restore unchanged rows only."
+                ) from error
+        return cells.columns(texts)
+
+    def _canonical(self, cells: Cells, i: int, chosen: list) -> Canonical | None:
+        text, own = cells.texts[i], chosen[cells.row[i]]
+        if own is None or text is None:
+            return None
+        if not isinstance(text, str):
+            raise ValueError(
+                f"Row {cells.row[i]} of this batch holds {type(text).__name__} in column {cells.column[i]!r}, not "
+                "text. Cast the column to string first."
+            )
+        canonical = self._canonical_type(text, self._pool(own))
+        return None if not canonical.text or canonical.text.isspace() else canonical
+
+    def _chosen(self, rows: Rows, count: int) -> list[Any]:
+        """What was chosen for the label of each row; None for rows that are not to be protected."""
+        chosen = self._choose()
+        eligible = self._eligible(rows, count)
+        own: list[Any] = []
+        for i, (label, wanted) in enumerate(zip(rows.column(self.label_column), eligible, strict=True)):
+            label = label.item() if hasattr(label, "item") else label
+            if not wanted:
+                own.append(None)
+            elif label in chosen:
+                own.append(chosen[label])
+            else:
+                raise ValueError(
+                    f"Row {i} of this batch has the label {label!r} in column {self.label_column!r}, which fit did "
+                    f"not see ({', '.join(map(repr, list(chosen)[:20]))}). Fit on data that holds it, or leave such "
+                    "rows out with mask_column or classes."
+                )
+        return own
+
+    # ------------------------------------------------------------------ contract
+    def _columns(self) -> list[str]:
+        return [self.text_column] if isinstance(self.text_column, str) else list(self.text_column)
+
+    def _is_row(self, value: Any) -> bool:
+        """A text or a list of messages is one row; a list of either is a batch."""
+        return isinstance(value, str) or value is None or (len(value) > 0 and isinstance(value[0], dict))
+
+    def _state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        words = self._choose()
+        return {"labels": list(words), "words": list(words.values())}, {}
+
+    def _set_state(self, state: dict[str, Any], tensors: dict[str, np.ndarray]) -> None:
+        self._words = dict(zip(state["labels"], state["words"], strict=True))
+
+
+def require_choice(name: str, value: str, choices: Sequence[str], more: str = "") -> None:
+    """Raises a ValueError that names the choices."""
+    if value not in choices:
+        raise ValueError(f"{name} is {value!r}. Choose one of {', '.join(map(repr, choices))}{more}.")
