@@ -1,4 +1,4 @@
-"""The command line: `hf-unlearnable protect | attack | publish | verify | demo | list`."""
+"""The command line: `hf-unlearnable protect | attack | publish | verify | space | demo | list`."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="hf-unlearnable",
-        description="Protect a dataset so that models trained on it do not learn from it, and see that it works.",
+        description="Protect a dataset from training, attack the result to know what it is worth, and publish it.",
     )
     parser.add_argument("--version", action="version", version=f"hf-unlearnable {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="command")
@@ -76,6 +76,11 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     verify.add_argument("--split", default="train", help="which split (default: %(default)s)")
     verify.add_argument("--column", help="texts or images, where they have another name than in the key")
     verify.set_defaults(run=_verify)
+
+    space = commands.add_parser("space", help="all of this in a browser, on this machine")
+    space.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    space.add_argument("--port", type=int, help="port (default: the first free one from 7860 on)")
+    space.set_defaults(run=_space)
 
     demo = commands.add_parser("demo", help="protect embedded notes and digits, train on them, show the effect")
     demo.add_argument("--output", default="demo-output", help="new folder for data and results (default: %(default)s)")
@@ -412,6 +417,12 @@ def _verify(arguments: argparse.Namespace) -> None:
     from hf_unlearnable.ownership import verify
 
     print(verify(arguments.key, load_rows(arguments.data, split=arguments.split), column=arguments.column))
+
+
+def _space(arguments: argparse.Namespace) -> None:
+    from hf_unlearnable.space import launch
+
+    launch(arguments.host, arguments.port)
 
 
 def _demo(arguments: argparse.Namespace) -> None:

@@ -58,11 +58,12 @@ def checked(
     return changed, fidelity
 
 
-def stored(part: Staged) -> Any:
-    """The rows of a split as they come out of its files, a stream."""
+def stored(part: Staged, columns: Sequence[str]) -> Any:
+    """The rows of a split as they come out of its files, a stream of these columns and no others."""
     from datasets import load_dataset
 
-    return load_dataset("parquet", data_files=[str(file) for file in part.files], split="train", streaming=True)
+    files = [str(file) for file in part.files]
+    return load_dataset("parquet", data_files=files, split="train", streaming=True, columns=list(columns))
 
 
 def _holds_images(part: Staged, columns: Sequence[str]) -> bool:
@@ -76,9 +77,9 @@ def _measured(original: Any, part: Staged, column: str, transform: Transform | N
 
     try:
         if not _holds_images(part, [column]):
-            return text_fidelity(original, stored(part), column)
+            return text_fidelity(original, stored(part, [column]), column)
         bound = transform.max_levels if transform is not None and transform.additive else None  # type: ignore[attr-defined]
-        return image_fidelity(original, stored(part), column, bound)
+        return image_fidelity(original, stored(part, [column]), column, bound)
     except ValueError as error:
         raise ValueError(f"Split {part.split!r}: {error}") from None
 
@@ -87,13 +88,13 @@ def _require_lossless(part: Staged, columns: Sequence[str]) -> None:
     from hf_unlearnable.fidelity import require_lossless
 
     for column in columns:
-        require_lossless(stored(part), column)
+        require_lossless(stored(part, [column]), column)
 
 
 def _require_same(report: Mapping[str, Any], staged: Sequence[Staged], column: str) -> None:
     """A report tells of the data that it was made of, and of no other."""
     known = report.get("fingerprints") or {}
-    found = {fingerprint(stored(part), column) for part in staged}
+    found = {fingerprint(stored(part, [column]), column) for part in staged}
     if known.get("protected") in found:
         return
     if known.get("clean") in found:
@@ -108,7 +109,8 @@ def _require_mark(transform: Transform, staged: Sequence[Staged]) -> None:
     """With nothing but a key, the key must be found in the data."""
     from hf_unlearnable.ownership import verify
 
-    found = [verify(transform, stored(part)) for part in staged]
+    wanted = {*transform._columns(), transform.label_column, transform.id_column, transform.mask_column}
+    found = [verify(transform, stored(part, [name for name in part.features if name in wanted])) for part in staged]
     if min(one.p_value for one in found) > _BY_CHANCE:
         raise ValueError(
             f"This dataset does not carry this key's mark, so it was never protected with it ({found[0]}). Give the "
@@ -134,7 +136,7 @@ def earlier_versions(
     same = {addition.upload_info.sha256.hex() for addition in additions}
     for place, file in repository.earlier_data(same):
         if not len(published):
-            published = _row_hashes((stored(part) for part in staged), columns)
+            published = _row_hashes((stored(part, columns) for part in staged), columns)
             clean = _row_hashes(original.values(), columns)
             clean = clean[~np.isin(clean, published)]
         try:

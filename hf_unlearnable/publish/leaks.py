@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 
     from hf_unlearnable.key import Key
 
-_CHUNK_BYTES = 4 << 20  # data looked at in one go
+_CHUNK_BYTES = 1 << 19  # data looked at in one go
 
 _REMEDIES = {
     "seed": "Remove it. Who has seen it can undo the protection: protect the data again with a fresh key.",

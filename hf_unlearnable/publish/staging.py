@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from datasets import Features
 
-_ROW_GROUP = 16 << 20  # bytes in a row group at most; larger ones would be read as a whole by who needs one row
+_ROW_GROUP = 8 << 20  # bytes in a row group at most; larger ones would be read as a whole by who needs one row
 _ROWS = 1000  # and rows in it
 
 

@@ -76,7 +76,7 @@ def memory(kind: str, gigabytes: float) -> dict[str, Any]:
     rows = int(gigabytes * 1e9 / 20_000)
     rng = np.random.default_rng(0)
     letters = np.frombuffer(b"abcdefghijklmnopqrstuvwxyz      ", np.uint8)
-    pool = letters[rng.integers(0, len(letters), 30_000_000, np.uint8)].tobytes().decode()
+    pool = letters[rng.integers(0, len(letters), 3_000_000, np.uint8)].tobytes().decode()
 
     def stream() -> Iterator[dict[str, Any]]:
         stored = list(few)

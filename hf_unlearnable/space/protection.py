@@ -1,0 +1,318 @@
+"""What the page does with texts and images, apart from how it looks: protect them, and say what was changed."""
+
+from __future__ import annotations
+
+import csv
+import inspect
+import io
+import re
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hf_unlearnable.registry import METHODS, method_class
+
+from .limits import RefusedError
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from hf_unlearnable.transform import Transform
+
+STRENGTHS = {"Standard": 1.0, "Light": 0.5, "Strong": 2.0}  # the usual one first
+_BASELINE = "random-noise"  # protects nothing, so nobody shall choose it here
+_BLUR = 0.06  # of the convolution method, which has no number for its default
+_MEASURED = 640  # pixels a side of the middle part that large images are measured on
+_SHOWN = 1400  # pixels a side at most of a preview
+_OTHERS = "everything else"  # the class that stands against the only one of a visitor
+
+
+def methods(modality: str) -> list[str]:
+    """Names of the protections for "text" or "image", the best closed form first."""
+    names = [name for name in METHODS if name != _BASELINE and method_class(name).modality == modality]
+    return sorted(names, key=lambda name: (name != "texture", is_learned(name)))
+
+
+def is_learned(method: str) -> bool:
+    """Whether a method trains a surrogate, which takes its time."""
+    return "surrogate" in inspect.signature(method_class(method).__init__).parameters
+
+
+def about(method: str) -> str:
+    """What a method does, in one sentence."""
+    return (inspect.getdoc(method_class(method)) or method).splitlines()[0]
+
+
+def transform(method: str, strength: str, **columns: Any) -> Transform:
+    """An unfitted transform of a method at a strength of this page."""
+    if strength not in STRENGTHS:
+        raise RefusedError(f"There is no strength {strength!r}. Choose one of {', '.join(STRENGTHS)}.")
+    cls = method_class(method)
+    name = cls.strength_parameter
+    usual = inspect.signature(cls.__init__).parameters[name].default
+    if strength != "Standard":
+        usual = _BLUR if usual is None else usual
+        changed = usual * STRENGTHS[strength]
+        columns[name] = max(1, round(changed)) if isinstance(usual, int) else changed
+    return cls(**columns)
+
+
+def protected_rows(cloak: Transform, dataset: Dataset, batch_size: int) -> Dataset:
+    """The dataset with its rows protected, in memory: `map` would leave a copy in a cache that visitors share."""
+    from datasets import Dataset
+
+    columns: dict[str, list] = {name: [] for name in dataset.column_names}
+    for batch in dataset.with_format(None).iter(batch_size):
+        for name, values in cloak(batch).items():
+            columns[name] += values
+    return Dataset.from_dict(columns, features=dataset.features)
+
+
+# ---------------------------------------------------------------------- texts
+@dataclass(frozen=True)
+class TextChange:
+    """What a protection did to texts.
+
+    Args:
+        words: Words of the originals.
+        added: Words that were put in or stand elsewhere.
+        longer: Whether the texts got longer by as many: nothing was moved or replaced.
+        rows: How many texts there are.
+        changed: How many of them are not as they were.
+    """
+
+    words: int
+    added: int
+    longer: bool
+    rows: int
+    changed: int
+
+    @property
+    def edit_rate(self) -> float:
+        """Words put in or moved as a share of the words that were there."""
+        return self.added / max(1, self.words)
+
+
+def text_change(originals: Sequence[str | None], protected: Sequence[str | None]) -> TextChange:
+    """Compares texts before and after by their words."""
+    words = after_words = added = changed = 0
+    for before, after in zip(originals, protected, strict=True):
+        words += len((before or "").split())
+        after_words += len((after or "").split())
+        if before != after:
+            changed += 1
+            added += sum(len(part.split()) for part, new in highlighted(before or "", after or "") if new)
+    return TextChange(words, added, after_words - words >= added, len(originals), changed)
+
+
+# Letters of scripts without spaces stand alone, so that a word put between two of them is found.
+_PIECES = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]|\s|[^\s\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]+")  # fmt: skip  # noqa: E501
+
+
+def highlighted(original: str, protected: str) -> list[tuple[str, bool]]:
+    """The protected text in parts, each with whether the protection put it there.
+
+    Where only words were put in, one pass finds them; where words were replaced, the longest common parts tell.
+    """
+    before, after = _PIECES.findall(original), _PIECES.findall(protected)
+    new, i = [], 0
+    for piece in after:
+        same = i < len(before) and piece == before[i]
+        i += same
+        new.append(not same)
+    if i < len(before):
+        new = [True] * len(after)
+        for _, start, size in SequenceMatcher(None, before, after).get_matching_blocks():
+            new[start : start + size] = [False] * size
+    parts: list[tuple[str, bool]] = []
+    for piece, is_new in zip(after, new, strict=True):
+        is_new = is_new and not piece.isspace()
+        if parts and parts[-1][1] == is_new:
+            parts[-1] = (parts[-1][0] + piece, is_new)
+        else:
+            parts.append((piece, is_new))
+    return parts
+
+
+def inert_csv(dataset: Dataset) -> bytes:
+    """A CSV file whose cells a spreadsheet shows and does not run: an apostrophe goes before what starts a formula."""
+    file = io.StringIO(newline="")
+    writer = csv.writer(file)
+    writer.writerow([_inert(name) for name in dataset.column_names])
+    for row in dataset:
+        writer.writerow([_inert(value) if isinstance(value, str) else value for value in row.values()])
+    return file.getvalue().encode("utf-8", "replace")
+
+
+def _inert(cell: str) -> str:
+    return f"'{cell}" if cell.lstrip(" ").startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else cell
+
+
+def guessed_columns(dataset: Dataset) -> tuple[list[str], list[str]]:
+    """Columns that may hold the text and the class, the likeliest first."""
+    from datasets import Value
+
+    kinds = {name: f.dtype for name, f in dataset.features.items() if isinstance(f, Value)}
+    head = dataset.select(range(min(len(dataset), 1000)))
+    texts = [name for name, kind in kinds.items() if kind in ("string", "large_string")]
+    texts.sort(key=lambda name: -sum(len(value or "") for value in head[name]))
+    classes = [name for name, kind in kinds.items() if kind == "bool" or "int" in kind or name in texts]
+    classes.sort(key=lambda name: (name not in ("label", "class", "topic"), len(set(head[name]))))
+    return texts, classes
+
+
+# ---------------------------------------------------------------------- images
+def image_dataset(rows: Sequence[dict[str, Any]], method: str) -> tuple[Dataset, Dataset]:
+    """Images as a dataset to protect, and one to fit on.
+
+    A model learns to tell classes apart, so one class alone gets another beside it. A method that learns from the
+    images needs real ones of both.
+    """
+    from datasets import Dataset, Features, Image, Value
+
+    features = Features({"image": Image(decode=False), "label": Value("string")})
+    images = [{"bytes": row["bytes"], "path": None} for row in rows]
+    labels = [row["label"] for row in rows]
+    dataset = Dataset.from_dict({"image": images, "label": labels}, features=features)
+    if len(set(labels)) > 1:
+        return dataset, dataset
+    if is_learned(method):
+        raise RefusedError(
+            f"{method} learns what tells classes apart, and these images are of one class. Upload a zip with a folder "
+            "for each class, or choose a method that needs no training, such as texture."
+        )
+    gray = {"bytes": png(np.full((32, 32, 3), 128, np.uint8)), "path": None}
+    columns = {"image": [*images, gray], "label": [*labels, _OTHERS if labels[0] != _OTHERS else "mine"]}
+    return dataset, Dataset.from_dict(columns, features=features)
+
+
+def protected_images(cloak: Transform, dataset: Dataset) -> Dataset:
+    """Images protected, as PNG files that hold every level.
+
+    A photo under noise is written in a third of the usual time, and no larger, when runs are all that zlib looks for.
+    """
+    from datasets import Dataset
+
+    from hf_unlearnable.image.codec import Picture, decode, open_picture
+
+    stored = []
+    for row in dataset:
+        picture = decode(row["image"])
+        alpha = () if picture.alpha is None else (picture.alpha,)
+        given = {"image": [np.dstack([picture.levels, *alpha])], "label": [row["label"]]}
+        (levels,) = cloak(given)["image"]
+        colours = picture.levels.shape[2]
+        file = io.BytesIO()
+        quickly = {"compress_level": 1, "compress_type": zlib.Z_RLE} if levels.size > 3_000_000 else {}
+        open_picture(Picture(levels[:, :, :colours], picture.alpha, picture.icc_profile)).save(
+            file, format="PNG", **quickly
+        )
+        stored.append({"bytes": file.getvalue(), "path": None})
+    return Dataset.from_dict({"image": stored, "label": dataset["label"][:]}, features=dataset.features)
+
+
+@dataclass(frozen=True)
+class ImageChange:
+    """What a protection did to images, over all of them.
+
+    Args:
+        images: How many.
+        max_change: Largest change of a level, of 255.
+        psnr, ssim: Means, of the middle 640 x 640 pixels of larger images; None where nothing changed.
+    """
+
+    images: int
+    max_change: int
+    psnr: float | None
+    ssim: float | None
+
+
+def image_change(originals: Sequence[bytes], protected: Sequence[bytes], max_levels: int | None) -> ImageChange:
+    """Opens what will be downloaded, and checks it level by level.
+
+    Raises:
+        ValueError: A level changed by more than `max_levels`, of 255.
+    """
+    from datasets import Dataset, Features, Image
+
+    from hf_unlearnable.fidelity import image_fidelity
+    from hf_unlearnable.image.codec import decode
+
+    largest, parts = 0, []
+    for before, after in zip(originals, protected, strict=True):
+        pair = [decode(data).levels for data in (before, after)]
+        for top in range(0, len(pair[0]), 512):  # in strips: the whole of a photo twice in 16 bits is a lot
+            one, two = (levels[top : top + 512].astype(np.int16) for levels in pair)
+            largest = max(largest, int(np.abs(one - two).max(initial=0)))
+        parts.append([png(_middle(levels, _MEASURED)) for levels in pair])
+    if max_levels is not None and largest > max_levels:
+        raise ValueError(f"A level changed by {largest}, and the bound is {max_levels}.")
+    features = Features({"image": Image(decode=False)})
+    both = [
+        Dataset.from_dict({"image": [{"bytes": data, "path": None} for data in side]}, features=features)
+        for side in zip(*parts, strict=True)
+    ]
+    found = image_fidelity(*both)
+    return ImageChange(len(originals), largest, found.psnr, found.ssim)
+
+
+def previews(original: bytes, protected: bytes) -> tuple[bytes, bytes, bytes]:
+    """Before and after, made smaller where they are large, and the difference amplified, as PNG files.
+
+    The difference is that of the channel where it varies most, in red on white: a pixel that got brighter by 8 levels
+    or more is all red, so that the pattern shows.
+    """
+    from PIL import Image
+
+    from hf_unlearnable.image.codec import decode
+
+    levels = [decode(data).levels for data in (original, protected)]
+    shown = []
+    for one in levels:
+        picture = Image.fromarray(np.broadcast_to(one, (*one.shape[:2], 3)).copy())
+        picture.thumbnail((_SHOWN, _SHOWN), Image.Resampling.BICUBIC)
+        if max(picture.size) < 256:  # a browser would blur the few pixels that there are
+            scale = 256 // max(picture.size)
+            picture = picture.resize((scale * picture.width, scale * picture.height), Image.Resampling.NEAREST)
+        shown.append(png(np.asarray(picture)))
+    part = [_middle(one, 480).astype(np.int16) for one in levels]
+    change = part[1] - part[0]
+    channel = change.std(axis=(0, 1)).argmax()
+    change = np.clip(change[:, :, channel, None] / 8, 0, 1)
+    ink = (255 + (np.array([179, 38, 30]) - 255) * change).astype(np.uint8)
+    scale = max(1, 256 // max(ink.shape[:2]))
+    return shown[0], shown[1], png(ink.repeat(scale, 0).repeat(scale, 1))
+
+
+def _middle(levels: np.ndarray, side: int) -> np.ndarray:
+    top, left = (max(0, (length - side) // 2) for length in levels.shape[:2])
+    return levels[top : top + side, left : left + side]
+
+
+def png(levels: np.ndarray) -> bytes:
+    """An array as a PNG file, quickly: for what is looked at or measured."""
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray(levels[:, :, 0] if levels.shape[2] == 1 else np.ascontiguousarray(levels)).save(
+        file, format="PNG", compress_level=1
+    )
+    return file.getvalue()
+
+
+def safe_names(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """A file name for each image, ending in .png, below its class's folder where it had one: letters, digits, -_. ."""
+    taken: set[str] = set()
+    for row in rows:
+        path = PurePosixPath(row["name"])
+        parts = [re.sub(r"[^\w .-]", "_", part).strip(" .") or "_" for part in (*path.parts[:-1], path.stem)]
+        name = "/".join(parts)
+        while name.lower() in taken:
+            name += "_"
+        taken.add(name.lower())
+        yield f"{name}.png"

@@ -1,0 +1,253 @@
+"""Two models in training, one epoch of the one after one epoch of the other, so that a visitor can watch both.
+
+Victims are functions that train to the end. Each runs in a thread of its own, and its `on_epoch` hook waits there
+until it is its turn again: only one trains at a time, so both use all cores and no random generator is shared.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .limits import RefusedError, read_images, read_table
+from .protection import guessed_columns, image_dataset, protected_rows, transform
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+MAX_TRAINED = 1200  # rows that a model trains on, so that a proof takes less than a minute
+MAX_TESTED = 500
+_TRAINED_SIDE = 32  # pixels a side at which models see images
+NONE = "none"
+BASES = {"notes": "text", "digits": "image"}
+
+
+class StoppedError(Exception):
+    """The visitor stopped the training, or left."""
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What is trained on: the same rows clean and protected, and clean rows to test on.
+
+    Args:
+        kind: "text" or "image".
+        method: Name of the protection.
+        clean, protected: Inputs to train on.
+        labels: Their classes, whole numbers.
+        test_inputs, test_labels: Clean rows held out.
+    """
+
+    kind: str
+    method: str
+    clean: Sequence[Any]
+    protected: Sequence[Any]
+    labels: Sequence[int]
+    test_inputs: Sequence[Any]
+    test_labels: Sequence[int]
+
+    @property
+    def guess(self) -> float:
+        """Accuracy of always naming the class that most training rows have."""
+        return float(np.mean(np.array(self.test_labels) == np.bincount(self.labels).argmax()))
+
+
+# ---------------------------------------------------------------------- what to train on
+def sample_proof(base: str, seed: int | None = None) -> Proof:
+    """The embedded notes or digits, protected.
+
+    Args:
+        base: "notes" or "digits".
+        seed: Of the key; None for one that is drawn now and thrown away.
+    """
+    from datasets import Image
+
+    from hf_unlearnable.samples import load_digits, load_notes
+
+    if base not in BASES:
+        raise RefusedError(f"There is no sample {base!r}. Choose one of {', '.join(BASES)}.")
+    load, column, method = (load_notes, "text", "regtext") if base == "notes" else (load_digits, "image", "texture")
+    train, test = load("train"), load("test")
+    stored = train if base == "notes" else train.cast_column("image", Image(decode=False))
+    after = protected_rows(transform(method, "Standard", seed=seed).fit(stored), stored, 500)
+    clean, protected, held = (_inputs(data[column][:]) for data in (stored, after, test))
+    return Proof(BASES[base], method, clean, protected, train["label"][:], held, test["label"][:])
+
+
+def file_proof(path: str) -> Proof:
+    """A table of texts or an archive of images in folders, protected with the usual method and a key of the moment."""
+    if Path(path).suffix.lower() == ".zip":
+        method, column = "texture", "image"
+        dataset, _ = image_dataset(read_images([path], "mine"), method)
+        columns = {}
+    else:
+        method, dataset = "regtext", read_table(path)
+        texts, classes = guessed_columns(dataset)
+        if not texts or len(classes) < 2:
+            raise RefusedError("The table needs a column of texts and one of classes.")
+        column = texts[0]
+        columns = {"text_column": column, "label_column": next(name for name in classes if name != column)}
+    after = protected_rows(transform(method, "Standard", **columns).fit(dataset), dataset, 500)
+    return own_proof(dataset, after, column, columns.get("label_column", "label"), method)
+
+
+def own_proof(original: Dataset, protected: Dataset, column: str, label_column: str, method: str) -> Proof:
+    """A visitor's rows before and after, a quarter of them held out to test on.
+
+    Raises:
+        RefusedError: There are too few rows, or of one class only: that proves nothing.
+    """
+    values = original[label_column][:]
+    names = sorted({value for value in values if value is not None}, key=str)
+    labels = [names.index(value) if value is not None else -1 for value in values]
+    texts = original[column][:]
+    usable = [i for i, label in enumerate(labels) if label >= 0 and texts[i] is not None]
+    if len(usable) < 40 or len({labels[i] for i in usable}) < 2:
+        raise RefusedError(
+            f"These are {len(usable)} labelled rows of {len(names)} classes. A proof needs at least 40 rows of at "
+            "least two classes: upload more, or take one of the samples."
+        )
+    order = np.random.default_rng(0).permutation(usable)
+    test, train = np.split(order, [min(MAX_TESTED, len(order) // 4)])
+    train = train[:MAX_TRAINED]
+    clean, after, held = (
+        _inputs(data.select(rows)[column][:])
+        for data, rows in ((original, train), (protected, train), (original, test))
+    )
+    if len({labels[i] for i in train}) < 2:
+        raise RefusedError("The rows to train on are all of one class. Give more of the other classes.")
+    kind = "text" if isinstance(clean[0], str) else "image"
+    return Proof(kind, method, clean, after, [labels[i] for i in train], held, [labels[i] for i in test])
+
+
+def _inputs(values: Sequence[Any]) -> list[Any]:
+    """Texts as they are; images small and in colour, as the model sees them."""
+    if values and isinstance(values[0], str):
+        return list(values)
+    from PIL import Image
+
+    from hf_unlearnable.image.codec import decode
+
+    pictures = []
+    for value in values:
+        levels = decode(value).levels
+        picture = Image.fromarray(np.broadcast_to(levels, (*levels.shape[:2], 3)).copy())
+        if max(picture.size) > _TRAINED_SIDE:
+            picture = picture.resize((_TRAINED_SIDE, _TRAINED_SIDE), Image.Resampling.BILINEAR)
+        pictures.append(picture)
+    return pictures
+
+
+# ---------------------------------------------------------------------- counter-measures
+def countermeasures(kind: str) -> list[str]:
+    """Names of those that need nothing but the published rows and hardly slow the training, the strongest first."""
+    from hf_unlearnable.attack.run import known
+
+    first = {"text": ["label-word-filter"], "image": ["jpeg-10", "grain-removal", "box-blur"]}[kind]
+    others = [name for name, one in known(kind)[1].items() if not one.needs and one.cost < 1.5 and name not in first]
+    return [*first, *others]
+
+
+# ---------------------------------------------------------------------- training
+def epochs(kind: str) -> int:
+    """Passes over the rows of a training."""
+    return 5 if kind == "text" else 6
+
+
+def trainings(proof: Proof, wanted: Mapping[str, str | None]) -> dict[str, Callable]:
+    """Trainings by name, each still to be given its `on_epoch`.
+
+    Args:
+        proof: What is trained on.
+        wanted: Name to None for the clean rows, or to the counter-measure against the protected ones.
+    """
+    from hf_unlearnable.attack.countermeasures import Attacker, Rows
+    from hf_unlearnable.attack.run import known
+    from hf_unlearnable.attack.victims import small_cnn, small_llama
+
+    made: dict[str, Callable] = {}
+    for name, against in wanted.items():
+        rows = Rows(proof.clean if against is None else proof.protected, proof.labels)
+        settings: dict[str, Any] = {"seed": 0, "epochs": epochs(proof.kind)}
+        if against not in (None, NONE):
+            if against not in countermeasures(proof.kind):
+                raise RefusedError(
+                    f"There is no counter-measure {against!r}. Choose one of {', '.join(countermeasures(proof.kind))}."
+                )
+            measure = known(proof.kind)[1][against]
+            rows = measure.on_rows(rows, Attacker()) if measure.on_rows else rows
+            if measure.in_training:
+                settings["in_training"] = measure.in_training
+        if proof.kind == "image":
+            settings |= {"augment": False, "image_size": _TRAINED_SIDE}
+        victim = small_llama if proof.kind == "text" else small_cnn
+        made[name] = partial(victim, list(rows.inputs), list(rows.labels), proof.test_inputs, **settings)
+    return made
+
+
+def watched(
+    runs: Mapping[str, Callable], test_labels: Sequence[int], stopped: Callable[[], bool]
+) -> Iterator[tuple[str, float]]:
+    """Trains in turns, and tells after every epoch whose it was and the accuracy on the test rows.
+
+    Args:
+        runs: Trainings by name, see `trainings`.
+        test_labels: m right answers.
+        stopped: Asked after every epoch; when it says so, all end.
+    """
+    told: queue.Queue[tuple[str, float | BaseException | None]] = queue.Queue()
+    turns = {name: threading.Semaphore(0) for name in runs}
+    leaving = threading.Event()
+
+    def train(name: str, run: Callable) -> None:
+        def on_epoch(accuracy: float, predicted: np.ndarray) -> None:
+            told.put((name, float(np.mean(predicted == np.array(test_labels)))))
+            turns[name].acquire()
+            if leaving.is_set():
+                raise StoppedError
+
+        turns[name].acquire()
+        try:
+            if not leaving.is_set():
+                run(on_epoch=on_epoch)
+            told.put((name, None))
+        except StoppedError:
+            pass
+        except BaseException as error:  # handed to who watches, not lost in a thread
+            told.put((name, error))
+
+    threads = [threading.Thread(target=train, args=item, daemon=True) for item in runs.items()]
+    for thread in threads:
+        thread.start()
+    running = list(runs)
+    try:
+        while running:
+            for name in list(running):
+                turns[name].release()
+                _, accuracy = told.get()
+                if isinstance(accuracy, BaseException):
+                    raise accuracy
+                if accuracy is None:
+                    running.remove(name)
+                    continue
+                yield name, accuracy
+                if stopped():
+                    raise StoppedError
+    finally:
+        leaving.set()
+        for turn in turns.values():
+            turn.release()
+        for thread in threads:
+            thread.join()
+
+
+def shown_training(proof: Proof, wanted: Mapping[str, str | None], flag: Path) -> Iterator[tuple[str, float]]:
+    """Trains what is wanted until a flag is gone, see `trainings` and `watched`: all it takes can go to a process."""
+    yield from watched(trainings(proof, wanted), proof.test_labels, lambda: not flag.is_file())

@@ -1,0 +1,352 @@
+"""What the page does with texts and images, without the page."""
+
+import json
+import time
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from datasets import Dataset
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hf_unlearnable import load_transform
+from hf_unlearnable.key import Key
+from hf_unlearnable.samples import load_notes
+from hf_unlearnable.space import protection, training
+from hf_unlearnable.space.chart import curves, figures
+from hf_unlearnable.space.limits import RefusedError
+from hf_unlearnable.space.session import Session, make_root, zip_key
+from tests.data import notes, pictures
+from tests.space.files import opened, photo, png
+
+# ---------------------------------------------------------------------- texts
+words = st.text(st.sampled_from("ab<&\"' \n\t漢字é"), max_size=40)
+
+
+@settings(max_examples=60, deadline=None)
+@given(words, words)
+def test_the_marked_parts_are_the_text(before, after):
+    assert "".join(part for part, _ in protection.highlighted(before, after)) == after
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.sampled_from(["a", "bb", "ccc", "漢字漢"]), min_size=1, max_size=30), st.data())
+def test_words_that_were_put_in_are_marked_and_only_these(pieces, data):
+    places = data.draw(st.sets(st.integers(0, len(pieces)), max_size=10))
+    after = " ".join(" ".join(["NEW"] * (i in places) + pieces[i : i + 1]) for i in range(len(pieces) + 1)).strip()
+    parts = protection.highlighted(" ".join(pieces), after)
+    assert [part for part, new in parts if new] == ["NEW"] * len(places)
+
+
+def test_words_in_texts_without_spaces_are_marked():
+    parts = protection.highlighted("漢字漢字", "漢字 word 漢字")
+    assert parts == [("漢字 ", False), ("word", True), (" 漢字", False)]
+
+
+def test_replaced_words_are_marked():
+    assert protection.highlighted("a bb c", "a new c") == [("a ", False), ("new", True), (" c", False)]
+
+
+def test_a_text_of_500_words_is_protected_within_a_second_and_the_key_takes_it_back(tmp_path):
+    pytest.importorskip("gradio")
+    from hf_unlearnable.space.text import protect_one
+
+    text = " ".join(" ".join(load_notes("test")["text"][:30]).split()[:500])
+    protect_one(text, "garden", "regtext", "Standard")
+    start = time.perf_counter()
+    after, change, key = protect_one(text, "garden", "regtext", "Standard")
+    assert time.perf_counter() - start < 1
+    assert change.words == 500 and 48 <= change.added <= 50  # fewer when the text holds the drawn word itself
+    assert change.edit_rate == change.added / 500
+    key.save(tmp_path / "key")
+    assert load_transform(tmp_path / "key").restore({"text": after, "label": 0})["text"] == text
+    light, strong = (protect_one(text, "garden", "regtext", strength)[1].added for strength in ("Light", "Strong"))
+    assert 23 <= light <= 25 and 96 <= strong <= 100
+
+
+def test_methods_are_those_of_the_registry_without_the_baseline():
+    assert protection.methods("image")[0] == "texture"
+    assert "regtext" in protection.methods("text") and "regtext" not in protection.methods("image")
+    assert "random-noise" not in protection.methods("image")
+    for method in protection.methods("image") + protection.methods("text"):
+        assert protection.about(method).endswith(".")
+    assert protection.is_learned("error-min") and not protection.is_learned("texture")
+
+
+@pytest.mark.parametrize("method", protection.methods("text"))
+def test_every_text_method_protects_a_table_at_every_strength(method):
+    data = notes(120)
+    for strength in protection.STRENGTHS:
+        cloak = protection.transform(method, strength, seed=1).fit(data)
+        after = protection.protected_rows(cloak, data, 50)
+        assert after[:] == data.map(cloak, batched=True, keep_in_memory=True)[:]
+        assert protection.text_change(data["text"][:], after["text"][:]).changed > 60
+    with pytest.raises(RefusedError, match="no strength"):
+        protection.transform(method, "Brutal")
+
+
+def test_columns_of_a_table_are_guessed():
+    data = Dataset.from_dict(
+        {
+            "id": [str(i) for i in range(9)],
+            "body": ["a long text " * 3] * 9,
+            "score": [0.5] * 9,
+            "topic": [0, 1, 2] * 3,
+        }
+    )
+    texts, classes = protection.guessed_columns(data)
+    assert texts[0] == "body" and classes[0] == "topic" and "score" not in texts + classes
+
+
+# ---------------------------------------------------------------------- images
+CLOSED = [method for method in protection.methods("image") if not protection.is_learned(method)]
+
+
+def rows_of(*pictures, label="mine"):
+    return [{"name": f"{i}.png", "label": label, "bytes": png(one)} for i, one in enumerate(pictures)]
+
+
+@pytest.mark.parametrize("method", CLOSED)
+def test_one_unlabelled_image_is_protected_in_closed_form(method):
+    pytest.importorskip("gradio")
+    from hf_unlearnable.space.image import protect_images
+
+    image = photo()
+    original, protected, change, _ = protect_images(rows_of(image), method, "Standard")
+    after = opened(protected[0]["image"]["bytes"])
+    difference = np.abs(after.astype(int) - image)
+    assert difference.max() == change.max_change > 0
+    assert len(original) == len(protected) == 1 and after.shape == image.shape
+    if method == "texture":
+        assert change.max_change == 8 and change.psnr > 29
+
+
+def test_strength_is_the_bound():
+    pytest.importorskip("gradio")
+    from hf_unlearnable.space.image import protect_images
+
+    bounds = [protect_images(rows_of(photo()), "texture", name)[2].max_change for name in protection.STRENGTHS]
+    assert bounds == [8, 4, 16]
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGBA"])
+def test_gray_and_transparent_images_keep_what_they_are(mode):
+    from PIL import Image
+
+    pytest.importorskip("gradio")
+    from hf_unlearnable.space.image import protect_images
+
+    given = np.asarray(Image.fromarray(photo()).convert(mode)).copy()
+    if mode != "L":
+        given[:20, :, -1] = 7
+    after = opened(protect_images(rows_of(given), "texture", "Standard")[1][0]["image"]["bytes"])
+    assert after.shape == given.shape and (after != given).any()
+    if mode != "L":
+        assert (after[..., -1] == given[..., -1]).all()
+
+
+def test_a_method_that_learns_needs_classes_and_small_images():
+    pytest.importorskip("gradio")
+    from hf_unlearnable.space.image import protect_images
+
+    with pytest.raises(RefusedError, match="folder"):
+        protect_images(rows_of(photo(), photo(1)), "error-min", "Standard")
+    large = [np.zeros((2000, 2000), np.uint8)] * 2
+    rows = rows_of(large[0], label="a") + rows_of(large[1], label="b")
+    with pytest.raises(RefusedError, match="6 megapixels in all"):
+        protect_images(rows, "error-min", "Standard")
+    small = [photo(seed, 16, 16) for seed in range(20)]
+    rows = [row for i, one in enumerate(small) for row in rows_of(one, label="ab"[i % 2])]
+    _, protected, change, _ = protect_images(rows, "error-min", "Standard")
+    assert 0 < change.max_change <= 8 and len(protected) == 20
+
+
+def test_a_photo_of_12_megapixels_is_protected_in_five_seconds():
+    pytest.importorskip("gradio")
+    from hf_unlearnable.space.image import protect_images
+
+    random = np.random.default_rng(0)
+    large = photo(0, 750, 1000).repeat(4, 0).repeat(4, 1)
+    large = np.clip(large + random.integers(-6, 7, large.shape), 0, 255).astype(np.uint8)
+    rows = [{"name": "a.png", "label": "mine", "bytes": protection.png(large)}]
+    start = time.process_time()  # of this process: other work on the machine is not the page's
+    _, protected, change, _ = protect_images(rows, "texture", "Standard")
+    protection.previews(rows[0]["bytes"], protected[0]["image"]["bytes"])
+    assert time.process_time() - start < 5
+    assert change.max_change == 8
+    assert np.abs(opened(protected[0]["image"]["bytes"]).astype(int) - large).max() == 8
+
+
+def test_previews_are_small_and_the_difference_is_red():
+    before = np.full((3000, 2000, 3), 128, np.uint8)
+    after = before.copy()
+    after[1500:, :] += 8
+    shown = [opened(data) for data in protection.previews(png(before), png(after))]
+    assert max(shown[0].shape) <= 1400 and shown[0].shape == shown[1].shape
+    assert (shown[2][0, 0] == 255).all() and tuple(shown[2][-1, -1]) == (179, 38, 30)
+
+
+# ---------------------------------------------------------------------- sessions
+@pytest.fixture
+def root(monkeypatch, tmp_path):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "served"))
+    return tmp_path
+
+
+def test_a_session_is_apart_from_others_and_goes_altogether(root):
+    one, two = Session("one").open(), Session("two").open()
+    assert one.served == Session("one").served != two.served and "one" not in str(one.served)
+    assert not one.private.is_relative_to(root / "served")
+    data = notes(8)
+    cloak = protection.transform("regtext", "Standard", min_frequency=1).fit(notes(120))
+    one.keep("text", data, data, {"column": "text", "label_column": "label"}, cloak.key)
+    upload = root / "served" / "abc" / "mine.csv"
+    upload.parent.mkdir()
+    upload.write_text("secret")
+    outside = root / "outside.csv"
+    outside.touch()
+    one.uploaded(str(upload), str(outside))
+    about, original, _ = one.last()
+    assert about["method"] == "regtext" and original[:] == data[:] and original.features == data.features
+    with pytest.raises(RefusedError, match="Nothing was protected"):
+        two.last()
+    flag = one.start_training()
+    one.forget()
+    assert not one.served.exists() and not one.private.exists() and not upload.exists() and not flag.exists()
+    assert two.served.is_dir() and outside.exists()
+
+
+def test_the_look_before_publishing_is_of_what_was_protected_last(root, tmp_path):
+    pytest.importorskip("gradio")
+    from hf_unlearnable.space.image import protect_images
+    from hf_unlearnable.space.publish import published
+
+    session = Session("one").open()
+    rows = rows_of(*(photo(seed) for seed in range(4)), label="a") + rows_of(photo(9), label="b")
+    original, protected, _, key = protect_images(rows, "texture", "Standard")
+    session.keep("image", original, protected, {"column": "image", "label_column": "label"}, key)
+    seen = published(session, "my-pictures", "cc0-1.0", dry_run=tmp_path / "dry")
+    assert "texture" in seen.card and "cc0-1.0" in seen.card and str(key.seed) not in seen.card
+    (file,) = (tmp_path / "dry").rglob("*.parquet")
+    read = Dataset.from_parquet(str(file), cache_dir=str(tmp_path / "cache"))
+    assert (np.asarray(read[4]["image"]) == opened(protected[4]["image"]["bytes"])).all() and read[4]["label"] == "b"
+    (session.private / "seen").touch()
+    session.keep("image", original, protected, {"column": "image", "label_column": "label"}, key)
+    assert not (session.private / "seen").exists()  # other data: look again
+
+
+def test_forgotten_sessions_are_swept(root):
+    import os
+
+    old = Session("old").open()
+    for folder in (old.served, old.private):
+        os.utime(folder, (0, 0))
+    Session("new").open()
+    assert not old.served.exists() and not old.private.exists()
+
+
+def test_the_zipped_key_is_the_key(tmp_path):
+    key = protection.transform("texture", "Standard", seed=5).fit(pictures(8)).key
+    with zipfile.ZipFile(zip_key(key, tmp_path / "k.zip")) as archive:
+        archive.extractall(tmp_path)
+        assert json.loads(archive.read("k/key.json"))["seed"] == 5
+    assert Key.load(tmp_path / "k").state == key.state
+
+
+def test_the_folders_of_a_process_are_private(monkeypatch):
+    import os
+    import stat
+
+    for name in ("HF_UNLEARNABLE_SPACE", "GRADIO_TEMP_DIR"):
+        monkeypatch.setenv(name, "to be put back")
+        monkeypatch.delenv(name)
+    make_root()
+    folder = Path(os.environ["GRADIO_TEMP_DIR"]).parent
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+# ---------------------------------------------------------------------- training
+def test_trainings_take_turns_and_stop_when_told():
+    told = []
+
+    def run(name):
+        def train(on_epoch):
+            for epoch in range(3):
+                told.append((name, epoch))
+                on_epoch(1.0, np.array([epoch]))
+
+        return train
+
+    runs = {"a": run("a"), "b": run("b")}
+    seen = list(training.watched(runs, [1], lambda: False))
+    assert seen == [("a", 0.0), ("b", 0.0), ("a", 1.0), ("b", 1.0), ("a", 0.0), ("b", 0.0)]
+    assert told == [("a", 0), ("b", 0), ("a", 1), ("b", 1), ("a", 2), ("b", 2)]
+    told.clear()
+    with pytest.raises(training.StoppedError):
+        list(training.watched(runs, [1], lambda: len(told) == 3))
+    assert len(told) == 3
+
+
+def test_an_error_in_a_training_reaches_who_watches():
+    def fails(on_epoch):
+        raise ValueError("no such thing")
+
+    with pytest.raises(ValueError, match="no such thing"):
+        list(training.watched({"a": fails, "b": fails}, [0], lambda: False))
+
+
+def test_a_proof_needs_rows_of_several_classes():
+    data = notes(120)
+    proof = training.own_proof(data, data, "text", "label", "regtext")
+    assert (len(proof.labels), len(proof.test_labels)) == (90, 30) and proof.kind == "text"
+    assert not set(proof.clean) & set(proof.test_inputs)
+    with pytest.raises(RefusedError, match="at least 40 rows"):
+        training.own_proof(data.select(range(30)), data.select(range(30)), "text", "label", "regtext")
+    same = data.map(lambda row: {"label": 0}, keep_in_memory=True)
+    with pytest.raises(RefusedError, match="two classes"):
+        training.own_proof(same, same, "text", "label", "regtext")
+
+
+def test_countermeasures_need_nothing_that_a_visitor_lacks():
+    assert training.countermeasures("text")[0] == "label-word-filter"
+    assert training.countermeasures("image")[0] == "jpeg-10"
+    assert not {"onion", "clean-5%", "paraphrase"} & set(training.countermeasures("text"))
+    proof = training.own_proof(notes(120), notes(120), "text", "label", "regtext")
+    with pytest.raises(RefusedError, match="no counter-measure 'wish'"):
+        training.trainings(proof, {"a": "wish"})
+
+
+# ---------------------------------------------------------------------- pictures and words
+def test_charts_say_what_they_show_and_quote_names():
+    drawn = curves({"<b>clean": [0.5, 0.91], "protected": []}, 5, 0.25)
+    assert "&lt;b&gt;clean: 91 %" in drawn and "<b>clean" not in drawn and 'role="img"' in drawn
+    assert drawn.count("<circle") == 2
+    assert "&lt;i&gt;" in figures(("<i>", "x"))
+
+
+def test_without_signing_in_the_page_starts_and_the_tab_explains_itself(monkeypatch, tmp_path):
+    gradio = pytest.importorskip("gradio")
+    import datasets
+
+    from hf_unlearnable.space import build
+
+    monkeypatch.setenv("HF_UNLEARNABLE_SPACE", str(tmp_path))
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "served"))
+    monkeypatch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
+    for name in ("SPACE_ID", "OAUTH_CLIENT_ID"):
+        monkeypatch.delenv(name, raising=False)
+    page = build()
+    datasets.enable_progress_bars()
+    blocks = list(page.blocks.values())
+    assert not any(isinstance(block, gradio.LoginButton) for block in blocks)
+    assert any("takes a Space that you can sign in to" in str(getattr(block, "value", "")) for block in blocks)
+
+
+def test_importing_the_package_and_the_command_loads_no_gradio():
+    import subprocess
+    import sys
+
+    code = "import sys, hf_unlearnable, hf_unlearnable.space; assert not {'gradio', 'torch'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
