@@ -162,8 +162,8 @@ def _add_attack_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_publish_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Scans what would leave for secrets and clean copies, opens every image again, writes the card, and pushes all "
-        "of it in one commit. The more it is given, the more it can check. The key and the original stay here."
+        "Scans what would leave for secrets and clean copies, opens every image again, writes the card, and pushes it "
+        "all in one commit. The more it is given, the more it can check. The key and the original stay here."
     )
     parser.set_defaults(run=_publish)
     parser.add_argument("source", help="protected data: file, or folder with one file a split")

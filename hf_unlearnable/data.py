@@ -90,7 +90,7 @@ def load_splits(source: str | os.PathLike, streaming: bool = False) -> dict[str,
         return {"train": load_dataset("parquet", data_files=str(path), split="train", streaming=streaming)}
     if (path / "dataset_dict.json").is_file():
         return dict(load_from_disk(str(path)))
-    if path.is_file() or (path / "state.json").is_file() or holds_images(path) and not _is_split_up(path):
+    if path.is_file() or (path / "state.json").is_file() or (holds_images(path) and not _is_split_up(path)):
         return {"train": load_rows(path)}
     if not holds_images(path) and {file.suffix for file in path.rglob("*.*") if file.is_file()} == {".parquet"}:
         return dict(load_dataset(str(path.absolute()), streaming=streaming))

@@ -310,25 +310,25 @@ def text_fidelity(original: Any, protected: Any, text_column: str = "text") -> T
     every = max(1, len(original) // _MEASURED)
     texts = changed = words = words_after = edits = measured = 0
     for table in protected.select_columns([text_column]).with_format("arrow").iter(batch_size=1000):
-        before = original.select_columns([text_column]).with_format("arrow")[texts : texts + len(table)]
-        if len(before) != len(table):
+        texts += len(table)
+        if texts > len(original):
             break
+        before = original.select_columns([text_column]).with_format("arrow")[texts - len(table) : texts]
         one, two = (_joined(pl.Series(part[text_column].combine_chunks())) for part in (before, table))
         new = (one != two).fill_null(False)
         changed += int(new.sum())
-        words += int(new.sum() + one.filter(new).str.count_matches(" ", literal=True).sum())
-        words_after += int(new.sum() + two.filter(new).str.count_matches(" ", literal=True).sum())
-        for row in range(-texts % every, len(table), every):
+        words += len(one.filter(new)) + one.filter(new).str.count_matches(" ", literal=True).to_numpy().sum()
+        words_after += len(two.filter(new)) + two.filter(new).str.count_matches(" ", literal=True).to_numpy().sum()
+        for row in range((len(table) - texts) % every, len(table), every):
             if new[row]:
                 edits += _edits(one[row].split(), two[row].split())
                 measured += len(one[row].split())
-        texts += len(table)
     if texts != len(original):
         raise ValueError("There are not as many texts after as before: the rows do not correspond.")
     if not changed:
         return TextFidelity(texts, 0, 0, None, None)
     rate = 100 * edits / measured if measured else None
-    return TextFidelity(texts, changed, words, 100 * (words_after - words) / max(1, words), rate)
+    return TextFidelity(texts, changed, int(words), 100 * (words_after - words) / max(1, words), rate)
 
 
 def _joined(texts: pl.Series) -> pl.Series:

@@ -335,6 +335,9 @@ def test_words_are_counted():
     assert str(text_fidelity(before, before)) == "3 texts, none changed"
     with pytest.raises(ValueError, match="as many texts"):
         text_fidelity(before, after.select(range(2)))
+    long = Dataset.from_dict({"text": ["a b"] * 1000})
+    with pytest.raises(ValueError, match="as many texts"):
+        text_fidelity(long, Dataset.from_dict({"text": ["a b"] * 2000}))
 
 
 def test_words_of_chat_messages():
