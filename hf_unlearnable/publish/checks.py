@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,9 @@ from hf_unlearnable.publish.staging import Staged
 if TYPE_CHECKING:
     from hf_unlearnable.transform import Transform
 
-_BY_CHANCE = 1e-3  # an owner's own data carries the mark in every row: far less likely by chance than this
+logger = logging.getLogger(__name__)
+
+_BY_CHANCE = -3.0  # log10 of p: an owner's own data carries the mark in every row, far less likely by chance than this
 
 
 def checked(
@@ -110,12 +113,23 @@ def _require_mark(transform: Transform, staged: Sequence[Staged]) -> None:
     from hf_unlearnable.ownership import verify
 
     wanted = {*transform._columns(), transform.label_column, transform.id_column, transform.mask_column}
-    found = [verify(transform, stored(part, [name for name in part.features if name in wanted])) for part in staged]
-    if min(one.p_value for one in found) > _BY_CHANCE:
+    try:
+        found = [
+            verify(transform, stored(part, [name for name in part.features if name in wanted])) for part in staged
+        ]
+    except ValueError as error:
         raise ValueError(
-            f"This dataset does not carry this key's mark, so it was never protected with it ({found[0]}). Give the "
-            "key that it was protected with."
-        )
+            f"The key alone does not show that this data was protected. {error} Give the original."
+        ) from None
+    if min(one.log10_p for one in found) <= _BY_CHANCE:
+        return
+    if min(one.log10_least for one in found) > _BY_CHANCE:
+        logger.warning("This is so little data that the key's mark cannot be told from chance: give the original.")
+        return
+    raise ValueError(
+        f"This dataset does not carry this key's mark, so it was never protected with it ({found[0]}). Give the "
+        "key that it was protected with."
+    )
 
 
 # ---------------------------------------------------------------------- what the repository still holds

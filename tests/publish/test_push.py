@@ -4,15 +4,16 @@ import io
 
 import numpy as np
 import pytest
-from datasets import Dataset, DatasetDict, Image, load_dataset
+from datasets import Dataset, DatasetDict, Image, IterableDatasetDict, load_dataset
 from huggingface_hub import CommitOperationAdd, HfApi
 from huggingface_hub.errors import HFValidationError, OfflineModeIsEnabled
 from PIL import Image as Pillow
 
-from hf_unlearnable import RegTextTransform, TextureTransform
+from hf_unlearnable import OnePixelTransform, RegTextTransform, TextureTransform
 from hf_unlearnable.attack.audit import Audit
 from hf_unlearnable.publish import LeakError, push_protected
 from tests.data import notes, pictures
+from tests.hub import Hub
 
 
 def texts(count=40):
@@ -68,6 +69,26 @@ def test_many_files_and_splits(hub):
     }
     assert "| train | 80 | 80 |\n| test | 40 | 0 |" in done.card
     assert "- 40 rows are not protected" in done.card
+
+
+def test_streams_by_split(hub):
+    clean, _, cloak = texts()
+    parts = DatasetDict(train=clean.select(range(30)), validation=clean.select(range(30, 40)))
+    protected = DatasetDict({name: part.map(cloak, batched=True) for name, part in parts.items()})
+    streams = IterableDatasetDict({name: part.to_iterable_dataset() for name, part in protected.items()})
+    push_protected(streams, "tester/notes", key=cloak, original=parts)
+    loaded = load_dataset("tester/notes")
+    assert {name: part[:] for name, part in loaded.items()} == {name: part[:] for name, part in protected.items()}
+
+
+def test_over_xet(tmp_path, monkeypatch):
+    with Hub(tmp_path / "hub") as hub:
+        hub.enable_xet()
+        hub.client_settings(monkeypatch)
+        clean, protected, cloak = texts()
+        push_protected(protected, "tester/notes", key=cloak, original=clean)
+        assert not [call for call in hub.log if call[1].startswith("/lfs/")]
+        assert load_dataset("tester/notes", split="train")["text"][:] == protected["text"][:]
 
 
 def test_a_shard_ends_where_it_was_told_to(tmp_path):
@@ -296,6 +317,18 @@ def test_data_that_was_never_protected(hub):
         push_protected(protected, "tester/notes")
     push_protected(protected, "tester/notes", key=cloak)
     assert "README.md" in tree(hub)
+
+
+def test_a_key_whose_mark_cannot_be_looked_for(hub, tmp_path, caplog):
+    clean = pictures(12)
+    cloak = OnePixelTransform(seed=1).fit(clean)
+    protected = clean.map(cloak, batched=True)
+    with pytest.raises(ValueError, match=r"The key alone does not show.*Give the original\.$"):
+        push_protected(protected, "tester/notes", key=cloak)
+    push_protected(protected, "tester/notes", key=cloak, original=clean)
+    clean, protected, cloak = texts()
+    push_protected(protected.select(range(1)), "tester/one", key=cloak, dry_run=tmp_path / "dry")
+    assert "so little data" in caplog.text
 
 
 def test_a_report_of_other_data(hub):
