@@ -403,6 +403,7 @@ def _publish(arguments: argparse.Namespace) -> None:
         column=arguments.column, private=arguments.private, gated=arguments.gated, questions=arguments.question,
         prompt=arguments.prompt, license=arguments.license, opt_out=arguments.opt_out, citation=arguments.citation,
         revision=arguments.revision, create_pr=arguments.create_pr, allow=arguments.allow, dry_run=arguments.dry_run,
+        sources=[path for path in (arguments.source, arguments.original) if path],
     )  # fmt: skip
     for path, size in {**done.files, "README.md": len(done.card.encode())}.items():
         print(f"{size:>14,}  {path}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 import tempfile
@@ -74,7 +75,7 @@ def load_splits(source: str | os.PathLike, streaming: bool = False) -> dict[str,
     """All splits of a file or folder.
 
     Args:
-        source: A file or folder, as for `load_rows`.
+        source: A file, folder or id on the Hub, as for `load_rows`.
         streaming: Whether Parquet comes as a stream, which takes neither memory nor a copy on disk.
 
     Raises:
@@ -85,9 +86,12 @@ def load_splits(source: str | os.PathLike, streaming: bool = False) -> dict[str,
 
     path = Path(source)
     if not path.exists():
-        raise FileNotFoundError(f"There is no file or folder {source}.")
+        if not is_hub_id(str(source)):
+            raise FileNotFoundError(f"There is no file or folder {source}, and it is no id on the Hub.")
+        return dict(load_dataset(str(source), streaming=streaming))
     if path.suffix == ".parquet":
-        return {"train": load_dataset("parquet", data_files=str(path), split="train", streaming=streaming)}
+        data = glob.escape(str(path))
+        return {"train": load_dataset("parquet", data_files=data, split="train", streaming=streaming)}
     if (path / "dataset_dict.json").is_file():
         return dict(load_from_disk(str(path)))
     if path.is_file() or (path / "state.json").is_file() or (holds_images(path) and not _is_split_up(path)):
@@ -157,7 +161,7 @@ def whole_or_nothing(output: str | os.PathLike) -> Iterator[Path]:
     """
     output = Path(output)
     if output.exists():
-        raise FileExistsError(f"{output} exists. Give another name with --output, or move it away.")
+        raise FileExistsError(f"{output} exists. Give another name, or move it away.")
     output.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(dir=output.parent, prefix=f".{output.name}."))
     try:

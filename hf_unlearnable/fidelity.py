@@ -116,6 +116,11 @@ def _compared(
         one, two = decode(before), decode(after)
     except ImageError as error:
         raise ValueError(f"Row {row}, column {image_column!r}: the image {error}.") from None
+    lossy = _lossy_format(_bytes(after))
+    if lossy:
+        raise ValueError(
+            f"Row {row}, column {image_column!r}: the changed image is stored as {lossy}, which loses it."
+        )
     difference = _difference(one, two, row, max_levels)
     left_out = [name for name in one.metadata if name not in two.metadata]
     similarity = _similarity(one.levels, two.levels) if measured else None

@@ -51,5 +51,5 @@ def test_all_splits(tmp_path, monkeypatch):
             split: part["text"][:] for split, part in parts.items()
         }
     assert list(load_splits("tables/test.parquet")) == ["train"]
-    with pytest.raises(FileNotFoundError, match="no file or folder absent"):
-        load_splits("absent")
+    with pytest.raises(FileNotFoundError, match="no file or folder absent.csv"):
+        load_splits("absent.csv")

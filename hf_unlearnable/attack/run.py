@@ -195,6 +195,7 @@ def attack(
         budget=chosen.budget if budget is None else budget, on_cell=on_cell,
     )  # fmt: skip
     protocol = {
+        "column": column,
         "training rows": len(clean), "of them protected": f"{100 * versions[1].share:.0f} %", "test rows": len(test),
         "rows the protection left alone (of all that were given)": unchanged,
         "the attacker's own clean rows": len(attacker.clean) if attacker.clean is not None else 0,
@@ -339,7 +340,10 @@ def _lacks_model(victim: partial) -> bool:
 def _settings(victim: partial) -> dict[str, Any]:
     """All that it is trained with, usual values too."""
     parameters = inspect.signature(victim).parameters.values()
-    return {p.name: p.default for p in parameters if p.default is not p.empty and p.name not in _HOOKS}
+    settings = {p.name: p.default for p in parameters if p.default is not p.empty and p.name not in _HOOKS}
+    if os.path.isdir(str(settings.get("model"))):  # where a folder stands is nobody's business
+        settings["model"] = os.path.basename(os.path.abspath(settings["model"]))
+    return settings
 
 
 def _checked_own(own: Dataset, clean: Dataset, test: Dataset, column: str, label_column: str) -> list[str]:

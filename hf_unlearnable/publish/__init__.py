@@ -12,6 +12,7 @@ learns. One of the three must be there: nobody should publish as protected what 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,7 +25,7 @@ from hf_unlearnable._version import __version__
 from hf_unlearnable.data import whole_or_nothing
 from hf_unlearnable.publish.card import Facts, Wishes, render
 from hf_unlearnable.publish.checks import checked, earlier_versions
-from hf_unlearnable.publish.hub import Repository
+from hf_unlearnable.publish.hub import PUBLIC, Repository
 from hf_unlearnable.publish.leaks import Finding, scan
 from hf_unlearnable.publish.staging import Staged, splits_of, stage
 from hf_unlearnable.registry import METHODS
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from hf_unlearnable.attack.audit import Audit
     from hf_unlearnable.key import Key
     from hf_unlearnable.transform import Transform
+
+logger = logging.getLogger(__name__)
 
 __all__ = ["Finding", "LeakError", "Published", "push_protected"]
 
@@ -88,6 +91,7 @@ def push_protected(
     max_shard_size: int = 500_000_000,
     allow: Sequence[str] = (),
     token: str | None = None,
+    sources: Sequence[str | os.PathLike] = (),
     dry_run: str | os.PathLike | None = None,
 ) -> Published:
     """Publishes a protected dataset with an honest card, after nothing was found that should stay at home.
@@ -118,7 +122,9 @@ def push_protected(
         max_shard_size: Bytes of a file, about.
         allow: Names of findings that the owner has looked at and allows, one by one.
         token: Access token with write access; None for the one of `hf auth login`.
-        dry_run: A new folder that gets exactly what would be uploaded; nothing is asked of the Hub.
+        sources: Files or folders that the data came from: their paths are looked for too.
+        dry_run: A new folder that gets exactly what would be uploaded to a fresh repository; nothing is asked of the
+            Hub.
 
     Returns:
         What was published, the commit among it.
@@ -132,7 +138,13 @@ def push_protected(
         ConnectionError: The Hub cannot be reached.
     """
     from huggingface_hub import CommitOperationAdd
+    from huggingface_hub.utils import validate_repo_id
 
+    validate_repo_id(repo_id)
+    if isinstance(allow, str):
+        raise TypeError("allow takes a list of names, not one string.")
+    if (questions or prompt) and not gated:
+        raise ValueError("questions and prompt are asked at a gate: say gated='auto' or gated='manual' (--gated).")
     parts = splits_of(dataset, split)
     before = splits_of(original, split) if original is not None else {}
     if len(parts) == len(before) == 1:  # a single split may have had another name
@@ -142,57 +154,63 @@ def push_protected(
     transform = _transform(key)
     told = _report(report)
     if transform is None and told is None and original is None:
-        raise ValueError(
-            "Nothing shows that this dataset was protected: give its key, the original or a report on it."
-        )
+        raise ValueError("Nothing shows that this dataset was protected: give its key, its original or a report.")
     repository = None if dry_run else Repository(repo_id, token, revision)
     visibility = repository.visibility() if repository else None
     if visibility == "public" and private:
-        raise FileExistsError(
-            f"{repo_id} exists and is public: what is pushed there is seen at once. Make it private in its "
-            "settings, name a fresh one, or say private=False (--public)."
-        )
+        raise FileExistsError(PUBLIC.format(repo_id))
+    if visibility == "private" and not private:
+        logger.warning("%s exists and is private: it stays so. Its settings make it public.", repo_id)
     with _staging(repo_id, dry_run) as folder:
         staged = [
             stage(part, folder, name, max_shard_size, getattr(before.get(name), "features", None))
             for name, part in parts.items()
         ]
-        columns = _columns(column, transform, told, staged[0])
+        columns = _columns(column, transform, told, staged)
         if told is not None:
-            _copy_report(report, told, folder)
+            _copy_report(report, folder)
         changed, fidelity = checked(staged, before, columns, transform, told)
         method = transform.method if transform else told and told["protocol"].get("method")
         facts = Facts(
-            repo_id, staged, changed, fidelity, method if method in METHODS else None,
+            repository.id if repository else repo_id, staged, changed, fidelity, method if method in METHODS else None,
             transform.public_params() if transform else {}, told,
         )  # fmt: skip
         wishes = Wishes(license, opt_out, citation, questions, prompt)
-        Path(folder, "README.md").write_text(render(facts, wishes), encoding="utf-8")
-        public = render(facts, Wishes()) + json.dumps(told, default=str)
-        found = scan(
-            folder,
-            protected_columns=columns,
-            key=transform.key if transform else None,
-            original=before or None,
-            public=public,
-        )
+        card = Path(folder, "README.md")
+        card.write_text(render(facts, wishes), encoding="utf-8")
         files = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
         additions = [CommitOperationAdd(path, str(file)) for path, file in files.items() if path != "README.md"]
+        found = scan(
+            folder, protected_columns=columns, key=transform.key if transform else None, original=before or None,
+            sources=[*sources, *(path for path in (key, report) if isinstance(path, str | os.PathLike))],
+            public=_public(replace(facts, report=None)),
+        )  # fmt: skip
         if repository and visibility:
             found += earlier_versions(repository, additions, staged, before, columns)
         stopping = [finding for finding in found if finding.name not in allow]
         if stopping:
             raise LeakError(stopping)
         facts = replace(facts, findings=[f"{finding.name}: {finding.what}" for finding in found])
-        text = render(facts, wishes)
-        Path(folder, "README.md").write_text(text, encoding="utf-8")
+        card.write_text(render(facts, wishes), encoding="utf-8")
+        commit = None
+        if repository is not None:
+            repository.prepare(private, gated)
+
+            def merged(there: str | None) -> str:
+                card.write_text(render(facts, wishes, there), encoding="utf-8")
+                return card.read_text(encoding="utf-8")
+
+            commit = repository.push(additions, merged, f"Protected data (hf-unlearnable {__version__})", create_pr)
         sizes = {path: file.stat().st_size for path, file in files.items()}
-        if repository is None:
-            return Published(repo_id, text, sizes)
-        repository.prepare(private, gated)
-        message = f"Protected data (hf-unlearnable {__version__})"
-        commit = repository.push(additions, lambda there: render(facts, wishes, there), message, create_pr)
-        return Published(repository.id, text, sizes, commit)
+        return Published(facts.repo_id, card.read_text(encoding="utf-8"), sizes, commit)
+
+
+def _public(facts: Facts) -> str:
+    """What the card and a report say in any case: the words of their fixed parts, and names that anybody knows."""
+    from hf_unlearnable import attack, report
+
+    sources = [Path(str(report.__file__)), *Path(attack.__path__[0]).rglob("*.py")]
+    return render(facts, Wishes()) + "".join(path.read_text(encoding="utf-8") for path in sources)
 
 
 @contextmanager
@@ -236,10 +254,16 @@ def _report(report: Any) -> dict[str, Any] | None:
     path = Path(report, "report.json")
     if not path.is_file():
         raise FileNotFoundError(f"{report} holds no report.json: give the folder that `attack --report` wrote.")
-    return json.loads(path.read_text(encoding="utf-8"))
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} does not read: {error}") from None
+    if not isinstance(told, dict) or not {"verdict", "table", "attacks", "protocol", "fingerprints"} <= set(told):
+        raise ValueError(f"{path} is no report of this version: write it again with `attack --report {report}`.")
+    return told
 
 
-def _copy_report(report: Any, told: Mapping[str, Any], folder: Path) -> None:
+def _copy_report(report: Any, folder: Path) -> None:
     """The report, into the folder that is uploaded."""
     from hf_unlearnable.report import write_report
 
@@ -254,15 +278,24 @@ def _copy_report(report: Any, told: Mapping[str, Any], folder: Path) -> None:
 
 
 def _columns(
-    column: str | None, transform: Transform | None, told: Mapping[str, Any] | None, staged: Staged
+    column: str | None, transform: Transform | None, told: Mapping[str, Any] | None, staged: Sequence[Staged]
 ) -> list[str]:
+    """The protected columns, which every split has, as it has all others."""
     from hf_unlearnable.transform import require_columns
 
+    first = staged[0]
+    for part in staged[1:]:
+        if part.features != first.features:
+            raise ValueError(
+                f"Splits {first.split!r} and {part.split!r} have different columns, {list(first.features)} and "
+                f"{list(part.features)}, or of different types: `load_dataset` does not read such a dataset."
+            )
     if column:
         columns = [column]
     elif transform:
         columns = transform._columns()
     else:
-        columns = [next((name for name in ("text", "image") if name in staged.features), "text")]
-    require_columns(list(staged.features), columns)
+        said = told["protocol"].get("column") if told else None
+        columns = [said or next((name for name in ("text", "image") if name in first.features), "text")]
+    require_columns(list(first.features), columns)
     return columns

@@ -13,7 +13,7 @@ from typing import Any
 
 from hf_unlearnable._version import __version__
 from hf_unlearnable.publish.staging import Staged
-from hf_unlearnable.registry import method_class
+from hf_unlearnable.registry import METHODS, method_class
 
 _BEGIN = "<!-- hf-unlearnable: this section is written anew by every push -->"
 _END = "<!-- hf-unlearnable: end -->"
@@ -96,11 +96,18 @@ def render(facts: Facts, wishes: Wishes, existing: str | None = None) -> str:
 
     Returns:
         YAML and Markdown. Rendered again over itself it is the same.
+
+    Raises:
+        ValueError: The metadata of the card that is there does not parse.
     """
+    import yaml
     from huggingface_hub import DatasetCard
 
     name = facts.repo_id.split("/")[-1]
-    card = DatasetCard(existing or f"---\npretty_name: {name}\n---\n\n# {name}\n", ignore_metadata_errors=True)
+    try:
+        card = DatasetCard(existing or f"---\npretty_name: {name}\n---\n\n# {name}\n", ignore_metadata_errors=True)
+    except yaml.YAMLError as error:
+        raise ValueError(f"The repository's README.md has metadata that does not parse: {error}") from None
     _describe(card.data, facts, wishes)
     section = f"{_BEGIN}\n{_section(facts, wishes)}\n{_END}"
     ours = re.compile(re.escape(_BEGIN) + ".*?" + re.escape(_END), re.DOTALL)
@@ -118,8 +125,12 @@ def _describe(data: Any, facts: Facts, wishes: Wishes) -> None:
     from datasets.utils.metadata import MetadataConfigs
 
     _, signals, more = OPT_OUTS.get(wishes.opt_out, ("", _SIGNALS, ["no-training"]))
-    tags = [*_TAGS, *([facts.method] if facts.method else []), *more]
-    data["tags"] = list(dict.fromkeys([*(data.get("tags") or []), *tags]))
+    old = {*METHODS, *(tag for _, _, tags in OPT_OUTS.values() for tag in tags)}  # of an earlier push
+    own = data.get("tags") or []
+    own = [tag for tag in ([own] if isinstance(own, str) else own) if tag not in old]
+    data["tags"] = list(dict.fromkeys([*own, *_TAGS, *([facts.method] if facts.method else []), *more]))
+    for name in _SIGNALS:
+        data.__dict__.pop(name, None)
     if wishes.license:
         data["license"] = wishes.license
     features = facts.staged[0].features
@@ -159,7 +170,7 @@ def _section(facts: Facts, wishes: Wishes) -> str:
     ]  # fmt: skip
     limits = [f"- Allowed by the owner though the scan found it: {finding}" for finding in facts.findings]
     if facts.changed:
-        left = sum(part.rows - facts.changed.get(part.split, 0) for part in facts.staged)
+        left = sum(part.rows - facts.changed[part.split] for part in facts.staged if part.split in facts.changed)
         if left:
             limits.insert(0, f"- {left:,} rows are not protected: a model learns from them as ever.")
     cited = [wishes.citation] if wishes.citation else []

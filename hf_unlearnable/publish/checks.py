@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,10 +14,14 @@ from hf_unlearnable.publish.leaks import Finding
 from hf_unlearnable.publish.staging import Staged
 
 if TYPE_CHECKING:
+    from datasets import Dataset
+
     from hf_unlearnable.transform import Transform
 
 logger = logging.getLogger(__name__)
 
+_LOOKED_AT = 1000  # rows of a split that the key is tried on
+_GROUPS = 50  # from so many row groups of its files at most
 _BY_CHANCE = -3.0  # log10 of p: an owner's own data carries the mark in every row, far less likely by chance than this
 
 
@@ -41,22 +45,27 @@ def checked(
         Changed rows and the fidelity in words, by split.
 
     Raises:
-        ValueError: An image broke the bound or is not stored losslessly, the data was never protected, or the report
-            is of other data.
+        ValueError: An image broke the bound or is not stored losslessly, the data was never protected, the key is
+            another one, or the report is of other data.
     """
     changed, fidelity = {}, {}
     for part in staged:
-        if part.split in original:
-            measured = [_measured(original[part.split], part, name, transform) for name in columns]
-            changed[part.split] = max(one.changed for one in measured)
-            fidelity[part.split] = "; ".join(map(str, measured))
-        elif _holds_images(part, columns):
-            _require_lossless(part, columns)
+        try:
+            if part.split in original:
+                measured = [_measured(original[part.split], part, name, transform) for name in columns]
+                changed[part.split] = max(one.changed for one in measured)
+                fidelity[part.split] = "; ".join(map(str, measured))
+                if transform is not None:
+                    _require_key(transform, original[part.split], part)
+            else:
+                _require_lossless(part, columns)
+        except ValueError as error:
+            raise ValueError(f"Split {part.split!r}: {error}") from None
     if changed and not any(changed.values()):
         raise ValueError("No row differs from the original: this dataset was never protected.")
     if report is not None:
-        _require_same(report, staged, columns[0])
-    elif transform is not None and not changed:
+        _require_same(report, staged, columns)
+    if transform is not None and not changed:
         _require_mark(transform, staged)
     return changed, fidelity
 
@@ -69,60 +78,106 @@ def stored(part: Staged, columns: Sequence[str]) -> Any:
     return load_dataset("parquet", data_files=files, split="train", streaming=True, columns=list(columns))
 
 
-def _holds_images(part: Staged, columns: Sequence[str]) -> bool:
+def _some(part: Staged, columns: Sequence[str]) -> tuple[np.ndarray, Dataset]:
+    """Rows spread over the files of a split, and where they stand in it."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+    from datasets import Dataset, Features
+
+    opened = [pq.ParquetFile(file) for file in part.files]
+    groups = [(file, group) for file in opened for group in range(file.metadata.num_row_groups)]
+    starts = np.cumsum([0, *(file.metadata.row_group(group).num_rows for file, group in groups)])
+    chosen = np.unique(np.linspace(0, len(groups) - 1, min(_GROUPS, len(groups))).astype(int))
+    indices, tables = [], []
+    for number in chosen.tolist():
+        file, group = groups[number]
+        rows = int(starts[number + 1] - starts[number])
+        within = np.unique(np.linspace(0, rows - 1, min(_LOOKED_AT // len(chosen), rows)).astype(int))
+        tables.append(file.read_row_group(group, columns=list(columns)).take(pa.array(within)))
+        indices.append(starts[number] + within)
+    features = Features({name: part.features[name] for name in columns})
+    return np.concatenate(indices), Dataset(pa.concat_tables(tables).cast(features.arrow_schema))
+
+
+def _holds_images(part: Staged, column: str) -> bool:
     from datasets import Image
 
-    return any(isinstance(part.features[name], Image) for name in columns)
+    return isinstance(part.features[column], Image)
 
 
 def _measured(original: Any, part: Staged, column: str, transform: Transform | None) -> Any:
     from hf_unlearnable.fidelity import image_fidelity, text_fidelity
 
-    try:
-        if not _holds_images(part, [column]):
-            return text_fidelity(original, stored(part, [column]), column)
-        bound = transform.max_levels if transform is not None and transform.additive else None  # type: ignore[attr-defined]
-        return image_fidelity(original, stored(part, [column]), column, bound)
-    except ValueError as error:
-        raise ValueError(f"Split {part.split!r}: {error}") from None
+    if not _holds_images(part, column):
+        return text_fidelity(original, stored(part, [column]), column)
+    bound = transform.max_levels if getattr(transform, "additive", False) else None  # type: ignore[union-attr]
+    return image_fidelity(original, stored(part, [column]), column, bound)
 
 
 def _require_lossless(part: Staged, columns: Sequence[str]) -> None:
     from hf_unlearnable.fidelity import require_lossless
 
     for column in columns:
-        require_lossless(stored(part, [column]), column)
+        if _holds_images(part, column):
+            try:
+                require_lossless(stored(part, [column]), column)
+            except ValueError as error:
+                raise ValueError(f"{error} Or give its original, to show that such rows were left alone.") from None
 
 
-def _require_same(report: Mapping[str, Any], staged: Sequence[Staged], column: str) -> None:
+def _require_key(transform: Transform, original: Any, part: Staged) -> None:
+    """The key makes of the original what is in the files, in rows that changed."""
+    indices, after = _some(part, transform._columns())
+    before = original.select(indices)
+    made = before.map(transform, batched=True, batch_size=16, load_from_cache_file=False, desc="Checking the key")
+    for column in transform._columns():
+        images = _holds_images(part, column)
+        for one, two, three in zip(*(_cells(data, column, images) for data in (before, after, made)), strict=True):
+            if one != two and two != three:
+                raise ValueError(
+                    f"This key makes other rows of the original in column {column!r}: the data was protected with "
+                    "another key, or with other parameters. Give the key that it was protected with."
+                )
+
+
+def _cells(dataset: Any, column: str, images: bool) -> Iterator[bytes]:
+    """What each cell holds, images as what they show."""
+    from hf_unlearnable.image.codec import decode
+
+    for table in dataset.with_format("arrow").iter(batch_size=16):
+        for value in contents(table, column):
+            yield decode(value).content if images else value
+
+
+def _require_same(report: Mapping[str, Any], staged: Sequence[Staged], columns: Sequence[str]) -> None:
     """A report tells of the data that it was made of, and of no other."""
     known = report.get("fingerprints") or {}
-    found = {fingerprint(stored(part, [column]), column) for part in staged}
-    if known.get("protected") in found:
-        return
-    if known.get("clean") in found:
-        raise ValueError("This is the clean data of the report, not the protected one.")
-    raise ValueError(
-        f"The report is of other data: none of the splits {[part.split for part in staged]} holds in column "
-        f"{column!r} what was attacked. Attack this data, or leave the report out."
-    )
+    found = {(part.split, name): fingerprint(stored(part, [name]), name) for part in staged for name in columns}
+    for (split, name), mark in found.items():
+        if mark == known.get("clean"):
+            raise ValueError(f"Split {split!r}, column {name!r} is the clean data of the report, not protected.")
+    if known.get("protected") not in found.values():
+        raise ValueError(
+            f"The report is of other data: none of the splits {[part.split for part in staged]} holds in "
+            f"{' or '.join(map(repr, columns))} what was attacked. Attack this data, or leave the report out."
+        )
 
 
 def _require_mark(transform: Transform, staged: Sequence[Staged]) -> None:
-    """With nothing but a key, the key must be found in the data."""
+    """With no original beside it, the key must be found in one of the splits."""
     from hf_unlearnable.ownership import verify
 
     wanted = {*transform._columns(), transform.label_column, transform.id_column, transform.mask_column}
-    try:
-        found = [
-            verify(transform, stored(part, [name for name in part.features if name in wanted])) for part in staged
-        ]
-    except ValueError as error:
-        raise ValueError(
-            f"The key alone does not show that this data was protected. {error} Give the original."
-        ) from None
-    if min(one.log10_p for one in found) <= _BY_CHANCE:
+    found, reasons = [], []
+    for part in staged:
+        try:
+            found.append(verify(transform, _some(part, [name for name in part.features if name in wanted])[1]))
+        except ValueError as error:
+            reasons.append(str(error))
+    if any(one.log10_p <= _BY_CHANCE for one in found):
         return
+    if not found:
+        raise ValueError(f"The key alone does not show that this data was protected. {reasons[0]} Give the original.")
     if min(one.log10_least for one in found) > _BY_CHANCE:
         logger.warning("This is so little data that the key's mark cannot be told from chance: give the original.")
         return
@@ -150,40 +205,49 @@ def earlier_versions(
     same = {addition.upload_info.sha256.hex() for addition in additions}
     for place, file in repository.earlier_data(same):
         if not len(published):
-            published = _row_hashes((stored(part, columns) for part in staged), columns)
-            clean = _row_hashes(original.values(), columns)
+            published = _hashes((stored(part, columns) for part in staged), columns)
+            clean = _hashes(original.values(), columns)
             clean = clean[~np.isin(clean, published)]
         try:
             rows = load_rows(file)
-            found = _row_hashes([rows], columns)
+            every = _hashes([rows], [name for name in rows.column_names if _may_hold(rows.features[name])])
+            other = _hashes([rows], columns)
         except ValueError as error:
-            what, count = f"a data file that could not be compared ({error})", 0
+            what, count = f"a file that could not be compared ({str(error).replace(str(file), place)})", 0
         else:
-            other = found[~np.isin(found, published)]
-            if not len(other):
+            other = other[~np.isin(other, published)]
+            count = int(np.isin(every, clean).sum())
+            if not count and not len(other):
                 continue
-            shown = int(np.isin(other, clean).sum())
-            count = shown or len(other)
-            what = (
-                "clean rows" if shown else "rows that are not those published now, clean ones or differently protected"
-            )
+            what = "clean rows" if count else "rows that are not published now, clean ones or differently protected"
+            count = count or len(other)
+        split = place.rsplit("/", 1)[-1].split("-")[0]
+        if split not in {part.split for part in staged}:
+            what += f", of the split {split!r} that is not in this push: all splits are pushed together"
         findings.append(
-            Finding(
-                "history", place, None, count, f"the repository's history holds {what}",
-                "publish to a fresh repository, or delete this one: what its history holds can be fetched for ever",
-            )
+            Finding("history", place, None, count, f"The repository's history holds {what}.",
+                    "Publish to a fresh repository, or delete this one: what history holds can be fetched for ever.")
         )  # fmt: skip
     return findings
 
 
-def _row_hashes(parts: Any, columns: Sequence[str]) -> np.ndarray:
-    """A hash of the protected cells of every row, uint64 [rows]."""
+def _may_hold(feature: Any) -> bool:
+    """Whether a column may hold a copy of a text or an image."""
+    from datasets import ClassLabel, Value
+
+    return not isinstance(feature, ClassLabel) and not (
+        isinstance(feature, Value) and feature.dtype.startswith(("int", "uint", "float", "bool"))
+    )
+
+
+def _hashes(parts: Iterable[Any], columns: Sequence[str]) -> np.ndarray:
+    """A hash of each cell of these columns, uint64."""
     import xxhash
 
     def hashes() -> Iterator[int]:
         for part in parts:
             for table in part.select_columns(list(columns)).with_format("arrow").iter(batch_size=64):
-                for cells in zip(*(contents(table, column) for column in columns), strict=True):
-                    yield xxhash.xxh3_64_intdigest(b"\0".join(cells))
+                for column in columns:
+                    yield from map(xxhash.xxh3_64_intdigest, contents(table, column))
 
     return np.fromiter(hashes(), np.uint64)

@@ -8,6 +8,7 @@ files it has. The clients repeat what carries data; what they do not (creating, 
 from __future__ import annotations
 
 import logging
+import re
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -20,7 +21,15 @@ logger = logging.getLogger(__name__)
 
 _PASSING = {408, 409, 412, 429, 500, 502, 503, 504}  # answers after which the same call may succeed
 _PAUSES = (1, 2, 4, 8)  # seconds between attempts
-_OURS = ("data/", "report/")  # folders that a push replaces
+_SHARD = re.compile(r"data/[^/]+-\d{5}-of-\d{5}\.parquet|report/[^/]+")  # what a push replaces
+_REFUSED = (
+    "The Hub refuses this token ({}): publishing takes one with write access to {}. Make one in the settings of your "
+    "account."
+)
+PUBLIC = (
+    "{} exists and is public: what is pushed there is seen at once. Make it private in its settings, name a fresh "
+    "one, or say private=False (--public)."
+)
 _NO_DATA = ("README.md", ".gitattributes", "report/")
 
 
@@ -48,8 +57,11 @@ class Repository:
             )
         self._api = HfApi(token=token, library_name="hf_unlearnable", library_version=__version__)
         self.id = repo_id
+        user = self._ask(self._api.whoami)
+        if user.get("auth", {}).get("accessToken", {}).get("role") == "read":
+            raise PermissionError(_REFUSED.format("it may only read", repo_id))
         if "/" not in repo_id:
-            self.id = f"{self._ask(self._api.whoami)['name']}/{repo_id}"
+            self.id = f"{user['name']}/{repo_id}"
         self.revision = revision or "main"
 
     def _ask(self, call: Callable, *arguments: Any, **options: Any) -> Any:
@@ -69,10 +81,7 @@ class Repository:
                     raise
                 answer = cause.response if isinstance(cause, HfHubHTTPError) else None
                 if answer is not None and answer.status_code in (401, 403):
-                    raise PermissionError(
-                        f"The Hub refuses this token ({answer.status_code}): publishing takes one with write access "
-                        f"to {self.id}. Make one in the settings of your account."
-                    ) from error
+                    raise PermissionError(_REFUSED.format(answer.status_code, self.id)) from error
                 if answer is not None and (pause is None or answer.status_code not in _PASSING):
                     raise
                 if pause is None:
@@ -80,7 +89,8 @@ class Repository:
                         f"The Hub cannot be reached ({cause}). Nothing half-done is public: run it again to go on."
                     ) from error
                 logger.info("The Hub did not take a call (%s); again in %s seconds.", cause, pause)
-                time.sleep(min(float(answer.headers.get("Retry-After") or pause) if answer is not None else pause, 60))
+                asked = answer.headers.get("Retry-After", "") if answer is not None else ""
+                time.sleep(min(int(asked) if asked.isdigit() else pause, 60))
         raise AssertionError("the last attempt returns or raises")
 
     # ------------------------------------------------------------------ what is there
@@ -110,9 +120,10 @@ class Repository:
         refs = self._ask(self._api.list_repo_refs, self.id, repo_type="dataset", include_pull_requests=True)
         for ref in [*refs.branches, *refs.converts, *refs.tags, *(refs.pull_requests or [])]:
             commits = self._ask(self._api.list_repo_commits, self.id, repo_type="dataset", revision=ref.target_commit)
-            for commit in commits:
+            for commit in reversed(commits):  # a file is named by the commit that brought it
                 for path, contents in self._files(commit.commit_id).items():
-                    if path.startswith(_NO_DATA) or contents in seen:
+                    converted = ref in refs.converts and not path.endswith(".parquet")
+                    if path.startswith(_NO_DATA) or contents in seen or converted:
                         continue
                     seen.add(contents)
                     with tempfile.TemporaryDirectory() as folder:
@@ -145,11 +156,14 @@ class Repository:
         def create() -> None:
             try:
                 self._api.create_repo(self.id, repo_type="dataset", private=private)
-            except HfHubHTTPError as error:  # 409: it is there, or somebody else makes it at this moment
+            except HfHubHTTPError as error:  # 409: somebody else made it at this moment
                 if error.response.status_code != 409 or self.visibility() is None:
                     raise
 
-        self._ask(create)
+        if self.visibility() is None:
+            self._ask(create)
+        if private and self.visibility() == "public":  # looked at again: much time may have passed
+            raise FileExistsError(PUBLIC.format(self.id))
         if gated:
             self._ask(self._api.update_repo_settings, self.id, repo_type="dataset", gated=gated)
         if self.revision != "main":
@@ -185,7 +199,7 @@ class Repository:
         def commit() -> Any:
             head = str(self._api.dataset_info(self.id, revision=self.revision).sha)
             there = self._files(head)
-            gone = [path for path in there if path.startswith(_OURS) and path not in paths]
+            gone = [path for path in there if _SHARD.fullmatch(path) and path not in paths]
             before = self._card(head) if "README.md" in there else None
             after = card(before)
             if before == after and not gone and all(there.get(a.path_in_repo) == _contents(a) for a in additions):

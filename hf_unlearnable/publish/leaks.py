@@ -346,7 +346,7 @@ class _Scanner:
         mask = pc.match_substring_regex(leaf.values, f"{EXIF}|{self._patterns.search}")
         for i in np.flatnonzero(pc.fill_null(mask, False).to_numpy(zero_copy_only=False)).tolist():
             data = leaf.values[i].as_py()
-            found = self._patterns.found(data.decode("latin-1"))
+            found = self._patterns.found(data.decode("latin-1") + data.decode("utf-8", "replace"))
             for kind, what in found + (told_by_image(data) if is_image(data) else []):
                 self._hit(kind, place, leaf.rows[i] + start, what)
         for i, head in enumerate(pc.binary_slice(leaf.values, 0, 12).to_pylist()):
@@ -405,8 +405,9 @@ class _Scanner:
             original = self._words.without(after)
         else:
             original = after
+        known = before is not None or bool(self._words.all)
         place = f"{split}/{leaf.path}"
-        if self._knows_originals:
+        if known:
             first, second = cell_hashes(original, 0), cell_hashes(after, 0)
             changed = first != second
             index = pa.array(np.flatnonzero(changed))
@@ -425,14 +426,14 @@ class _Scanner:
                 continue
             texts = one_a_row(other, int(leaf.rows[-1]) + 1 if len(leaf.rows) else 0).take(pa.array(leaf.rows))
             elsewhere = f"{split}/{other.path}"
-            if self._knows_originals:
+            if known:
                 equal = changed & (cell_hashes(texts, 0) == first)
                 with self._lock:
                     count = self._equal.setdefault(elsewhere, [0, 0, []])
                     count[0] += int(changed.sum())
                     count[1] += int(equal.sum())
                     count[2].append(leaf.rows[equal] + start)
-            near = near_copies(original, after, texts, changed, known=self._knows_originals)
+            near = near_copies(original, after, texts, changed, known=known)
             if near.any():
                 self._hit(
                     "clean-copy", elsewhere, leaf.rows[near] + start, f"A clean copy of {leaf.path!r} stands here."

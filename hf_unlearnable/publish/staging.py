@@ -6,6 +6,7 @@ could give other rows the second time.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from datasets import Features
 
 _ROW_GROUP = 8 << 20  # bytes in a row group at most; larger ones would be read as a whole by who needs one row
+_NAME = re.compile(r"\w+(\.\w+)*")
 _ROWS = 1000  # and rows in it
 
 
@@ -39,10 +41,20 @@ class Staged:
 
 
 def splits_of(dataset: Any, split: str) -> dict[str, Any]:
-    """The splits of a `DatasetDict` or `IterableDatasetDict`; anything else is one, and `split` is its name."""
-    if isinstance(dataset, Mapping):
-        return dict(dataset)
-    return {str(getattr(dataset, "split", None) or split): dataset}
+    """The splits of a `DatasetDict` or `IterableDatasetDict`; anything else is one, and `split` is its name.
+
+    Raises:
+        ValueError: There are none, or one has a name that `datasets` does not read.
+    """
+    if not isinstance(dataset, Mapping):
+        own = str(getattr(dataset, "split", None) or split)
+        return splits_of({own if _NAME.fullmatch(own) else split: dataset}, split)  # "train[:20]" is no name
+    if not dataset:
+        raise ValueError("This dataset has no splits: there is nothing to publish.")
+    for name in dataset:
+        if not _NAME.fullmatch(str(name)):
+            raise ValueError(f"A split cannot be named {str(name)!r}: use letters, digits, _ and dots.")
+    return dict(dataset)
 
 
 def stage(dataset: Any, folder: Path, split: str, max_shard_size: int, features: Features | None = None) -> Staged:

@@ -362,6 +362,149 @@ def test_a_stream_that_forgot_what_its_images_are(hub):
     assert load_dataset("tester/notes", split="train").features == clean.features
 
 
+def test_another_key(hub):
+    clean, protected, cloak = texts()
+    with pytest.raises(ValueError, match="protected with another key"):
+        push_protected(protected, "tester/notes", key=RegTextTransform(seed=12).fit(clean), original=clean)
+    clean, protected, cloak = images()
+    with pytest.raises(ValueError, match="protected with another key"):
+        push_protected(protected, "tester/notes", key=TextureTransform(seed=12).fit(clean), original=clean)
+    with pytest.raises(ValueError, match="no column 'text'"):
+        push_protected(protected, "tester/notes", key=texts()[2], original=clean)
+    push_protected(protected, "tester/notes", key=cloak, original=clean)
+
+
+def test_a_key_is_looked_for_all_over_sorted_data(tmp_path):
+    clean = notes(400).sort("label")
+    cloak = RegTextTransform(seed=11, classes=[3]).fit(clean)
+    protected = clean.map(cloak, batched=True)
+    done = push_protected(protected, "me/notes", key=cloak, dry_run=tmp_path / "dry", max_shard_size=1)
+    assert "Method: `regtext`" in done.card
+
+
+def test_a_compressed_image_is_found_beside_its_original_too(hub):
+    clean, protected, _cloak = images()
+    files = stored_images(protected)
+    file = io.BytesIO()
+    protected[5]["image"].save(file, "JPEG", quality=100)
+    files[5] = file.getvalue()
+    lossy = Dataset.from_dict({"image": files, "label": clean["label"][:]}, clean.features)
+    with pytest.raises(ValueError, match="Row 5, column 'image': the changed image is stored as JPEG"):
+        push_protected(lossy, "tester/notes", original=clean)
+
+
+def test_a_clean_split_beside_the_protected_one(hub):
+    from hf_unlearnable.data import fingerprint
+
+    clean, protected, _ = texts()
+    marks = {"clean": fingerprint(clean, "text"), "protected": fingerprint(protected, "text")}
+    report = Audit([], [], 4, protocol={"method": "regtext"}, fingerprints=marks)
+    with pytest.raises(ValueError, match="Split 'raw', column 'text' is the clean data"):
+        push_protected(DatasetDict(train=protected, raw=clean), "tester/notes", report=report)
+
+
+def test_words_that_a_report_lists(hub):
+    from hf_unlearnable.data import fingerprint
+
+    clean = notes(40)
+    cloak = RegTextTransform(word_source=["quokka", "zephyr", "piston", "karzai"], seed=1).fit(clean)
+    protected = clean.map(cloak, batched=True)
+    marks = {"clean": fingerprint(clean, "text"), "protected": fingerprint(protected, "text")}
+    telling = Audit([], [], 4, protocol={"found words": "quokka, zephyr, piston"}, fingerprints=marks)
+    with pytest.raises(LeakError) as stopped:
+        push_protected(protected, "tester/notes", key=cloak, report=telling)
+    assert {finding.name for finding in stopped.value.findings} >= {"words:README.md", "words:report/report.json"}
+    plain = Audit([], [], 4, protocol={"training rows": 40}, fingerprints=marks)
+    push_protected(protected, "tester/notes", key=cloak, report=plain)
+
+
+def test_the_path_of_a_source(tmp_path):
+    _clean, protected, cloak = texts()
+    where = tmp_path / "srcs" / "clean.parquet"
+    telling = protected.add_column("from", [str(where)] * 40)
+    with pytest.raises(LeakError, match="path:train/from"):
+        push_protected(telling, "me/it", key=cloak, sources=[where.parent], dry_run=tmp_path / "dry")
+
+
+def test_a_split_without_its_original_is_searched_as_if_there_were_none(hub):
+    clean, _, cloak = texts(80)
+    parts = DatasetDict(train=clean.select(range(40)), test=clean.select(range(40, 80)))
+    protected = DatasetDict({name: part.map(cloak, batched=True) for name, part in parts.items()})
+    both = DatasetDict({name: part.add_column("other", ["none"] * 40) for name, part in protected.items()})
+    both["test"] = both["test"].remove_columns("other").add_column("other", parts["test"]["text"][:])
+    with pytest.raises(LeakError, match="clean-copy:test/other"):
+        push_protected(both, "tester/notes", original=DatasetDict(train=parts["train"]))
+
+
+def test_clean_rows_in_another_column_of_the_history(hub):
+    clean, protected, cloak = texts()
+    protected.add_column("before", clean["text"][:]).push_to_hub("tester/notes", private=True)
+    with pytest.raises(LeakError, match="clean rows"):
+        push_protected(protected, "tester/notes", key=cloak, original=clean)
+
+
+def test_a_repository_that_becomes_public_meanwhile(hub, monkeypatch):
+    from hf_unlearnable import publish
+
+    clean, protected, cloak = texts()
+
+    def scan(*arguments, **options):
+        HfApi().create_repo("tester/notes", repo_type="dataset", private=False)
+        return []
+
+    monkeypatch.setattr(publish, "scan", scan)
+    with pytest.raises(FileExistsError, match="is public"):
+        push_protected(protected, "tester/notes", key=cloak, original=clean)
+    assert list(tree(hub)) == [".gitattributes"]
+
+
+def test_names_of_splits(hub, tmp_path):
+    _clean, protected, cloak = texts()
+    protected.to_parquet(tmp_path / "notes.parquet")
+    part = load_dataset("parquet", data_files=str(tmp_path / "notes.parquet"), split="train[:20]")
+    push_protected(part, "tester/notes", key=cloak)
+    assert load_dataset("tester/notes")["train"]["text"][:] == protected["text"][:20]
+    with pytest.raises(ValueError, match="cannot be named"):
+        push_protected({"../../evil": protected}, "tester/other", key=cloak)
+    with pytest.raises(ValueError, match="no splits"):
+        push_protected(DatasetDict(), "tester/other", key=cloak)
+
+
+def test_splits_of_different_columns(hub):
+    _, protected, cloak = texts()
+    parts = DatasetDict(train=protected, test=protected.add_column("more", [1] * 40))
+    with pytest.raises(ValueError, match="have different columns"):
+        push_protected(parts, "tester/notes", key=cloak)
+
+
+def test_another_configuration_keeps_its_files(hub):
+    clean, protected, cloak = texts()
+    push_protected(protected, "tester/notes", key=cloak, original=clean)
+    add = CommitOperationAdd("data/en/train-00000-of-00001.parquet", tree(hub)["data/train-00000-of-00001.parquet"])
+    HfApi().create_commit("tester/notes", [add], commit_message="English", repo_type="dataset")
+    push_protected(protected, "tester/notes", key=cloak, original=clean, license="mit")
+    assert "data/en/train-00000-of-00001.parquet" in tree(hub)
+
+
+def test_what_is_said_of_training_is_said_anew(hub):
+    clean, protected, cloak = texts()
+    push_protected(protected, "tester/notes", key=cloak, original=clean)
+    assert "tdm-reservation: 1" in tree(hub)["README.md"].decode()
+    done = push_protected(protected, "tester/notes", key=cloak, original=clean, opt_out="none")
+    for gone in ("tdm-reservation", "train-ai", "noai", "no-training"):
+        assert gone not in done.card
+    assert done.card == tree(hub)["README.md"].decode()
+
+
+def test_what_makes_no_sense(hub):
+    _, protected, cloak = texts()
+    with pytest.raises(ValueError, match="at a gate"):
+        push_protected(protected, "tester/notes", key=cloak, questions=["Why?"])
+    with pytest.raises(TypeError, match="list of names"):
+        push_protected(protected, "tester/notes", key=cloak, allow="clean-copy:train/x")
+    assert hub.log == []
+
+
 # ---------------------------------------------------------------------- who may push
 def test_no_token(hub, monkeypatch):
     _, protected, cloak = texts()
