@@ -421,6 +421,8 @@ class _Scanner:
             same = np.flatnonzero(~changed)
             if len(same):
                 self._keep_cells(place, leaf.rows[same] + start, after.take(pa.array(same)))
+        else:  # a split that nothing is known of may hold what is protected in another
+            self._keep_cells(place, leaf.rows + start, after)
         for other in others:
             if not other.is_text:
                 continue
