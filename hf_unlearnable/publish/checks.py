@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_LOOKED_AT = 1000  # rows of a split that the key is tried on
+_LOOKED_AT = 1000  # rows of a split that the key's mark is looked for in
+_MADE_AGAIN = 100  # and that are made again with the key where the original is there
 _GROUPS = 50  # from so many row groups of its files at most
 _BY_CHANCE = -3.0  # log10 of p: an owner's own data carries the mark in every row, far less likely by chance than this
 
@@ -78,8 +79,8 @@ def stored(part: Staged, columns: Sequence[str]) -> Any:
     return load_dataset("parquet", data_files=files, split="train", streaming=True, columns=list(columns))
 
 
-def _some(part: Staged, columns: Sequence[str]) -> tuple[np.ndarray, Dataset]:
-    """Rows spread over the files of a split, and where they stand in it."""
+def _some(part: Staged, columns: Sequence[str], count: int) -> tuple[np.ndarray, Dataset]:
+    """So many rows, spread over the files of a split, and where they stand in it."""
     import pyarrow as pa
     import pyarrow.parquet as pq
     from datasets import Dataset, Features
@@ -92,7 +93,7 @@ def _some(part: Staged, columns: Sequence[str]) -> tuple[np.ndarray, Dataset]:
     for number in chosen.tolist():
         file, group = groups[number]
         rows = int(starts[number + 1] - starts[number])
-        within = np.unique(np.linspace(0, rows - 1, min(_LOOKED_AT // len(chosen), rows)).astype(int))
+        within = np.unique(np.linspace(0, rows - 1, min(max(1, count // len(chosen)), rows)).astype(int))
         tables.append(file.read_row_group(group, columns=list(columns)).take(pa.array(within)))
         indices.append(starts[number] + within)
     features = Features({name: part.features[name] for name in columns})
@@ -127,7 +128,7 @@ def _require_lossless(part: Staged, columns: Sequence[str]) -> None:
 
 def _require_key(transform: Transform, original: Any, part: Staged) -> None:
     """The key makes of the original what is in the files, in rows that changed."""
-    indices, after = _some(part, transform._columns())
+    indices, after = _some(part, transform._columns(), _MADE_AGAIN)
     before = original.select(indices)
     made = before.map(transform, batched=True, batch_size=16, load_from_cache_file=False, desc="Checking the key")
     for column in transform._columns():
@@ -171,7 +172,8 @@ def _require_mark(transform: Transform, staged: Sequence[Staged]) -> None:
     found, reasons = [], []
     for part in staged:
         try:
-            found.append(verify(transform, _some(part, [name for name in part.features if name in wanted])[1]))
+            rows = _some(part, [name for name in part.features if name in wanted], _LOOKED_AT)[1]
+            found.append(verify(transform, rows))
         except ValueError as error:
             reasons.append(str(error))
     if any(one.log10_p <= _BY_CHANCE for one in found):
