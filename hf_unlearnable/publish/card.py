@@ -166,7 +166,7 @@ def _section(facts: Facts, wishes: Wishes) -> str:
     signature = inspect.signature(cls).parameters if cls else {}
     shown = [
         f"{name}={_short(value)}" for name, value in facts.parameters.items()
-        if cls and (name == cls.strength_parameter or value != signature[name].default)
+        if cls and (name == cls.strength_parameter or _plain(value) != _plain(signature[name].default))
     ]  # fmt: skip
     limits = [f"- Allowed by the owner though the scan found it: {finding}" for finding in facts.findings]
     if facts.changed:
@@ -231,7 +231,7 @@ def _audit(report: Mapping[str, Any] | None) -> str:
 
 
 def _plain(value: Any) -> str:
-    """A value of the protocol without the punctuation of Python."""
+    """A value without the punctuation of Python, a list from JSON like the tuple that it was."""
     if isinstance(value, Mapping):
         return ", ".join(f"{name} {_plain(one)}".strip() for name, one in value.items())
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
