@@ -26,14 +26,20 @@ TEXTS = {
     "clean": "clean", "RegText, our defaults": "our defaults", "RegText, paper's setting": "paper's setting",
     "random words, same dose": "random words", "protected rows dropped": "dropped",
 }  # fmt: skip
+ORDERS = {
+    "clean": "clean", "order-code, place": "place", "order-code, side by side": "side by side",
+    "order-code, place, four phrases": "place, four phrases", "order-code, apart": "apart",
+    "protected rows dropped": "dropped",
+}  # fmt: skip
 BASELINES = ("clean", "random noise", "random words, same dose", "protected rows dropped")
 Cells = dict[tuple[str, str, str], dict]
 
 
-def load(name: str) -> Cells:
-    """The cells of a file by victim, version and counter-measure."""
-    lines = (BENCH / name).read_text(encoding="utf-8").splitlines()
-    return {(cell["victim"], cell["version"], cell["countermeasure"]): cell for cell in map(json.loads, lines)}
+def load(name: str, data: str | None = None) -> Cells:
+    """The cells of a file, or of one data set in it, by victim, version and counter-measure."""
+    cells = map(json.loads, (BENCH / name).read_text(encoding="utf-8").splitlines())
+    kept = [cell for cell in cells if data in (None, cell["data"])]
+    return {(cell["victim"], cell["version"], cell["countermeasure"]): cell for cell in kept}
 
 
 def short(cell: dict | None) -> str:
@@ -95,6 +101,7 @@ def headline(cells: Cells, names: dict[str, str], columns: dict[str, tuple[str, 
 def tables() -> dict[str, str]:
     """All tables by name."""
     images, texts = load("image_attack.jsonl"), load("text_attack.jsonl")
+    orders = {data: load("order_code_attack.jsonl", data) for data in ("sst2", "imdb", "trec")}
     image_columns = {
         "linear probe of a pretrained model": ("linear_probe", "none"),
         "the same, fine-tuned": ("pretrained_image_model", "none"),
@@ -112,6 +119,11 @@ def tables() -> dict[str, str]:
         "texts": headline(texts, TEXTS, text_columns, "texts, trained on"),
         **{victim: grid(images, victim, IMAGES) for victim in dict.fromkeys(key[0] for key in images)},
         **{victim: grid(texts, victim, TEXTS) for victim in dict.fromkeys(key[0] for key in texts)},
+        **{
+            f"order_code_{data}_{victim}": grid(cells, victim, ORDERS)
+            for data, cells in orders.items()
+            for victim in dict.fromkeys(key[0] for key in cells)
+        },
     }
 
 
