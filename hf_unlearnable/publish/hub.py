@@ -30,7 +30,7 @@ PUBLIC = (
     "{} exists and is public: what is pushed there is seen at once. Make it private in its settings, name a fresh "
     "one, or say private=False (--public)."
 )
-_NO_DATA = ("README.md", ".gitattributes", "report/")
+_NO_DATA = ("README.md", "LICENSE", "CITATION.cff", ".gitattributes", ".gitignore", "report/")
 
 
 class Repository:

@@ -195,10 +195,12 @@ def test_a_name_without_an_owner_is_ones_own(hub):
 # ---------------------------------------------------------------------- again
 def test_again_changes_nothing(hub):
     clean, protected, cloak = texts()
+    HfApi().create_repo("tester/notes", repo_type="dataset", private=True)
+    HfApi().upload_file(path_or_fileobj=b"MIT", path_in_repo="LICENSE", repo_id="tester/notes", repo_type="dataset")
     first = push_protected(protected, "tester/notes", key=cloak, original=clean)
     second = push_protected(protected, "tester/notes", key=cloak, original=clean)
     assert second.commit.oid == first.commit.oid
-    assert len(hub.repo("tester/notes").commits) == 2
+    assert len(hub.repo("tester/notes").commits) == 3
 
 
 def test_more_rows_replace_the_files(hub):
