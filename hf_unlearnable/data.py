@@ -123,15 +123,19 @@ def is_hub_id(source: str) -> bool:
 def contents(table: Any, column: str) -> Iterator[bytes]:
     """What each value of a column of an Arrow table holds, images as the bytes of their file wherever that stands."""
     for value in table[column].to_pylist():
-        if isinstance(value, dict) and set(value) == {"bytes", "path"}:
-            value = value["bytes"] if value["bytes"] is not None or not value["path"] else _read(value["path"])
+        value = stored_bytes(value)
         yield value if isinstance(value, bytes) else repr(value).encode()
 
 
-def _read(path: str) -> bytes:
+def stored_bytes(value: Any) -> Any:
+    """The file behind a stored image, wherever it stands; anything else as it is."""
+    if not isinstance(value, dict) or not value or not set(value) <= {"bytes", "path"}:
+        return value
+    if value.get("bytes") is not None or not value.get("path"):
+        return value.get("bytes")
     import fsspec
 
-    with fsspec.open(path, "rb") as file:
+    with fsspec.open(value["path"], "rb") as file:
         return file.read()
 
 

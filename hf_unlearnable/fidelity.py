@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hf_unlearnable._extras import require
+from hf_unlearnable.data import stored_bytes
 from hf_unlearnable.image.codec import ImageError, Picture, decode
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def image_fidelity(
         pairs = tqdm(_pairs(original, protected, image_column), total=len(original), desc="Checking images")
         number = 0
         for row, (before, after) in enumerate(pairs):
-            if _bytes(before) != _bytes(after):
+            if stored_bytes(before) != stored_bytes(after):
                 number += 1
                 yield before, after, row, image_column, max_levels, number % every == 0 or number == 1
 
@@ -116,7 +117,7 @@ def _compared(
         one, two = decode(before), decode(after)
     except ImageError as error:
         raise ValueError(f"Row {row}, column {image_column!r}: the image {error}.") from None
-    lossy = _lossy_format(_bytes(after))
+    lossy = _lossy_format(stored_bytes(after))
     if lossy:
         raise ValueError(
             f"Row {row}, column {image_column!r}: the changed image is stored as {lossy}, which loses it."
@@ -167,7 +168,7 @@ def require_lossless(dataset: Any, image_column: str = "image") -> None:
     row = 0
     for table in dataset.select_columns([image_column]).with_format("arrow").iter(batch_size=8):
         for value in table[image_column].to_pylist():
-            lossy = None if value is None else _lossy_format(_bytes(value) or b"")
+            lossy = None if value is None else _lossy_format(stored_bytes(value) or b"")
             if lossy is not None:
                 raise ValueError(
                     f"Row {row}, column {image_column!r} is stored as {lossy}, which loses the noise or is not known "
@@ -195,16 +196,6 @@ def _lossy_format(data: bytes) -> str | None:
 def _mean(values: list[float]) -> float | None:
     known = [value for value in values if np.isfinite(value)]
     return float(np.mean(known)) if known else None
-
-
-def _bytes(value: Any) -> Any:
-    """The file behind a stored image, wherever it is."""
-    if isinstance(value, dict) and value.get("bytes") is None and value.get("path"):
-        import fsspec
-
-        with fsspec.open(value["path"], "rb") as file:
-            return file.read()
-    return value["bytes"] if isinstance(value, dict) else value
 
 
 def _pairs(original: Any, protected: Any, image_column: str) -> Iterator[tuple[Any, Any]]:

@@ -219,7 +219,7 @@ def watched(
                 run(on_epoch=on_epoch)
             told.put((name, None))
         except StoppedError:
-            pass
+            return  # nobody waits for an answer any more
         except BaseException as error:  # handed to who watches, not lost in a thread
             told.put((name, error))
 
