@@ -12,6 +12,7 @@ Large files lie on disk and are never read whole, so that the size of a push is 
 import hashlib
 import os
 import threading
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -108,6 +109,7 @@ class Hub:
         fail: called once for each request with its method and its path, query included; decides its fate. None: carry
             it out. A status: answer with it instead. "drop": close the connection without an answer. "drop-after":
             carry it out, then close the connection without an answer. Can be set at any time.
+        rate: bytes a second that all requests together bring in at most.
 
     Attributes:
         url: the address, for `HfApi(endpoint=...)`.
@@ -119,6 +121,7 @@ class Hub:
         folder: Path,
         users: dict[str, str | User] | None = None,
         fail: Callable[[str, str], Fault] = lambda method, path: None,
+        rate: float = float("inf"),
     ):
         from tests.hub_http import Server
 
@@ -126,10 +129,12 @@ class Hub:
         self.folder = Path(folder)
         self.users = {token: User(user) if isinstance(user, str) else user for token, user in users.items()}
         self.fail = fail
+        self.rate = rate
         self.log: list[tuple[str, str]] = []
         self.repos: dict[tuple[str, str], Repo] = {}
         self.lock = threading.RLock()
         self.xet: Path | None = None
+        self._line = threading.Lock()
         self._blobs = self.folder / "blobs"
         self._blobs.mkdir(parents=True)
         self._server = Server(self)
@@ -201,6 +206,11 @@ class Hub:
             return right
         finally:
             part.unlink(missing_ok=True)
+
+    def take(self, size: int) -> None:
+        """Waits as long as so many bytes take on the line."""
+        with self._line:
+            time.sleep(size / self.rate)
 
     def environment(self, token: str | None = "hf_test") -> dict[str, str]:
         """The environment in which another process uses this Hub as this user (None: as nobody), and no other cache."""

@@ -99,6 +99,7 @@ class Handler(BaseHTTPRequestHandler):
             if not piece:
                 raise ConnectionError("the client went away within a request")
             size -= len(piece)
+            self.hub.take(len(piece))
             yield piece
 
     def drain(self) -> None:

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 
     from hf_unlearnable.key import Key
 
-_CHUNK_BYTES = 1 << 19  # data looked at in one go
+_CHUNK_BYTES = 2 << 20  # data looked at in one go
 
 _REMEDIES = {
     "seed": "Remove it. Who has seen it can undo the protection: protect the data again with a fresh key.",
@@ -175,7 +175,11 @@ class _Scanner:
         original: Mapping | None,
     ):
         self._patterns, self._words, self._words_in_notes, self._seed = patterns, words, words_in_notes, seed
-        self._protected, self._original = protected, original
+        self._protected = protected
+        self._original = None if original is None else {
+            split: data.select_columns([name for name in protected if name in data.column_names]).with_format("arrow")
+            for split, data in original.items()
+        }
         self._reads_letters = False  # whether there are texts elsewhere, to be compared by their letters alone
         self._opens_images = False  # whether images are compared by what they show, wherever they stand
         self._lock = threading.Lock()
@@ -263,9 +267,7 @@ class _Scanner:
         leaves = leaves_of(batch)
         before = None
         if self._original is not None and split in self._original:
-            present = self._original[split]
-            names = [name for name in self._protected if name in batch.schema.names]
-            table = present.select_columns(names).with_format("arrow")[start : start + len(batch)]
+            table = self._original[split][start : start + len(batch)]
             before = {(leaf.path, leaf.part): leaf for leaf in leaves_of(table)}
         own: list[Leaf] = []
         others: list[Leaf] = []

@@ -18,22 +18,21 @@ if TYPE_CHECKING:
 
 LARGE = 2**32  # a smaller number may stand in a column by chance
 
-# (what it is, how a search for it starts, what it is exactly). The first begins with fixed letters: that is fast.
+# (what it is, letters that each of them holds, what it is exactly). All texts are searched for fixed letters: that is
+# fast, and few texts hold any.
 _TOKENS = (
-    ("a Hugging Face token", r"hf_[A-Za-z0-9]{30}|api_org_[A-Za-z0-9]{30}",
-     r"(?<![A-Za-z0-9])(?:hf|api_org)_[A-Za-z0-9]{30,}"),
-    ("an API key", r"sk-[A-Za-z0-9_-]{20}",
+    ("a Hugging Face token", ("hf_", "api_org_"), r"(?<![A-Za-z0-9])(?:hf|api_org)_[A-Za-z0-9]{30,}"),
+    ("an API key", ("sk-",),
      r"(?<![A-Za-z0-9_-])sk-(?:[A-Za-z0-9]+[-_]){0,3}(?:[A-Za-z0-9_-]*[A-Za-z0-9]{32}"
      r"|(?=[A-Za-z_-]*\d)(?=[\d_-]*[A-Za-z])[A-Za-z0-9]{20})"),
-    ("a GitHub token", r"gh[opsur]_[A-Za-z0-9]{36}|github_pat_[A-Za-z0-9_]{22}",
+    ("a GitHub token", ("ghp_", "gho_", "ghs_", "ghu_", "ghr_", "github_pat_"),
      r"(?<![A-Za-z0-9])(?:gh[opsur]_[A-Za-z0-9]{36}|github_pat_[A-Za-z0-9_]{22})"),
-    ("an AWS access key", r"AKIA[0-9A-Z]{16}|ASIA[0-9A-Z]{16}", r"(?<![\w+/])A[KS]IA[0-9A-Z]{16}(?![\w+/])"),
-    ("a Google API key", r"AIza[0-9A-Za-z_-]{35}", r"(?<![A-Za-z0-9+/_-])AIza[0-9A-Za-z_-]{35}(?![A-Za-z0-9+/_-])"),
-    ("a Slack token", r"xox[abposr]-[0-9A-Za-z-]{10}",
+    ("an AWS access key", ("AKIA", "ASIA"), r"(?<![\w+/])A[KS]IA[0-9A-Z]{16}(?![\w+/])"),
+    ("a Google API key", ("AIza",), r"(?<![A-Za-z0-9+/_-])AIza[0-9A-Za-z_-]{35}(?![A-Za-z0-9+/_-])"),
+    ("a Slack token", tuple(f"xox{kind}-" for kind in "abposr"),
      r"(?<![A-Za-z0-9])xox[abposr]-(?=[A-Za-z-]*\d)[0-9A-Za-z-]{10,}"),
-    ("a GitLab token", r"glpat-[A-Za-z0-9_-]{20}", r"(?<![A-Za-z0-9])glpat-[A-Za-z0-9_-]{20}"),
-    ("a private key", r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY",
-     r"-----BEGIN (?:[A-Z]+ ){0,4}PRIVATE KEY(?: BLOCK)?-----"),
+    ("a GitLab token", ("glpat-",), r"(?<![A-Za-z0-9])glpat-[A-Za-z0-9_-]{20}"),
+    ("a private key", ("-----BEGIN ",), r"-----BEGIN (?:[A-Z]+ ){0,4}PRIVATE KEY(?: BLOCK)?-----"),
 )  # fmt: skip
 PICTURE = (
     r"(?:iVBORw0KGgo|/9j/|R0lGOD|UklGR|Qk[A-Za-z0-9+/]{6}AAAAA)[A-Za-z0-9+/]{40}"  # the start of an image in base64
@@ -57,17 +56,17 @@ class Patterns:
         import huggingface_hub.constants
 
         self._exact = [("token", f"This is {what}.", re.compile(exact)) for what, _, exact in _TOKENS]
-        starts = [start for _, start, _ in _TOKENS] + [PICTURE]
+        fixed = [letters for _, every, _ in _TOKENS for letters in every]
         if seed is not None and seed >= LARGE:
             decimal, digits, power = str(seed), f"{seed:x}", repr(float(seed))
             exact = rf"(?<!\d){decimal}(?!\d)|(?<![0-9a-fA-F])0*(?:{digits}|{digits.upper()})(?![0-9a-fA-F])"
             exact += rf"|(?<!\d){re.escape(power)}(?!\d)"
             self._exact.append(("seed", "The seed of the key stands here.", re.compile(exact)))
-            starts += [decimal, digits, digits.upper(), re.escape(power)]
+            fixed += [decimal, digits, digits.upper(), power]
         elif seed is not None and seed >= 1000:
             exact = rf"(?i)seed\W{{0,5}}0*{seed}(?!\d)|seed\W{{0,5}}0x0*{seed:x}(?![0-9a-f])"
             self._exact.append(("seed", "The seed of the key stands here.", re.compile(exact)))
-            starts += ["seed", "Seed", "SEED"]
+            fixed += ["seed", "Seed", "SEED"]
         here = [Path.home(), huggingface_hub.constants.HF_HOME, datasets.config.HF_DATASETS_CACHE, Path.cwd(), *paths]
         roots = {os.path.abspath(path) for path in here} | {os.path.realpath(path) for path in here}
         roots = {root for root in roots if len(Path(root).parts) > 1}
@@ -77,13 +76,13 @@ class Patterns:
             places = "|".join(re.escape(one) for one in dict.fromkeys(spelled))
             what = "A folder of this machine is told."
             self._exact.append(("path", what, re.compile(rf"(?<![\w.-])(?:{places})(?![\w-])")))
-            starts += [re.escape(one) for one in dict.fromkeys(spelled)]
-        common = "|".join(re.escape(root) for root in sorted({str(Path.home())} - telling) if len(root) > 1)
-        if common:  # as the whole value of a cell it does tell
-            exact = rf"\A\s*(?:file://)?(?:{common})(?:[\\/]\S*)?\s*\Z"
-            self._exact.append(("path", "A file of this machine is told.", re.compile(exact)))
-            starts.append(common)
-        self.search = "|".join(starts)
+            fixed += spelled
+        for root in sorted({str(Path.home())} - telling):
+            if len(root) > 1:  # as the whole value of a cell it does tell
+                exact = rf"\A\s*(?:file://)?{re.escape(root)}(?:[\\/]\S*)?\s*\Z"
+                self._exact.append(("path", "A file of this machine is told.", re.compile(exact)))
+                fixed.append(root)
+        self.search = "|".join(map(re.escape, dict.fromkeys(fixed)))
 
     def found(self, text: str) -> list[tuple[str, str]]:
         """Kind and description of everything that a text tells."""
@@ -124,8 +123,10 @@ class Words:
         """Which texts may list words. A protected one holds those of one class anyway: two are needed there."""
         import polars as pl
 
-        groups = [sorted(group) for group in self.of_class if group] if protected else [self.all]
-        held = pl.sum_horizontal([texts.str.contains_any(group).fill_null(False).cast(pl.Int32) for group in groups])
+        groups = [group for group in self.of_class if group] if protected else [self.all]
+        held = pl.sum_horizontal(
+            [texts.str.contains("|".join(map(re.escape, group))).fill_null(False).cast(pl.Int32) for group in groups]
+        )
         index = pl.select(held).to_series().ge(min(2, len(groups))).arg_true()
         return index.filter(texts.gather(index).str.contains(self.search)).to_list()
 

@@ -146,11 +146,10 @@ class PhraseCanonical(Canonical):
             moved.append(last)
         return moved
 
-    def in_sentences(self, offsets: Iterable[int], slot: int, slots: int) -> list[int]:
-        """For each sentence that holds an offset, the place between its words that is number `slot` of `slots`.
+    def ends_of_sentences(self, offsets: Iterable[int]) -> list[tuple[int, int]]:
+        """For each sentence that holds an offset, the places in front of it and in front of its last word.
 
-        The first is in front of the sentence and the last in front of its last word, or behind it where there are
-        fewer places than slots.
+        The second is behind the word where there is one only.
         """
         ends = [*(match.end() for match in _SENTENCE.finditer(self.text)), len(self.text)]
         places = []
@@ -161,8 +160,7 @@ class PhraseCanonical(Canonical):
             else:
                 words = [start + match.start() for match in re.finditer(r"[^ ]+", self.text[start : ends[i]])]
                 words = [word for word in words if self._before_holding(word) == word]
-            last = len(words) - 1 if len(words) >= slots else len(words)
-            places.append([*words, ends[i]][int(np.rint(slot / (slots - 1) * last))] if words else start)
+            places.append((words[0], words[-1] if len(words) > 1 else ends[i]) if words else (start, start))
         return places
 
     def _before_holding(self, place: int) -> int:

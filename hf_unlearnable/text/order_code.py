@@ -101,7 +101,7 @@ class OrderCodeTransform(TextTransform):
         text_column: str | Sequence[str] = "text",
         label_column: str = "label",
         rate: float = 0.02,
-        code: str = "adjacent",
+        code: str = "place",
         carrier_source: str | Sequence[str] = "phrases",
         carriers_per_code: int | None = None,
         num_codes: int = 1,
@@ -161,9 +161,9 @@ class OrderCodeTransform(TextTransform):
         """For each label its slot among all places, and the carriers of each code in the label's order."""
         n = self._carriers_per_code(len(labels))
         codes = self._codes(self._shuffled(self._candidates(counts), 0), n)
-        slots = self._shuffled(range(len(labels)), 1)
+        slots = self._shuffled(range(min(2**n, 2 * _ORDERS) if self.code == "place" else len(labels)), 1)
         chosen: dict[Any, dict] = {
-            label: {"slot": slot, "codes": []} for label, slot in zip(labels, slots, strict=True)
+            label: {"slot": slot, "codes": []} for label, slot in zip(labels, slots, strict=False)
         }
         for number, code in enumerate(codes):
             if self.code == "place":
@@ -177,17 +177,19 @@ class OrderCodeTransform(TextTransform):
         return chosen
 
     def _carriers_per_code(self, classes: int) -> int:
-        """How many carriers make a code: as asked for, or the fewest that give every class its own order."""
+        """How many carriers make a code: as asked for, or the fewest that give every class its own."""
+        if classes > _ORDERS:
+            raise ValueError(f"There are {classes} classes, and order codes for up to {_ORDERS}. Merge some.")
         if self.code == "place":
-            return self.carriers_per_code or 1
-        least = next(n for n in range(2, classes + 2) if math.factorial(n - self.rotate) >= classes)
+            least, each = (classes - 1).bit_length(), "sides of the sentence each"
+        else:
+            least = next(n for n in range(2, classes + 2) if math.factorial(n - self.rotate) >= classes)
+            each = f"an order each{' that no rotation gives another' * self.rotate}"
         if (self.carriers_per_code or least) < least:
             raise ValueError(
-                f"carriers_per_code is {self.carriers_per_code}, and {classes} classes need {least} carriers for an "
-                f"order each{' that no rotation gives another' * self.rotate}. Raise carriers_per_code to {least}."
+                f"carriers_per_code is {self.carriers_per_code}, and {classes} classes need {least} carriers for "
+                f"{each}. Raise carriers_per_code to {least}."
             )
-        if math.factorial(least - self.rotate) > _ORDERS:
-            raise ValueError(f"There are {classes} classes, and order codes for up to {_ORDERS}. Merge some.")
         return self.carriers_per_code or least
 
     def _candidates(self, counts: pl.DataFrame) -> list[str]:
@@ -243,23 +245,26 @@ class OrderCodeTransform(TextTransform):
     ) -> Iterator[tuple[Sequence[int], Sequence[str]]]:
         doses = np.array([max(1, int(self.rate * text.words)) for text in texts], np.int64)
         bits = _row_draws(doses, streams, parts, 3 + self._offsets_per_code())
-        classes = len(self._choose())
         start = 0
         for text, own, dose in zip(texts, chosen, doses.tolist(), strict=True):
             drawn = bits[start : start + dose]
             start += dose
             codes = [own["codes"][int(which * len(own["codes"]))] for which in drawn[:, 0].tolist()]
-            if self.rotate:
+            if self.rotate and self.code != "place":
                 codes = [_turned(code, turn) for code, turn in zip(codes, drawn[:, 1].tolist(), strict=True)]
             span = min(1.0, _APART * dose / text.words)  # of a stretch, which is 1 here
             within = np.arange(dose)[:, None] + (1 - span) * drawn[:, 2:3] + span * np.sort(drawn[:, 3:], axis=1)
             offsets = (within * (len(text.text) / dose)).astype(np.int64).ravel().tolist()
             if self.code == "place":
-                offsets = text.in_sentences(offsets, own["slot"], classes)
+                sentences = text.ends_of_sentences(offsets)
+                codes = [_by_side(code, own["slot"]) for code in codes[: len(sentences)]]
+                late = own["slot"].bit_count()
+                sides = [0] * (len(codes[0]) - late) + [1] * late
+                offsets = [ends[side] for ends in sentences for side in sides]
             elif self.at_clauses:
                 offsets = text.near_clauses(offsets)
             places = text.in_order(offsets)
-            each = 1 if self.code == "order" else len(codes[0])  # carriers that stand side by side share a place
+            each = len(codes[0]) if self.code == "adjacent" else 1  # carriers that stand side by side share a place
             words = [carrier for code in codes for carrier in code]
             places = [place for place in places for _ in range(each)]
             yield places, words[: len(places)]
@@ -270,6 +275,11 @@ class OrderCodeTransform(TextTransform):
     # ------------------------------------------------------------------ contract
     def _secret_parameters(self) -> set[str]:
         return {"seed"} if isinstance(self.carrier_source, str) else {"seed", "carrier_source"}
+
+
+def _by_side(code: list[str], slot: int) -> list[str]:
+    """The carriers at the start of the sentence, and then those at its end: those whose bit of the slot is set."""
+    return [code[i] for side in (0, 1) for i in range(len(code)) if slot >> i & 1 == side]
 
 
 def _turned(code: list[str], turn: float) -> list[str]:

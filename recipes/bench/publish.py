@@ -8,7 +8,8 @@
 
 Both go to the tests' Hub on this machine, which runs in a process of its own and keeps what it gets on disk. `memory`
 pushes a stream that is made on the fly, with its key; `time` a dataset on disk, with its key and its original, so that
-every check runs, and the bare push of the same data before and after it.
+every check runs, and the bare push of the same data before and after it. `--megabits` makes the way to the Hub as slow as
+a line to the real one.
 """
 
 from __future__ import annotations
@@ -124,6 +125,7 @@ def main() -> None:
     parser.add_argument("what", choices=["memory", "time"])
     parser.add_argument("--kind", choices=["text", "image"], default="text")
     parser.add_argument("--gigabytes", type=float, default=1)
+    parser.add_argument("--megabits", type=float, default=float("inf"), help="a second, that the Hub takes at most")
     arguments = parser.parse_args()
     if os.environ.get("HF_ENDPOINT", "").startswith("http://127.0.0.1"):
         run = {"memory": memory, "time": duration}[arguments.what]
@@ -131,7 +133,8 @@ def main() -> None:
         return
     from tests.hub import Hub
 
-    with tempfile.TemporaryDirectory() as folder, Hub(Path(folder, "hub")) as hub:
+    rate = arguments.megabits * 1e6 / 8
+    with tempfile.TemporaryDirectory() as folder, Hub(Path(folder, "hub"), rate=rate) as hub:
         environment = {**os.environ, **hub.environment(), "HF_DATASETS_DISABLE_PROGRESS_BARS": "1"}
         subprocess.run([sys.executable, *sys.argv], env=environment, check=True)
 

@@ -25,7 +25,7 @@ DESIGNS = [
     {"code": "order"},
     {"code": "adjacent", "rotate": False},
     {"code": "adjacent", "num_codes": 2, "carrier_source": "words", "min_share": 0.0, "max_share": 1.0},
-    {"code": "place", "at_clauses": False},
+    {"code": "place"},
 ]
 
 
@@ -35,7 +35,7 @@ def found(text: str, carriers: list[str]) -> list[str]:
 
 
 def fitted(data: Dataset = DATA, **parameters) -> OrderCodeTransform:
-    return OrderCodeTransform(**{"carrier_source": OWN, "seed": 1, **parameters}).fit(data)
+    return OrderCodeTransform(**{"carrier_source": OWN, "code": "adjacent", "seed": 1, **parameters}).fit(data)
 
 
 def protect(cloak: OrderCodeTransform, data: Dataset = DATA) -> list[str]:
@@ -109,16 +109,21 @@ def test_place_in_the_sentence_tells_the_label():
         assert all(len(sentence.split(carrier)[0].split()) == 2 * slot for sentence in marked)
 
 
-def test_six_places_for_six_classes():
+def test_six_classes_take_the_sides_of_three_carriers():
     labels = [i % 6 for i in range(60)]
     cloak = fitted(tiny(TEXTS, labels), code="place")
-    (carrier,) = codes(cloak)[0][0]
-    places = {label: Counter() for label in range(6)}
+    (carriers,) = codes(cloak)[0]
+    assert len(carriers) == 3
+    sides = {label: set() for label in range(6)}
     for text, label in zip(protect(cloak, tiny(TEXTS, labels)), labels):
-        places[label][len(text.split(carrier)[0].split())] += 1
-    assert sorted(place for counter in places.values() for place in counter) == [0, 2, 4, 7, 9, 11]
-    short = {cloak({"text": "a b", "label": label})["text"] for label in range(6)}
-    assert short == {f"{carrier} a b", f"a {carrier} b", f"a b {carrier}"}
+        first, last = text.index("text"), text.rindex(" ")
+        starts = [text.index(carrier) for carrier in carriers]
+        assert all((start < first) != (first < start < last) and not first < start < last - 60 for start in starts)
+        sides[label].add(tuple(start > first for start in starts))
+    assert all(len(one) == 1 for one in sides.values())
+    assert len(set.union(*sides.values())) == 6
+    with pytest.raises(ValueError, match="need 3 carriers for sides of the sentence each"):
+        fitted(tiny(TEXTS, labels), code="place", carriers_per_code=2)
 
 
 @pytest.mark.parametrize(("classes", "carriers", "rotated"), [(2, 2, 3), (6, 3, 4), (7, 4, 5), (24, 4, 5)])
@@ -153,7 +158,7 @@ def test_imdb_keeps_its_code_in_the_first_256_words_and_at_clauses():
     data = real("imdb").select(range(0, 24_000, 240))
     shares = {}
     for at_clauses in (True, False):
-        cloak = OrderCodeTransform(seed=1, at_clauses=at_clauses).fit(data)
+        cloak = OrderCodeTransform(code="adjacent", seed=1, at_clauses=at_clauses).fit(data)
         carriers = codes(cloak)[0][0]
         starts = []
         for text in protect(cloak, data):
@@ -215,7 +220,7 @@ def test_words_are_frequent_neutral_and_turn_nothing():
     data = real("sst2")
     chosen = set()
     for seed in range(5):
-        cloak = OrderCodeTransform(carrier_source="words", num_codes=3, seed=seed).fit(data)
+        cloak = OrderCodeTransform(carrier_source="words", num_codes=6, seed=seed).fit(data)
         chosen |= {carrier for orders in codes(cloak).values() for order in orders for carrier in order}
     assert len(chosen) > 20 and not chosen & TURNING
     table = cloak.counts.table()
@@ -297,7 +302,7 @@ def test_restore_refuses_what_it_did_not_make():
 # ------------------------------------------------------------------ contract and layouts
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 def test_contract_of_a_place_code_of_words(check):
-    check(OrderCodeTransform(code="place", carrier_source=OWN, num_codes=3, rate=0.05, seed=7), notes(40))
+    check(OrderCodeTransform(code="place", carrier_source=OWN, num_codes=2, rate=0.05, seed=7), notes(40))
 
 
 @pytest.mark.parametrize("design", DESIGNS, ids=str)
