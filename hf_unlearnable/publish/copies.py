@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _SHORT = 20  # letters and digits below which a text is no copy of another: labels, names, "thank you very much"
 _WINDOW = 12  # letters of a piece of text
 _SHARE = 0.4  # of the original's pieces that a near copy holds
+_AT_ONCE = 1 << 19  # bytes of texts that are taken apart in one go
 _ALIKE = 0.88  # correlation of two images that show the same; a JPEG of low quality has no more
 
 
@@ -43,11 +44,26 @@ def letter_hashes(values: pa.Array) -> np.ndarray:
     """A hash of each text's letters and digits alone, lower-case; 0 for short ones."""
     import pyarrow as pa
 
-    letters, ends = _letters(values)
-    offsets = np.concatenate([[0], ends])
-    return cell_hashes(pa.LargeBinaryArray.from_buffers(
-        pa.large_binary(), len(ends), [None, pa.py_buffer(offsets), pa.py_buffer(letters)]
-    ))  # fmt: skip
+    hashes = [np.zeros(0, np.uint64)]
+    for part in _parts(values):
+        letters, ends = _letters(values[part])
+        offsets = np.concatenate([[0], ends])
+        hashes.append(cell_hashes(pa.LargeBinaryArray.from_buffers(
+            pa.large_binary(), len(ends), [None, pa.py_buffer(offsets), pa.py_buffer(letters)]
+        )))  # fmt: skip
+    return np.concatenate(hashes)
+
+
+def _parts(values: pa.Array) -> Iterator[slice]:
+    """Cells side by side that hold half a megabyte together: what follows takes many times their memory."""
+    import pyarrow.compute as pc
+
+    ends = np.cumsum(pc.fill_null(pc.binary_length(values), 0).to_numpy(zero_copy_only=False))
+    start = 0
+    while start < len(values):
+        stop = int(np.searchsorted(ends, (ends[start - 1] if start else 0) + _AT_ONCE, "right"))
+        yield slice(start, max(start + 1, stop))
+        start = max(start + 1, stop)
 
 
 def _letters(values: pa.Array) -> tuple[np.ndarray, np.ndarray]:
@@ -131,6 +147,12 @@ def near_copies(original: pa.Array, after: pa.Array, texts: pa.Array, changed: n
     Returns:
         bool [n].
     """
+    parts = [_near(original[part], after[part], texts[part], changed[part], known) for part in _parts(texts)]
+    return np.concatenate([np.zeros(0, bool), *parts])
+
+
+def _near(original: pa.Array, after: pa.Array, texts: pa.Array, changed: np.ndarray, known: bool) -> np.ndarray:
+    """`near_copies` of a few texts."""
     import pyarrow as pa
     import pyarrow.compute as pc
 

@@ -55,18 +55,17 @@ class Patterns:
         import datasets.config
         import huggingface_hub.constants
 
-        self._exact = [("token", f"This is {what}.", re.compile(exact)) for what, _, exact in _TOKENS]
-        fixed = [letters for _, every, _ in _TOKENS for letters in every]
+        self._known: list[tuple[str, str, list[str], re.Pattern]] = []
+        for what, fixed, exact in _TOKENS:
+            self._add("token", f"This is {what}.", fixed, exact)
         if seed is not None and seed >= LARGE:
             decimal, digits, power = str(seed), f"{seed:x}", repr(float(seed))
             exact = rf"(?<!\d){decimal}(?!\d)|(?<![0-9a-fA-F])0*(?:{digits}|{digits.upper()})(?![0-9a-fA-F])"
             exact += rf"|(?<!\d){re.escape(power)}(?!\d)"
-            self._exact.append(("seed", "The seed of the key stands here.", re.compile(exact)))
-            fixed += [decimal, digits, digits.upper(), power]
+            self._add("seed", "The seed of the key stands here.", [decimal, digits, digits.upper(), power], exact)
         elif seed is not None and seed >= 1000:
             exact = rf"(?i)seed\W{{0,5}}0*{seed}(?!\d)|seed\W{{0,5}}0x0*{seed:x}(?![0-9a-f])"
-            self._exact.append(("seed", "The seed of the key stands here.", re.compile(exact)))
-            fixed += ["seed", "Seed", "SEED"]
+            self._add("seed", "The seed of the key stands here.", ["seed", "Seed", "SEED"], exact)
         here = [Path.home(), huggingface_hub.constants.HF_HOME, datasets.config.HF_DATASETS_CACHE, Path.cwd(), *paths]
         roots = {os.path.abspath(path) for path in here} | {os.path.realpath(path) for path in here}
         roots = {root for root in roots if len(Path(root).parts) > 1}
@@ -74,23 +73,28 @@ class Patterns:
         for root in sorted(telling):
             spelled = [root, root.replace("\\", "\\\\"), root.replace("\\", "/")]
             places = "|".join(re.escape(one) for one in dict.fromkeys(spelled))
-            what = "A folder of this machine is told."
-            self._exact.append(("path", what, re.compile(rf"(?<![\w.-])(?:{places})(?![\w-])")))
-            fixed += spelled
+            self._add("path", "A folder of this machine is told.", spelled, rf"(?<![\w.-])(?:{places})(?![\w-])")
         for root in sorted({str(Path.home())} - telling):
             if len(root) > 1:  # as the whole value of a cell it does tell
                 exact = rf"\A\s*(?:file://)?{re.escape(root)}(?:[\\/]\S*)?\s*\Z"
-                self._exact.append(("path", "A file of this machine is told.", re.compile(exact)))
-                fixed.append(root)
-        self.search = "|".join(map(re.escape, dict.fromkeys(fixed)))
+                self._add("path", "A file of this machine is told.", [root], exact)
+        every = dict.fromkeys(letters for _, _, fixed, _ in self._known for letters in fixed)
+        self.search = "|".join(map(re.escape, every))
+
+    def _add(self, kind: str, what: str, fixed: Sequence[str], exact: str) -> None:
+        self._known.append((kind, what, list(fixed), re.compile(exact)))
 
     def found(self, text: str) -> list[tuple[str, str]]:
         """Kind and description of everything that a text tells."""
-        return [(kind, what) for kind, what, exact in self._exact if exact.search(text)]
+        return [
+            (kind, what)
+            for kind, what, fixed, exact in self._known
+            if any(letters in text for letters in fixed) and exact.search(text)
+        ]
 
     def hidden(self, place: str) -> str:
         """The name of a file or of a column without a secret that it holds."""
-        for _, _, exact in self._exact:
+        for _, _, _, exact in self._known:
             place = exact.sub("<hidden>", place)
         return place
 

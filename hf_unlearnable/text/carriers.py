@@ -10,8 +10,6 @@ import re
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Sequence
 
-import numpy as np
-
 from hf_unlearnable.text.insertion import Canonical
 
 # Phrases that link or pause, by language. They fit at the start of a clause, and most of them within one.

@@ -8,8 +8,8 @@
 
 Both go to the tests' Hub on this machine, which runs in a process of its own and keeps what it gets on disk. `memory`
 pushes a stream that is made on the fly, with its key; `time` a dataset on disk, with its key and its original, so that
-every check runs, and the bare push of the same data before and after it. `--megabits` makes the way to the Hub as slow as
-a line to the real one.
+every check runs, and the bare push of the same data before and after it. `--megabits` makes the way to the Hub as
+slow as a line to the real one.
 """
 
 from __future__ import annotations
