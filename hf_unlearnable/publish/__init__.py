@@ -118,7 +118,7 @@ def push_protected(
         citation: How to cite the data.
         split: Name of the split where `dataset` is a single one that has none.
         revision: Branch to push to instead of main.
-        create_pr: Whether to open a pull request instead.
+        create_pr: Whether to open a pull request instead; a second one, where the Hub's answer to the first is lost.
         max_shard_size: Bytes of a file, about.
         allow: Names of findings that the owner has looked at and allows, one by one.
         token: Access token with write access; None for the one of `hf auth login`.

@@ -12,9 +12,9 @@ are near copies, as are images in the same row that look alike. What counts as t
 owner gives, else the protected texts without the key's words, else the protected cells themselves.
 
 What it does not find: a near copy in another row or split (paraphrases, re-encoded images in another order), the first
-half of a text, texts shorter than twenty letters, images whose originals only the key could tell; with the key alone,
-a copy in another row of one of the rare texts that held a word before it was inserted; a secret that is encrypted or
-spelled backwards, and seeds below 1,000.
+half of a text, texts shorter than twenty letters, the carriers of an order code, images whose originals only the key
+could tell; with the key alone, a copy in another row of one of the rare texts that held a word before it was inserted;
+a secret that is encrypted or spelled backwards, and seeds below 1,000.
 """
 
 from __future__ import annotations

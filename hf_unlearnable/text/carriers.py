@@ -145,9 +145,10 @@ class PhraseCanonical(Canonical):
         return moved
 
     def ends_of_sentences(self, offsets: Iterable[int]) -> list[tuple[int, int]]:
-        """For each sentence that holds an offset, the places in front of it and in front of its last word.
+        """For each sentence that holds an offset, the places in front of it and at its end.
 
-        The second is behind the word where there is one only.
+        The end is in front of the last word, which the full stop hangs on or which is one. It is behind that word
+        where nothing hangs on it, and where there is no other.
         """
         ends = [*(match.end() for match in _SENTENCE.finditer(self.text)), len(self.text)]
         places = []
@@ -158,7 +159,8 @@ class PhraseCanonical(Canonical):
             else:
                 words = [start + match.start() for match in re.finditer(r"[^ ]+", self.text[start : ends[i]])]
                 words = [word for word in words if self._before_holding(word) == word]
-            places.append((words[0], words[-1] if len(words) > 1 else ends[i]) if words else (start, start))
+            behind = len(words) < 2 or self.text[start : ends[i]][-1].isalnum()
+            places.append((words[0], ends[i] if behind else words[-1]) if words else (start, start))
         return places
 
     def _before_holding(self, place: int) -> int:

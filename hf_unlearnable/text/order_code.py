@@ -161,9 +161,11 @@ class OrderCodeTransform(TextTransform):
         """For each label its slot among all places, and the carriers of each code in the label's order."""
         n = self._carriers_per_code(len(labels))
         codes = self._codes(self._shuffled(self._candidates(counts), 0), n)
-        slots = self._shuffled(range(min(2**n, 2 * _ORDERS) if self.code == "place" else len(labels)), 1)
+        slots = self._shuffled(range(len(labels)), 1)
+        if self.code == "place":
+            slots = [_far_apart(len(labels), n)[slot] for slot in slots]
         chosen: dict[Any, dict] = {
-            label: {"slot": slot, "codes": []} for label, slot in zip(labels, slots, strict=False)
+            label: {"slot": slot, "codes": []} for label, slot in zip(labels, slots, strict=True)
         }
         for number, code in enumerate(codes):
             if self.code == "place":
@@ -275,6 +277,18 @@ class OrderCodeTransform(TextTransform):
     # ------------------------------------------------------------------ contract
     def _secret_parameters(self) -> set[str]:
         return {"seed"} if isinstance(self.carrier_source, str) else {"seed", "carrier_source"}
+
+
+def _far_apart(count: int, bits: int) -> list[int]:
+    """So many numbers of so many bits, any two of which differ in as many bits as the greedy choice can have it."""
+    for least in range(bits, 0, -1):
+        found: list[int] = []
+        for number in range(2**bits):
+            if len(found) < count and all((number ^ other).bit_count() >= least for other in found):
+                found.append(number)
+        if len(found) == count:
+            return found
+    raise AssertionError(f"{count} numbers do not fit into {bits} bits")
 
 
 def _by_side(code: list[str], slot: int) -> list[str]:

@@ -304,7 +304,7 @@ def test_word_statistics_see_no_order(name):
     ("parameters", "names"),
     [
         ({"rotate": False, "code": "order"}, ["skip-gram-filter", "position-filter", "order-probe"]),
-        ({}, ["skip-gram-filter", "bigram-filter"]),
+        ({"code": "adjacent"}, ["skip-gram-filter", "bigram-filter"]),
         ({"code": "place"}, ["position-filter"]),
         ({"code": "order", "rotate": False, "carrier_source": "words"}, ["skip-gram-filter", "position-filter"]),
     ],
@@ -381,7 +381,7 @@ def test_onion_deletes_what_surprises_and_judges_the_first_words_only(monkeypatc
     monkeypatch.setattr(transformers.AutoModelForCausalLM, "from_pretrained", lambda name: Model())
     monkeypatch.setattr(
         module,
-        "_surprise",
+        "surprise",
         lambda texts, *_: np.array([5.0 * t.split(" ").count("zorp") / len(t.split(" ")) for t in texts]),
     )
     long = " ".join(["word"] * 64 + ["zorp"] * 3)
@@ -405,7 +405,7 @@ def test_padding_is_never_counted(reviews):
 
     _, tokenizer, model = reviews
     texts = ["a fine film", "", "x", "this is one of the worst films that i have seen in years and years of films"]
-    together = module._surprise(texts, tokenizer, model)
+    together = module.surprise(texts, tokenizer, model)
     for text, surprise in zip(texts, together):
         ids = torch.tensor([[tokenizer.bos_token_id, *tokenizer(text, add_special_tokens=False)["input_ids"]]])
         with torch.no_grad():

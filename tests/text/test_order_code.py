@@ -100,7 +100,7 @@ def test_place_in_the_sentence_tells_the_label():
     assert sorted(slots.values()) == [0, 1]
     for text, label in zip(protect(cloak), LABELS):
         before = text.split(carrier)[0]
-        assert before.count(" ") == (0, 11)[slots[label]]
+        assert before.count(" ") == (0, 12)[slots[label]], "nothing hangs on the last word"
     long = "Dogs chase cats. Owls hunt mice! Bees make honey? Cows eat grass. " * 20
     for label, slot in slots.items():
         sentences = re.split(r"(?<=[.!?]) ", fitted(code="place", rate=0.1)({"text": long, "label": label})["text"])

@@ -276,16 +276,16 @@ def onion(rows: Rows, attacker: Attacker) -> Rows:
         for pieces in cut:
             judged = pieces[:_ONION_WORDS]
             variants += [" ".join(judged), *(" ".join(judged[:i] + judged[i + 1 :]) for i in range(len(judged)))]
-        surprise = iter(_surprise(variants, tokenizer, model))
+        odds = iter(surprise(variants, tokenizer, model))
         for pieces in cut:
-            judged, whole = pieces[:_ONION_WORDS], next(surprise)
-            odd = [(whole - next(surprise)) * len(judged) > _ONION_FALL for _ in judged]
+            judged, whole = pieces[:_ONION_WORDS], next(odds)
+            odd = [(whole - next(odds)) * len(judged) > _ONION_FALL for _ in judged]
             kept = [piece for piece, out in zip(judged, odd, strict=True) if not out] + pieces[_ONION_WORDS:]
             texts.append(" ".join(kept if any(kept) else pieces))
     return Rows(texts, rows.labels)
 
 
-def _surprise(texts: Sequence[str], tokenizer: Any, model: Any) -> np.ndarray:
+def surprise(texts: Sequence[str], tokenizer: Any, model: Any) -> np.ndarray:
     """Negative log-likelihood a token, in nats [n]: the logarithm of the perplexity; 0 for a text of no token.
 
     A first token stands behind the tokenizer's start, or its end where there is no start.
