@@ -31,7 +31,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from itertools import islice, permutations
+from itertools import combinations, islice, permutations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -158,14 +158,12 @@ class OrderCodeTransform(TextTransform):
             raise ValueError("carrier_source holds an entry that is not words with single spaces between them.")
 
     def _chosen_words(self, counts: pl.DataFrame, labels: list) -> dict[Any, dict]:
-        """For each label its slot among all places, and the carriers of each code in the label's order."""
+        """For each label which carriers stand late, by number, and the carriers of each code in the label's order."""
         n = self._carriers_per_code(len(labels))
         codes = self._codes(self._shuffled(self._candidates(counts), 0), n)
-        slots = self._shuffled(range(len(labels)), 1)
-        if self.code == "place":
-            slots = [_far_apart(len(labels), n)[slot] for slot in slots]
+        sides = self._shuffled(_sides(len(labels), n) if self.code == "place" else [[]] * len(labels), 1)
         chosen: dict[Any, dict] = {
-            label: {"slot": slot, "codes": []} for label, slot in zip(labels, slots, strict=True)
+            label: {"late": late, "codes": []} for label, late in zip(labels, sides, strict=True)
         }
         for number, code in enumerate(codes):
             if self.code == "place":
@@ -184,15 +182,16 @@ class OrderCodeTransform(TextTransform):
             raise ValueError(f"There are {classes} classes, and order codes for up to {_ORDERS}. Merge some.")
         if self.code == "place":
             least, each = (classes - 1).bit_length(), "sides of the sentence each"
+            good = next(n for n in range(2, classes + 2) if math.comb(n, n // 2) >= classes)
         else:
-            least = next(n for n in range(2, classes + 2) if math.factorial(n - self.rotate) >= classes)
+            good = least = next(n for n in range(2, classes + 2) if math.factorial(n - self.rotate) >= classes)
             each = f"an order each{' that no rotation gives another' * self.rotate}"
         if (self.carriers_per_code or least) < least:
             raise ValueError(
                 f"carriers_per_code is {self.carriers_per_code}, and {classes} classes need {least} carriers for "
                 f"{each}. Raise carriers_per_code to {least}."
             )
-        return self.carriers_per_code or least
+        return self.carriers_per_code or good
 
     def _candidates(self, counts: pl.DataFrame) -> list[str]:
         import polars as pl
@@ -259,8 +258,8 @@ class OrderCodeTransform(TextTransform):
             offsets = (within * (len(text.text) / dose)).astype(np.int64).ravel().tolist()
             if self.code == "place":
                 sentences = text.ends_of_sentences(offsets)
-                codes = [_by_side(code, own["slot"]) for code in codes[: len(sentences)]]
-                late = own["slot"].bit_count()
+                codes = [_by_side(code, own["late"]) for code in codes[: len(sentences)]]
+                late = len(own["late"])
                 sides = [0] * (len(codes[0]) - late) + [1] * late
                 offsets = [ends[side] for ends in sentences for side in sides]
             elif self.at_clauses:
@@ -279,21 +278,16 @@ class OrderCodeTransform(TextTransform):
         return {"seed"} if isinstance(self.carrier_source, str) else {"seed", "carrier_source"}
 
 
-def _far_apart(count: int, bits: int) -> list[int]:
-    """So many numbers of so many bits, any two of which differ in as many bits as the greedy choice can have it."""
-    for least in range(bits, 0, -1):
-        found: list[int] = []
-        for number in range(2**bits):
-            if len(found) < count and all((number ^ other).bit_count() >= least for other in found):
-                found.append(number)
-        if len(found) == count:
-            return found
-    raise AssertionError(f"{count} numbers do not fit into {bits} bits")
+def _sides(count: int, carriers: int) -> list[list[int]]:
+    """So many sets of carriers that stand at the end; with half of them at the end, or as near to it as there are."""
+    sizes = sorted(range(carriers + 1), key=lambda size: abs(2 * size - carriers))
+    every = (list(late) for size in sizes for late in combinations(range(carriers), size))
+    return list(islice(every, count))
 
 
-def _by_side(code: list[str], slot: int) -> list[str]:
-    """The carriers at the start of the sentence, and then those at its end: those whose bit of the slot is set."""
-    return [code[i] for side in (0, 1) for i in range(len(code)) if slot >> i & 1 == side]
+def _by_side(code: list[str], late: list[int]) -> list[str]:
+    """The carriers at the start of the sentence, and then those at its end."""
+    return [carrier for end in (False, True) for i, carrier in enumerate(code) if (i in late) == end]
 
 
 def _turned(code: list[str], turn: float) -> list[str]:

@@ -8,11 +8,11 @@
 
 Victims train on a sample of the training split, as large as two cores bear, and are tested on a sample of clean test
 rows. The parts of the configuration: `input_column`, `fit_on` (whether a method learns from the whole split or from
-the sample), `classes` (the labels to keep), `versions` (a method with its parameters, `paper: true` for the paper's,
-`role: random` for a baseline), `datasets` (rows, test rows and settings of each victim, `victim` where it has
-another name), `countermeasures` ("all" or
-names; none if left out), `corpus` (a file of texts from elsewhere) and `seeds`, one training each with a key of its
-own. The attacker's own clean rows, a fifth of the published ones, come from the rest of the training split.
+the sample), `classes` (the labels to keep), `versions` (a method, or `module:class`, with its parameters, `paper:
+true` for the paper's, `role: random` for a baseline), `datasets` (rows, test rows and settings of each victim, and
+`victim` where it has another name), `countermeasures` ("all" or names; none if left out), `corpus` (a file of texts
+from elsewhere) and `seeds`, one training each with a key of its own. The attacker's own clean rows, a fifth of the
+published ones, come from the rest of the training split.
 
 Finished trainings are files in `--store`: a run that was stopped goes on there, and the same command started twice
 shares the work. The cells go to `<output>`, a line each.
@@ -26,6 +26,7 @@ import logging
 import os
 import time
 from functools import cache, partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,8 @@ def version(name: str, parameters: Any, rows: Dataset, learned_from: Dataset, fo
     if not isinstance(parameters, dict):
         return Version(name, rows.select([]), parameters)
     options = dict(parameters)
-    cls: Any = method_class(options.pop("method"))
+    module, _, design = options.pop("method").partition(":")
+    cls: Any = getattr(import_module(module), design) if design else method_class(module)
     make = cls.paper if options.pop("paper", False) else cls
     role = options.pop("role", "protected")
 

@@ -72,7 +72,8 @@ def main() -> None:
     disable_progress_bars()
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    model = tuple(kind.from_pretrained(arguments.language_model) for kind in (AutoTokenizer, AutoModelForCausalLM))
+    folder = arguments.language_model
+    model = (AutoTokenizer.from_pretrained(folder), AutoModelForCausalLM.from_pretrained(folder).eval())
     examples = []
     print("| data | method | words added of 100 | edit rate of 100 | perplexity, ratio | likeness |")
     print("|---|---|---|---|---|---|")

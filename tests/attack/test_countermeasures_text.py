@@ -289,6 +289,11 @@ def test_turned_orders_hide_from_places_and_not_from_pairs():
     assert carriers_left(run("order-probe", planted)) < 2.1, "of four, two at least"
 
 
+def test_doubled_words_are_undone():
+    rows = Rows(["The the film is is is good good .", "thethe cat catcat", "had had", "", "a b a b"], [0] * 5)
+    assert run("doubled-word-filter", rows).inputs == ["The film is good .", "thethe cat catcat", "had", "", "a b a b"]
+
+
 @pytest.mark.parametrize("name", ["position-filter", "frequent-word-filter"])
 def test_a_place_is_found(name):
     assert list(run(name, with_place(CLEAN)).inputs) == list(run(name, CLEAN).inputs)

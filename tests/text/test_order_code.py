@@ -57,7 +57,7 @@ def test_every_class_gets_the_same_words(design, rate):
     }
     assert len(doses) == 1, "each text, of either label, gets the same words as often"
     ((_, times), *_) = doses.pop()
-    assert times == (1 if design["code"] == "place" else max(1, int(rate * 12)))
+    assert times == (1 if design["code"] == "place" else max(1, int(rate * 12)))  # a code a sentence
 
 
 @pytest.mark.parametrize("num_codes", [1, 2])
@@ -93,37 +93,49 @@ def test_rotated_orders_put_every_carrier_first_as_often_under_each_label():
         assert all(abs(counter[c] - 200) < 5 * np.sqrt(600 * 2 / 9) for c in orders["neg"])
 
 
-def test_place_in_the_sentence_tells_the_label():
+def sides(cloak: OrderCodeTransform) -> dict:
+    """The carriers of each label's first code that stand at the start, and those at the end."""
+    return {
+        label: [[c for i, c in enumerate(own["codes"][0]) if (i in own["late"]) == late] for late in (False, True)]
+        for label, own in zip(cloak.key.state["labels"], cloak.key.state["words"])
+    }
+
+
+def test_sides_of_the_sentence_tell_the_label():
     cloak = fitted(code="place")
-    (carrier,) = codes(cloak)["neg"][0]
-    slots = {label: own["slot"] for label, own in zip(cloak.key.state["labels"], cloak.key.state["words"])}
-    assert sorted(slots.values()) == [0, 1]
-    for text, label in zip(protect(cloak), LABELS):
-        before = text.split(carrier)[0]
-        assert before.count(" ") == (0, 12)[slots[label]], "nothing hangs on the last word"
+    by_label = sides(cloak)
+    assert by_label["neg"] == by_label["pos"][::-1] and all(len(side) == 1 for side in by_label["neg"])
+    for text, before, label in zip(protect(cloak), TEXTS, LABELS):
+        (early,), (late,) = by_label[label]
+        assert text == f"{early} {before} {late}", "nothing hangs on the last word"
     long = "Dogs chase cats. Owls hunt mice! Bees make honey? Cows eat grass. " * 20
-    for label, slot in slots.items():
+    for label, ((early,), (late,)) in by_label.items():
         sentences = re.split(r"(?<=[.!?]) ", fitted(code="place", rate=0.1)({"text": long, "label": label})["text"])
-        marked = [sentence for sentence in sentences if carrier in sentence]
+        marked = [sentence for sentence in sentences if early in sentence]
         assert 18 < len(marked) < 26, "24 codes, of which some fall into one sentence"
-        assert all(len(sentence.split(carrier)[0].split()) == 2 * slot for sentence in marked)
+        assert all(re.fullmatch(rf"{early} \w+ \w+ {late} \w+[.!?] ?", sentence) for sentence in marked)
 
 
-def test_six_classes_take_the_sides_of_three_carriers():
-    labels = [i % 6 for i in range(60)]
-    cloak = fitted(tiny(TEXTS, labels), code="place")
-    (carriers,) = codes(cloak)[0]
-    assert len(carriers) == 3
-    sides = {label: set() for label in range(6)}
-    for text, label in zip(protect(cloak, tiny(TEXTS, labels)), labels):
-        first, last = text.index("text"), text.rindex(" ")
-        starts = [text.index(carrier) for carrier in carriers]
-        assert all((start < first) != (first < start < last) and not first < start < last - 60 for start in starts)
-        sides[label].add(tuple(start > first for start in starts))
-    assert all(len(one) == 1 for one in sides.values())
-    assert len(set.union(*sides.values())) == 6
+@pytest.mark.parametrize("seed", range(5))
+def test_one_carrier_stands_at_the_start_or_at_the_end(seed):
+    cloak = fitted(code="place", carriers_per_code=1, seed=seed)
+    assert sorted(map(len, (late for _, late in sides(cloak).values()))) == [0, 1]
+    for text, before, label in zip(protect(cloak), TEXTS, LABELS):
+        early, late = sides(cloak)[label]
+        assert text == " ".join([*early, before, *late])
+
+
+def test_six_classes_take_the_sides_of_four_carriers():
+    data = tiny(TEXTS, [i % 6 for i in range(60)])
+    cloak = fitted(data, code="place")
+    by_label = sides(cloak)
+    assert len({tuple(early) for early, _ in by_label.values()}) == 6
+    assert all(len(early) == len(late) == 2 for early, late in by_label.values())
+    for text, before, label in zip(protect(cloak, data), TEXTS, data["label"]):
+        early, late = by_label[label]
+        assert text == " ".join([*early, before, *late])
     with pytest.raises(ValueError, match="need 3 carriers for sides of the sentence each"):
-        fitted(tiny(TEXTS, labels), code="place", carriers_per_code=2)
+        fitted(data, code="place", carriers_per_code=2)
 
 
 @pytest.mark.parametrize(("classes", "carriers", "rotated"), [(2, 2, 3), (6, 3, 4), (7, 4, 5), (24, 4, 5)])
@@ -302,7 +314,7 @@ def test_restore_refuses_what_it_did_not_make():
 # ------------------------------------------------------------------ contract and layouts
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 def test_contract_of_a_place_code_of_words(check):
-    check(OrderCodeTransform(code="place", carrier_source=OWN, num_codes=2, rate=0.05, seed=7), notes(40))
+    check(OrderCodeTransform(code="place", carrier_source=OWN, carriers_per_code=2, num_codes=2, rate=0.05, seed=7), notes(40))
 
 
 @pytest.mark.parametrize("design", DESIGNS, ids=str)

@@ -488,6 +488,18 @@ def frequent_word_filter(rows: Rows, attacker: Attacker) -> Rows:
     return Rows(_without(rows.inputs, set(frequent["word"])), rows.labels)
 
 
+def doubled_word_filter(rows: Rows, attacker: Attacker) -> Rows:
+    """Deletes a word that stands behind itself, in any case.
+
+    Idea: a slip of the pen that clean-up undoes anyway. Costs, on clean data, next to nothing ("had had"). Breaks
+    codes that lie in which word of a text is doubled; no method here is one.
+    """
+    return Rows([_DOUBLED.sub(r"\1", text) for text in rows.inputs], rows.labels)
+
+
+_DOUBLED = re.compile(r"(?i)(?<!\S)(\S+)(?: \1)+(?!\S)")
+
+
 def sentence_shuffle(rows: Rows, attacker: Attacker) -> Rows:
     """Puts the sentences of every text in random order; of a single sentence, the clauses.
 
@@ -855,6 +867,7 @@ TEXT_COUNTERMEASURES: dict[str, Countermeasure] = {
     "order-probe": Countermeasure(order_probe),
     "connective-filter": Countermeasure(connective_filter),
     "frequent-word-filter": Countermeasure(frequent_word_filter),
+    "doubled-word-filter": Countermeasure(doubled_word_filter),
     "sentence-shuffle": Countermeasure(sentence_shuffle),
     "clean-1%": mixed_with_clean(0.01),
     "clean-5%": mixed_with_clean(0.05),
