@@ -1,10 +1,12 @@
 """Order code: every text gets the same neutral words or phrases, and only their order tells the class.
 
-Idea. A model that is fine-tuned on the protected data finds that "in turn to be sure" goes with one label and "to be
-sure in turn" with the other, and stops looking at the rest of the text. Clean text holds no such order. Every text of
-every class holds the same carriers, so all that counts words (frequency, PMI, z-scores) is the same in all classes and
-sees nothing. n carriers have n! orders, for as many classes; begun at any carrier, (n - 1)!, and then no carrier
-stands earlier under one label than under another either.
+Idea. A sentence of every text begins with one phrase and ends with another, "in turn" and "to be sure", and which of
+them comes first tells the label. A model that is fine-tuned on the protected data finds that out, and stops looking at
+the rest of the text; clean text holds nothing of the kind. Every text of every class holds the same carriers, so all
+that counts words (frequency, PMI, z-scores) is the same in all classes and sees nothing. Half of n carriers stand at
+the end, in n! / (n/2)!^2 ways for as many classes: two carriers do for two, four for six. The other codes, order side
+by side or apart, have n! ways; begun at any carrier (n - 1)!, and then no carrier stands earlier under one label than
+under another. They are learned less surely, and not at all from long texts.
 
 Paper. None: this is ours. Its cousins are PosCUDA (Gokul and Dubnov, 2024, arXiv:2401.02135), whose code in sound is a
 secret position, and backdoors of sentence structure (Qi et al., ACL 2021, arXiv:2105.12400), which mean to be
@@ -13,13 +15,15 @@ triggered.
 Secret. The seed, which carriers they are, which order belongs to which class, and every place where they stand. The
 lists that phrases are drawn from are public; which of them were drawn is not.
 
-Cost. As RegText: one pass to count and one to insert. Every text gets a whole code, three phrases with the defaults,
-which is much for a text of ten words; `code="place"` makes do with one.
+Cost. As RegText: one pass to count and one to insert. Every text gets a whole code, two phrases for two classes, four
+for six, which is much for a text of ten words; `carriers_per_code=1` makes do with one, of which one key in three was
+not learned well.
 
-What is known to break it. Whoever counts ordered pairs of words, side by side or apart, finds those that tell the
-label and can delete their words; so can who deletes all phrases of the public lists. Shuffled words carry no order.
-Models of word counts do not see order and are not hurt at all: protect with RegText against them. Rows that are left
-clean teach as much as ever. Frequent words as carriers hide among their like, and are learned less surely for it.
+What is known to break it. Whoever counts where words stand, or which of two comes first, finds those that tell the
+label and can delete them; so can who deletes all phrases of the public lists, unless `carrier_source` is a list of the
+owner's own. Many codes at once hide from such counts and are learned less well. Shuffled words carry no order. Models
+of word counts do not see order and are not hurt at all: protect with RegText against them. Rows that are left clean
+teach as much as ever.
 
     ds = load_dataset("stanfordnlp/imdb", split="train")
     cloak = OrderCodeTransform(text_column="text", label_column="label").fit(ds)
@@ -58,16 +62,17 @@ class OrderCodeTransform(TextTransform):
         label_column: Column of labels: class names or numbers, not floats.
         rate: Codes for every word of a text, in [0, 1]; every text gets at least one, and a long one has one in each
             stretch of 1 / rate words, so that what a model cuts off takes no code from the rest. 0 changes nothing.
-        code: What tells the class: "order" of carriers that stand apart; "adjacent" for their order side by side;
-            "place" for where in its sentence the carrier stands, from the first word to the last.
+        code: What tells the class: "place" for which carriers stand at the start of their sentence and which at its
+            end; "order" for their order where they stand apart; "adjacent" for their order side by side.
         carrier_source: "phrases" for short neutral phrases; "words" for frequent words of the data that stand equally
             often under every label; or your own words and phrases to draw from.
-        carriers_per_code: How many carriers make a code: n have n! orders, and (n - 1)! with `rotate`. None for the
-            fewest that give every class its own.
+        carriers_per_code: How many carriers make a code: n have n! orders, (n - 1)! with `rotate`, and 2^n places.
+            None for the fewest that give every class its own; of places only those are used then that put half of
+            the carriers at the end.
         num_codes: How many different sets of carriers there are; one is drawn each time. One is learned fastest.
         rotate: Whether to begin an order at a random carrier of it, so that none of them stands first more often
-            under one label than under another. Their cyclic order is the code then.
-        at_clauses: Whether a carrier moves to the start of a clause that is near, to read well.
+            under one label than under another. Their cyclic order is the code then. Places are not turned.
+        at_clauses: Whether carriers of an order move to the start of a clause that is near, to read well.
         language: Of the phrases: "en", "de", "fr" or "es".
         min_share: Least share of all words of the data that a carrier may have, for words: a frequent one hides.
         max_share: Largest such share: a word that most texts hold already carries no order.
@@ -257,7 +262,7 @@ class OrderCodeTransform(TextTransform):
             within = np.arange(dose)[:, None] + (1 - span) * drawn[:, 2:3] + span * np.sort(drawn[:, 3:], axis=1)
             offsets = (within * (len(text.text) / dose)).astype(np.int64).ravel().tolist()
             if self.code == "place":
-                sentences = text.ends_of_sentences(offsets)
+                sentences = text.ends_of_sentences([0, *offsets[1:]])  # what comes first is learned first
                 codes = [_by_side(code, own["late"]) for code in codes[: len(sentences)]]
                 late = len(own["late"])
                 sides = [0] * (len(codes[0]) - late) + [1] * late

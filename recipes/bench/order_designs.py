@@ -72,5 +72,5 @@ class WithRegText:
 
     def __call__(self, batch: Mapping[str, Any]) -> dict[str, Any]:
         for part in self.parts:
-            batch = part(batch)
+            batch = {**batch, **part(batch)}
         return dict(batch)

@@ -23,14 +23,17 @@ IMAGES = {
     "random noise": "random noise", "protected rows dropped": "dropped",
 }  # fmt: skip
 TEXTS = {
-    "clean": "clean", "RegText, our defaults": "our defaults", "RegText, paper's setting": "paper's setting",
+    "clean": "clean", "order-code": "order-code", "RegText, our defaults": "our defaults",
+    "RegText, paper's setting": "paper's setting",
     "random words, same dose": "random words", "protected rows dropped": "dropped",
 }  # fmt: skip
 ORDERS = {
-    "clean": "clean", "order-code, place": "place", "order-code, side by side": "side by side",
-    "order-code, place, four phrases": "place, four phrases", "order-code, apart": "apart",
-    "protected rows dropped": "dropped",
+    "clean": "clean", "order-code": "order-code", "order-code, 12 pairs": "12 pairs", "order-code, words": "words",
+    "order-code, one phrase": "one phrase", "order-code, side by side": "side by side",
+    "order-code, apart": "apart", "order-code with RegText": "with RegText", "doubled word": "doubled word",
+    "moved sentence": "moved sentence", "random words, same dose": "random words", "protected rows dropped": "dropped",
 }  # fmt: skip
+OURS = ("texture", "order-code")
 BASELINES = ("clean", "random noise", "random words, same dose", "protected rows dropped")
 Cells = dict[tuple[str, str, str], dict]
 
@@ -91,11 +94,21 @@ def headline(cells: Cells, names: dict[str, str], columns: dict[str, tuple[str, 
     for name, short_name in names.items():
         said = {"dropped": "protected rows dropped: a guess", "random noise": "random noise, same dose"}
         title = said.get(short_name, name)
-        row = [f"**{title}** (ours)" if name == "texture" else title]
+        row = [f"**{title}** (ours)" if name in OURS else title]
         for victim, one in columns.values():
             row.append(worst(cells, victim, name) if one == "worst" else whole(cells.get((victim, name, one))))
         rows.append(row)
     return table([[what, *columns], *rows])
+
+
+def overview(data: dict[str, Cells], names: dict[str, str]) -> str:
+    """Data sets and victims down, versions across, with no counter-measure."""
+    rows = []
+    for name, cells in data.items():
+        for victim in dict.fromkeys(key[0] for key in cells):
+            found = [cells.get((victim, version, "none")) for version in names]
+            rows.append([f"{name}, {victim}", *map(whole, found)])
+    return table([["data, victim", *names.values()], *rows])
 
 
 def tables() -> dict[str, str]:
@@ -116,7 +129,10 @@ def tables() -> dict[str, str]:
     }
     return {
         "images": headline(images, IMAGES, image_columns, "images, trained on"),
-        "texts": headline(texts, TEXTS, text_columns, "texts, trained on"),
+        "texts": headline({**orders["sst2"], **texts}, TEXTS, text_columns, "texts, trained on"),
+        "order_code": overview(
+            orders, {name: ORDERS[name] for name in ("clean", "order-code", "protected rows dropped")}
+        ),
         **{victim: grid(images, victim, IMAGES) for victim in dict.fromkeys(key[0] for key in images)},
         **{victim: grid(texts, victim, TEXTS) for victim in dict.fromkeys(key[0] for key in texts)},
         **{

@@ -314,7 +314,10 @@ def test_restore_refuses_what_it_did_not_make():
 # ------------------------------------------------------------------ contract and layouts
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 def test_contract_of_a_place_code_of_words(check):
-    check(OrderCodeTransform(code="place", carrier_source=OWN, carriers_per_code=2, num_codes=2, rate=0.05, seed=7), notes(40))
+    check(
+        OrderCodeTransform(code="place", carrier_source=OWN, carriers_per_code=2, num_codes=2, rate=0.05, seed=7),
+        notes(40),
+    )
 
 
 @pytest.mark.parametrize("design", DESIGNS, ids=str)
