@@ -8,7 +8,8 @@
 `FOLDER` holds `sst2/` and `imdb/` with `train.parquet` and `test.parquet`, columns `text` and `label`. Methods learn
 from the training split and change the first texts of the test split, which the language model should not have seen.
 Perplexity is that of the model, its first 256 tokens of every text; the table gives the ratio of its geometric mean
-after and before. Likeness is the cosine of the encoder's mean-pooled outputs. Three keys.
+after and before. Likeness is the cosine of the encoder's mean-pooled outputs. Three keys. The examples are notes that
+the package carries, of two of their topics.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from hf_unlearnable import OrderCodeTransform, RegTextTransform
 from hf_unlearnable.attack.countermeasures.text import surprise
 from hf_unlearnable.data import load_rows
 from hf_unlearnable.fidelity import text_fidelity
+from hf_unlearnable.samples import load_notes
 
 METHODS = {
     "order-code": OrderCodeTransform,
@@ -67,14 +69,13 @@ def main() -> None:
     parser.add_argument("--language_model", required=True)
     parser.add_argument("--encoder", required=True)
     parser.add_argument("--texts", type=int, default=300)
-    parser.add_argument("--examples", type=Path, help="where twenty texts of each data set go, before and after")
+    parser.add_argument("--examples", type=Path, help="where twenty notes go, before and after order-code")
     arguments = parser.parse_args()
     disable_progress_bars()
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     folder = arguments.language_model
     model = (AutoTokenizer.from_pretrained(folder), AutoModelForCausalLM.from_pretrained(folder).eval())
-    examples = []
     print("| data | method | words added of 100 | edit rate of 100 | perplexity, ratio | likeness |")
     print("|---|---|---|---|---|---|")
     for name in ("sst2", "imdb"):
@@ -90,16 +91,25 @@ def main() -> None:
                 fidelity = text_fidelity(before, after)
                 added = [fidelity.words_added or 0, fidelity.edit_rate or 0]
                 runs.append(added + compared(original, read(after, model, arguments.encoder)))
-                if method == "order-code":
-                    examples += [
-                        (name, *pair) for pair in list(zip(before["text"], after["text"], strict=True))[seed:20:3]
-                    ]
             mean = np.mean(runs, axis=0)
             print(f"| {name} | {method} | {mean[0]:.1f} | {mean[1]:.1f} | {mean[2]:.2f} | {mean[3]:.3f} |", flush=True)
     if arguments.examples:
-        lines = ["# Order code: twenty texts of each data set, before and after, three keys", ""]
-        lines += [f"- {name}\n  - {one[:600]}\n  - {two[:600]}" for name, one, two in examples]
-        arguments.examples.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        arguments.examples.write_text(examples(), encoding="utf-8")
+
+
+def examples() -> str:
+    """Twenty notes of two topics, before and after, with three keys."""
+    notes = load_notes("train")
+    notes = notes.select([i for i, label in enumerate(notes["label"]) if label < 2])
+    lines = ["# Order code: twenty notes, before and after, three keys", ""]
+    for seed in range(3):
+        after = notes.map(OrderCodeTransform(seed=2026 + seed).fit(notes), batched=True)
+        for i in range(seed, 20, 3):
+            lines += [
+                f"- {notes.features['label'].names[notes[i]['label']]}: {notes[i]['text']}",
+                f"  - {after[i]['text']}",
+            ]
+    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":

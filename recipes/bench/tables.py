@@ -146,8 +146,8 @@ def tables() -> dict[str, str]:
 def filled(page: str) -> str:
     """A page with all of its tables written anew."""
     known = tables()
-    marked = re.compile(r"(<!-- table: (\w+) -->\n)(.*?)(\n<!-- end -->)", re.DOTALL)
-    return marked.sub(lambda found: found[1] + known[found[2]] + found[4], page)
+    marked = re.compile(r"(<!-- table: (\w+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+    return marked.sub(lambda found: found[1] + known[found[2]] + "\n" + found[4], page)
 
 
 if __name__ == "__main__":
