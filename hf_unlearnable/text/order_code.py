@@ -36,7 +36,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from itertools import combinations, islice, permutations
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -89,6 +89,7 @@ class OrderCodeTransform(TextTransform):
     """
 
     method = "order-code"
+    differs_by_row: ClassVar[bool] = False  # a text of one sentence has its places, and no others
     adaptive_attacks = (
         "bigram-filter",
         "skip-gram-filter",
