@@ -31,7 +31,7 @@ ORDERS = {
     "clean": "clean", "order-code": "order-code", "order-code, 12 pairs": "12 pairs", "order-code, words": "words",
     "order-code, one phrase": "one phrase", "order-code, side by side": "side by side",
     "order-code, apart": "apart", "order-code with RegText": "with RegText", "doubled word": "doubled word",
-    "moved sentence": "moved sentence", "random words, same dose": "random words", "protected rows dropped": "dropped",
+    "moved sentence": "moved sentence", "protected rows dropped": "dropped",
 }  # fmt: skip
 OURS = ("texture", "order-code")
 BASELINES = ("clean", "random noise", "random words, same dose", "protected rows dropped")
