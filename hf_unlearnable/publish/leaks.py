@@ -190,16 +190,7 @@ class _Scanner:
     ):
         self._patterns, self._words, self._words_in_notes, self._seed = patterns, words, words_in_notes, seed
         self._protected = protected
-        self._original = (
-            None
-            if original is None
-            else {
-                split: data.select_columns([name for name in protected if name in data.column_names]).with_format(
-                    "arrow"
-                )
-                for split, data in original.items()
-            }
-        )
+        self._original = None if original is None else {split: self._own(data) for split, data in original.items()}
         self._reads_letters = False  # whether there are texts elsewhere, to be compared by their letters alone
         self._opens_images = False  # whether images are compared by what they show, wherever they stand
         self._lock = threading.Lock()
@@ -209,6 +200,12 @@ class _Scanner:
         self._bare: dict[str, list] = {}  # place: how many words alone, how many of them secret, their rows
         self._alike: dict[str, list[tuple[int, float]]] = {}  # place: rows and how like the protected image
         self._equal: dict[str, list] = {}  # place: protected rows, how many of them equal their original, their rows
+
+    def _own(self, data: Dataset) -> Dataset:
+        """The protected columns alone, as Arrow tables."""
+        return data.select_columns([name for name in self._protected if name in data.column_names]).with_format(
+            "arrow"
+        )
 
     def _hit(self, kind: str, place: str, rows: Any, what: str) -> None:
         with self._lock:

@@ -16,8 +16,8 @@ Secret. The seed, which carriers they are, which order belongs to which class, a
 lists that phrases are drawn from are public; which of them were drawn is not.
 
 Cost. As RegText: one pass to count and one to insert. Every text gets a whole code, two phrases for two classes, four
-for six, which is much for a text of ten words; `carriers_per_code=1` makes do with one, of which one key in three was
-not learned well.
+for six, which is much for a text of ten words; `carriers_per_code=1` makes do with one, which not every key makes a
+model learn.
 
 What is known to break it. Whoever counts where words stand, or which of two comes first, finds those that tell the
 label and can delete them; so can who deletes all phrases of the public lists, unless `carrier_source` is a list of the

@@ -6,7 +6,7 @@
     python recipes/bench/readers.py --data FOLDER --language_model MODEL --encoder ENCODER --examples examples.md
 
 `FOLDER` holds `sst2/` and `imdb/` with `train.parquet` and `test.parquet`, columns `text` and `label`. Methods learn
-from the training split and change the first texts of the test split, which the language model should not have seen.
+from the training split and change texts spread over the test split, which the language model should not have seen.
 Perplexity is that of the model, its first 256 tokens of every text; the table gives the ratio of its geometric mean
 after and before. Likeness is the cosine of the encoder's mean-pooled outputs. Three keys. The examples are notes that
 the package carries, of two of their topics.
@@ -30,7 +30,7 @@ from hf_unlearnable.samples import load_notes
 METHODS = {
     "order-code": OrderCodeTransform,
     "order-code, side by side": lambda **options: OrderCodeTransform(code="adjacent", **options),
-    "order-code, place of a word": lambda **options: OrderCodeTransform(carrier_source="words", **options),
+    "order-code, words": lambda **options: OrderCodeTransform(carrier_source="words", **options),
     "RegText, our defaults": RegTextTransform,
     "RegText, paper's setting": RegTextTransform.paper,
 }

@@ -174,6 +174,23 @@ def test_a_planted_secret_is_found(tmp_path, number):
     assert secret not in str(found) and found.what and found.remedy
 
 
+@pytest.mark.parametrize("chunk", [1, 2_000, 4 << 20])
+def test_rows_are_counted_across_row_groups(tmp_path, monkeypatch, chunk):
+    monkeypatch.setattr("hf_unlearnable.publish.leaks._CHUNK_BYTES", chunk)
+    monkeypatch.setattr("hf_unlearnable.publish.copies._AT_ONCE", chunk)
+    original, protected, cloak, _ = texts()
+    asides = [f"An aside of no weight, number {i}." for i in range(ROWS)]
+    asides[17] = "hf_" + "aB3" * 12
+    asides[31] = original["text"][31].upper().replace(" ", "  ")
+    (tmp_path / "data").mkdir()
+    table = protected.add_column("aside", asides).with_format("arrow")[:]
+    pq.write_table(table, tmp_path / "data" / "train-00000-of-00001.parquet", row_group_size=7)
+    found = scan(tmp_path, protected_columns=["text"], key=cloak.key, original={"train": original})
+    assert {(one.name, one.row, one.count) for one in found} == {
+        ("token:train/aside", 17, 1), ("clean-copy:train/aside", 31, 1)
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize("type", ["uint64", "int64", "float64", "list", "struct"])
 def test_the_seed_as_a_number(tmp_path, type):
     _, protected, cloak, _ = texts()
