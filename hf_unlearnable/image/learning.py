@@ -11,8 +11,9 @@ import logging
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -31,7 +32,7 @@ from hf_unlearnable.image.transform import BoundedImageTransform, add_levels
 
 if TYPE_CHECKING:
     import torch
-    from torch import Tensor
+    from torch import Tensor, nn
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +51,8 @@ class NoiseLearner:
         batch_size: Images a step of the surrogate, all processes together.
         noise_batch_size: Images a step of the noise in one process; halved when memory runs out.
         learning_rate: Of the surrogate.
-        accelerator: `accelerate.Accelerator`, for mixed precision and compilation; None for neither.
+        accelerator: `accelerate.Accelerator`, whose mixed precision and compilation are used; None for bf16 where the
+            device computes in it, and no compilation.
         checkpoint_dir: Where to save after every round and to resume from; all processes must see it.
         identity: What else the fit depends on: a checkpoint of another fit is refused.
     """
@@ -76,7 +78,7 @@ class NoiseLearner:
 
         self.processes = PartialState()
         self.device = self.processes.device
-        self.autocast = nullcontext if accelerator is None else accelerator.autocast
+        self.autocast = _autocast(self.device) if accelerator is None else accelerator.autocast
         if checkpoint_dir is None and self.processes.num_processes > 1:
             raise ValueError("Several processes need checkpoint_dir, a folder that all of them see.")
         self._scratch = tempfile.TemporaryDirectory(prefix="hf-unlearnable-")
@@ -112,7 +114,7 @@ class NoiseLearner:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed % 2**63)
             self.model = image_classifier(surrogate, len(self.classes)).to(self.device)
-        self._forward = self._compiled(accelerator)
+        self._forward = _compiled(accelerator)
         self._optimizer = torch.optim.SGD(self.model.parameters(), learning_rate, momentum=0.9, weight_decay=5e-4)
         content = (self.gallery.streams, self.gallery.shapes, self.targets.cpu().numpy())
         self._checkpoint = Checkpoint(Path(checkpoint_dir), identity, content) if checkpoint_dir is not None else None
@@ -188,7 +190,7 @@ class NoiseLearner:
             if adversary is not None:
                 seen = adversary(seen, targets)
             with self.autocast():
-                logits = self._forward(seen.contiguous(memory_format=torch.channels_last))
+                logits = self._forward(self.model, seen.contiguous(memory_format=torch.channels_last))
             loss = cross_entropy(logits.float(), targets)
             self._optimizer.zero_grad()
             loss.backward()
@@ -249,27 +251,27 @@ class NoiseLearner:
 
         loss = correct = 0.0
         pending = self._batches()[::-1]
-        with frozen(self.model):
-            while pending:
-                rows = pending.pop()
-                images, classes = self._images(rows), self.targets[rows.to(self.device)]
-                try:
-                    noise, mean_loss, right = pgd(
-                        self._forward, images, self._noise_of(rows), targets(classes), epsilon=epsilon / 255,
-                        step_size=step_size, num_steps=num_steps, direction=direction, view=seen,
-                        num_draws=num_draws, autocast=self.autocast,
-                    )  # fmt: skip
-                except (RuntimeError, MemoryError) as error:
-                    if len(rows) == 1 or not (should_reduce_batch_size(error) or isinstance(error, MemoryError)):
-                        raise
-                    self._noise_batch_size = -(-len(rows) // 2)
-                    logger.warning("Out of memory: going on with batches of %d images.", self._noise_batch_size)
-                    pending = [part for batch in pending for part in batch.split(self._noise_batch_size)[::-1]]
-                    pending += rows.split(self._noise_batch_size)[::-1]
-                    continue
-                self._noise.put(rows, noise, epsilon)
-                loss, correct = loss + float(mean_loss) * len(rows), correct + float(right)
-                self.image_passes += len(rows) * num_steps * num_draws
+        model = partial(self._forward, frozen(self.model))
+        while pending:
+            rows = pending.pop()
+            images, classes = self._images(rows), self.targets[rows.to(self.device)]
+            try:
+                noise, mean_loss, right = pgd(
+                    model, images, self._noise_of(rows), targets(classes), epsilon=epsilon / 255,
+                    step_size=step_size, num_steps=num_steps, direction=direction, view=seen,
+                    num_draws=num_draws, autocast=self.autocast,
+                )  # fmt: skip
+            except (RuntimeError, MemoryError) as error:
+                if len(rows) == 1 or not (should_reduce_batch_size(error) or isinstance(error, MemoryError)):
+                    raise
+                self._noise_batch_size = -(-len(rows) // 2)
+                logger.warning("Out of memory: going on with batches of %d images.", self._noise_batch_size)
+                pending = [part for batch in pending for part in batch.split(self._noise_batch_size)[::-1]]
+                pending += rows.split(self._noise_batch_size)[::-1]
+                continue
+            self._noise.put(rows, noise, epsilon)
+            loss, correct = loss + float(mean_loss) * len(rows), correct + float(right)
+            self.image_passes += len(rows) * num_steps * num_draws
         self._noise.share()
         loss, correct = mean(loss), mean(correct)
         each = self.num_rows / self.processes.num_processes
@@ -294,15 +296,6 @@ class NoiseLearner:
 
     def _noise_of(self, rows: Tensor) -> Tensor:
         return self._noise.of(rows)
-
-    def _compiled(self, accelerator: Any) -> Callable[[Tensor], Tensor]:
-        """The surrogate, compiled where `accelerate launch --dynamo_backend` asks for it."""
-        import torch
-
-        plugin = getattr(getattr(accelerator, "state", None), "dynamo_plugin", None)
-        if plugin is None or plugin.backend.value == "NO":
-            return self.model
-        return torch.compile(self.model, **plugin.to_kwargs())
 
     # ------------------------------------------------------------------ checkpoints
     def _save(self, done: int) -> None:
@@ -344,6 +337,32 @@ class Round:
     loss: float = 0.0
 
 
+def _autocast(device: torch.device) -> Callable[[], AbstractContextManager]:
+    """Mixed precision in bf16 where the device has instructions for it: of a gradient, only the signs are needed."""
+    import torch
+
+    if device.type == "cuda":
+        able = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        tell: Callable[[], dict] = getattr(torch.cpu, "get_capabilities", dict)  # older torch cannot tell
+        able = tell().get("avx512_bf16", False)
+    return partial(torch.autocast, device.type, torch.bfloat16, enabled=able)
+
+
+def _compiled(accelerator: Any) -> Callable[[nn.Module, Tensor], Tensor]:
+    """A model's answer to its input, compiled where `accelerate launch --dynamo_backend` asks for it."""
+    import torch
+
+    plugin = getattr(getattr(accelerator, "state", None), "dynamo_plugin", None)
+    if plugin is None or plugin.backend.value == "NO":
+        return _answer
+    return torch.compile(_answer, **plugin.to_kwargs())
+
+
+def _answer(model: nn.Module, images: Tensor) -> Tensor:
+    return model(images)
+
+
 def _order(label: Any) -> tuple:
     return (isinstance(label, str), label)
 
@@ -380,7 +399,8 @@ class LearnedNoiseTransform(BoundedImageTransform):
 
         Args:
             dataset: A `Dataset` or `IterableDataset`. Under `accelerate launch` each process takes its part of it.
-            accelerator: An `accelerate.Accelerator`, for mixed precision and compilation.
+            accelerator: An `accelerate.Accelerator`, whose mixed precision and compilation are used; None for bf16
+                where the device computes in it, and no compilation.
             checkpoint_dir: Folder to save every round in and to resume a killed fit from. It holds what the key
                 holds: keep it private, and remove it afterwards. Several processes need one that all of them see.
 

@@ -11,8 +11,10 @@ image in [0, 1], d its noise, t a random view of the image and s the direction:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext
+from copy import deepcopy
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -77,17 +79,21 @@ def project(noise: Tensor, images: Tensor, epsilon: float) -> Tensor:
     return (images + noise.clamp(-epsilon, epsilon)).clamp(0, 1) - images
 
 
-@contextmanager
-def frozen(model: nn.Module) -> Iterator[nn.Module]:
-    """The model in evaluation mode without gradients of its weights, and afterwards as it was."""
-    training, wanted = model.training, [parameter.requires_grad for parameter in model.parameters()]
-    model.eval().requires_grad_(False)
-    try:
-        yield model
-    finally:
-        model.train(training)
-        for parameter, value in zip(model.parameters(), wanted, strict=True):
-            parameter.requires_grad_(value)
+def frozen(model: nn.Module) -> nn.Module:
+    """A copy of the model to compute input gradients on: it predicts, and its weights have no gradients.
+
+    A batch norm that follows its convolution in an `nn.Sequential` becomes part of it, which changes rounding only and
+    saves half of the time that is not the convolutions'.
+    """
+    from torch import nn
+    from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+    copy = deepcopy(model).eval()
+    for layers in [module for module in copy.modules() if isinstance(module, nn.Sequential)]:
+        for i, (layer, after) in enumerate(pairwise(layers)):
+            if isinstance(layer, nn.Conv2d) and isinstance(after, nn.BatchNorm2d) and after.track_running_stats:
+                layers[i], layers[i + 1] = fuse_conv_bn_eval(layer, after), nn.Identity()
+    return copy.requires_grad_(False)
 
 
 def crop_and_flip(images: Tensor, generator: torch.Generator, padding: int | None = None) -> Tensor:

@@ -75,12 +75,11 @@ class StableErrorMinTransform(LearnedNoiseTransform):
 
         def adversary(seen: Tensor, targets: Tensor) -> Tensor:
             seen = seen.detach()
-            with frozen(learner.model):
-                noise, _, _ = pgd(
-                    learner.model, seen, torch.zeros_like(seen), targets, epsilon=self.radius,
-                    step_size=2 * self.radius / self.adversary_steps, num_steps=self.adversary_steps,
-                    direction=MAXIMIZE, autocast=learner.autocast,
-                )  # fmt: skip
+            noise, _, _ = pgd(
+                frozen(learner.model), seen, torch.zeros_like(seen), targets, epsilon=self.radius,
+                step_size=2 * self.radius / self.adversary_steps, num_steps=self.adversary_steps,
+                direction=MAXIMIZE, autocast=learner.autocast,
+            )  # fmt: skip
             learner.image_passes += len(seen) * self.adversary_steps
             return seen + noise
 

@@ -45,12 +45,11 @@ def test_one_step_down_is_minus_the_sign_of_the_gradient():
 def test_the_loss_moves_in_the_direction(direction, better):
     images, labels = batch(12, size=8)
     model = image_classifier("small_cnn", 3)
-    with frozen(model):
-        losses = [
-            float(pgd(model, images, torch.zeros_like(images), labels, epsilon=8 / 255, step_size=2 / 255,
-                      num_steps=steps, direction=direction)[1])
-            for steps in (1, 8)
-        ]  # fmt: skip
+    losses = [
+        float(pgd(frozen(model), images, torch.zeros_like(images), labels, epsilon=8 / 255, step_size=2 / 255,
+                  num_steps=steps, direction=direction)[1])
+        for steps in (1, 8)
+    ]  # fmt: skip
     assert better(losses[1], losses[0] + (-0.005 if direction == MINIMIZE else 0.005))
 
 
@@ -86,17 +85,37 @@ def test_project():
     assert torch.allclose(project(torch.tensor([-0.3, 0.3, 0.05]), images, 0.1), torch.tensor([0.0, 0.1, 0.0]))
 
 
-def test_frozen_puts_everything_back():
-    model = image_classifier("small_cnn", 3).train()
-    next(model.parameters()).requires_grad_(False)
-    before = {name: value.clone() for name, value in model.state_dict().items()}
-    images, labels = batch(4, size=8)
-    with frozen(model):
-        assert not model.training and not any(p.requires_grad for p in model.parameters())
-        pgd(model, images, torch.zeros_like(images), labels, epsilon=0.1, step_size=0.05, num_steps=3)
-    assert model.training
-    assert [p.requires_grad for p in model.parameters()] == [False] + [True] * (len(list(model.parameters())) - 1)
-    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+@pytest.mark.parametrize("name", ["tiny_cnn", "small_cnn", "resnet18"])
+def test_a_frozen_model_answers_and_differentiates_as_the_model_does(name):
+    torch.manual_seed(0)
+    model = image_classifier(name, 3)
+    for _ in range(3):
+        model(torch.rand(8, 3, 16, 16))  # statistics that differ from the initial ones
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    copy = frozen(model)
+    assert not copy.training and not any(p.requires_grad for p in copy.parameters())
+    assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in copy.modules())
+    assert model.training and all(p.requires_grad for p in model.parameters())
+
+    images, labels = batch(4, size=16)
+    gradients = []
+    for each in (model.eval(), copy):
+        noise = torch.zeros_like(images, requires_grad=True)
+        logits = each(images + noise)
+        gradients.append(torch.autograd.grad(torch.nn.functional.cross_entropy(logits, labels), noise)[0])
+    assert torch.allclose(model(images), copy(images), rtol=1e-3, atol=1e-5)
+    assert torch.allclose(*gradients, rtol=1e-2, atol=1e-2 * float(gradients[0].abs().max()))
+    with torch.no_grad():
+        next(copy.parameters()).zero_()  # a copy: nothing of it reaches the model
+    assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+
+
+def test_a_batch_norm_that_cannot_be_folded_stays():
+    model = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU(), torch.nn.BatchNorm2d(4))
+    alone = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4, track_running_stats=False))
+    for each in (model, alone):
+        images = torch.rand(2, 3, 8, 8)
+        assert torch.equal(frozen(each)(images), each.eval()(images))
 
 
 @settings(max_examples=25, deadline=None)

@@ -367,11 +367,10 @@ def adversarial_training(epsilon: float, num_steps: int = 3) -> Countermeasure:
 
         images = images.detach()
         start = epsilon * (2 * torch.rand(images.shape, generator=generator).to(images) - 1)
-        with frozen(model):
-            noise, _, _ = pgd(
-                model, images, project(start, images, epsilon), targets, epsilon=epsilon,
-                step_size=2 * epsilon / num_steps, num_steps=num_steps, direction=MAXIMIZE,
-            )  # fmt: skip
+        noise, _, _ = pgd(
+            frozen(model), images, project(start, images, epsilon), targets, epsilon=epsilon,
+            step_size=2 * epsilon / num_steps, num_steps=num_steps, direction=MAXIMIZE,
+        )  # fmt: skip
         return images + noise, targets
 
     return Countermeasure(in_training=hardened, cost=1 + num_steps)
@@ -394,8 +393,8 @@ def _mixed(targets: Tensor, other: Tensor, weight: Any, images: Tensor, model: n
 
     from hf_unlearnable.image.pgd import frozen
 
-    with frozen(model), torch.no_grad():
-        classes = model(images[:1]).shape[1]
+    with torch.no_grad():
+        classes = frozen(model)(images[:1]).shape[1]
     own = torch.nn.functional.one_hot(targets, classes).to(images.dtype)
     return weight * own + (1 - weight) * own[other]
 
