@@ -106,7 +106,7 @@ def _images(output: Path, report: Callable[[str], Any], seeds: tuple[int, ...], 
         Version("random noise of the same size", train.map(noise.fit(train), batched=True), "random"),
         Version("protected digits dropped (none left: a guess)", train.select([]), "dropped"),
     ]
-    victims = {"small CNN from scratch": partial(small_cnn, epochs=8, augment=False)}
+    victims = {"small CNN from scratch": partial(small_cnn, epochs=12, augment=False)}
     report(f"{image_fidelity(train, protected, max_levels=cloak.max_levels)}\n")
     cells = _audited(output, report, seeds, cloak, versions, test, victims)
     contact_sheet(train, protected).save(output / "contact-sheet.png")

@@ -37,7 +37,7 @@ def test_demo(tmp_path):
     assert accuracy["protected notes", "Llama"] <= accuracy["clean notes", "Llama"] - 0.3
     assert accuracy["same dose of random words", "Llama"] >= accuracy["clean notes", "Llama"] - 0.1
     assert accuracy["clean digits", "CNN"] >= 0.95
-    assert accuracy["protected digits", "CNN"] <= 0.3
+    assert accuracy["protected digits", "CNN"] <= 0.25
     assert accuracy["digits under a grain (texture)", "CNN"] <= 0.3
     assert accuracy["random noise of the same size", "CNN"] >= 0.93
     said = "\n".join(lines)

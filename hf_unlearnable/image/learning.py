@@ -51,8 +51,8 @@ class NoiseLearner:
         batch_size: Images a step of the surrogate, all processes together.
         noise_batch_size: Images a step of the noise in one process; halved when memory runs out.
         learning_rate: Of the surrogate.
-        accelerator: `accelerate.Accelerator`, whose mixed precision and compilation are used; None for bf16 where the
-            device computes in it, and no compilation.
+        accelerator: `accelerate.Accelerator`, whose mixed precision (for the noise) and compilation are used; None for
+            bf16 where the device computes in it, and no compilation.
         checkpoint_dir: Where to save after every round and to resume from; all processes must see it.
         identity: What else the fit depends on: a checkpoint of another fit is refused.
     """
@@ -189,9 +189,8 @@ class NoiseLearner:
             seen = seen if view is None else view(seen, self._generator)
             if adversary is not None:
                 seen = adversary(seen, targets)
-            with self.autocast():
-                logits = self._forward(self.model, seen.contiguous(memory_format=torch.channels_last))
-            loss = cross_entropy(logits.float(), targets)
+            logits = self._forward(self.model, seen.contiguous(memory_format=torch.channels_last))
+            loss = cross_entropy(logits, targets)  # in full precision: what learns in bf16 gives weaker noise
             self._optimizer.zero_grad()
             loss.backward()
             average([p.grad for p in self.model.parameters() if p.grad is not None])
@@ -399,8 +398,8 @@ class LearnedNoiseTransform(BoundedImageTransform):
 
         Args:
             dataset: A `Dataset` or `IterableDataset`. Under `accelerate launch` each process takes its part of it.
-            accelerator: An `accelerate.Accelerator`, whose mixed precision and compilation are used; None for bf16
-                where the device computes in it, and no compilation.
+            accelerator: An `accelerate.Accelerator`, whose mixed precision (for the noise, not for the surrogate) and
+                compilation are used; None for bf16 where the device computes in it, and no compilation.
             checkpoint_dir: Folder to save every round in and to resume a killed fit from. It holds what the key
                 holds: keep it private, and remove it afterwards. Several processes need one that all of them see.
 

@@ -1,5 +1,7 @@
 """Fits that are interrupted, run out of memory, diverge or get bad input."""
 
+from contextlib import nullcontext
+from types import SimpleNamespace
 from unittest import mock
 
 import numpy as np
@@ -139,6 +141,46 @@ def test_the_best_noise_is_kept_and_low_error_ends_the_rounds():
     with mock.patch.object(NoiseLearner, "update", scripted):
         ErrorMinTransform(seed=4, max_rounds=9).fit(pictures(8))
     assert next(errors) == 0.0  # the third round was not needed
+
+
+@pytest.mark.parametrize(
+    ("able", "accelerator", "precision"),
+    [
+        (True, None, torch.bfloat16),
+        (False, None, torch.float32),
+        (True, SimpleNamespace(autocast=nullcontext), torch.float32),
+    ],
+    ids=["able", "not-able", "accelerator"],
+)
+def test_precision_is_the_accelerators_or_what_the_device_computes_in(able, accelerator, precision, monkeypatch):
+    answer, met = learning._answer, set()
+
+    def recorded(model, images):
+        logits = answer(model, images)
+        met.add((model.training, logits.dtype))
+        return logits
+
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": able}, raising=False)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: able)
+    monkeypatch.setattr(learning, "_answer", recorded)
+    cloak = ErrorMinTransform(seed=4, max_rounds=3, stop_error=None, epsilon=8 / 255)
+    cloak.fit(pictures(12), accelerator=accelerator)
+    assert met == {(True, torch.float32), (False, precision)}  # learning, frozen
+    assert 0 < np.abs(levels_of(cloak)).max() <= 8
+
+
+def test_a_compiled_surrogate_gives_the_same_noise_and_is_compiled_once():
+    from accelerate.utils import TorchDynamoPlugin
+    from torch._dynamo.utils import counters
+
+    plain = SimpleNamespace(autocast=nullcontext)
+    compiled = SimpleNamespace(**vars(plain), state=SimpleNamespace(dynamo_plugin=TorchDynamoPlugin(backend="eager")))
+    cloak = ErrorMinTransform(seed=4, max_rounds=4, stop_error=None, batch_size=8, noise_batch_size=8)
+    expected = levels_of(cloak.fit(pictures(16), accelerator=plain)).copy()
+    torch._dynamo.reset()
+    counters.clear()
+    assert np.array_equal(levels_of(cloak.fit(pictures(16), accelerator=compiled)), expected)
+    assert counters["stats"]["unique_graphs"] == 2  # the model that learns and the frozen one, whatever its weights
 
 
 def test_equal_images_share_their_noise_and_ids_must_be_unique():
