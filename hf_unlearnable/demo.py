@@ -47,7 +47,7 @@ def run(
         image_cloak.key.save(keys["images"])
     report(
         "\nThey raise the price of training on your data. None is a lock: who finds the words deletes them,\n"
-        "and compressing the images hard undoes most of what noise and grain do.\n"
+        "and compressing photos hard undoes most of what noise and grain do to them.\n"
         "Try it on your own data: hf-unlearnable attack --help\n"
         f"Written to {output}/, the keys to {keys['text']} and {keys['images']}: keep them, and keep them private."
     )
