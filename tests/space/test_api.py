@@ -153,7 +153,7 @@ def test_the_queue_tells_its_place(page):
     visitors = [gradio_client.Client(page.url, verbose=False) for _ in range(3)]
     jobs = [one.submit("notes", "none", None, api_name="/attack") for one in visitors]
     ranks, start = set(), time.perf_counter()
-    while time.perf_counter() - start < 20 and not {0, 1} <= ranks:
+    while time.perf_counter() - start < 60 and not {0, 1} <= ranks:
         ranks |= {job.status().rank for job in jobs}
         time.sleep(0.1)
     for job in jobs:
