@@ -10,6 +10,7 @@ import re
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -201,7 +202,8 @@ def _argument_type(annotation: str) -> dict[str, Any]:
 def _number(text: str) -> float:
     """A number, or a fraction like 8/255."""
     try:
-        return float(Fraction(text.replace(" ", "")))
+        above, _, below = text.replace(" ", "").partition("/")
+        return float(Fraction(Decimal(above)) / Fraction(Decimal(below or 1)))
     except ArithmeticError as error:
         raise ValueError(str(error)) from None
 

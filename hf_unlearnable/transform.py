@@ -4,8 +4,9 @@
 - `__call__` takes one row or a batch and gives the same bytes for any batch size, number of processes, shard, order
   or stream: what is random in a row comes from the key and the row's own identity (its content, or `id_column`).
 - Rows that are not protected (`fraction`, `classes`, `mask_column`) and all other columns pass through untouched.
-- It pickles small, hashes the same when nothing changed and differently when a parameter, the learned state or the
-  package's version did: `datasets` itself does not see that the code of an installed package is new.
+- It pickles small (noise that is mapped from a file by its name), hashes the same when nothing changed and differently
+  when a parameter, the learned state or the package's version did: `datasets` itself does not see that the code of an
+  installed package is new.
 - Neither `repr` nor a log line shows what is secret.
 
 `hf_unlearnable.testing.check_transform` runs all of this on any subclass.
@@ -16,13 +17,15 @@ from __future__ import annotations
 import difflib
 import inspect
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import dataclass
+from mmap import mmap
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
 
 import hf_unlearnable
 from hf_unlearnable.key import Key, draw, new_seed, row_stream
-
-if TYPE_CHECKING:
-    import numpy as np
 
 # Draws of a row's stream are numbered; these are set apart from those that a method takes from 0 on.
 _FRACTION_DRAW = 2**63
@@ -130,9 +133,12 @@ class Transform:
                 f"This key is of version {key.method_version} of {cls.method!r}, here is version "
                 f"{cls.method_version}: the bytes would differ. Install hf-unlearnable=={key.package_version}."
             )
-        transform = cls(**{**key.parameters, "seed": key.seed})
-        transform._seed = key.seed
-        transform._set_state(key.state, key.tensors)
+        try:
+            transform = cls(**{**key.parameters, "seed": key.seed})
+            transform._seed = key.seed
+            transform._set_state(key.state, key.tensors)
+        except (TypeError, KeyError) as error:
+            raise ValueError(f"The key is damaged, parts of it are missing or unknown: {error}.") from error
         return transform
 
     def secrets(self) -> dict[str, Any]:
@@ -157,7 +163,8 @@ class Transform:
         except NotFittedError:
             return _rebuild, (type(self), self.get_params(), None, None, hf_unlearnable.__version__)
         parameters = {**self.get_params(), "seed": None}
-        return _rebuild, (type(self), parameters, self._resolved_seed(), state, hf_unlearnable.__version__)
+        named = state[0], {name: _Mapped.of(array) for name, array in state[1].items()}
+        return _rebuild, (type(self), parameters, self._resolved_seed(), named, hf_unlearnable.__version__)
 
     # ------------------------------------------------------------------ use
     def __call__(self, batch: Any) -> Any:
@@ -304,5 +311,36 @@ def _rebuild(cls: type[Transform], parameters: dict, seed: int | None, state: tu
     transform = cls(**parameters)
     if state is not None:
         transform._seed = seed
-        transform._set_state(*state)
+        values, tensors = state
+        tensors = {name: array.mapped() if isinstance(array, _Mapped) else array for name, array in tensors.items()}
+        transform._set_state(values, tensors)
     return transform
+
+
+@dataclass(frozen=True)
+class _Mapped:
+    """An array that is mapped from a file, named instead of copied: it may be larger than memory.
+
+    Args:
+        path: The file.
+        written: When it was last written, in nanoseconds: another content is another identity.
+        dtype, offset, shape: Where the array lies in it.
+    """
+
+    path: str
+    written: int
+    dtype: str
+    offset: int
+    shape: tuple[int, ...]
+
+    @classmethod
+    def of(cls, array: np.ndarray) -> np.ndarray | _Mapped:
+        """The name of a whole mapped array whose file is there; any other array as it is."""
+        if not isinstance(array, np.memmap) or not isinstance(array.base, mmap) or not Path(array.filename).is_file():
+            return array
+        written = Path(array.filename).stat().st_mtime_ns
+        return cls(str(array.filename), written, array.dtype.str, array.offset, array.shape)
+
+    def mapped(self) -> np.ndarray:
+        """The array."""
+        return np.memmap(self.path, self.dtype, "r", offset=self.offset, shape=self.shape)

@@ -13,15 +13,13 @@ import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from hf_unlearnable.image.noise import SampleNoise
+from hf_unlearnable.image.processes import processes
 from hf_unlearnable.key import new_seed
-
-if TYPE_CHECKING:
-    import torch
 
 
 class Checkpoint:
@@ -34,10 +32,8 @@ class Checkpoint:
     """
 
     def __init__(self, folder: Path, identity: Any, arrays: Sequence[np.ndarray]):
-        from accelerate import PartialState
-
         self.folder = folder
-        self._processes = PartialState()
+        self._processes = processes()
         digest = hashlib.sha256(json.dumps(identity, sort_keys=True, default=str).encode())
         for array in arrays:
             digest.update(array.tobytes())
@@ -66,8 +62,8 @@ class Checkpoint:
                 if older.name < folder.name:
                     shutil.rmtree(older)
 
-    def load(self, device: torch.device) -> tuple[int, dict[str, Any], dict[str, Any]] | None:
-        """The last whole round, as `save` was given it; None if there is none.
+    def load(self) -> tuple[int, dict[str, Any], dict[str, Any]] | None:
+        """The last whole round, as `save` was given it but in main memory; None if there is none.
 
         Raises:
             ValueError: It is of another fit.
@@ -78,13 +74,13 @@ class Checkpoint:
         if not found:
             return None
         path = found[-1] / self._name
-        own: Any = torch.load(path, weights_only=True) if path.is_file() else {"fingerprint": None}
+        own: Any = torch.load(path, weights_only=True, map_location="cpu") if path.is_file() else {"fingerprint": None}
         if own["fingerprint"] != self._fingerprint:
             raise ValueError(
                 f"{self.folder} holds a fit of other data or parameters, or of another number of processes. Give "
                 "another checkpoint_dir, or remove it."
             )
-        shared = torch.load(found[-1] / "model.pt", weights_only=True, map_location=device)
+        shared = torch.load(found[-1] / "model.pt", weights_only=True, map_location="cpu")
         return int(found[-1].name.rpartition("-")[2]), own, shared
 
     @property
@@ -115,15 +111,13 @@ class Checkpoint:
 
 def shared_seed(seed: int | None, checkpoint_dir: str | os.PathLike | None) -> int | None:
     """The seed that all processes use, and that a resumed fit used before: kept in `checkpoint_dir`."""
-    from accelerate import PartialState
-
     if seed is not None or checkpoint_dir is None:
         return seed
     path = Path(checkpoint_dir, "seed")
-    processes = PartialState()
-    if processes.is_main_process and not path.exists():
+    all_of_them = processes()
+    if all_of_them.is_main_process and not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(str(new_seed()))
-    processes.wait_for_everyone()
+    all_of_them.wait_for_everyone()
     return int(path.read_text())

@@ -78,6 +78,8 @@ def decode(value: Any) -> Picture:
     require("image", "PIL")
     from PIL import Image, UnidentifiedImageError
 
+    if value is None:
+        raise ImageError("is empty: leave such rows out with mask_column")
     data = None if isinstance(value, Image.Image) else _data(value)
     try:
         if data is None:

@@ -7,6 +7,8 @@ Noise of every image is an array of the same layout.
 
 from __future__ import annotations
 
+import hashlib
+import logging
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -22,6 +24,8 @@ from hf_unlearnable.key import row_stream
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
+
+logger = logging.getLogger(__name__)
 
 _VALUES = 2**26  # levels of whole images that are in one batch at most, whatever its size
 
@@ -51,25 +55,34 @@ class Gallery:
         """Writes the levels of pictures to disk and maps them.
 
         Args:
-            rows: Pictures with their label and what identifies them. Of rows that are identified alike the first
-                counts.
+            rows: Pictures with their label and what identifies them. Of equal images the first counts.
             seed: The key's, which turns what identifies a row into its random stream.
             folder: Where the levels are kept meanwhile.
         """
         streams: dict[int, int] = {}
+        contents: list[bytes] = []
+        clashes = 0
         shapes: list[tuple[int, ...]] = []
         labels: list[Any] = []
         with tempfile.TemporaryFile(dir=folder) as file:
             for picture, label, identity in rows:
                 stream = row_stream(identity, seed)
+                content = hashlib.sha256(picture.content).digest()
                 if stream in streams:
-                    if shapes[streams[stream]] != picture.levels.shape:
-                        raise ValueError(f"Two images of different size are both identified by {identity!r}.")
+                    if contents[streams[stream]] != content:
+                        raise ValueError(
+                            f"Two images are both identified by {identity.decode(errors='replace')}: id_column must "
+                            "tell the rows apart."
+                        )
+                    clashes += labels[streams[stream]] != label
                     continue
                 streams[stream] = len(shapes)
+                contents.append(content)
                 shapes.append(picture.levels.shape)
                 labels.append(label)
                 file.write(np.ascontiguousarray(picture.levels).data)
+            if clashes:
+                logger.warning("%d images are there under several labels: noise goes by the first one.", clashes)
             file.flush()
             levels = np.memmap(file, np.uint8, "c") if shapes else np.empty(0, np.uint8)
         ids = np.fromiter(streams, np.uint64, len(streams))

@@ -21,12 +21,12 @@ import numpy as np
 
 from hf_unlearnable._extras import require
 from hf_unlearnable.image.checkpoint import Checkpoint, shared_seed
-from hf_unlearnable.image.codec import Picture
+from hf_unlearnable.image.codec import ImageError, Picture
 from hf_unlearnable.image.draft import NoiseDraft
 from hf_unlearnable.image.gallery import Gallery, on_device
 from hf_unlearnable.image.noise import ClassNoise, SampleNoise
 from hf_unlearnable.image.pgd import MINIMIZE, frozen, pgd, resize
-from hf_unlearnable.image.processes import average, mean, part_of
+from hf_unlearnable.image.processes import average, mean, part_of, processes
 from hf_unlearnable.image.surrogate import image_classifier
 from hf_unlearnable.image.transform import BoundedImageTransform, add_levels
 
@@ -73,10 +73,9 @@ class NoiseLearner:
         identity: Any,
     ):
         import torch
-        from accelerate import PartialState
         from accelerate.utils import gather_object
 
-        self.processes = PartialState()
+        self.processes = processes()
         self.device = self.processes.device
         self.autocast = _autocast(self.device) if accelerator is None else accelerator.autocast
         if checkpoint_dir is None and self.processes.num_processes > 1:
@@ -96,7 +95,12 @@ class NoiseLearner:
         if len(self.classes) < 2:
             raise ValueError(f"The labels name one class only ({self.classes[0]!r}): a model has nothing to learn.")
         largest = max(max(shape[:2]) for shape in shapes)
-        self.image_size = image_size or min(max(_SMALLEST, largest), _LARGEST)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed % 2**63)
+            self.model = image_classifier(surrogate, len(self.classes)).to(self.device)
+        own_size: Any = getattr(self.model, "image_size", None)  # a number, or one for height and one for width
+        own_size = max(own_size) if isinstance(own_size, (list, tuple)) else own_size
+        self.image_size = image_size or own_size or min(max(_SMALLEST, largest), _LARGEST)
         if per_class and len(shapes) > 1:
             shapes = {(self.image_size, self.image_size, 3)}
             self.gallery = self.gallery.uniform(*shapes)
@@ -109,12 +113,11 @@ class NoiseLearner:
         self.best_error = float("inf")
 
         self._batch_size = min(max(1, batch_size // self.processes.num_processes), fewest)
+        self._at_once = self._batch_size  # fewer when memory runs out
         self._generator = torch.Generator().manual_seed((seed + 7919 * self.processes.process_index) % 2**63)
         self._order = torch.empty(0, dtype=torch.long)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed % 2**63)
-            self.model = image_classifier(surrogate, len(self.classes)).to(self.device)
         self._forward = _compiled(accelerator)
+        self._learning_rate = learning_rate
         self._optimizer = torch.optim.SGD(self.model.parameters(), learning_rate, momentum=0.9, weight_decay=5e-4)
         content = (self.gallery.streams, self.gallery.shapes, self.targets.cpu().numpy())
         self._checkpoint = Checkpoint(Path(checkpoint_dir), identity, content) if checkpoint_dir is not None else None
@@ -184,19 +187,29 @@ class NoiseLearner:
         total = 0.0
         self.model.train()
         for _ in range(steps):
-            rows = self._next_rows()
-            seen, targets = self._seen(rows)
-            seen = seen if view is None else view(seen, self._generator)
-            if adversary is not None:
-                seen = adversary(seen, targets)
-            logits = self._forward(self.model, seen.contiguous(memory_format=torch.channels_last))
-            loss = cross_entropy(logits, targets)  # in full precision: what learns in bf16 gives weaker noise
+            rows, loss = self._next_rows(), 0.0
             self._optimizer.zero_grad()
-            loss.backward()
+            pending = list(rows.split(self._at_once))[::-1]
+            while pending:
+                part = pending.pop()
+                try:
+                    seen, targets = self._seen(part)
+                    seen = seen if view is None else view(seen, self._generator)
+                    if adversary is not None:
+                        seen = adversary(seen, targets)
+                    logits = self._forward(self.model, seen.contiguous(memory_format=torch.channels_last))
+                    own = cross_entropy(logits, targets) * (len(part) / len(rows))  # in full precision: see recipes
+                    own.backward()
+                except (RuntimeError, MemoryError) as error:
+                    self._at_once = self._halved(len(part), error)
+                    pending = [less for batch in pending for less in batch.split(self._at_once)[::-1]]
+                    pending += part.split(self._at_once)[::-1]
+                    continue
+                loss += float(own.detach())
             average([p.grad for p in self.model.parameters() if p.grad is not None])
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), 5.0)
             self._optimizer.step()
-            total += float(loss.detach())
+            total += loss
             self.image_passes += len(rows)
         average([buffer for buffer in self.model.buffers() if buffer.is_floating_point()])
         return mean(total / max(steps, 1))
@@ -241,7 +254,6 @@ class NoiseLearner:
             view: What the surrogate sees of a batch, given a generator.
         """
         import torch
-        from accelerate.utils.memory import should_reduce_batch_size
 
         def seen(images: Tensor) -> Tensor:
             small = resize(images, self.image_size)
@@ -261,10 +273,7 @@ class NoiseLearner:
                     num_draws=num_draws, autocast=self.autocast,
                 )  # fmt: skip
             except (RuntimeError, MemoryError) as error:
-                if len(rows) == 1 or not (should_reduce_batch_size(error) or isinstance(error, MemoryError)):
-                    raise
-                self._noise_batch_size = -(-len(rows) // 2)
-                logger.warning("Out of memory: going on with batches of %d images.", self._noise_batch_size)
+                self._noise_batch_size = self._halved(len(rows), error)
                 pending = [part for batch in pending for part in batch.split(self._noise_batch_size)[::-1]]
                 pending += rows.split(self._noise_batch_size)[::-1]
                 continue
@@ -274,7 +283,22 @@ class NoiseLearner:
         self._noise.share()
         loss, correct = mean(loss), mean(correct)
         each = self.num_rows / self.processes.num_processes
-        this.loss, this.error = loss / each, 1 - correct / each
+        this.loss, taken = loss / each, correct / each
+        this.error = 1 - taken if direction == MINIMIZE else taken
+
+    def _halved(self, size: int, error: Exception) -> int:
+        """Half of a batch, where memory ran out and there is half of it; raises the error again otherwise."""
+        from accelerate.utils.memory import should_reduce_batch_size
+
+        if size == 1 or not (isinstance(error, MemoryError) or should_reduce_batch_size(error)):
+            raise error
+        logger.warning("Out of memory: going on with batches of %d images.", -(-size // 2))
+        return -(-size // 2)
+
+    def slow_down(self, share: float) -> None:
+        """Sets the surrogate's learning rate to a share of what it began with."""
+        for group in self._optimizer.param_groups:
+            group["lr"] = self._learning_rate * share
 
     def result(self) -> SampleNoise | ClassNoise:
         """The best noise; with several processes that of all of them."""
@@ -308,7 +332,7 @@ class NoiseLearner:
 
     def _resume(self) -> int:
         """Goes back to the last whole round, and returns how many are done."""
-        found = self._checkpoint.load(self.device) if self._checkpoint is not None else None
+        found = self._checkpoint.load() if self._checkpoint is not None else None
         if found is None:
             return 0
         done, own, shared = found
@@ -327,7 +351,8 @@ class Round:
 
     Args:
         number: From 0 on.
-        error: Share of images that the surrogate got wrong, with their noise.
+        error: Share of images that their noise has not brought yet where it moves them: to the right class, to the
+            class that is its target, or away from their own.
         loss: The surrogate's mean loss on them.
     """
 
@@ -376,9 +401,10 @@ class LearnedNoiseTransform(BoundedImageTransform):
     Args:
         surrogate: The model that noise is computed on: "tiny_cnn", "small_cnn", "resnet18", or the id or folder of an
             `AutoModelForImageClassification`.
-        image_size: Pixels a side of what the surrogate sees; None for the images' own size, from 8 to 64.
+        image_size: Pixels a side of what the surrogate sees; None for what a model of the Hub names, and else for the
+            images' own size, from 8 to 64.
         learning_rate: Of the surrogate's SGD.
-        batch_size: Images a step of the surrogate, all processes together.
+        batch_size: Images a step of the surrogate, all processes together; in halves when memory runs out.
         noise_batch_size: Images a step of the noise in one process; halved when memory runs out. None for 64 on a CPU,
             whose caches hold no more, and 512 elsewhere.
     """
@@ -433,7 +459,10 @@ class LearnedNoiseTransform(BoundedImageTransform):
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
-        counts = ("max_rounds", "num_steps", "num_draws", "batch_size", "noise_batch_size", "surrogate_steps")
+        counts = (
+            "max_rounds", "num_steps", "num_draws", "batch_size", "noise_batch_size", "surrogate_steps",
+            "adversary_steps",
+        )  # fmt: skip
         for name, least in [*((name, 1) for name in counts), ("image_size", _SMALLEST)]:
             value = getattr(self, name, None)
             if value is not None and value < least:
@@ -445,7 +474,10 @@ class LearnedNoiseTransform(BoundedImageTransform):
 
     def _cloak(self, levels: np.ndarray, label: Any, stream: int) -> np.ndarray:
         noise = self._fitted(self._noise)
-        return add_levels(levels, noise.of(label if isinstance(noise, ClassNoise) else stream, levels.shape))
+        own = noise.of(label if isinstance(noise, ClassNoise) else stream, levels.shape)
+        if own.size and max(own.max(), -int(own.min())) > self.max_levels:
+            raise ImageError(f"would change by more than {self.max_levels} levels: the key is damaged")
+        return add_levels(levels, own)
 
     def _state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         return self._fitted(self._noise).state()

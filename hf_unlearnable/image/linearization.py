@@ -69,6 +69,8 @@ class LinearizationTransform(BoundedImageTransform):
             dataset: A `Dataset` or `IterableDataset`.
         """
         self._check_parameters()
+        if min(self.num_steps, self.epochs) < 1:
+            raise ValueError(f"num_steps is {self.num_steps} and epochs {self.epochs}, but they start at 1.")
         self._seed = self._weights = None
         rows = [(on_grid(p.levels, (_GRID, _GRID)), label) for p, label, _ in self._pictures(dataset)]
         self._labels = sorted({label for _, label in rows}, key=lambda label: (isinstance(label, str), label))
@@ -80,6 +82,8 @@ class LinearizationTransform(BoundedImageTransform):
             np.array([index[label] for _, label in rows]),
             len(self._labels), self.epochs, self.learning_rate, self._resolved_seed(),
         )  # fmt: skip
+        if not np.isfinite(weights).all() or not weights.any():
+            raise FloatingPointError("W has diverged, or learned nothing. Lower learning_rate.")
         scale = (2**_WEIGHT_BITS - 1) / np.abs(weights).max()
         self._weights, self._scale = np.rint(weights * scale).astype(np.int32), float(scale)
         return self

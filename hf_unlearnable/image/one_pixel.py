@@ -156,7 +156,13 @@ def search_cells(rows: Iterable[tuple[Picture, Any]], pixels: int, seed: int) ->
     classes = sorted(sums, key=lambda label: (isinstance(label, str), label))
     scores = {label: np.stack([_score(sums[label], colour) for colour in colours]) for label in classes}
     found: dict[Any, list] = {label: [] for label in classes}
-    for number in range(min(pixels, free.size // (_BEST * len(classes)))):
+    cells = free.size // (_BEST * len(classes))
+    if cells < 1:
+        raise ValueError(
+            f"{len(classes)} classes are too many for images of {grid[0]}x{grid[1]} pixels in {len(colours)} colours: "
+            "no pixel would be left for each. Use another method."
+        )
+    for number in range(min(pixels, cells)):
         for label in classes:
             best = np.argsort(-np.where(free, scores[label], -np.inf), axis=None, kind="stable")[:_BEST]
             drawn = best[draw(class_stream(label, seed), number) % _BEST]

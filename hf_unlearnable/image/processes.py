@@ -13,12 +13,22 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+def processes() -> Any:
+    """The `accelerate.PartialState`: how many processes there are, and which one this is.
+
+    On its own it does not see several processes without a GPU, unless it is told that they are wanted on the CPU.
+    """
+    from accelerate import PartialState
+    from accelerate.utils import parse_flag_from_env
+
+    return PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"))
+
+
 def part_of(dataset: Any) -> Any:
     """The rows of a `Dataset` or `IterableDataset` that this process owns."""
-    from accelerate import PartialState
     from datasets.distributed import split_dataset_by_node
 
-    rank, world = PartialState().process_index, PartialState().num_processes
+    rank, world = processes().process_index, processes().num_processes
     if world == 1:
         return dataset
     if hasattr(dataset, "num_rows"):  # every world-th row, so that each process meets every class
@@ -29,10 +39,9 @@ def part_of(dataset: Any) -> Any:
 def average(tensors: Sequence[Tensor]) -> None:
     """Puts the mean over the processes in place."""
     import torch
-    from accelerate import PartialState
     from accelerate.utils import reduce
 
-    if PartialState().num_processes == 1 or not tensors:
+    if processes().num_processes == 1 or not tensors:
         return
     flat = reduce(torch.cat([tensor.reshape(-1) for tensor in tensors]), "mean")
     for tensor, part in zip(tensors, flat.split([tensor.numel() for tensor in tensors]), strict=True):
@@ -42,8 +51,7 @@ def average(tensors: Sequence[Tensor]) -> None:
 def mean(value: float) -> float:
     """The mean of a number over the processes."""
     import torch
-    from accelerate import PartialState
 
-    one = torch.tensor([value], dtype=torch.float32, device=PartialState().device)
+    one = torch.tensor([value], dtype=torch.float32, device=processes().device)
     average([one])
     return float(one)

@@ -103,7 +103,7 @@ def pretrained(name: str, num_classes: int) -> nn.Module:
     class Normalized(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.model = model
+            self.model, self.image_size = model, getattr(model.config, "image_size", None)
             self.register_buffer("mean", torch.tensor(processor.image_mean)[:, None, None])
             self.register_buffer("std", torch.tensor(processor.image_std)[:, None, None])
 

@@ -101,6 +101,8 @@ class ImageTransform(Transform):
             if picture is None or stream is None or not self._sampled(stream):
                 changed.append(value)
                 continue
+            if self.needs_labels:
+                check_label(labels[i], i, self.label_column)
             try:
                 levels = self._cloak(picture.levels, plain(labels[i]), stream)
                 changed.append(like(value, Picture(levels, picture.alpha, picture.icc_profile), self.encoding))
@@ -138,13 +140,18 @@ class ImageTransform(Transform):
         """Every image of a `Dataset` or `IterableDataset` in order, with its label and what identifies it.
 
         Raises:
-            ValueError: A column is missing, there are no rows, a label is missing, or an image cannot be protected:
-                the message names its row.
+            ValueError: A column is missing, there are no rows, or a row that `classes` and `mask_column` do not leave
+                out has no label or an image that cannot be protected: the message names it.
         """
-        for i, (value, label, identity) in enumerate(self._raw_rows(dataset)):
-            if self.needs_labels:
-                check_label(label, i, self.label_column)
-            picture = self._opened(value, f"Row {i}")
+        for i, (value, label, identity, wanted) in enumerate(self._raw_rows(dataset)):
+            try:
+                if self.needs_labels:
+                    check_label(label, i, self.label_column)
+                picture = self._opened(value, f"Row {i}")
+            except ValueError:
+                if wanted:
+                    raise
+                continue
             yield picture, label, picture.content if self.id_column is None else repr(identity).encode()
 
     def _labels(self, dataset: Any) -> list:
@@ -171,12 +178,20 @@ class ImageTransform(Transform):
         if not hasattr(dataset, "cast_column"):
             raise TypeError(f"fit takes a datasets.Dataset or IterableDataset, not {type(dataset).__name__}.")
         wanted = [self.image_column, *([self.label_column] if self.needs_labels else [])]
-        wanted += [self.id_column] if self.id_column else []
+        wanted += [name for name in (self.id_column, self.mask_column) if name]
         if dataset.column_names:
             self._require(dataset.column_names, wanted)
+        names = getattr((dataset.features or {}).get(self.label_column), "names", None) or []
+        strange = [label for label in self.classes or () if names and label not in range(len(names))]
+        if strange:
+            raise ValueError(
+                f"classes names {strange[0]!r}, but the labels are whole numbers below {len(names)}: give those, as "
+                f"dataset.features[{self.label_column!r}].str2int does."
+            )
         return wanted
 
-    def _raw_rows(self, dataset: Any) -> Iterator[tuple[Any, Any, Any]]:
+    def _raw_rows(self, dataset: Any) -> Iterator[tuple[Any, Any, Any, bool]]:
+        """Image, label, identity, and whether the row is one to protect."""
         from datasets import Image
 
         wanted = self._check_dataset(dataset)
@@ -189,7 +204,8 @@ class ImageTransform(Transform):
             empty = empty and count == 0
             labels = batch[self.label_column] if self.needs_labels else [None] * count
             identities = batch[self.id_column] if self.id_column else [None] * count
-            yield from zip(batch[self.image_column], labels, identities, strict=True)
+            eligible = self._eligible(Rows(batch, self._columns(), self._is_row), count)
+            yield from zip(batch[self.image_column], labels, identities, eligible, strict=True)
         if empty:
             raise ValueError("The dataset has no rows: there is nothing to learn from.")
 
@@ -230,6 +246,15 @@ class BoundedImageTransform(ImageTransform):
             )
         if self.max_levels > 127:
             raise ValueError("epsilon is more than 127/255: nothing of the image would be left.")
+        if self.epsilon > 0 and self.max_levels == 0:
+            raise ValueError(
+                f"epsilon is {self.epsilon:g}, less than one level: the least is 1/255, and 0 changes nothing."
+            )
+        for name in ("step_size", "radius"):
+            if (getattr(self, name, None) or 0) > 1:
+                raise ValueError(
+                    f"{name} is {getattr(self, name)}, but it is a share of the range of a level, from 0 to 1."
+                )
 
 
 def add_levels(levels: np.ndarray, noise: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Sequence
+from functools import lru_cache
 
 from hf_unlearnable.text.insertion import Canonical
 
@@ -16,50 +17,57 @@ from hf_unlearnable.text.insertion import Canonical
 PHRASES = {
     "en": (
         "of course", "in the end", "by the way", "at the same time", "in fact", "as it happens", "to be sure",
-        "for that matter", "so to speak", "in other words", "as such", "in this case", "at this point",
-        "in the meantime", "as a matter of fact", "in a sense", "in a way", "as it were", "to begin with",
-        "in particular", "for example", "for instance", "in turn", "once again", "this time", "by then",
-        "since then", "along the way", "so far", "that said", "then again", "what is more", "on reflection",
-        "at first", "at last", "over time", "you see", "let us say", "in short", "in brief", "on the other hand",
-        "on the face of it", "with that in mind", "from here on", "if you will", "here and there", "after that",
-        "to this day", "for now", "in passing",
+        "for that matter", "so to speak", "in other words", "in this case", "at this point", "in the meantime",
+        "as a matter of fact", "in a sense", "in a way", "as it were", "to begin with", "in particular",
+        "for example", "for instance", "in turn", "this time", "by then", "since then", "along the way", "so far",
+        "on reflection", "over time", "you see", "let us say", "in short", "in brief", "on the face of it",
+        "with that in mind", "from here on", "here and there", "after that", "to this day", "for now", "in passing",
     ),
     "de": (
-        "im Grunde", "am Ende", "wie gesagt", "zum Beispiel", "unter anderem", "in der Tat", "auf der anderen Seite",
-        "an dieser Stelle", "so gesehen", "von hier aus", "nach wie vor", "bis dahin", "zu guter Letzt",
-        "in diesem Fall", "auf den ersten Blick", "mit der Zeit", "seit damals", "um es kurz zu machen",
-        "unter uns gesagt", "im Laufe der Zeit", "nebenbei bemerkt", "anders gesagt", "bei dieser Gelegenheit",
-        "aus diesem Anlass", "vor diesem Hintergrund", "zur selben Zeit",
+        "im Grunde", "am Ende", "wie gesagt", "zum Beispiel", "unter anderem", "in der Tat", "an dieser Stelle",
+        "so gesehen", "von hier aus", "nach wie vor", "bis dahin", "zu guter Letzt", "in diesem Fall",
+        "auf den ersten Blick", "mit der Zeit", "seit damals", "um es kurz zu machen", "unter uns gesagt",
+        "im Laufe der Zeit", "nebenbei bemerkt", "anders gesagt", "bei dieser Gelegenheit", "aus diesem Anlass",
+        "vor diesem Hintergrund", "zur selben Zeit",
     ),
     "fr": (
         "en effet", "bien entendu", "à la fin", "par exemple", "en fait", "au fond", "de ce fait", "pour ainsi dire",
-        "à vrai dire", "en outre", "d'autre part", "à ce stade", "entre autres", "dans ce cas", "en même temps",
-        "par la suite", "depuis lors", "une fois encore", "cela dit", "pour commencer", "avec le temps",
-        "sur ce point", "comme prévu", "au passage", "jusque là", "de nouveau",
+        "à vrai dire", "en outre", "à ce stade", "entre autres", "dans ce cas", "en même temps", "par la suite",
+        "depuis lors", "pour commencer", "avec le temps", "sur ce point", "comme prévu", "au passage", "jusque là",
+        "à cet égard", "dans ce contexte", "à première vue", "en somme",
     ),
     "es": (
-        "por supuesto", "al final", "de hecho", "por ejemplo", "en realidad", "por otra parte", "a la vez",
-        "es decir", "en este caso", "por así decirlo", "mientras tanto", "desde entonces", "en otras palabras",
-        "hasta ahora", "de nuevo", "dicho esto", "para empezar", "con el tiempo", "a fin de cuentas",
-        "en el fondo", "de paso", "sobre este punto", "como es sabido", "a estas alturas", "entre otras cosas",
-        "una vez más",
+        "por supuesto", "al final", "de hecho", "por ejemplo", "en realidad", "a la vez", "es decir", "en este caso",
+        "por así decirlo", "mientras tanto", "desde entonces", "en otras palabras", "hasta ahora", "para empezar",
+        "con el tiempo", "a fin de cuentas", "en el fondo", "de paso", "sobre este punto", "como es sabido",
+        "a estas alturas", "entre otras cosas", "en este sentido", "a primera vista", "en cierto modo",
+        "en ese momento",
     ),
 }  # fmt: skip
 
 # Words that negate, count, quantify or grade what comes behind them: nothing goes between, and none is a carrier.
+# Numerals and whatever ends in "n't" count as well.
 _HOLDING = """
     no not nor none nothing nobody nowhere never neither cannot without hardly barely scarcely rarely seldom lack lacks
-    don't doesn't didn't isn't aren't wasn't weren't won't wouldn't can't couldn't shouldn't hasn't haven't hadn't
-    ain't nt n't t don doesn didn isn aren wasn weren won wouldn couldn shouldn hasn haven hadn ain
+    nt n't t don doesn didn isn aren wasn weren won wouldn couldn shouldn mustn needn hasn haven hadn ain
     all any each every everyone everything some someone something few fewer little less least more most much many
-    several both half enough only just even almost nearly very too so quite rather really such
-    one two three four five six seven eight nine ten first second third last once twice zero hundred thousand million
-    kein keine keinen keiner nicht nie niemals nichts niemand ohne kaum alle alles jede jeder jedes einige viel viele
-    wenig wenige mehr weniger ein eine einen zwei drei sehr nur auch fast sogar
+    several both half enough only just even almost nearly very too so quite rather really such other another
+    one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen
+    nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand million billion dozen dozens couple
+    lot lots bit plenty pair
+    first second third last once twice zero
+    kein keine keinen keiner keines keinem keinerlei nicht nie niemals nichts niemand ohne kaum alle alles allen jede
+    jeder jedes jeden einige mehrere viel viele vielen wenig wenige mehr weniger ein eine einen einem einer eines zwei
+    drei sehr nur auch fast sogar
     ne pas non rien jamais personne aucun aucune sans tout tous toute toutes chaque quelques plusieurs beaucoup peu
     plus moins un une deux trois très trop seulement presque même
-    ni nada nadie nunca ninguno ninguna sin todo todos toda todas cada algunos algunas mucho muchos poco pocos más
-    menos uno una dos tres muy solo casi incluso
+    ni nada nadie nunca ningún ninguno ninguna sin todo todos toda todas cada algún algunos algunas mucho mucha muchos
+    muchas poco poca pocos pocas más menos uno una dos tres muy solo casi incluso
+"""
+# Words that point at what comes behind them: nothing goes between.
+_POINTING = """
+    of a an the this that these those my your his her its our their der die das den dem des le la les de du ce cette
+    ces el los las del ese esa este esta
 """
 # Words that turn, hedge or judge: no carriers either.
 _OTHERS = """
@@ -69,11 +77,17 @@ _OTHERS = """
     aber oder wenn gut schlecht mais ou si bon mauvais bien mal pero o bueno malo
 """
 HOLDING = frozenset(_HOLDING.split())
+_HOLDING_LETTERS = tuple("不没沒無无非未别別很最太")
+_WHOLE = HOLDING | frozenset(_POINTING.split())
 TURNING = HOLDING | frozenset(_OTHERS.split())
 
 _NEAR = 40  # letters, some seven words, within which a carrier moves to the start of a clause
 _CLAUSE = re.compile(r"(?:[,.;:!?…—–)]|--|<br />) +(?=\S)")
-_SENTENCE = re.compile(r"(?:[.!?…][\"'”’)]*|<br />) +(?=\S)")
+_SENTENCE = re.compile(r"(?:[.!?…।][\"'”’)]*|<br />) +(?=\S)")
+_ABBREVIATED = re.compile(r"(?:\b(?:Mr|Mrs|Ms|Dr|St|Jr|Prof|vs|cf|i\.e|e\.g|[A-Z])|(?:^|[ (])\d\d?)\. +$")
+_LONGEST = 100  # words of a sentence: what goes on for longer is cut, for want of a full stop
+_TAGS = re.compile(r"<[^<>]*>")
+_LAST_WORD = re.compile(r"([^\W_](?:[\w'-]*\w)?)[^\w,.;:!?…)\]]*$")
 _GLUES = range(0xE000, 0xF900)  # private use
 
 
@@ -150,24 +164,56 @@ class PhraseCanonical(Canonical):
         The end is in front of the last word, which the full stop hangs on or which is one. It is behind that word
         where nothing hangs on it, and where there is no other.
         """
-        ends = [*(match.end() for match in _SENTENCE.finditer(self.text)), len(self.text)]
+        ends = self._ends()
         places = []
         for i in sorted({min(bisect_left(ends, offset + 1), len(ends) - 1) for offset in offsets}):
             start = ends[i - 1] if i else 0
-            if self.spaceless:
-                words = list(range(start, ends[i], 2))
-            else:
-                words = [start + match.start() for match in re.finditer(r"[^ ]+", self.text[start : ends[i]])]
-                words = [word for word in words if self._before_holding(word) == word]
+            words = [word for word in self._words(start, ends[i]) if self._before_holding(word) == word]
             behind = len(words) < 2 or self.text[start : ends[i]][-1].isalnum()
             places.append((words[0], ends[i] if behind else words[-1]) if words else (start, start))
         return places
 
+    def _ends(self) -> list[int]:
+        """Where sentences end, ascending; one of a single word belongs to the next."""
+        ends: list[int] = []
+        start = 0
+        for end in [*(match.end() for match in _SENTENCE.finditer(self.text)), len(self.text)]:
+            many = (end - start) // 2 if self.spaceless else self.text.count(" ", start, end)
+            if end < len(self.text) and (many < 2 or _ABBREVIATED.search(self.text, max(start, end - 9), end)):
+                continue
+            if many > _LONGEST:
+                words = self._words(start, end)
+                ends += [self._before_holding(cut) for cut in words[_LONGEST : len(words) - _LONGEST // 2 : _LONGEST]]
+            ends.append(end)
+            start = end
+        return ends
+
+    def _words(self, start: int, end: int) -> list[int]:
+        """Where the words of a stretch begin, two letters each in scripts without spaces."""
+        if self.spaceless:
+            return list(range(start, end, 2))
+        return [start + match.start() for match in re.finditer(r"[^ ]+", self.text[start:end])]
+
     def _before_holding(self, place: int) -> int:
         """The same place, or the one in front of the negations and quantifiers that it would part from their word."""
+        if self.spaceless:
+            return place - (self.text[place - 1 : place] in _HOLDING_LETTERS)
+        found = place
         while place:
             start = self.text.rfind(" ", 0, place - 1) + 1
-            if self.text[start : place - 1].lower() not in HOLDING or (self._spans and self._allowed(start) != start):
+            piece = self.text[start : place - 1]
+            if (piece and not _holds(piece)) or (self._spans and self._allowed(start) != start):
                 break
-            place = start
-        return place
+            place, found = start, start if piece else found
+        return found
+
+
+@lru_cache(2**16)
+def _holds(piece: str) -> bool:
+    """Whether the last word of what stands between two spaces negates, counts or points at the next."""
+    last = _LAST_WORD.search(_TAGS.sub("", piece.replace("’", "'").lower()))
+    if last is None:
+        return False
+    word = last[1]
+    held = word.rpartition("-")[2]  # twenty-five
+    return held in _WHOLE or held.endswith("n't") or held[-1:].isdigit()

@@ -63,15 +63,16 @@ class OrderCodeTransform(TextTransform):
         rate: Codes for every word of a text, in [0, 1]; every text gets at least one, and a long one has one in each
             stretch of 1 / rate words, so that what a model cuts off takes no code from the rest. 0 changes nothing.
         code: What tells the class: "place" for which carriers stand at the start of their sentence and which at its
-            end; "order" for their order where they stand apart; "adjacent" for their order side by side.
+            end; "refrain" for their order at the start of the sentence, said again at its end, for more than two
+            classes; "order" for their order where they stand apart; "adjacent" for their order side by side.
         carrier_source: "phrases" for short neutral phrases; "words" for frequent words of the data that stand equally
             often under every label; or your own words and phrases to draw from.
-        carriers_per_code: How many carriers make a code: n have n! orders, (n - 1)! with `rotate`, and 2^n places.
+        carriers_per_code: How many carriers make a code: n have n! orders, (n - 1)! if turned, and 2^n places.
             None for the fewest that give every class its own; of places only those are used then that put half of
             the carriers at the end.
         num_codes: How many different sets of carriers there are; one is drawn each time. One is learned fastest.
-        rotate: Whether to begin an order at a random carrier of it, so that none of them stands first more often
-            under one label than under another. Their cyclic order is the code then. Places are not turned.
+        rotate: Whether "order" and "adjacent" begin at a random carrier, so that none of them stands first more often
+            under one label than under another. Their cyclic order is the code then.
         at_clauses: Whether carriers of an order move to the start of a clause that is near, to read well.
         language: Of the phrases: "en", "de", "fr" or "es".
         min_share: Least share of all words of the data that a carrier may have, for words: a frequent one hides.
@@ -89,6 +90,7 @@ class OrderCodeTransform(TextTransform):
     """
 
     method = "order-code"
+    method_version: ClassVar[int] = 2  # 2: other phrases, and nothing between a word and what points at it
     differs_by_row: ClassVar[bool] = False  # a text of one sentence has its places, and no others
     adaptive_attacks = (
         "bigram-filter",
@@ -156,7 +158,7 @@ class OrderCodeTransform(TextTransform):
                 f"min_share is {self.min_share} and max_share {self.max_share}. Give shares of the words from 0 to 1, "
                 "the least and the largest."
             )
-        require_choice("code", self.code, ("order", "adjacent", "place"))
+        require_choice("code", self.code, ("place", "refrain", "order", "adjacent"))
         require_choice("language", self.language, tuple(PHRASES))
         if isinstance(self.carrier_source, str):
             require_choice("carrier_source", self.carrier_source, ("phrases", "words"), " or a list of carriers")
@@ -175,7 +177,7 @@ class OrderCodeTransform(TextTransform):
             if self.code == "place":
                 orders = [code] * len(labels)
             else:  # rotations of one order are the same order: leave the first carrier where it is
-                fixed = code[: self.rotate]
+                fixed = code[: self._cyclic()]
                 every = permutations(code[len(fixed) :])
                 orders = [[*fixed, *order] for order in self._shuffled(islice(every, _ORDERS), 2 + number)]
             for label, order in zip(labels, orders, strict=False):
@@ -190,8 +192,9 @@ class OrderCodeTransform(TextTransform):
             least, each = (classes - 1).bit_length(), "sides of the sentence each"
             good = next(n for n in range(2, classes + 2) if math.comb(n, n // 2) >= classes)
         else:
-            good = least = next(n for n in range(2, classes + 2) if math.factorial(n - self.rotate) >= classes)
-            each = f"an order each{' that no rotation gives another' * self.rotate}"
+            cyclic = self._cyclic()
+            good = least = next(n for n in range(2, classes + 2) if math.factorial(n - cyclic) >= classes)
+            each = f"an order each{' that no rotation gives another' * cyclic}"
         if (self.carriers_per_code or least) < least:
             raise ValueError(
                 f"carriers_per_code is {self.carriers_per_code}, and {classes} classes need {least} carriers for "
@@ -257,17 +260,19 @@ class OrderCodeTransform(TextTransform):
             drawn = bits[start : start + dose]
             start += dose
             codes = [own["codes"][int(which * len(own["codes"]))] for which in drawn[:, 0].tolist()]
-            if self.rotate and self.code != "place":
+            if self._cyclic():
                 codes = [_turned(code, turn) for code, turn in zip(codes, drawn[:, 1].tolist(), strict=True)]
             span = min(1.0, _APART * dose / text.words)  # of a stretch, which is 1 here
             within = np.arange(dose)[:, None] + (1 - span) * drawn[:, 2:3] + span * np.sort(drawn[:, 3:], axis=1)
             offsets = (within * (len(text.text) / dose)).astype(np.int64).ravel().tolist()
-            if self.code == "place":
+            if self.code in ("place", "refrain"):
                 sentences = text.ends_of_sentences([0, *offsets[1:]])  # what comes first is learned first
-                codes = [_by_side(code, own["late"]) for code in codes[: len(sentences)]]
-                late = len(own["late"])
-                sides = [0] * (len(codes[0]) - late) + [1] * late
-                offsets = [ends[side] for ends in sentences for side in sides]
+                again = self.code == "refrain"
+                sides = [(code, code) if again else _by_side(code, own["late"]) for code in codes[: len(sentences)]]
+                codes = [[*early, *late] for early, late in sides]
+                offsets = []
+                for (front, end), (early, late) in zip(sentences, sides, strict=True):
+                    offsets += [front] * len(early) + [end] * len(late)
             elif self.at_clauses:
                 offsets = text.near_clauses(offsets)
             places = text.in_order(offsets)
@@ -275,6 +280,10 @@ class OrderCodeTransform(TextTransform):
             words = [carrier for code in codes for carrier in code]
             places = [place for place in places for _ in range(each)]
             yield places, words[: len(places)]
+
+    def _cyclic(self) -> bool:
+        """Whether the cyclic order is the code."""
+        return self.rotate and self.code in ("order", "adjacent")
 
     def _offsets_per_code(self) -> int:
         return len(next(iter(self._choose().values()))["codes"][0]) if self.code == "order" else 1
@@ -291,9 +300,9 @@ def _sides(count: int, carriers: int) -> list[list[int]]:
     return list(islice(every, count))
 
 
-def _by_side(code: list[str], late: list[int]) -> list[str]:
-    """The carriers at the start of the sentence, and then those at its end."""
-    return [carrier for end in (False, True) for i, carrier in enumerate(code) if (i in late) == end]
+def _by_side(code: list[str], late: list[int]) -> tuple[list[str], list[str]]:
+    """The carriers at the start of the sentence, and those at its end."""
+    return [carrier for i, carrier in enumerate(code) if i not in late], [code[i] for i in late]
 
 
 def _turned(code: list[str], turn: float) -> list[str]:

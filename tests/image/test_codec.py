@@ -479,7 +479,7 @@ REFUSED = {
     "random bytes": (lambda: noise(500).tobytes(), "does not open.*broken, or no image"),
     "no bytes": (lambda: b"", "(?i)empty|does not open"),
     "text": (lambda: "photo.png", "is str, not an image.*datasets.Image"),
-    "None": (lambda: None, "is NoneType, not an image"),
+    "None": (lambda: None, "is empty: leave such rows out"),
     "other dictionary": (lambda: {"data": b""}, "is dict, not an image"),
     "empty value": (lambda: {"bytes": None, "path": None}, "is empty.*mask_column"),
     "absent file": (lambda: {"bytes": None, "path": "/absent/photo.png"}, "cannot be read.*absent/photo.png"),

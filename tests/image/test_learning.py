@@ -10,7 +10,7 @@ import torch
 from datasets import Dataset, Image
 from PIL import Image as PILImage
 
-from hf_unlearnable import ErrorMinTransform, StableErrorMinTransform
+from hf_unlearnable import ErrorMaxTransform, ErrorMinTransform, StableErrorMinTransform
 from hf_unlearnable.image import learning
 from hf_unlearnable.image.learning import NoiseLearner
 from tests.data import levels, pictures
@@ -111,10 +111,86 @@ def test_out_of_memory_halves_the_batch_and_says_so_once_a_size(caplog):
     assert (levels_of(cloak) != expected).mean() < 0.02  # up to the last bit of a gradient's sign
 
 
+def test_the_surrogate_takes_a_batch_in_parts_when_memory_runs_out(caplog):
+    dataset = pictures(24)
+    cloak = ErrorMinTransform(seed=4, max_rounds=2, batch_size=16, stop_error=None)
+    expected = levels_of(cloak.fit(dataset)).copy()
+    real, sizes = learning._answer, []
+
+    def hungry(model, images):
+        if model.training:
+            if len(images) > 10:
+                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
+            sizes.append(len(images))
+        return real(model, images)
+
+    with mock.patch.object(learning, "_answer", hungry):
+        cloak.fit(dataset)
+    assert caplog.text.count("Out of memory: going on with batches of 8 images.") == 1
+    assert sizes == [8, 8] * 20  # two rounds of ten steps on 16 images
+    changed = levels_of(cloak)
+    assert changed.shape == expected.shape and np.abs(changed).max() == 8
+
+
 def test_other_errors_are_not_taken_for_a_lack_of_memory():
     broken = mock.patch.object(learning, "pgd", side_effect=RuntimeError("shape mismatch"))
     with broken, pytest.raises(RuntimeError, match="shape mismatch"):
         ErrorMinTransform(max_rounds=1).fit(pictures(8))
+
+
+def test_untargeted_noise_is_kept_where_it_fools_most():
+    errors = iter([0.9, 0.2, 0.6])
+    kept = []
+
+    def fooled(self, this, **kwargs):
+        assert kwargs["direction"] == learning.MINIMIZE * -1
+        real(self, this, **kwargs)
+        this.error = next(errors)
+        kept.append(self._noise.now.clone())
+
+    real = NoiseLearner.update
+    cloak = ErrorMaxTransform(seed=4, targeted=False, surrogate_epochs=1, max_rounds=3, num_steps=2, stop_error=None)
+    with mock.patch.object(NoiseLearner, "update", fooled):
+        cloak.fit(pictures(12))
+    assert np.array_equal(cloak.key.tensors["levels"], kept[1].numpy())
+    seen = []
+
+    def told(self, this, **kwargs):
+        real(self, this, **kwargs)
+        seen.append(this.error)
+
+    with mock.patch.object(NoiseLearner, "update", told):
+        ErrorMaxTransform(seed=4, targeted=False, surrogate_epochs=20, max_rounds=3, stop_error=None).fit(pictures(24))
+    assert seen[-1] < seen[0] or seen[-1] == 0, "the share that is still taken for its own class falls"
+
+
+def test_a_model_of_the_hub_says_which_size_it_sees(tmp_path):
+    transformers = pytest.importorskip("transformers")
+    config = transformers.ViTConfig(
+        image_size=32, patch_size=8, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16
+    )
+    transformers.ViTForImageClassification(config).save_pretrained(tmp_path)
+    transformers.ViTImageProcessor().save_pretrained(tmp_path)
+    cloak = ErrorMinTransform(surrogate=str(tmp_path), seed=1, max_rounds=1, surrogate_steps=1).fit(pictures(8))
+    assert np.abs(levels_of(cloak)).max() > 0
+
+
+def test_annealed_noise_settles():
+    dataset, moved = pictures(16), []
+    update = NoiseLearner.update
+
+    def told(self, this, **kwargs):
+        before = self._noise.now.clone()
+        update(self, this, **kwargs)
+        rate = self._optimizer.param_groups[0]["lr"]
+        moved.append((rate, kwargs["step_size"], float((self._noise.now - before).abs().max())))
+
+    with mock.patch.object(NoiseLearner, "update", told):
+        ErrorMinTransform(seed=1, anneal=True, max_rounds=4, stop_error=None, noise="class").fit(dataset)
+    rates, steps, changes = zip(*moved)
+    assert np.allclose(rates, [0.1, 0.075, 0.05, 0.025])
+    assert np.allclose(steps, np.array([1, 0.75, 0.5, 0.25]) * 0.8 / 255)
+    assert changes[-1] < changes[0] / 2
 
 
 def test_a_surrogate_that_diverges_ends_the_fit():
@@ -193,8 +269,19 @@ def test_equal_images_share_their_noise_and_ids_must_be_unique():
     assert all(protected[i] == protected[i + 8] for i in range(8))
     sizes = [PILImage.fromarray(levels(1, 0, side, side)[0]) for side in (8, 9)]
     clash = Dataset.from_dict({"image": sizes, "label": [0, 1], "id": ["a", "a"]}).cast_column("image", Image())
-    with pytest.raises(ValueError, match="Two images of different size are both identified by"):
+    with pytest.raises(ValueError, match="Two images are both identified by 'a': id_column must tell"):
         ErrorMinTransform(id_column="id").fit(clash)
+    clash = one.add_column("id", list("abcdefga"))
+    with pytest.raises(ValueError, match="Two images are both identified by 'a'"):
+        ErrorMinTransform(id_column="id").fit(clash)
+
+
+def test_an_image_under_two_labels_is_told_of(caplog):
+    one = pictures(8)
+    other = [1 - label for label in one["label"][:]]
+    twice = Dataset.from_dict({"image": one["image"][:] * 2, "label": one["label"][:] + other})
+    ErrorMinTransform(seed=4, max_rounds=1).fit(twice.cast_column("image", Image()))
+    assert "8 images are there under several labels" in caplog.text
 
 
 def test_a_large_image_is_seen_small_and_protected_whole():

@@ -1,9 +1,13 @@
 """What each image method promises beyond the contract: its bound, its formula, what it costs a model."""
 
+import os
+import pickle
+
 import numpy as np
 import pytest
 import torch
-from datasets import Dataset, Image
+from datasets import Dataset, Features, Image, Value
+from datasets.fingerprint import Hasher
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image as PILImage
@@ -376,3 +380,104 @@ def test_a_numpy_format_changes_nothing(name):
     assert all(np.array_equal(a, b) for a, b in zip(arrays(formatted), expected))
     with pytest.raises(TypeError, match="torch tensors. Use dataset.with_format"):
         dataset.with_format("torch").map(cloak, batched=True)
+
+
+# ------------------------------------------------------------------ bad input that every method names
+@pytest.mark.parametrize("name", IMAGE_METHODS)
+def test_a_row_without_a_label_is_named_where_labels_are_needed(name):
+    dataset = pictures(8)
+    cloak = fitted(name, dataset)
+    batch = {"image": dataset["image"][:2], "label": [0, None]}
+    if cloak.needs_labels:
+        with pytest.raises(ValueError, match="Row 1 has no label in column 'label'"):
+            cloak(batch)
+    else:
+        assert len(cloak(batch)["image"]) == 2
+
+
+@pytest.mark.parametrize("name", BOUNDED)
+def test_less_than_one_level_is_no_strength(name):
+    with pytest.raises(ValueError, match="epsilon is 0.00196.*, less than one level: the least is 1/255"):
+        fitted(name, pictures(8), epsilon=0.5 / 255)
+    if hasattr(method_class(name), "step_size"):
+        with pytest.raises(ValueError, match="step_size is 2, but it is a share of the range"):
+            fitted(name, pictures(8), step_size=2)
+
+
+def test_a_class_by_name_where_labels_are_numbers_is_refused():
+    dataset = pictures(8)
+    with pytest.raises(ValueError, match="classes names 'elm', but the labels are whole numbers below 4"):
+        fitted("texture", dataset, classes=["elm"])
+    assert fitted("texture", dataset, classes=[1])
+
+
+@pytest.mark.parametrize("name", ["error-min", "linearization", "one-pixel"])
+def test_a_broken_image_that_is_not_to_be_protected_keeps_nobody_from_fitting(name):
+    dataset = pictures(8)
+    rows = dataset.cast_column("image", Image(decode=False))["image"][:]
+    rows[3] = {"bytes": b"broken", "path": None}
+    columns = {"image": rows, "label": dataset["label"][:], "mine": [i != 3 for i in range(8)]}
+    features = Features({"image": Image(decode=False), "label": dataset.features["label"], "mine": Value("bool")})
+    broken = Dataset.from_dict(columns, features=features).cast_column("image", Image())
+    with pytest.raises(ValueError, match="Row 3"):
+        fitted(name, broken)
+    cloak = fitted(name, broken, mask_column="mine")
+    protected = broken.map(cloak, batched=True).cast_column("image", Image(decode=False))["image"][:]
+    assert protected[3]["bytes"] == b"broken"
+    assert all(protected[i]["bytes"] != rows[i]["bytes"] for i in range(8) if i != 3)
+
+
+def test_too_many_classes_for_one_pixel_each():
+    tiny_gray = pictures(40, height=4, width=4, channels=1).remove_columns("label")
+    tiny_gray = tiny_gray.add_column("label", list(range(40)))
+    with pytest.raises(ValueError, match="40 classes are too many for images of 4x4 pixels"):
+        fitted("one-pixel", tiny_gray)
+
+
+def test_numbers_that_end_in_nothing_are_refused():
+    for wrong in ({"epochs": 0}, {"num_steps": 0}):
+        with pytest.raises(ValueError, match="they start at 1"):
+            fitted("linearization", pictures(8), **wrong)
+    with pytest.raises(FloatingPointError, match="Lower learning_rate"):
+        fitted("linearization", pictures(8), learning_rate=1e38)
+    with pytest.raises(ValueError, match="adversary_steps is 0, but it starts at 1"):
+        fitted("stable-error-min", pictures(8), adversary_steps=0)
+    with pytest.raises(ValueError, match="radius is 4, but it is a share"):
+        fitted("stable-error-min", pictures(8), radius=4)
+
+
+# ------------------------------------------------------------------ keys of learned noise
+@pytest.fixture
+def saved(tmp_path):
+    fitted("error-min", pictures(8, height=64, width=64)).key.save(tmp_path / "key")
+    return tmp_path / "key"
+
+
+def test_a_key_without_its_noise_is_damaged(saved):
+    (saved / "tensors.safetensors").unlink()
+    with pytest.raises(ValueError, match="The key is damaged, parts of it are missing"):
+        load_transform(saved)
+
+
+def test_noise_beyond_the_bound_is_never_applied(saved):
+    file = saved / "tensors.safetensors"
+    file.chmod(0o600)
+    data = bytearray(file.read_bytes())
+    data[-64 * 64 * 3 * 8 :] = bytes([100]) * (64 * 64 * 3 * 8)
+    file.write_bytes(data)
+    with pytest.raises(ValueError, match="more than 8 levels: the key is damaged"):
+        load_transform(saved)({"image": pictures(8, height=64, width=64)["image"][:1], "label": [0]})
+
+
+def test_mapped_noise_is_pickled_by_the_name_of_its_file(saved):
+    dataset = pictures(8, height=64, width=64)
+    learned, mapped = fitted("error-min", dataset), load_transform(saved)
+    assert len(pickle.dumps(learned)) > 64 * 64 * 3 * 8 > 20 * len(pickle.dumps(mapped))
+    again = pickle.loads(pickle.dumps(mapped))
+    batch = dataset[:]
+    assert all(a == b for a, b in zip(again(dict(batch))["image"], mapped(dict(batch))["image"]))
+    assert Hasher.hash(again) == Hasher.hash(mapped)
+    file = saved / "tensors.safetensors"
+    before = Hasher.hash(mapped)
+    os.utime(file, ns=(1, 1))
+    assert Hasher.hash(mapped) != before, "a file that was written again is another key"

@@ -26,6 +26,7 @@ DESIGNS = [
     {"code": "adjacent", "rotate": False},
     {"code": "adjacent", "num_codes": 2, "carrier_source": "words", "min_share": 0.0, "max_share": 1.0},
     {"code": "place"},
+    {"code": "refrain"},
 ]
 
 
@@ -57,7 +58,8 @@ def test_every_class_gets_the_same_words(design, rate):
     }
     assert len(doses) == 1, "each text, of either label, gets the same words as often"
     ((_, times), *_) = doses.pop()
-    assert times == (1 if design["code"] == "place" else max(1, int(rate * 12)))  # a code a sentence
+    a_sentence = {"place": 1, "refrain": 2}  # a code a sentence, and once more
+    assert times == a_sentence.get(design["code"], max(1, int(rate * 12)))
 
 
 @pytest.mark.parametrize("num_codes", [1, 2])
@@ -136,6 +138,18 @@ def test_six_classes_take_the_sides_of_four_carriers():
         assert text == " ".join([*early, before, *late])
     with pytest.raises(ValueError, match="need 3 carriers for sides of the sentence each"):
         fitted(data, code="place", carriers_per_code=2)
+
+
+def test_a_refrain_says_one_of_six_orders_of_three_carriers_twice():
+    data = tiny(TEXTS, [i % 6 for i in range(60)])
+    cloak = fitted(data, code="refrain")
+    by_label = {label: " ".join(orders[0]) for label, orders in codes(cloak).items()}
+    assert len(set(by_label.values())) == 6
+    assert len({tuple(sorted(orders[0])) for orders in codes(cloak).values()}) == 1
+    for text, before, label in zip(protect(cloak, data), TEXTS, data["label"]):
+        assert text == f"{by_label[label]} {before} {by_label[label]}"
+    with pytest.raises(ValueError, match="need 3 carriers for an order each. Raise"):
+        fitted(data, code="refrain", carriers_per_code=2)
 
 
 @pytest.mark.parametrize(("classes", "carriers", "rotated"), [(2, 2, 3), (6, 3, 4), (7, 4, 5), (24, 4, 5)])
@@ -349,7 +363,7 @@ def test_several_columns_and_chat_messages():
     ("parameters", "message"),
     [
         ({"rate": 1.5}, "rate is 1.5"),
-        ({"code": "colour"}, "code is 'colour'.*'order', 'adjacent', 'place'"),
+        ({"code": "colour"}, "code is 'colour'.*'place', 'refrain', 'order', 'adjacent'"),
         ({"language": "la"}, "language is 'la'"),
         ({"carrier_source": "names"}, "carrier_source is 'names'.*or a list of carriers"),
         ({"carrier_source": ["two  spaces"]}, "single spaces"),
