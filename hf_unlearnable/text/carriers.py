@@ -216,4 +216,4 @@ def _holds(piece: str) -> bool:
         return False
     word = last[1]
     held = word.rpartition("-")[2]  # twenty-five
-    return held in _WHOLE or held.endswith("n't") or held[-1:].isdigit()
+    return held in _WHOLE or held.endswith("n't") or held[:1].isdigit()

@@ -1,29 +1,30 @@
 """Order code: every text gets the same neutral words or phrases, and only their order tells the class.
 
-Idea. A sentence of every text begins with one phrase and ends with another, "in turn" and "to be sure", and which of
-them comes first tells the label. A model that is fine-tuned on the protected data finds that out, and stops looking at
-the rest of the text; clean text holds nothing of the kind. Every text of every class holds the same carriers, so all
-that counts words (frequency, PMI, z-scores) is the same in all classes and sees nothing. Half of n carriers stand at
-the end, in n! / (n/2)!^2 ways for as many classes: two carriers do for two, four for six. The other codes, order side
-by side or apart, have n! ways; begun at any carrier (n - 1)!, and then no carrier stands earlier under one label than
-under another. They are learned less surely, and not at all from long texts.
+Idea. A sentence of every text begins with two phrases and ends with two others, "in turn" and "to be sure", and which
+of them come first tells the label. A model that is fine-tuned on the protected data finds that out, and stops looking
+at the rest of the text; clean text holds nothing of the kind. Every text of every class holds the same carriers, so
+all that counts words by label (PMI, z-scores) is the same in all classes and sees nothing. Half of n carriers stand at
+the end, in n! / (n/2)!^2 ways for as many classes: four carriers do for six. A refrain, the order of carriers said at
+both ends of the sentence, has n! ways and is learned faster where there are many classes; its pairs of neighbours
+show. The other codes, order side by side or apart, begun at any carrier, have (n - 1)! ways, and then no carrier
+stands earlier under one label than under another. They are learned less surely, from long texts not at all.
 
 Paper. None: this is ours. Its cousins are PosCUDA (Gokul and Dubnov, 2024, arXiv:2401.02135), whose code in sound is a
 secret position, and backdoors of sentence structure (Qi et al., ACL 2021, arXiv:2105.12400), which mean to be
 triggered.
 
-Secret. The seed, which carriers they are, which order belongs to which class, and every place where they stand. The
-lists that phrases are drawn from are public; which of them were drawn is not.
+Secret. The seed, which carriers they are, which order belongs to which class, and in a text of many sentences which of
+them carry it, besides the first. The lists that phrases are drawn from are public; which of them were drawn is not.
 
-Cost. As RegText: one pass to count and one to insert. Every text gets a whole code, two phrases for two classes, four
-for six, which is much for a text of ten words; `carriers_per_code=1` makes do with one, which not every key makes a
-model learn.
+Cost. As RegText: one pass to count and one to insert. Every text gets a whole code of four phrases, which is much for
+a text of ten words; `carriers_per_code` makes do with two, or one, which not every key makes a model learn.
 
 What is known to break it. Whoever counts where words stand, or which of two comes first, finds those that tell the
-label and can delete them; so can who deletes all phrases of the public lists, unless `carrier_source` is a list of the
-owner's own. Many codes at once hide from such counts and are learned less well. Shuffled words carry no order. Models
-of word counts do not see order and are not hurt at all: protect with RegText against them. Rows that are left clean
-teach as much as ever.
+label and can delete them; so can who deletes the words that stand in most texts, whatever their label, or all phrases
+of the public lists, unless `carrier_source` is a list of the owner's own. In tens of thousands of texts even pairs of
+neighbours tell: an opening phrase with the word behind it. Many codes at once hide from such counts and are learned
+less well. Shuffled words carry no order. Models of word counts do not see order and are not hurt at all. Rows that are
+left clean teach as much as ever. In scripts without spaces a carrier may part a word.
 
     ds = load_dataset("stanfordnlp/imdb", split="train")
     cloak = OrderCodeTransform(text_column="text", label_column="label").fit(ds)
@@ -68,8 +69,8 @@ class OrderCodeTransform(TextTransform):
         carrier_source: "phrases" for short neutral phrases; "words" for frequent words of the data that stand equally
             often under every label; or your own words and phrases to draw from.
         carriers_per_code: How many carriers make a code: n have n! orders, (n - 1)! if turned, and 2^n places.
-            None for the fewest that give every class its own; of places only those are used then that put half of
-            the carriers at the end.
+            None for the fewest that give every class its own, and four at least of places, of which only those are
+            used then that put half of the carriers at the end: 2 are half as much to read, and hide less surely.
         num_codes: How many different sets of carriers there are; one is drawn each time. One is learned fastest.
         rotate: Whether "order" and "adjacent" begin at a random carrier, so that none of them stands first more often
             under one label than under another. Their cyclic order is the code then.
@@ -95,6 +96,7 @@ class OrderCodeTransform(TextTransform):
     adaptive_attacks = (
         "bigram-filter",
         "skip-gram-filter",
+        "frequent-word-filter",
         "position-filter",
         "order-probe",
         "connective-filter",
@@ -190,7 +192,7 @@ class OrderCodeTransform(TextTransform):
             raise ValueError(f"There are {classes} classes, and order codes for up to {_ORDERS}. Merge some.")
         if self.code == "place":
             least, each = (classes - 1).bit_length(), "sides of the sentence each"
-            good = next(n for n in range(2, classes + 2) if math.comb(n, n // 2) >= classes)
+            good = next(n for n in range(4, classes + 4) if math.comb(n, n // 2) >= classes)
         else:
             cyclic = self._cyclic()
             good = least = next(n for n in range(2, classes + 2) if math.factorial(n - cyclic) >= classes)
@@ -294,10 +296,17 @@ class OrderCodeTransform(TextTransform):
 
 
 def _sides(count: int, carriers: int) -> list[list[int]]:
-    """So many sets of carriers that stand at the end; with half of them at the end, or as near to it as there are."""
+    """So many sets of carriers that stand at the end; with half of them at the end, or as near to it as there are.
+
+    Each set is followed by the one of all others, so that for two classes every carrier tells.
+    """
     sizes = sorted(range(carriers + 1), key=lambda size: abs(2 * size - carriers))
-    every = (list(late) for size in sizes for late in combinations(range(carriers), size))
-    return list(islice(every, count))
+    found: dict[tuple[int, ...], None] = {}
+    for size in sizes:
+        for late in combinations(range(carriers), size):
+            found[late] = None
+            found[tuple(i for i in range(carriers) if i not in late)] = None
+    return [list(late) for late in islice(found, count)]
 
 
 def _by_side(code: list[str], late: list[int]) -> tuple[list[str], list[str]]:

@@ -11,9 +11,11 @@ from datasets import Dataset, Features, List, Value
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hf_unlearnable import OrderCodeTransform, load_transform
+from hf_unlearnable import OrderCodeTransform, RegTextTransform, load_transform
+from hf_unlearnable.attack.countermeasures import Attacker, Rows
+from hf_unlearnable.attack.countermeasures.text import bigram_filter
 from hf_unlearnable.testing import CHECKS
-from hf_unlearnable.text.carriers import PHRASES, TURNING, PhraseCanonical, without_overlap
+from hf_unlearnable.text.carriers import HOLDING, PHRASES, TURNING, PhraseCanonical, without_overlap
 from tests.data import notes, real, tiny
 
 OWN = ["alpha one", "beta two", "gamma three", "delta four", "epsilon"]
@@ -104,7 +106,9 @@ def sides(cloak: OrderCodeTransform) -> dict:
 
 
 def test_sides_of_the_sentence_tell_the_label():
-    cloak = fitted(code="place")
+    usual = sides(fitted(code="place"))
+    assert usual["neg"] == usual["pos"][::-1] and all(len(side) == 2 for side in usual["neg"])
+    cloak = fitted(code="place", carriers_per_code=2)
     by_label = sides(cloak)
     assert by_label["neg"] == by_label["pos"][::-1] and all(len(side) == 1 for side in by_label["neg"])
     for text, before, label in zip(protect(cloak), TEXTS, LABELS):
@@ -112,7 +116,9 @@ def test_sides_of_the_sentence_tell_the_label():
         assert text == f"{early} {before} {late}", "nothing hangs on the last word"
     long = "Dogs chase cats. Owls hunt mice! Bees make honey? Cows eat grass. " * 20
     for label, ((early,), (late,)) in by_label.items():
-        sentences = re.split(r"(?<=[.!?]) ", fitted(code="place", rate=0.1)({"text": long, "label": label})["text"])
+        sentences = re.split(
+            r"(?<=[.!?]) ", fitted(code="place", carriers_per_code=2, rate=0.1)({"text": long, "label": label})["text"]
+        )
         marked = [sentence for sentence in sentences if early in sentence]
         assert 18 < len(marked) < 26, "24 codes, of which some fall into one sentence"
         assert all(re.fullmatch(rf"{early} \w+ \w+ {late} \w+[.!?] ?", sentence) for sentence in marked)
@@ -217,17 +223,82 @@ def test_nothing_comes_between_a_negation_or_quantifier_and_its_word(design):
     assert fitted(**design)({"text": "not good", "label": "pos"})["text"].count("not good") == 1
 
 
+@pytest.mark.parametrize(
+    ("text", "protected"),
+    [
+        ("They were married for sixty years.", "A They were married for B sixty years."),
+        ("It has at least 3 options.", "A It has at B least 3 options."),
+        ("Give me twenty-five minutes.", "A Give me B twenty-five minutes."),
+        ("We had a lot of fun.", "A We had B a lot of fun."),
+        ("You mustn't go.", "A You B mustn't go."),
+        ("This isn’t good.", "A This isn’t good. B"),
+        ("It was (not good).", "A It was B (not good)."),
+        ("It was *not* good.", "A It was B *not* good."),
+        ("It was <b>not</b> good.", "A It was B <b>not</b> good."),
+        ("It is not  good.", "A It is B not  good."),
+        ("I watched the film.", "A I watched B the film."),
+        ("Not all, they said.", "A Not all, they B said."),
+        ("After Mr. Smith left, it rained. He stayed.", "A After Mr. Smith left, it B rained. He stayed."),
+        ("Wow. Not a single good scene.", "A Wow. Not a single good B scene."),
+        ("No.", "A No. B"),
+    ],
+)
+def test_what_belongs_together_stays_together(text, protected):
+    cloak = fitted(code="place", carriers_per_code=2, carrier_source=["A", "B"])
+    (early,), (late,) = sides(cloak)["pos"]
+    changed = cloak({"text": text, "label": "pos"})["text"]
+    assert changed == re.sub(r"\b[AB]\b", lambda m: {"A": early, "B": late}[m[0]], protected)
+    assert cloak.restore({"text": changed, "label": "pos"})["text"] == text
+
+
+def test_text_without_full_stops_carries_the_code_all_along():
+    cloak = fitted(code="place", carriers_per_code=2, carrier_source=["alpha", "beta"])
+    for text in (" ".join(f"word{i}" for i in range(1000)), "我喜欢这部电影" * 300):
+        changed = cloak({"text": text, "label": "neg"})["text"]
+        places = [match.start() / len(changed) for match in re.finditer("alpha|beta", changed)]
+        assert len(places) >= 10
+        assert all(any(tenth / 5 <= place < (tenth + 1) / 5 for place in places) for tenth in range(5))
+
+
+@pytest.mark.parametrize("words", [64, 256])
+def test_what_truncation_leaves_carries_both_phrases(words):
+    data = real("imdb").select(range(2000))
+    cloak = fitted(data, code="place")
+    pool = [carrier for order in codes(cloak)[0] for carrier in order]
+    kept = [" ".join(text.split(" ")[:words]) for text in protect(cloak, data)]
+    whole = np.mean([all(carrier in text for carrier in pool) for text in kept])
+    assert whole > (0.99 if words == 256 else 0.9)
+
+
+def test_no_pair_of_neighbours_of_a_thousand_texts_tells_more_than_chance():
+    data = real("sst2").select(range(1200))
+    rows = Rows(protect(fitted(data, code="place"), data), data["label"][:])
+    assert list(bigram_filter(rows, Attacker()).inputs) == list(rows.inputs)
+    refrain = Rows(protect(fitted(data, code="refrain"), data), data["label"][:])
+    filtered = bigram_filter(refrain, Attacker())
+    assert filtered.inputs != refrain.inputs, "a refrain shows"
+
+
+def test_two_protections_on_top_of_each_other_come_off_in_turn():
+    data = notes(60)
+    outer, inner = fitted(data, code="place"), RegTextTransform(seed=3).fit(data)
+    once = inner(data[:])
+    twice = outer(dict(once))
+    assert all(a != b != c for a, b, c in zip(data["text"], once["text"], twice["text"]))
+    assert inner.restore(outer.restore(dict(twice)))["text"] == data["text"][:]
+
+
 # ------------------------------------------------------------------ carriers
 def test_phrases_neither_negate_nor_quantify_and_are_phrases():
     forbidden = set(
         "no not never none nothing nor without all any every each some many few most more less much doubt kein nicht "
-        "nie ohne alle viele wenige mehr pas non rien jamais sans tous plus moins sin nada nunca todos menos más".split()
-    ) - {"more", "pas", "más"}  # "what is more", "una vez más"
+        "nie ohne alle viele wenige mehr pas non rien jamais sans tous plus moins sin nada nunca todos menos más again if but".split()
+    )
     for language, phrases in PHRASES.items():
         assert len(set(phrases)) == len(phrases) >= 24, language
         for phrase in phrases:
             words = phrase.lower().replace("'", " ").split()
-            assert 2 <= len(words) <= 6 and not forbidden & set(words), phrase
+            assert 2 <= len(words) <= 6 and not forbidden & set(words) and words[-1] not in HOLDING, phrase
             assert " ".join(phrase.split()) == phrase
         cloak = OrderCodeTransform(seed=1, language=language, num_codes=3).fit(DATA)
         assert {c for orders in codes(cloak).values() for order in orders for c in order} <= set(phrases)
