@@ -9,15 +9,16 @@ Paper. None: this method is ours. Its nearest relatives are autoregressive noise
 arXiv:2206.03693) and class-wise error-minimising noise. For class c, a tile of `period` x `period` pixels in three
 channels, every entry +epsilon or -epsilon; it covers the image from a place that is drawn for each row. Tiles are
 drawn with the key, each the one of 64 that is least like those of other classes under any shift and mirroring. A large
-photo is trained on at a fraction of its size, so the grain gets coarser with the image: one entry is one pixel for a
-victim who scales the shorter side to 224.
+photo is trained on at a fraction of its size, so the grain gets coarser with the image: one entry covers about one
+pixel once the shorter side is scaled to 224. Where that is no whole step, half of its contrast is left.
 
 Secret. The seed and the tiles. Whoever averages the spectra of a class's images finds its tile.
 
 Cost. `fit` reads the labels only; some 14 milliseconds a megapixel to apply.
 
 What is known to break it. Whatever removes fine grain: a blur, a median filter, JPEG of low quality, training at a
-much smaller size. A person sees a grain in smooth areas. Crops that scale, as for ImageNet, were not measured.
+much smaller size. A person sees a grain in smooth areas. Photos, and crops that scale, as for ImageNet, were not
+measured: only images of 32 pixels.
 
     cloak = TextureTransform(image_column="img", label_column="label", epsilon=8 / 255).fit(ds)
 """
@@ -44,8 +45,9 @@ class TextureTransform(BoundedImageTransform):
     """Lays a fine periodic grain over every image, another for each class.
 
     Args:
-        period: Pixels after which the grain repeats; None for the fewest that give every class a grain of its own: 2
-            for colour images of up to 128 classes, 4 for gray ones of up to 512. Finer grain protects better.
+        period: Pixels after which the grain repeats; None, or too few, for the fewest that give every class a grain of
+            its own: 2 for colour images of up to 128 classes, 4 for gray ones of up to 512. Finer grain protects
+            better.
     """
 
     period: int | None = None
@@ -68,7 +70,7 @@ class TextureTransform(BoundedImageTransform):
     def _drawn_tiles(self, channels: int) -> np.ndarray:
         """Tiles of all classes for images of 1 or 3 channels, as the seed draws them."""
         streams = [class_stream(label, self._resolved_seed()) for label in self._classes]
-        return distinct_tiles(streams, self.period or finest_period(len(streams), channels), channels)
+        return distinct_tiles(streams, max(self.period or 0, finest_period(len(streams), channels)), channels)
 
     def _check_parameters(self) -> None:
         super()._check_parameters()

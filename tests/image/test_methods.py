@@ -334,6 +334,12 @@ def test_the_finest_period_that_has_enough_tiles(classes, colour, gray):
     assert (finest_period(classes, 3), finest_period(classes, 1)) == (colour, gray)
 
 
+def test_a_period_too_short_for_the_classes_is_lengthened():
+    tiles = fitted("texture", pictures(24, classes=6, channels=1), period=2).key.tensors
+    assert tiles["gray"].shape[1] > 2 and tiles["colour"].shape[1] == 2
+    assert len({tile.tobytes() for tile in tiles["gray"]}) == 6
+
+
 def test_texture_repeats_and_scales():
     tile = distinct_tiles([1, 2], 3, 3)[0]
     one = tiled(tile, (30, 24, 3), 1, start=5)
