@@ -95,9 +95,8 @@ def _images(output: Path, report: Callable[[str], Any], seeds: tuple[int, ...], 
     report(f"\nImages. {len(train)} handwritten digits, {len(test)} held out. Noise of 8/255, one a class ...")
     # Digits are easy: a surrogate that takes more steps, or sees them in place only, learns them instead of the noise.
     cloak = ErrorMinTransform(
-        noise="class", augment=True, anneal=True, max_rounds=120, surrogate_steps=1, batch_size=32, stop_error=None,
-        seed=key_seed,
-    ).fit(train)  # fmt: skip
+        noise="class", augment=True, max_rounds=60, surrogate_steps=1, batch_size=32, stop_error=None, seed=key_seed
+    ).fit(train)
     protected = train.map(cloak, batched=True)
     grain, noise = TextureTransform(seed=key_seed), RandomNoiseTransform(seed=key_seed)
     versions = [

@@ -55,7 +55,6 @@ class ErrorMinTransform(LearnedNoiseTransform):
             noise of a class, which takes a step a batch.
         surrogate_steps: Steps of SGD that the surrogate takes a round; None for one pass over the images.
         augment: Whether the surrogate sees the images cropped and mirrored.
-        anneal: Whether learning rate and steps shrink to nothing over `max_rounds`, for noise that settles.
     """
 
     noise: str = "sample"
@@ -65,7 +64,6 @@ class ErrorMinTransform(LearnedNoiseTransform):
     step_size: float | None = None
     surrogate_steps: int | None = 10
     augment: bool = False
-    anneal: bool = False
 
     method: ClassVar[str] = "error-min"
     adaptive_attacks: ClassVar[tuple[str, ...]] = ("jpeg-10", "grayscale", "adversarial-training-4")
@@ -86,7 +84,5 @@ class ErrorMinTransform(LearnedNoiseTransform):
         usual = self.epsilon / (10 if self.noise == "class" else 2)
         step_size = usual if self.step_size is None else self.step_size
         for this in learner.rounds(self.max_rounds, self.stop_error, "Error-minimising noise"):
-            share = 1 - this.number / self.max_rounds if self.anneal else 1.0
-            learner.slow_down(share)
             learner.train(self.surrogate_steps, view=crop_and_flip if self.augment else None)
-            learner.update(this, epsilon=self.max_levels, step_size=step_size * share, num_steps=self.num_steps)
+            learner.update(this, epsilon=self.max_levels, step_size=step_size, num_steps=self.num_steps)

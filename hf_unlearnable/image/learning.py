@@ -117,7 +117,6 @@ class NoiseLearner:
         self._generator = torch.Generator().manual_seed((seed + 7919 * self.processes.process_index) % 2**63)
         self._order = torch.empty(0, dtype=torch.long)
         self._forward = _compiled(accelerator)
-        self._learning_rate = learning_rate
         self._optimizer = torch.optim.SGD(self.model.parameters(), learning_rate, momentum=0.9, weight_decay=5e-4)
         content = (self.gallery.streams, self.gallery.shapes, self.targets.cpu().numpy())
         self._checkpoint = Checkpoint(Path(checkpoint_dir), identity, content) if checkpoint_dir is not None else None
@@ -294,11 +293,6 @@ class NoiseLearner:
             raise error
         logger.warning("Out of memory: going on with batches of %d images.", -(-size // 2))
         return -(-size // 2)
-
-    def slow_down(self, share: float) -> None:
-        """Sets the surrogate's learning rate to a share of what it began with."""
-        for group in self._optimizer.param_groups:
-            group["lr"] = self._learning_rate * share
 
     def result(self) -> SampleNoise | ClassNoise:
         """The best noise; with several processes that of all of them."""

@@ -29,8 +29,11 @@ from hf_unlearnable.samples import load_notes
 
 METHODS = {
     "order-code": OrderCodeTransform,
+    "order-code, two phrases": lambda **options: OrderCodeTransform(carriers_per_code=2, **options),
+    "order-code, refrain of words": lambda **options: OrderCodeTransform(
+        code="refrain", carrier_source="words", **options
+    ),
     "order-code, side by side": lambda **options: OrderCodeTransform(code="adjacent", **options),
-    "order-code, words": lambda **options: OrderCodeTransform(carrier_source="words", **options),
     "RegText, our defaults": RegTextTransform,
     "RegText, paper's setting": RegTextTransform.paper,
 }
@@ -68,7 +71,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--language_model", required=True)
     parser.add_argument("--encoder", required=True)
-    parser.add_argument("--texts", type=int, default=300)
+    parser.add_argument("--texts", type=int, default=100)
     parser.add_argument("--examples", type=Path, help="where twenty notes go, before and after order-code")
     arguments = parser.parse_args()
     disable_progress_bars()

@@ -28,11 +28,15 @@ TEXTS = {
     "random words, same dose": "random words", "protected rows dropped": "dropped",
 }  # fmt: skip
 ORDERS = {
-    "clean": "clean", "order-code": "order-code", "order-code, 12 pairs": "12 pairs", "order-code, words": "words",
-    "order-code, one phrase": "one phrase", "order-code, side by side": "side by side",
-    "order-code, apart": "apart", "order-code with RegText": "with RegText", "doubled word": "doubled word",
+    "clean": "clean", "order-code": "order-code", "order-code, refrain of words": "refrain of words",
+    "order-code, two phrases": "two phrases", "order-code, 12 pairs": "12 pairs", "order-code, two words": "two words",
+    "order-code, one phrase": "one phrase", "order-code, side by side": "side by side", "order-code, apart": "apart",
+    "order-code with RegText": "with RegText", "doubled word": "doubled word",
     "moved sentence": "moved sentence", "protected rows dropped": "dropped",
 }  # fmt: skip
+MAIN_ORDERS = (
+    "clean", "order-code", "order-code, two phrases", "order-code, refrain of words", "protected rows dropped",
+)  # fmt: skip
 OURS = ("texture", "order-code")
 BASELINES = ("clean", "random noise", "random words, same dose", "protected rows dropped")
 Cells = dict[tuple[str, str, str], dict]
@@ -130,9 +134,7 @@ def tables() -> dict[str, str]:
     return {
         "images": headline(images, IMAGES, image_columns, "images, trained on"),
         "texts": headline({**orders["sst2"], **texts}, TEXTS, text_columns, "texts, trained on"),
-        "order_code": overview(
-            orders, {name: ORDERS[name] for name in ("clean", "order-code", "protected rows dropped")}
-        ),
+        "order_code": overview(orders, {name: ORDERS[name] for name in MAIN_ORDERS}),
         **{victim: grid(images, victim, IMAGES) for victim in dict.fromkeys(key[0] for key in images)},
         **{victim: grid(texts, victim, TEXTS) for victim in dict.fromkeys(key[0] for key in texts)},
         **{

@@ -175,24 +175,6 @@ def test_a_model_of_the_hub_says_which_size_it_sees(tmp_path):
     assert np.abs(levels_of(cloak)).max() > 0
 
 
-def test_annealed_noise_settles():
-    dataset, moved = pictures(16), []
-    update = NoiseLearner.update
-
-    def told(self, this, **kwargs):
-        before = self._noise.now.clone()
-        update(self, this, **kwargs)
-        rate = self._optimizer.param_groups[0]["lr"]
-        moved.append((rate, kwargs["step_size"], float((self._noise.now - before).abs().max())))
-
-    with mock.patch.object(NoiseLearner, "update", told):
-        ErrorMinTransform(seed=1, anneal=True, max_rounds=4, stop_error=None, noise="class").fit(dataset)
-    rates, steps, changes = zip(*moved)
-    assert np.allclose(rates, [0.1, 0.075, 0.05, 0.025])
-    assert np.allclose(steps, np.array([1, 0.75, 0.5, 0.25]) * 0.8 / 255)
-    assert changes[-1] < changes[0] / 2
-
-
 def test_a_surrogate_that_diverges_ends_the_fit():
     with pytest.raises(FloatingPointError, match="diverged. Lower learning_rate"):
         ErrorMinTransform(seed=1, learning_rate=float("inf"), max_rounds=2).fit(pictures(8))
