@@ -201,7 +201,7 @@ class PhraseCanonical(Canonical):
         found = place
         while place:
             start = self.text.rfind(" ", 0, place - 1) + 1
-            piece = self.text[start : place - 1]
+            piece = self.text[max(start, place - 40) : place - 1]  # the end of it tells
             if (piece and not _holds(piece)) or (self._spans and self._allowed(start) != start):
                 break
             place, found = start, start if piece else found
