@@ -197,7 +197,8 @@ class NoiseLearner:
                     if adversary is not None:
                         seen = adversary(seen, targets)
                     logits = self._forward(self.model, seen.contiguous(memory_format=torch.channels_last))
-                    own = cross_entropy(logits, targets) * (len(part) / len(rows))  # in full precision: see recipes
+                    # In full precision: what learns in bf16 gives weaker noise.
+                    own = cross_entropy(logits, targets) * (len(part) / len(rows))
                     own.backward()
                 except (RuntimeError, MemoryError) as error:
                     self._at_once = self._halved(len(part), error)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Sequence
-from functools import lru_cache
 
 from hf_unlearnable.text.insertion import Canonical
 
@@ -208,9 +207,10 @@ class PhraseCanonical(Canonical):
         return found
 
 
-@lru_cache(2**16)
 def _holds(piece: str) -> bool:
     """Whether the last word of what stands between two spaces negates, counts or points at the next."""
+    if piece.isalpha():  # as most are
+        return piece.lower() in _WHOLE
     last = _LAST_WORD.search(_TAGS.sub("", piece.replace("’", "'").lower()))
     if last is None:
         return False
