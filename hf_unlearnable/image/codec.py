@@ -68,7 +68,7 @@ def decode(value: Any) -> Picture:
 
     Args:
         value: `{"bytes", "path"}`, the bytes of a file, an opened PIL image, or an array, uint8 [height, width] or
-            [height, width, channels].
+            [height, width, channels]. Of a 16-bit colour image that comes opened Pillow has kept 8 bits already.
 
     Raises:
         ImageError: No image, a broken one, an animation, or one whose levels cannot be kept (CMYK, 16 bits, ...).
@@ -171,6 +171,9 @@ def _metadata(image: Image) -> tuple[str, ...]:
     known = {"xmp": "XMP", "XML:com.adobe.xmp": "XMP", "photoshop": "Photoshop data", "comment": "comment"}
     found += [name for entry, name in known.items() if image.info.get(entry)]
     found += ["text"] if set(getattr(image, "text", None) or {}) - {"XML:com.adobe.xmp"} else []
+    segments = {name for name, *_ in (*getattr(image, "applist", ()), *getattr(image, "private_chunks", ()))}
+    found += ["content credentials"] if segments & {"APP11", b"caBX"} else []  # C2PA, in a JPEG and in a PNG
+    found += ["further pictures"] if image.format == "MPO" else []
     return tuple(dict.fromkeys(found))
 
 

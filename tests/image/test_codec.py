@@ -425,6 +425,20 @@ def test_text_in_a_png_is_named():
     assert set(decode(stored(image, pnginfo=xmp)).metadata) == {"text", "XMP"}
 
 
+def test_content_credentials_are_named_and_left_out():
+    image = Image.fromarray(noise(8, 8, 3))
+    jpeg = stored(image, "JPEG")
+    box = b"JP\x00\x01jumb c2pa"
+    jpeg = jpeg[:2] + b"\xff\xeb" + (len(box) + 2).to_bytes(2, "big") + box + jpeg[2:]
+    info = PngImagePlugin.PngInfo()
+    info.add(b"caBX", box)
+    for data in (jpeg, stored(image, pnginfo=info)):
+        assert b"c2pa" in data
+        picture = decode(data)
+        assert picture.metadata == ("content credentials",)
+        assert b"c2pa" not in encode(picture)
+
+
 def test_a_camera_s_mpo_is_its_first_picture():
     image = Image.fromarray(noise(16, 24, 3))
     data = stored(image, "MPO", save_all=True, append_images=[image.resize((12, 8))])
@@ -432,6 +446,7 @@ def test_a_camera_s_mpo_is_its_first_picture():
     expected = np.asarray(opened(data).convert("RGB"))
     assert expected.shape == (16, 24, 3)
     same(decode(data), expected)
+    assert decode(data).metadata == ("further pictures",)
     same(decode(encode(decode(data))), expected)
 
 

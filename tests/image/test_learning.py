@@ -1,5 +1,7 @@
 """Fits that are interrupted, run out of memory, diverge or get bad input."""
 
+import io
+import re
 from contextlib import nullcontext
 from types import SimpleNamespace
 from unittest import mock
@@ -199,6 +201,16 @@ def test_the_best_noise_is_kept_and_low_error_ends_the_rounds():
     with mock.patch.object(NoiseLearner, "update", scripted):
         ErrorMinTransform(seed=4, max_rounds=9).fit(pictures(8))
     assert next(errors) == 0.0  # the third round was not needed
+
+
+def test_the_bar_tells_rate_error_and_time_left(monkeypatch):
+    terminal = io.StringIO()
+    terminal.isatty = lambda: True
+    monkeypatch.setattr("sys.stderr", terminal)
+    ErrorMinTransform(seed=4, max_rounds=3, batch_size=8, stop_error=None).fit(pictures(8))
+    shown = [line for line in terminal.getvalue().split("\r") if "Error-minimising noise" in line]
+    assert re.search(r" 0/24 ", shown[0]) and re.search(r" 24/24 ", shown[-1])
+    assert any(re.search(r" 16/24 \[\S+<\d\S*, +[\d.]+ images/s, error=[01]\.\d{3}\]", line) for line in shown)
 
 
 @pytest.mark.parametrize(
