@@ -27,10 +27,10 @@ out, too. A base model before training often knows and does not say.
 again with another `--seed` and `--output_dir` to see.
 
 Every option of TRL's `SFTConfig` and `ModelConfig` may stand in the YAML file beside those of `AttackArguments`, and
-the command line overrides it. Out come `<output_dir>/results.json` and `results.md`, and with `--method` the keys
-`<output_dir>.key` and `<output_dir>.random.key`. The same command started again goes on where it was interrupted: a
-version with a result is not trained again, one with a checkpoint goes on from there. Weights stay on one device:
-several processes share the rows (DDP, ZeRO-1 and -2), not the model.
+the command line overrides it. Out come `<output_dir>/results.json` and `results.md`, and with `--method` the key
+`<output_dir>.key`. The same command started again goes on where it was interrupted: a version with a result is not
+trained again, one with a checkpoint goes on from there. Weights stay on one device: several processes share the rows
+(DDP, ZeRO-1 and -2), not the model.
 
 Paper. The prompt and the setting of `finetune_llama8b_imdb_paper.yaml` follow A. Java, S. Shahid, C. Agarwal, "Towards
 Operationalizing Right to Data Protection", NAACL 2025, arXiv:2411.08506. Unlike there an answer is never counted by a
@@ -64,6 +64,7 @@ from trl import ModelConfig, SFTConfig, SFTTrainer, TrlParser, get_peft_config, 
 
 from hf_unlearnable import load_transform
 from hf_unlearnable.attack.statistics import Interval, accuracy_interval
+from hf_unlearnable.attack.versions import random_dose
 from hf_unlearnable.data import load_rows
 from hf_unlearnable.registry import method_class
 from hf_unlearnable.samples import load_notes
@@ -92,7 +93,7 @@ class AttackArguments:
     Args:
         clean: Original training rows: a file, a folder, a Hub id, or "notes" for the notes that the package carries.
         protected: The same rows, protected, in the same order. Or give `method`.
-        random: The same rows with the same dose of random words. Or give `method`.
+        random: The same rows with the same dose of random words; None makes them from `clean` and "protected".
         test: Clean test rows; None takes them where `clean` comes from.
         dataset_config: Configuration of a data set on the Hub.
         dataset_train_split: Split of `clean`, `protected` and `random`, where they have several.
@@ -106,7 +107,7 @@ class AttackArguments:
         instruction: What the model is told; {labels} stands for the names.
         instruction_column: Column with an instruction for each row, in place of `instruction`.
         prompt_style: "alpaca" for the paper's prompt, "chat" for the model's own chat template.
-        method: Name of a protection for texts, which then makes "protected" and "random" from `clean`.
+        method: Name of a protection for texts, which then makes "protected" from `clean`.
         parameters: Arguments of the method, as YAML.
         versions: Which of clean, protected, random and dropped to train on.
     """
@@ -139,14 +140,15 @@ class AttackArguments:
             raise ValueError(f"versions has {', '.join(unknown)}. Choose of {', '.join(VERSIONS)}.")
         if not self.clean:
             raise ValueError("clean is missing: a file, a folder, a Hub id or 'notes'.")
-        missing = [name for name in ("protected", "random") if name in self.needed and not getattr(self, name)]
-        if missing and not self.method:
-            raise ValueError(f"{missing[0]} is missing. Give --{missing[0]} FILE, or --method to make it from clean.")
+        if "protected" in self.needed and not self.protected and not self.method:
+            raise ValueError("protected is missing. Give --protected FILE, or --method to make it from clean.")
 
     @property
     def needed(self) -> set[str]:
         """The data that the versions are made of."""
-        return {"clean"} | {"protected" if name == "dropped" else name for name in self.versions}
+        made_of_it = {"dropped"} if self.random else {"dropped", "random"}
+        protected = {"protected"} if made_of_it & set(self.versions) else set()
+        return {"clean", *protected, *self.versions} - {"dropped"}
 
     @property
     def method_parameters(self) -> dict[str, Any]:
@@ -180,12 +182,12 @@ def sample(rows: Dataset, count: int | None) -> Dataset:
     return rows.select(sorted(np.random.default_rng(0).choice(len(rows), count, replace=False).tolist()))
 
 
-def protect(rows: Dataset, args: AttackArguments, key: Path, **parameters: Any) -> Dataset:
+def protect(rows: Dataset, args: AttackArguments, key: Path) -> Dataset:
     """The rows under the owner's key, which is made first if it is not there.
 
     One process decides, and hands the key to the others: a key that each drew for itself would differ.
     """
-    given = {**args.method_parameters, **parameters}
+    given = args.method_parameters
     state, found = PartialState(), None
     if state.is_main_process and key.exists():
         found = load_transform(key)
@@ -278,15 +280,17 @@ def load_data(args: AttackArguments, output: Path) -> tuple[dict[str, Dataset], 
     Raises:
         ValueError: Two versions do not hold the same rows, or all test rows are training rows.
     """
-    clean = read(str(args.clean), args, args.dataset_train_split)
+    clean = protected = read(str(args.clean), args, args.dataset_train_split)
     data = {"clean": examples(clean, args, "clean")}
     for name in sorted(args.needed - {"clean"}):
         if getattr(args, name):
             rows = read(getattr(args, name), args, args.dataset_train_split)
-        elif name == "random":
-            rows = protect(clean, args, output.with_name(f"{output.name}.random.key"), word_source="random")
-        else:
+        elif name == "protected":
             rows = protect(clean, args, output.with_name(f"{output.name}.key"))
+        else:
+            with PartialState().main_process_first():
+                rows = random_dose(clean, protected, args.text_column, seed=0)
+        protected = rows if name == "protected" else protected
         data[name] = examples(rows, args, name)
         if data[name]["label"][:] != data["clean"]["label"][:]:
             raise ValueError(

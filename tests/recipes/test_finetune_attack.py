@@ -380,6 +380,21 @@ def test_files_and_rows_left_alone(weather, tmp_path):
         run(weather, tmp_path / "other", *options)
 
 
+@pytest.mark.parametrize("method", ["regtext", "order-code"])
+def test_the_random_dose_is_made_of_what_is_protected(method, tmp_path):
+    args = attack.AttackArguments(clean="notes", method=method, parameters={"seed": 1}, versions=["random"])
+    assert args.needed == {"clean", "protected", "random"}
+    data, _, _ = attack.load_data(args, tmp_path / "out")
+    words = {name: [text.split() for text in data[name]["text"]] for name in data}
+    assert [len(text) for text in words["random"]] == [len(text) for text in words["protected"]]
+    assert all(len(clean) < len(dose) for clean, dose in zip(words["clean"], words["random"], strict=True))
+    assert sum(a != b for a, b in zip(words["random"], words["protected"], strict=True)) > 900
+    assert [path.name for path in tmp_path.iterdir()] == ["out.key"]
+
+    args = attack.AttackArguments(clean="notes", random="file", versions=["random"])
+    assert args.needed == {"clean", "random"}
+
+
 def test_test_rows_that_were_trained_on(tmp_path, caplog):
     data = tiny([f"text {i}" for i in range(8)], [0, 1] * 4, ["x", "y"])
     for split, rows in (("train", range(6)), ("test", range(4, 8))):
