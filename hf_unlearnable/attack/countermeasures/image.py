@@ -391,10 +391,10 @@ def _mixed(targets: Tensor, other: Tensor, weight: Any, images: Tensor, model: n
     """Probabilities [n, classes] of which `weight` lies on an image's own class and the rest on the other's."""
     import torch
 
-    from hf_unlearnable.image.pgd import frozen
-
+    training = model.training
     with torch.no_grad():
-        classes = frozen(model)(images[:1]).shape[1]
+        classes = model.eval()(images[:1]).shape[1]  # in training a batch norm would count this image twice
+    model.train(training)
     own = torch.nn.functional.one_hot(targets, classes).to(images.dtype)
     return weight * own + (1 - weight) * own[other]
 
