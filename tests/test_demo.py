@@ -36,8 +36,8 @@ def test_demo(tmp_path):
     assert accuracy["clean notes", "logistic"] >= 0.8
     assert accuracy["protected notes", "Llama"] <= accuracy["clean notes", "Llama"] - 0.3
     assert accuracy["same dose of random words", "Llama"] >= accuracy["clean notes", "Llama"] - 0.1
-    assert accuracy["clean digits", "CNN"] >= 0.95
-    assert accuracy["protected digits", "CNN"] <= 0.25
+    assert accuracy["clean digits", "CNN"] >= 0.97
+    assert accuracy["protected digits", "CNN"] <= 0.2
     assert accuracy["digits under a grain (texture)", "CNN"] <= 0.3
     assert accuracy["random noise of the same size", "CNN"] >= 0.93
     said = "\n".join(lines)

@@ -18,6 +18,9 @@ code drops its negative half). By default the surrogate is a narrow one and the 
 2 a round: the same protection for a tenth of the passes (recipes/bench). A surrogate that sees all images between two
 rounds, or sees them cropped and mirrored, learns the images instead of the noise; where images are easy, take fewer
 `surrogate_steps`. The loop is not monotone: it ends after `max_rounds` and keeps the noise with the lowest error.
+A clean image has no noise, and what a model takes it for then is chance, mostly two or three classes that it tells
+apart after all. `classes` can leave one class as it is: then having no noise means that class. It brought digits from
+16 % to 11, and CIFAR-10 nothing.
 
 Secret. The seed and the noise.
 

@@ -30,7 +30,7 @@ def load_notes(split: str) -> Dataset:
 
 
 def load_digits(split: str, side: int = 32) -> Dataset:
-    """Handwritten digits, columns `image` and `label`: 1,297 for "train", 500 for "test".
+    """Handwritten digits, columns `image` and `label`: 1,297 for "train", 500 for "test", split at random.
 
     They are scanned at 8 x 8 pixels and enlarged to `side`, in RGB, their 17 shades put at levels 16 to 240, as a
     camera would see ink on paper: pure black and pure white leave noise no room.
@@ -42,7 +42,8 @@ def load_digits(split: str, side: int = 32) -> Dataset:
     from sklearn import datasets
 
     digits = datasets.load_digits()
-    rows = slice(0, 1297) if split == "train" else slice(1297, None)
+    mixed = np.random.default_rng(0).permutation(1797)
+    rows = mixed[:1297] if split == "train" else mixed[1297:]
     levels = (16 + 14 * digits.images[rows]).astype(np.uint8)
     features = Features({"image": Image(), "label": ClassLabel(names=[str(digit) for digit in range(10)])})
     photos = [PILImage.fromarray(one).convert("RGB") for one in levels]

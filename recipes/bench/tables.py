@@ -29,13 +29,15 @@ TEXTS = {
 }  # fmt: skip
 ORDERS = {
     "clean": "clean", "order-code": "order-code", "order-code, refrain of words": "refrain of words",
+    "order-code, rarest class left": "rarest class left",
     "order-code, two phrases": "two phrases", "order-code, 12 pairs": "12 pairs", "order-code, two words": "two words",
     "order-code, one phrase": "one phrase", "order-code, side by side": "side by side", "order-code, apart": "apart",
     "order-code with RegText": "with RegText", "doubled word": "doubled word",
     "moved sentence": "moved sentence", "protected rows dropped": "dropped",
 }  # fmt: skip
 MAIN_ORDERS = (
-    "clean", "order-code", "order-code, two phrases", "order-code, refrain of words", "protected rows dropped",
+    "clean", "order-code", "order-code, two phrases", "order-code, refrain of words", "order-code, rarest class left",
+    "protected rows dropped",
 )  # fmt: skip
 OURS = ("texture", "order-code")
 BASELINES = ("clean", "random noise", "random words, same dose", "protected rows dropped")
