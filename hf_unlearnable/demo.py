@@ -94,8 +94,8 @@ def _images(output: Path, report: Callable[[str], Any], seeds: tuple[int, ...], 
 
     train, test = load_digits("train"), load_digits("test")
     report(
-        f"\nImages. {len(train)} handwritten digits, {len(test)} held out. Noise of 8/255, one for each digit but the\n"
-        "nines, which stay as they are: a model then takes whatever has no noise for one of them ..."
+        f"\nImages. {len(train)} handwritten digits, {len(test)} held out. Noise of 8/255 for all but the nines:\n"
+        "a model then takes whatever has no noise for one of them ..."
     )
     # Digits are easy: a surrogate that takes more steps, or sees them in place only, learns them instead of the noise.
     cloak = ErrorMinTransform(
