@@ -171,8 +171,9 @@ def _metadata(image: Image) -> tuple[str, ...]:
     known = {"xmp": "XMP", "XML:com.adobe.xmp": "XMP", "photoshop": "Photoshop data", "comment": "comment"}
     found += [name for entry, name in known.items() if image.info.get(entry)]
     found += ["text"] if set(getattr(image, "text", None) or {}) - {"XML:com.adobe.xmp"} else []
-    segments = {name for name, *_ in (*getattr(image, "applist", ()), *getattr(image, "private_chunks", ()))}
-    found += ["content credentials"] if segments & {"APP11", b"caBX"} else []  # C2PA, in a JPEG and in a PNG
+    parts = (*getattr(image, "applist", ()), *getattr(image, "private_chunks", ()))  # of a JPEG, of a PNG
+    c2pa = any(name == b"caBX" or (name == "APP11" and b"c2pa" in data) for name, data, *_ in parts)
+    found += ["content credentials"] if c2pa else []
     found += ["further pictures"] if image.format == "MPO" else []
     return tuple(dict.fromkeys(found))
 

@@ -13,8 +13,8 @@ Paper. None: this is ours. Its cousins are PosCUDA (Gokul and Dubnov, 2024, arXi
 secret position, and backdoors of sentence structure (Qi et al., ACL 2021, arXiv:2105.12400), which mean to be
 triggered.
 
-Where one of many classes is rare, leave it as it is (`classes`): no code then means that class. What stands in all
-other texts still tells next to nothing of the label.
+Where one of many classes is rare it can stay as it is (`classes`): no code then means that class, and what stands in
+all other texts still tells next to nothing of the label. Whoever leaves that class out is not misled by this.
 
 Secret. The seed, which carriers they are, which order belongs to which class, and in a text of many sentences which of
 them carry it, besides the first. The lists that phrases are drawn from are public; which of them were drawn is not.

@@ -6,6 +6,7 @@ Those of place are for two labels and insert no word of their own. All have the 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -55,6 +56,15 @@ class Moved(_Design):
         sentences = _SENTENCE.split(text)
         shortest = sentences.pop(min(range(len(sentences)), key=lambda i: len(sentences[i])))
         return " ".join([shortest, *sentences] if early else [*sentences, shortest])
+
+
+class RarestLeft(OrderCodeTransform):
+    """The rows of the rarest label stay as they are: no code means that label. `classes` does it for a data set."""
+
+    def fit(self, dataset: Dataset) -> RarestLeft:
+        labels = Counter(dataset[self.label_column])
+        self.classes = sorted(set(labels) - {min(labels, key=lambda label: labels[label])})
+        return super().fit(dataset)
 
 
 class WithRegText:
