@@ -9,40 +9,44 @@ from typing import TYPE_CHECKING, Any
 from hf_unlearnable._version import __version__
 
 if TYPE_CHECKING:
-    from hf_unlearnable.image.convolution import ConvolutionTransform
-    from hf_unlearnable.image.error_max import ErrorMaxTransform
-    from hf_unlearnable.image.error_min import ErrorMinTransform
-    from hf_unlearnable.image.error_min_one_pixel import ErrorMinOnePixelTransform
-    from hf_unlearnable.image.linear_separable import LinearSeparableTransform
-    from hf_unlearnable.image.linearization import LinearizationTransform
-    from hf_unlearnable.image.one_pixel import OnePixelTransform
-    from hf_unlearnable.image.random_noise import RandomNoiseTransform
-    from hf_unlearnable.image.stable_error_min import StableErrorMinTransform
-    from hf_unlearnable.image.texture import TextureTransform
+    from hf_unlearnable.audit import report
+    from hf_unlearnable.audit.run import attack
+    from hf_unlearnable.image.methods.convolution import ConvolutionTransform
+    from hf_unlearnable.image.methods.error_max import ErrorMaxTransform
+    from hf_unlearnable.image.methods.error_min import ErrorMinTransform
+    from hf_unlearnable.image.methods.error_min_one_pixel import ErrorMinOnePixelTransform
+    from hf_unlearnable.image.methods.linear_separable import LinearSeparableTransform
+    from hf_unlearnable.image.methods.linearization import LinearizationTransform
+    from hf_unlearnable.image.methods.one_pixel import OnePixelTransform
+    from hf_unlearnable.image.methods.random_noise import RandomNoiseTransform
+    from hf_unlearnable.image.methods.stable_error_min import StableErrorMinTransform
+    from hf_unlearnable.image.methods.texture import TextureTransform
     from hf_unlearnable.key import Key
     from hf_unlearnable.registry import load_transform
-    from hf_unlearnable.text.order_code import OrderCodeTransform
-    from hf_unlearnable.text.regtext import RegTextTransform
+    from hf_unlearnable.text.methods.order_code import OrderCodeTransform
+    from hf_unlearnable.text.methods.regtext import RegTextTransform
     from hf_unlearnable.transform import NotFittedError, Transform
 
 _HOME = {
-    "ConvolutionTransform": "hf_unlearnable.image.convolution",
-    "ErrorMaxTransform": "hf_unlearnable.image.error_max",
-    "ErrorMinOnePixelTransform": "hf_unlearnable.image.error_min_one_pixel",
-    "ErrorMinTransform": "hf_unlearnable.image.error_min",
+    "ConvolutionTransform": "hf_unlearnable.image.methods.convolution",
+    "ErrorMaxTransform": "hf_unlearnable.image.methods.error_max",
+    "ErrorMinOnePixelTransform": "hf_unlearnable.image.methods.error_min_one_pixel",
+    "ErrorMinTransform": "hf_unlearnable.image.methods.error_min",
     "Key": "hf_unlearnable.key",
-    "LinearSeparableTransform": "hf_unlearnable.image.linear_separable",
-    "LinearizationTransform": "hf_unlearnable.image.linearization",
+    "LinearSeparableTransform": "hf_unlearnable.image.methods.linear_separable",
+    "LinearizationTransform": "hf_unlearnable.image.methods.linearization",
     "NotFittedError": "hf_unlearnable.transform",
-    "OnePixelTransform": "hf_unlearnable.image.one_pixel",
-    "OrderCodeTransform": "hf_unlearnable.text.order_code",
-    "RandomNoiseTransform": "hf_unlearnable.image.random_noise",
-    "RegTextTransform": "hf_unlearnable.text.regtext",
-    "StableErrorMinTransform": "hf_unlearnable.image.stable_error_min",
-    "TextureTransform": "hf_unlearnable.image.texture",
+    "OnePixelTransform": "hf_unlearnable.image.methods.one_pixel",
+    "OrderCodeTransform": "hf_unlearnable.text.methods.order_code",
+    "RandomNoiseTransform": "hf_unlearnable.image.methods.random_noise",
+    "RegTextTransform": "hf_unlearnable.text.methods.regtext",
+    "StableErrorMinTransform": "hf_unlearnable.image.methods.stable_error_min",
+    "TextureTransform": "hf_unlearnable.image.methods.texture",
     "Transform": "hf_unlearnable.transform",
+    "attack": "hf_unlearnable.audit.run",
     "load_transform": "hf_unlearnable.registry",
     "push_protected": "hf_unlearnable.publish",
+    "report": "hf_unlearnable.audit.report",
     "verify": "hf_unlearnable.ownership",
 }
 
@@ -63,8 +67,10 @@ __all__ = [
     "TextureTransform",
     "Transform",
     "__version__",
+    "attack",
     "load_transform",
     "push_protected",
+    "report",
     "verify",
 ]
 
@@ -72,7 +78,8 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'hf_unlearnable' has no attribute {name!r}")
-    return getattr(import_module(_HOME[name]), name)
+    found = import_module(_HOME[name])
+    return found if name == "report" else getattr(found, name)
 
 
 def __dir__() -> list[str]:

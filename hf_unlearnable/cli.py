@@ -349,9 +349,9 @@ def _changed_rows(before: Any, after: Any, columns: Sequence[str], size: int) ->
 
 
 def _attack(arguments: argparse.Namespace) -> None:
-    from hf_unlearnable.attack.countermeasures import Attacker
-    from hf_unlearnable.attack.run import attack
-    from hf_unlearnable.report import markdown_table, verdict, write_report
+    from hf_unlearnable.adversary import Attacker
+    from hf_unlearnable.audit.report import markdown_table, verdict, write_report
+    from hf_unlearnable.audit.run import attack
 
     report = Path(arguments.report)
     if report.exists() and any(report.iterdir()) and not (report / "cells").is_dir():
@@ -444,7 +444,7 @@ def _list(arguments: argparse.Namespace) -> None:
     for name in METHODS:
         cls = method_class(name)
         print(f"{name}  {cls.modality}  {_summary(cls)}")
-    from hf_unlearnable.attack.run import known
+    from hf_unlearnable.audit.run import known
 
     for modality in ("text", "image"):
         victims, countermeasures = known(modality)

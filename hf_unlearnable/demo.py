@@ -15,7 +15,7 @@ from hf_unlearnable.data import whole_or_nothing, write_rows
 if TYPE_CHECKING:
     import numpy as np
 
-    from hf_unlearnable.attack.audit import Audit, Version
+    from hf_unlearnable.audit.grid import Audit, Version
 
 SEEDS = (0, 1, 2)
 
@@ -56,9 +56,9 @@ def run(
 
 def _text(output: Path, report: Callable[[str], Any], seeds: tuple[int, ...], key_seed: int | None) -> Any:
     from hf_unlearnable import RegTextTransform
-    from hf_unlearnable.attack.audit import Version
-    from hf_unlearnable.attack.victims import small_llama, tfidf_logistic_regression
+    from hf_unlearnable.audit.grid import Version
     from hf_unlearnable.samples import load_notes
+    from hf_unlearnable.text.victims import small_llama, tfidf_logistic_regression
 
     train, test = load_notes("train"), load_notes("test")
     report(f"Text. {len(train)} notes on {train.features['label'].num_classes} topics, {len(test)} held out.")
@@ -86,10 +86,10 @@ def _text(output: Path, report: Callable[[str], Any], seeds: tuple[int, ...], ke
 
 def _images(output: Path, report: Callable[[str], Any], seeds: tuple[int, ...], key_seed: int | None) -> Any:
     from hf_unlearnable import ErrorMinTransform, RandomNoiseTransform, TextureTransform
-    from hf_unlearnable.attack.audit import Version
-    from hf_unlearnable.attack.versions import dropped
-    from hf_unlearnable.attack.victims import small_cnn
+    from hf_unlearnable.audit.grid import Version
+    from hf_unlearnable.audit.versions import dropped
     from hf_unlearnable.fidelity import contact_sheet, image_fidelity
+    from hf_unlearnable.image.victims import small_cnn
     from hf_unlearnable.samples import load_digits
 
     train, test = load_digits("train"), load_digits("test")
@@ -125,8 +125,8 @@ def _audited(
     victims: dict,
 ) -> Audit:  # fmt: skip
     """Trains on every version, the clean one first and the protected one second, and writes what was found."""
-    from hf_unlearnable.attack.audit import audit
-    from hf_unlearnable.report import markdown_table, verdict, write_report
+    from hf_unlearnable.audit.grid import audit
+    from hf_unlearnable.audit.report import markdown_table, verdict, write_report
 
     clean, protected, *_ = versions
     report(f"Training {' and '.join(victims)} on each version, {len(seeds)} seeds ...")

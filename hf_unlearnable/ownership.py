@@ -183,8 +183,8 @@ def _taken_out(cloak: Any, row: dict[str, Any]) -> bool:
 # ------------------------------------------------------------------ images
 def _of_images(key: Key, cloak: Any, rows: Sequence[dict[str, Any]]) -> Ownership:
     from hf_unlearnable.image import trace
-    from hf_unlearnable.image.noise import ClassNoise, SampleNoise
-    from hf_unlearnable.image.transform import plain
+    from hf_unlearnable.image.base import plain
+    from hf_unlearnable.image.learning.noise import ClassNoise, SampleNoise
 
     noise = getattr(cloak, "_noise", None)
     if cloak.method == "one-pixel":
@@ -242,7 +242,7 @@ def _of_images(key: Key, cloak: Any, rows: Sequence[dict[str, Any]]) -> Ownershi
 def _drawn_by_id(
     key: Key, cloak: Any, rows: Sequence[dict[str, Any]], levels: Sequence[np.ndarray], cut: float
 ) -> tuple[np.ndarray, list[str]]:
-    from hf_unlearnable.image.random_noise import uniform_levels
+    from hf_unlearnable.image.methods.random_noise import uniform_levels
     from hf_unlearnable.image.trace import presence
 
     units = [repr(row[cloak.id_column]) for row in rows]

@@ -12,18 +12,18 @@ if TYPE_CHECKING:
     from hf_unlearnable.transform import Transform
 
 METHODS = {
-    "regtext": "hf_unlearnable.text.regtext:RegTextTransform",
-    "order-code": "hf_unlearnable.text.order_code:OrderCodeTransform",
-    "error-min": "hf_unlearnable.image.error_min:ErrorMinTransform",
-    "error-min-one-pixel": "hf_unlearnable.image.error_min_one_pixel:ErrorMinOnePixelTransform",
-    "stable-error-min": "hf_unlearnable.image.stable_error_min:StableErrorMinTransform",
-    "error-max": "hf_unlearnable.image.error_max:ErrorMaxTransform",
-    "texture": "hf_unlearnable.image.texture:TextureTransform",
-    "convolution": "hf_unlearnable.image.convolution:ConvolutionTransform",
-    "one-pixel": "hf_unlearnable.image.one_pixel:OnePixelTransform",
-    "linear-separable": "hf_unlearnable.image.linear_separable:LinearSeparableTransform",
-    "linearization": "hf_unlearnable.image.linearization:LinearizationTransform",
-    "random-noise": "hf_unlearnable.image.random_noise:RandomNoiseTransform",
+    "regtext": "hf_unlearnable.text.methods.regtext:RegTextTransform",
+    "order-code": "hf_unlearnable.text.methods.order_code:OrderCodeTransform",
+    "error-min": "hf_unlearnable.image.methods.error_min:ErrorMinTransform",
+    "error-min-one-pixel": "hf_unlearnable.image.methods.error_min_one_pixel:ErrorMinOnePixelTransform",
+    "stable-error-min": "hf_unlearnable.image.methods.stable_error_min:StableErrorMinTransform",
+    "error-max": "hf_unlearnable.image.methods.error_max:ErrorMaxTransform",
+    "texture": "hf_unlearnable.image.methods.texture:TextureTransform",
+    "convolution": "hf_unlearnable.image.methods.convolution:ConvolutionTransform",
+    "one-pixel": "hf_unlearnable.image.methods.one_pixel:OnePixelTransform",
+    "linear-separable": "hf_unlearnable.image.methods.linear_separable:LinearSeparableTransform",
+    "linearization": "hf_unlearnable.image.methods.linearization:LinearizationTransform",
+    "random-noise": "hf_unlearnable.image.methods.random_noise:RandomNoiseTransform",
 }
 
 

@@ -63,8 +63,8 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, set_se
 from trl import ModelConfig, SFTConfig, SFTTrainer, TrlParser, get_peft_config, get_quantization_config
 
 from hf_unlearnable import load_transform
-from hf_unlearnable.attack.statistics import Interval, accuracy_interval
-from hf_unlearnable.attack.versions import random_dose
+from hf_unlearnable.audit.statistics import Interval, accuracy_interval
+from hf_unlearnable.audit.versions import random_dose
 from hf_unlearnable.data import load_rows
 from hf_unlearnable.registry import method_class
 from hf_unlearnable.samples import load_notes

@@ -410,7 +410,7 @@ def test_files_of_photos_from_a_table(here, capsys):
 
 def test_a_broken_promise_fails_the_run(here, capsys, monkeypatch):
     """The check looks at what is written, not at what the method meant to do."""
-    from hf_unlearnable.image import random_noise
+    from hf_unlearnable.image.methods import random_noise
 
     monkeypatch.setattr(random_noise, "uniform_levels", lambda stream, shape, most: np.full(shape, most + 1))
     before = names(here)

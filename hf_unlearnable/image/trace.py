@@ -24,11 +24,11 @@ from typing import Any
 import numpy as np
 
 from hf_unlearnable.image.codec import Picture
-from hf_unlearnable.image.convolution import ConvolutionTransform, class_kernel
-from hf_unlearnable.image.linear_separable import BLOCKS, LinearSeparableTransform, class_cluster
-from hf_unlearnable.image.noise import SampleNoise
-from hf_unlearnable.image.random_noise import PATTERN, class_stream, uniform_levels
-from hf_unlearnable.image.texture import TextureTransform, grain_cell
+from hf_unlearnable.image.learning.noise import SampleNoise
+from hf_unlearnable.image.methods.convolution import ConvolutionTransform, class_kernel
+from hf_unlearnable.image.methods.linear_separable import BLOCKS, LinearSeparableTransform, class_cluster
+from hf_unlearnable.image.methods.random_noise import PATTERN, class_stream, uniform_levels
+from hf_unlearnable.image.methods.texture import TextureTransform, grain_cell
 from hf_unlearnable.key import row_stream
 
 _CANDIDATES = 64  # noises that are taken off an image, those most like it

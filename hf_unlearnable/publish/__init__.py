@@ -31,7 +31,7 @@ from hf_unlearnable.publish.staging import Staged, splits_of, stage
 from hf_unlearnable.registry import METHODS
 
 if TYPE_CHECKING:
-    from hf_unlearnable.attack.audit import Audit
+    from hf_unlearnable.audit.grid import Audit
     from hf_unlearnable.key import Key
     from hf_unlearnable.transform import Transform
 
@@ -207,9 +207,11 @@ def push_protected(
 
 def _public(facts: Facts) -> str:
     """What the card and a report say in any case: the words of their fixed parts, and names that anybody knows."""
-    from hf_unlearnable import attack, report
+    from hf_unlearnable import audit
+    from hf_unlearnable.image import countermeasures as of_images
+    from hf_unlearnable.text import countermeasures as of_texts
 
-    sources = [Path(str(report.__file__)), *Path(attack.__path__[0]).rglob("*.py")]
+    sources = [*Path(audit.__path__[0]).glob("*.py"), *(Path(str(one.__file__)) for one in (of_texts, of_images))]
     return render(facts, Wishes()) + "".join(path.read_text(encoding="utf-8") for path in sources)
 
 
@@ -245,7 +247,7 @@ def _transform(key: Any) -> Transform | None:
 
 def _report(report: Any) -> dict[str, Any] | None:
     """The report as JSON values, from an audit or from the folder that one was written to."""
-    from hf_unlearnable.report import as_dict
+    from hf_unlearnable.audit.report import as_dict
 
     if report is None:
         return None
@@ -265,7 +267,7 @@ def _report(report: Any) -> dict[str, Any] | None:
 
 def _copy_report(report: Any, folder: Path) -> None:
     """The report, into the folder that is uploaded."""
-    from hf_unlearnable.report import write_report
+    from hf_unlearnable.audit.report import write_report
 
     target = folder / "report"
     target.mkdir()

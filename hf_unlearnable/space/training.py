@@ -148,7 +148,7 @@ def _inputs(values: Sequence[Any]) -> list[Any]:
 # ---------------------------------------------------------------------- counter-measures
 def countermeasures(kind: str) -> list[str]:
     """Names of those that need nothing but the published rows and hardly slow the training, the strongest first."""
-    from hf_unlearnable.attack.run import known
+    from hf_unlearnable.audit.run import known
 
     first = {"text": ["label-word-filter"], "image": ["jpeg-10", "grain-removal", "box-blur"]}[kind]
     others = [name for name, one in known(kind)[1].items() if not one.needs and one.cost < 1.5 and name not in first]
@@ -168,9 +168,10 @@ def trainings(proof: Proof, wanted: Mapping[str, str | None]) -> dict[str, Calla
         proof: What is trained on.
         wanted: Name to None for the clean rows, or to the counter-measure against the protected ones.
     """
-    from hf_unlearnable.attack.countermeasures import Attacker, Rows
-    from hf_unlearnable.attack.run import known
-    from hf_unlearnable.attack.victims import small_cnn, small_llama
+    from hf_unlearnable.adversary import Attacker, Rows
+    from hf_unlearnable.audit.run import known
+    from hf_unlearnable.image.victims import small_cnn
+    from hf_unlearnable.text.victims import small_llama
 
     made: dict[str, Callable] = {}
     for name, against in wanted.items():

@@ -36,15 +36,16 @@ from datasets import Dataset, disable_progress_bars, load_dataset
 from filelock import FileLock
 
 from hf_unlearnable import __version__
-from hf_unlearnable.attack.audit import Audit, Version, audit
-from hf_unlearnable.attack.countermeasures import Attacker, Rows
-from hf_unlearnable.attack.countermeasures.image import IMAGE_COUNTERMEASURES
-from hf_unlearnable.attack.countermeasures.text import TEXT_COUNTERMEASURES
-from hf_unlearnable.attack.store import digest
-from hf_unlearnable.attack.victims import IMAGE_VICTIMS, TEXT_VICTIMS
+from hf_unlearnable.adversary import Attacker, Rows
+from hf_unlearnable.audit.grid import Audit, Version, audit
+from hf_unlearnable.audit.report import as_json, grid_table, library_versions, markdown_table, verdict
+from hf_unlearnable.audit.store import digest
 from hf_unlearnable.data import load_rows, whole_or_nothing
+from hf_unlearnable.image.countermeasures import IMAGE_COUNTERMEASURES
+from hf_unlearnable.image.victims import IMAGE_VICTIMS
 from hf_unlearnable.registry import method_class
-from hf_unlearnable.report import as_json, grid_table, library_versions, markdown_table, verdict
+from hf_unlearnable.text.countermeasures import TEXT_COUNTERMEASURES
+from hf_unlearnable.text.victims import TEXT_VICTIMS
 
 logger = logging.getLogger("protection")
 
@@ -118,7 +119,7 @@ def main() -> None:
     parser.add_argument("--output", help="default: the name of the configuration, .jsonl, here")
     arguments = parser.parse_args()
     logging.basicConfig(format="%(asctime)s %(message)s", level=logging.WARNING)
-    logging.getLogger("hf_unlearnable.attack").setLevel(logging.INFO)
+    logging.getLogger("hf_unlearnable.audit").setLevel(logging.INFO)
     disable_progress_bars()
     config = yaml.safe_load(Path(arguments.config).read_text(encoding="utf-8"))
     output = Path(arguments.output or Path(arguments.config).with_suffix(".jsonl").name)

@@ -2,10 +2,10 @@
 
 import pytest
 
-from hf_unlearnable.attack.countermeasures.image import IMAGE_COUNTERMEASURES
-from hf_unlearnable.attack.countermeasures.text import TEXT_COUNTERMEASURES
+from hf_unlearnable.image.countermeasures import IMAGE_COUNTERMEASURES
 from hf_unlearnable.registry import METHODS, method_class
 from hf_unlearnable.testing import CHECKS
+from hf_unlearnable.text.countermeasures import TEXT_COUNTERMEASURES
 from tests.data import sample_dataset
 
 

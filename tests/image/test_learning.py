@@ -13,8 +13,8 @@ from datasets import Dataset, Image
 from PIL import Image as PILImage
 
 from hf_unlearnable import ErrorMaxTransform, ErrorMinTransform, StableErrorMinTransform
-from hf_unlearnable.image import learning
-from hf_unlearnable.image.learning import NoiseLearner
+from hf_unlearnable.image.learning import rounds as learning
+from hf_unlearnable.image.learning.rounds import NoiseLearner
 from tests.data import levels, pictures
 
 

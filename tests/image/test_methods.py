@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from PIL import Image as PILImage
 
 from hf_unlearnable import load_transform
-from hf_unlearnable.image.convolution import class_kernel, convolved
-from hf_unlearnable.image.linearization import linear_classifier, linearizing_noise, softmax
-from hf_unlearnable.image.random_noise import uniform_levels
-from hf_unlearnable.image.texture import distinct_tiles, finest_period, tiled
-from hf_unlearnable.image.transform import BoundedImageTransform, add_levels
+from hf_unlearnable.image.base import BoundedImageTransform, add_levels
+from hf_unlearnable.image.methods.convolution import class_kernel, convolved
+from hf_unlearnable.image.methods.linearization import linear_classifier, linearizing_noise, softmax
+from hf_unlearnable.image.methods.random_noise import uniform_levels
+from hf_unlearnable.image.methods.texture import distinct_tiles, finest_period, tiled
 from hf_unlearnable.registry import METHODS, method_class
 from tests.data import levels, pictures
 
@@ -118,7 +118,7 @@ def test_class_noise_protects_new_rows_of_known_classes():
 
 
 def test_error_min_lowers_the_error_that_a_surrogate_makes():
-    from hf_unlearnable.attack.victims import small_cnn
+    from hf_unlearnable.image.victims import small_cnn
 
     rng = np.random.default_rng(0)
     images = rng.integers(60, 190, (160, 12, 12, 3)).astype(np.uint8)  # nothing to learn in them
@@ -158,7 +158,7 @@ def test_learned_noise_is_the_same_again_and_leaves_the_generators_alone(name):
 
 
 def test_targeted_noise_makes_images_look_like_the_next_class():
-    from hf_unlearnable.attack.victims import small_cnn
+    from hf_unlearnable.image.victims import small_cnn
 
     dataset = pictures(80, classes=4, height=16, width=16)
     bright = [

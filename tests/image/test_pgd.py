@@ -6,8 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hf_unlearnable.image.pgd import MAXIMIZE, MINIMIZE, crop_and_flip, frozen, pgd, project, resize
-from hf_unlearnable.image.surrogate import image_classifier
+from hf_unlearnable.image.learning.pgd import MAXIMIZE, MINIMIZE, crop_and_flip, frozen, pgd, project, resize
+from hf_unlearnable.image.learning.surrogate import image_classifier
 
 
 class Linear(torch.nn.Module):

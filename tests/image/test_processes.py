@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from hf_unlearnable import ErrorMinTransform
-from hf_unlearnable.image.learning import NoiseLearner
+from hf_unlearnable.image.learning.rounds import NoiseLearner
 from tests.data import pictures
 
 folder, killed_after = Path(sys.argv[1]), int(sys.argv[2])

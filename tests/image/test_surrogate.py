@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from hf_unlearnable import ErrorMinTransform
-from hf_unlearnable.image.surrogate import image_classifier
+from hf_unlearnable.image.learning.surrogate import image_classifier
 from tests.data import pictures
 
 

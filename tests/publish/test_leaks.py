@@ -16,10 +16,10 @@ import pytest
 from datasets import Dataset
 from PIL import Image
 
-from hf_unlearnable.image.texture import TextureTransform
+from hf_unlearnable.image.methods.texture import TextureTransform
 from hf_unlearnable.publish.leaks import Finding, scan
 from hf_unlearnable.samples import load_digits
-from hf_unlearnable.text.regtext import RegTextTransform
+from hf_unlearnable.text.methods.regtext import RegTextTransform
 from tests.data import levels, notes, pictures, real
 
 ROWS = 40

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from hf_unlearnable.attack.victims import IMAGE_VICTIMS, TEXT_VICTIMS
+from hf_unlearnable.image.victims import IMAGE_VICTIMS
 from hf_unlearnable.registry import method_class
+from hf_unlearnable.text.victims import TEXT_VICTIMS
 from recipes.bench import order_designs, protection
 from tests.data import pictures
 

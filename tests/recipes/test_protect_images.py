@@ -13,7 +13,7 @@ import yaml
 from datasets import load_dataset
 
 from hf_unlearnable import load_transform
-from hf_unlearnable.image.learning import NoiseLearner
+from hf_unlearnable.image.learning.rounds import NoiseLearner
 from tests.data import pictures
 
 sys.path.append(str(Path(__file__).parents[2] / "recipes"))  # a script finds what stands beside it
@@ -117,7 +117,7 @@ def test_killed_and_started_again(source, tmp_path):
 
 def test_a_broken_bound_fails_the_run(source, tmp_path):
     too_much = lambda self, levels, label, stream: levels ^ 64  # noqa: E731
-    broken = mock.patch("hf_unlearnable.image.texture.TextureTransform._cloak", too_much)
+    broken = mock.patch("hf_unlearnable.image.methods.texture.TextureTransform._cloak", too_much)
     with broken, pytest.raises(ValueError, match="Row 0 changed by 64 levels, and the bound is 8"):
         protect(source, tmp_path / "out", "--method", "texture", parameters={})
     assert not (tmp_path / "out").exists()

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hf_unlearnable import OrderCodeTransform, RegTextTransform, load_transform
-from hf_unlearnable.attack.countermeasures import Attacker, Rows
-from hf_unlearnable.attack.countermeasures.text import bigram_filter
+from hf_unlearnable.adversary import Attacker, Rows
 from hf_unlearnable.testing import CHECKS
 from hf_unlearnable.text.carriers import HOLDING, PHRASES, TURNING, PhraseCanonical, without_overlap
+from hf_unlearnable.text.countermeasures import bigram_filter
 from tests.data import notes, real, tiny
 
 OWN = ["alpha one", "beta two", "gamma three", "delta four", "epsilon"]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from hf_unlearnable import NotFittedError, RegTextTransform, load_transform
 from hf_unlearnable.text.counting import WordCounts
-from hf_unlearnable.text.regtext import rank_words
+from hf_unlearnable.text.methods.regtext import rank_words
 from tests.data import notes, real, tiny
 
 TEXTS = ["alpha beta gamma delta shared", "alpha beta epsilon shared zeta", "kappa lambda omega shared mu",

@@ -1,0 +1,1 @@
+"""Attacking protected data: the grid of trainings, what it is compared with, statistics and the report."""

@@ -1,0 +1,358 @@
+"""Attacks a protected data set as its owner has it: the clean rows, the protected ones, and a clean test."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import math
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hf_unlearnable.adversary import Attacker
+from hf_unlearnable.audit.grid import NONE, Audit, Cell, Version, audit, rows_of
+from hf_unlearnable.audit.inputs import column_of, identities, kind
+from hf_unlearnable.audit.versions import (
+    check_names,
+    check_pair,
+    check_test,
+    dropped,
+    random_dose,
+    set_aside,
+)
+from hf_unlearnable.data import fingerprint
+from hf_unlearnable.registry import method_class
+from hf_unlearnable.transform import require_columns
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much an attack may cost.
+
+    Args:
+        rows, test_rows: Training and test rows at most, drawn at random.
+        seeds: Trainings of each cell.
+        victims: For texts and images the settings of each victim, by name.
+        countermeasures: For texts and images the names, None for all there are.
+        shares: Shares of the protected rows that are tried beside all of them.
+        budget: Seconds, infinite for as long as it takes.
+    """
+
+    rows: int
+    test_rows: int
+    seeds: int
+    victims: Mapping[str, Mapping[str, Mapping[str, Any]]]
+    countermeasures: Mapping[str, Sequence[str] | None] = field(default_factory=dict)
+    shares: tuple[float, ...] = ()
+    budget: float = math.inf
+
+
+_HOOKS = ("on_epoch", "in_training")
+_RESNET = {"model": "microsoft/resnet-18"}
+_SETTINGS = {"linear_probe": _RESNET, "pretrained_image_model": _RESNET}  # of victims that an effort does not name
+EFFORTS = {
+    "quick": Effort(
+        rows=1500,
+        test_rows=500,
+        seeds=1,
+        victims={
+            "text": {"tfidf_logistic_regression": {}, "small_llama": {"epochs": 4, "max_length": 64}},
+            "image": {"small_cnn": {"epochs": 8}},
+        },
+        countermeasures={
+            "text": ("label-word-filter", "z-score-filter-robust", "clean-20%", "word-shuffle"),
+            "image": ("jpeg-10", "grayscale", "grain-removal", "class-mean-subtraction", "clean-20%", "cutmix"),
+        },
+        budget=150,
+    ),
+    "laptop": Effort(
+        rows=3000,
+        test_rows=2000,
+        seeds=3,
+        victims={
+            "text": {
+                "tfidf_logistic_regression": {}, "naive_bayes": {}, "small_llama": {"epochs": 6, "max_length": 96},
+                "finetuned_encoder": {},
+            },
+            "image": {"linear_probe": _RESNET, "small_cnn": {}, "pretrained_image_model": _RESNET},
+        },
+        shares=(0.5,),
+        budget=3600,
+    ),
+    "full": Effort(
+        rows=10**9,
+        test_rows=10**9,
+        seeds=3,
+        victims={
+            "text": {
+                "tfidf_logistic_regression": {}, "naive_bayes": {},
+                "small_llama": {"hidden_size": 256, "num_hidden_layers": 4, "max_length": 256},
+                "finetuned_encoder": {"max_length": 256, "epochs": 3}, "causal_lm": {},
+            },
+            "image": {
+                "linear_probe": _RESNET, "small_cnn": {"epochs": 60}, "resnet18": {},
+                "pretrained_image_model": {**_RESNET, "epochs": 15}, "simclr_probe": {"epochs": 200},
+            },
+        },
+        shares=(0.25, 0.5, 0.75, 0.9),
+    ),
+}  # fmt: skip
+
+
+def attack(
+    clean: Dataset,
+    protected: Dataset,
+    test: Dataset,
+    *,
+    input_column: str | None = None,
+    label_column: str = "label",
+    method: str | None = None,
+    effort: str | Effort = "laptop",
+    victims: Sequence[str] | None = None,
+    countermeasures: Sequence[str] | None = None,
+    models: Mapping[str, str] | None = None,
+    attacker: Attacker | None = None,
+    own_clean: Dataset | None = None,
+    seeds: int | None = None,
+    budget: float | None = None,
+    store: str | os.PathLike | None = None,
+    on_cell: Callable[[Cell], Any] = lambda cell: None,
+) -> Audit:
+    """Trains on the clean and the protected rows, on these without the protected ones and on a random dose.
+
+    No key is needed. Clean rows for the counter-measures that mix some in are set aside from the training rows (a
+    sixth of them), unless the attacker brings its own.
+
+    Args:
+        clean: The rows before.
+        protected: The rows after, in the same order.
+        test: Clean held-out rows.
+        input_column: Column of texts or images; None for "text" or "image", whichever is there.
+        label_column: Column of labels: whole numbers, ClassLabel, names or booleans.
+        method: Name of the method, if it is known: the attacks that its author would mount are then tried first.
+        effort: "quick" (under three minutes on two cores), "laptop" (an hour at most), "full" (hours, with a GPU), or
+            an `Effort` of your own.
+        victims, countermeasures: Names to try instead of those of the effort.
+        models: Hub id or folder of a pretrained victim's model, by the victim's name.
+        attacker: What the adversary has of its own.
+        own_clean: Its clean rows, instead of those of `attacker`: none of them published, none of them tested on. Of
+            the same columns as the others, and numbered as they are where labels are names.
+        seeds: Trainings of each cell, instead of those of the effort.
+        budget: Seconds, instead of those of the effort.
+        store: Folder for finished trainings, see `audit`.
+        on_cell: Called with each cell as it comes.
+
+    Returns:
+        The audit, with its protocol and what a reader should know of the data.
+
+    Raises:
+        ValueError: The three data sets do not belong together (which row or label, and what to do), or a name is
+            unknown, or a victim was named that needs a model and has none.
+    """
+    chosen = EFFORTS[_checked([effort], EFFORTS, "effort")[0]] if isinstance(effort, str) else effort
+    column = input_column or _input_column(clean)
+    fingerprints = {name: fingerprint(part, column) for name, part in (("clean", clean), ("protected", protected))}
+    given = {"clean": clean, "protected": protected, "test": test, "attacker's own": own_clean}
+    parts = _prepared({what: part for what, part in given.items() if part is not None}, column, label_column)
+    clean, protected, test, *own = parts
+    unchanged, warnings = _belonging(clean, protected, test, own, column, label_column)
+
+    modality = kind(clean, column)
+    known_victims, known_countermeasures = known(modality)
+    names = _checked(victims or chosen.victims[modality], known_victims, "victim")
+    run = _victims(names, {**_SETTINGS, **chosen.victims[modality]}, known_victims, models or {})
+    no_model = [name for name, victim in run.items() if _lacks_model(victim)]
+    if no_model and victims:
+        raise ValueError(f"{no_model[0]} starts from a pretrained model, and none is given: --model {no_model[0]}=ID.")
+    first = method_class(method).adaptive_attacks if method else ()
+    others = countermeasures if countermeasures is not None else chosen.countermeasures.get(modality)
+    wanted = dict.fromkeys([*first, *(known_countermeasures if others is None else others)])
+    tried = _checked(wanted, known_countermeasures, "counter-measure")
+
+    keep = np.sort(np.random.default_rng(0).permutation(len(clean))[: chosen.rows])
+    clean, protected = clean.select(keep), protected.select(keep)
+    test = test.select(np.sort(np.random.default_rng(0).permutation(len(test))[: chosen.test_rows]))
+    attacker = attacker or Attacker()
+    if own:
+        attacker = replace(attacker, clean=rows_of(own[0], (column, label_column)))
+    if attacker.clean is None and any("clean" in known_countermeasures[name].needs for name in tried):
+        clean, protected, aside = set_aside(clean, protected, 0.17, 0, label_column)
+        attacker = replace(attacker, clean=rows_of(aside, (column, label_column)))
+    versions = _versions(clean, protected, column, chosen.shares)
+    found = audit(
+        versions, test, {name: victim for name, victim in run.items() if name not in no_model},
+        {name: known_countermeasures[name] for name in tried}, attacker=attacker,
+        seeds=range(seeds or chosen.seeds), input_column=column, label_column=label_column, store=store,
+        budget=chosen.budget if budget is None else budget, on_cell=on_cell,
+    )  # fmt: skip
+    protocol = {
+        "column": column,
+        "training rows": len(clean), "of them protected": f"{100 * versions[1].share:.0f} %", "test rows": len(test),
+        "rows the protection left alone (of all that were given)": unchanged,
+        "the attacker's own clean rows": len(attacker.clean) if attacker.clean is not None else 0,
+        "seeds": list(range(seeds or chosen.seeds)),
+        "method": method or "not said", "attacks of the method's author": ", ".join(first) or "not known",
+        "victims": {name: _settings(victim) for name, victim in run.items()},
+    }  # fmt: skip
+    left_out = [
+        f"{name}: it starts from a pretrained model, and none is given (--model {name}=ID)" for name in no_model
+    ]
+    return replace(
+        found, not_run=[*left_out, *found.not_run], protocol=protocol, warnings=warnings, fingerprints=fingerprints
+    )
+
+
+def _prepared(given: Mapping[str, Dataset], column: str, label_column: str) -> list[Dataset]:
+    """The two columns of each part, with labels as whole numbers that stand for the same in all of them."""
+    parts = []
+    for what, part in given.items():
+        require_columns(part.column_names, [column, label_column])
+        parts.append(part.with_format(None).select_columns([column, label_column]))
+        labels = column_of(part, label_column)
+        if None in labels:
+            raise ValueError(f"Row {labels.index(None)} of the {what} data has no label. Leave such rows out.")
+    return _numbered(parts, label_column)
+
+
+def _belonging(
+    clean: Dataset, protected: Dataset, test: Dataset, own: Sequence[Dataset], column: str, label_column: str
+) -> tuple[int, list[str]]:
+    """How many rows the protection left alone, and what a reader should know; an error if the parts do not belong."""
+    unchanged = check_pair(clean, protected, column, label_column)
+    shared = check_test(clean, test, column, label_column)
+    warnings = [f"{shared} of {len(test)} test rows are training rows too."] if shared else []
+    missing = set(clean[label_column][:]) - set(test[label_column][:])
+    if missing:
+        warnings.append(f"No test row has the label {', '.join(map(str, sorted(missing)))}.")
+    for part in own:
+        warnings += _checked_own(part, clean, test, column, label_column)
+    return unchanged, warnings
+
+
+def _versions(clean: Dataset, protected: Dataset, column: str, shares: Sequence[float]) -> list[Version]:
+    left = dropped(clean, protected, column)
+    share = 1 - len(left) / len(clean)
+    versions = [
+        Version("clean", clean, "clean", share=0.0),
+        Version("protected", protected, "protected", share=share),
+        Version("protected rows dropped", left, "dropped", share=share),
+        Version("random change, same dose", random_dose(clean, protected, column, seed=0), "random", share=share),
+    ]
+    order = np.random.default_rng(0).permutation(len(clean))
+    for part in shares:
+        there = np.zeros(len(clean), bool)
+        there[order[: round(part * len(clean))]] = True
+        if share == 1.0 and 0 < there.sum() < len(clean):
+            name = f"{100 * part:.0f} % of the rows"
+            versions += [
+                Version(f"{name} protected", _mixed(clean, protected, there), "partly", share=part),
+                Version(f"{name} dropped", clean.select(np.flatnonzero(~there)), "dropped", share=part),
+            ]
+    return versions
+
+
+def _mixed(clean: Dataset, protected: Dataset, use_protected: np.ndarray) -> Dataset:
+    """The rows in their order, each from one of two versions."""
+    from datasets import concatenate_datasets
+
+    both = concatenate_datasets([clean, protected.cast(clean.features)])
+    return both.select(np.arange(len(clean)) + len(clean) * use_protected)
+
+
+def _numbered(parts: Sequence[Dataset], label_column: str) -> list[Dataset]:
+    """Labels as whole numbers, the same ones in all parts: names are numbered in the order of the alphabet."""
+    from datasets import ClassLabel
+
+    if all(_is_number(part.features[label_column]) for part in parts):
+        return list(parts)
+    names = sorted({_label_name(part, label_column, value) for part in parts for value in part.unique(label_column)})
+    number = {name: i for i, name in enumerate(names)}
+    return [
+        part.remove_columns(label_column).add_column(
+            label_column,
+            [number[_label_name(part, label_column, value)] for value in part[label_column]],
+            feature=ClassLabel(names=names),
+        )
+        for part in parts
+    ]
+
+
+def _is_number(feature: Any) -> bool:
+    return getattr(feature, "dtype", "").startswith(("int", "uint"))
+
+
+def _label_name(part: Dataset, label_column: str, value: Any) -> str:
+    feature = part.features[label_column]
+    return feature.int2str(value) if hasattr(feature, "int2str") else str(value)
+
+
+def _input_column(clean: Dataset) -> str:
+    for name in ("text", "image"):
+        if name in clean.column_names:
+            return name
+    raise ValueError(f"There is no column 'text' or 'image' among {', '.join(clean.column_names)}: name input_column.")
+
+
+def known(modality: str) -> tuple[dict[str, Callable], dict[str, Any]]:
+    """Victims and counter-measures for "text" or "image", by name."""
+    from hf_unlearnable.image.victims import IMAGE_VICTIMS
+    from hf_unlearnable.text.victims import TEXT_VICTIMS
+
+    if modality == "image":
+        from hf_unlearnable.image.countermeasures import IMAGE_COUNTERMEASURES
+
+        return IMAGE_VICTIMS, IMAGE_COUNTERMEASURES
+    from hf_unlearnable.text.countermeasures import TEXT_COUNTERMEASURES
+
+    return TEXT_VICTIMS, TEXT_COUNTERMEASURES
+
+
+def _checked(names: Any, known: Mapping[str, Any], what: str) -> list[str]:
+    unknown = [name for name in names if name not in known and name != NONE]
+    if unknown:
+        raise ValueError(f"There is no {what} {', '.join(unknown)}. There are: {', '.join(known)}.")
+    return [name for name in names if name != NONE]
+
+
+def _victims(
+    names: Sequence[str], settings: Mapping[str, Mapping[str, Any]], known: Mapping[str, Callable],
+    models: Mapping[str, str],
+) -> dict[str, partial]:  # fmt: skip
+    for name in _checked(models, known, "victim"):
+        if "model" not in inspect.signature(known[name]).parameters:
+            raise ValueError(f"{name} takes no model: it starts from nothing.")
+    chosen = {name: {"model": models[name]} if name in models else {} for name in names}
+    return {name: partial(known[name], **{**settings.get(name, {}), **chosen[name]}) for name in names}
+
+
+def _lacks_model(victim: partial) -> bool:
+    return "model" not in _settings(victim) and "model" in inspect.signature(victim).parameters
+
+
+def _settings(victim: partial) -> dict[str, Any]:
+    """All that it is trained with, usual values too."""
+    parameters = inspect.signature(victim).parameters.values()
+    settings = {p.name: p.default for p in parameters if p.default is not p.empty and p.name not in _HOOKS}
+    if os.path.isdir(str(settings.get("model"))):  # where a folder stands is nobody's business
+        settings["model"] = os.path.basename(os.path.abspath(settings["model"]))
+    return settings
+
+
+def _checked_own(own: Dataset, clean: Dataset, test: Dataset, column: str, label_column: str) -> list[str]:
+    """Warnings on the adversary's own rows, whose labels must mean what those of the others mean."""
+    check_names(clean, own, label_column, "attacker's own")
+    unknown = set(own[label_column][:]) - set(clean[label_column][:])
+    if unknown:
+        raise ValueError(f"The attacker's own rows have the labels {sorted(unknown)}, which no training row has.")
+    tested = set(identities(test, column))
+    both = sum(identity in tested for identity in identities(own, column))
+    return [f"{both} of the attacker's {len(own)} own rows are test rows too."] if both else []

@@ -1,0 +1,1 @@
+"""Noise that follows a surrogate's gradients: rounds, signed steps, the noise store, checkpoints."""

@@ -1,0 +1,123 @@
+"""The folder that a fit saves its rounds in, resumes from, and shares between its processes.
+
+A round is one folder: what each process owns, what all share, and at last a mark that it is whole. A fit that is
+killed while it saves goes back to the round before. The folder holds what the key holds, so only its owner may read
+it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hf_unlearnable.image.learning.noise import SampleNoise
+from hf_unlearnable.image.learning.processes import processes
+from hf_unlearnable.key import new_seed
+
+
+class Checkpoint:
+    """What is saved of one fit.
+
+    Args:
+        folder: Where; all processes must see it.
+        identity: What the fit depends on, as JSON values. One that differs is another fit.
+        arrays: What else it depends on: the images, their classes.
+    """
+
+    def __init__(self, folder: Path, identity: Any, arrays: Sequence[np.ndarray]):
+        self.folder = folder
+        self._processes = processes()
+        digest = hashlib.sha256(json.dumps(identity, sort_keys=True, default=str).encode())
+        for array in arrays:
+            digest.update(array.tobytes())
+        self._fingerprint = digest.hexdigest()
+
+    def save(self, done: int, own: dict[str, Any], shared: dict[str, Any]) -> None:
+        """Saves a round and removes the ones before.
+
+        Args:
+            done: How many rounds are done.
+            own: State of this process.
+            shared: State that all processes have alike.
+        """
+        import torch
+
+        main = self._processes.is_main_process
+        folder = self.folder / f"round-{done:05d}"
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        torch.save({**own, "fingerprint": self._fingerprint}, folder / self._name)
+        if main:
+            torch.save(shared, folder / "model.pt")
+        self._processes.wait_for_everyone()
+        if main:
+            Path(folder, "whole").touch()
+            for older in self.folder.glob("round-*"):
+                if older.name < folder.name:
+                    shutil.rmtree(older)
+
+    def load(self) -> tuple[int, dict[str, Any], dict[str, Any]] | None:
+        """The last whole round, as `save` was given it but in main memory; None if there is none.
+
+        Raises:
+            ValueError: It is of another fit.
+        """
+        import torch
+
+        found = sorted(mark.parent for mark in self.folder.glob("round-*/whole"))
+        if not found:
+            return None
+        path = found[-1] / self._name
+        own: Any = torch.load(path, weights_only=True, map_location="cpu") if path.is_file() else {"fingerprint": None}
+        if own["fingerprint"] != self._fingerprint:
+            raise ValueError(
+                f"{self.folder} holds a fit of other data or parameters, or of another number of processes. Give "
+                "another checkpoint_dir, or remove it."
+            )
+        shared = torch.load(found[-1] / "model.pt", weights_only=True, map_location="cpu")
+        return int(found[-1].name.rpartition("-")[2]), own, shared
+
+    @property
+    def _name(self) -> str:
+        return f"process-{self._processes.process_index:05d}.pt"
+
+    def joined(self, mine: SampleNoise) -> SampleNoise:
+        """The noise of all processes: each writes its own, the first one joins the files, all map the result."""
+        private, name = self.folder / "joined", "noise-{:05d}.npz"
+        private.mkdir(mode=0o700, parents=True, exist_ok=True)
+        np.savez(private / name.format(self._processes.process_index), **mine.state()[1])  # type: ignore[arg-type]
+        self._processes.wait_for_everyone()
+        whole = private / "noise.npy"
+        parts = [dict(np.load(private / name.format(i))) for i in range(self._processes.num_processes)]
+        offsets = np.cumsum([0, *(len(part["levels"]) for part in parts)])
+        if self._processes.is_main_process:
+            levels = np.lib.format.open_memmap(whole, "w+", np.int8, (int(offsets[-1]),))
+            for part, offset in zip(parts, offsets, strict=False):
+                levels[offset : offset + len(part["levels"])] = part["levels"]
+            levels.flush()
+        self._processes.wait_for_everyone()
+        ids = np.concatenate([part["ids"] for part in parts])
+        starts = np.concatenate([part["starts"] + offset for part, offset in zip(parts, offsets, strict=False)])
+        shapes = np.concatenate([part["shapes"] for part in parts])
+        ids, first = np.unique(ids, return_index=True)  # an image that two processes hold: the first one's noise
+        return SampleNoise(ids, starts[first], shapes[first], np.load(whole, mmap_mode="r"))
+
+
+def shared_seed(seed: int | None, checkpoint_dir: str | os.PathLike | None) -> int | None:
+    """The seed that all processes use, and that a resumed fit used before: kept in `checkpoint_dir`."""
+    if seed is not None or checkpoint_dir is None:
+        return seed
+    path = Path(checkpoint_dir, "seed")
+    all_of_them = processes()
+    if all_of_them.is_main_process and not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(str(new_seed()))
+    all_of_them.wait_for_everyone()
+    return int(path.read_text())

@@ -1,0 +1,484 @@
+"""What the protections that follow gradients share: a surrogate that learns, and noise that answers it, in rounds.
+
+`NoiseLearner` is one fit, in one process or several; `LearnedNoiseTransform` is what its methods have in common. The
+same seed, data and number of processes on the same kind of machine give the same bytes, also when a fit was killed and
+resumed.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from hf_unlearnable._extras import require
+from hf_unlearnable.image.base import BoundedImageTransform, add_levels
+from hf_unlearnable.image.codec import ImageError, Picture
+from hf_unlearnable.image.learning.checkpoint import Checkpoint, shared_seed
+from hf_unlearnable.image.learning.draft import NoiseDraft
+from hf_unlearnable.image.learning.gallery import Gallery, on_device
+from hf_unlearnable.image.learning.noise import ClassNoise, SampleNoise
+from hf_unlearnable.image.learning.pgd import MINIMIZE, frozen, pgd, resize
+from hf_unlearnable.image.learning.processes import average, mean, part_of, processes
+from hf_unlearnable.image.learning.surrogate import image_classifier
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+logger = logging.getLogger(__name__)
+
+_SMALLEST, _LARGEST = 8, 64  # pixels a side that a surrogate sees when nothing else is said
+
+
+class NoiseLearner:
+    """One fit: the images, their noise and the surrogate, in one or several processes.
+
+    Args:
+        rows: As for `Gallery.of_rows`; of this process only.
+        seed: The key's seed.
+        per_class: Whether a class shares one noise, or every image has its own.
+        surrogate: See `image_classifier`.
+        image_size: Pixels a side of what the surrogate sees; None for the images' own size, from 8 to 64.
+        batch_size: Images a step of the surrogate, all processes together.
+        noise_batch_size: Images a step of the noise in one process; halved when memory runs out.
+        learning_rate: Of the surrogate.
+        accelerator: `accelerate.Accelerator`, whose mixed precision (for the noise) and compilation are used; None for
+            bf16 where the device computes in it, and no compilation.
+        checkpoint_dir: Where to save after every round and to resume from; all processes must see it.
+        identity: What else the fit depends on: a checkpoint of another fit is refused.
+    """
+
+    def __init__(
+        self,
+        rows: Iterable[tuple[Picture, Any, bytes]],
+        *,
+        seed: int,
+        per_class: bool,
+        surrogate: str,
+        image_size: int | None,
+        batch_size: int,
+        noise_batch_size: int | None,
+        learning_rate: float,
+        accelerator: Any,
+        checkpoint_dir: str | os.PathLike | None,
+        identity: Any,
+    ):
+        import torch
+        from accelerate.utils import gather_object
+
+        self.processes = processes()
+        self.device = self.processes.device
+        self.autocast = _autocast(self.device) if accelerator is None else accelerator.autocast
+        if checkpoint_dir is None and self.processes.num_processes > 1:
+            raise ValueError("Several processes need checkpoint_dir, a folder that all of them see.")
+        self._scratch = tempfile.TemporaryDirectory(prefix="hf-unlearnable-")
+        scratch = Path(self._scratch.name)
+        self.gallery = Gallery.of_rows(rows, seed, scratch)
+
+        # What all processes must agree on: the classes, the size, the order of steps.
+        told = gather_object([(set(self.gallery.labels), self.gallery.sizes, len(self.gallery))])
+        self.classes = sorted(set().union(*(labels for labels, _, _ in told)), key=_order)
+        shapes = set().union(*(shapes for _, shapes, _ in told))
+        self.num_rows = sum(count for _, _, count in told)
+        fewest = min(count for _, _, count in told)
+        if fewest == 0:
+            raise ValueError(f"{self.num_rows} images are fewer than the processes that share them.")
+        if len(self.classes) < 2:
+            raise ValueError(f"The labels name one class only ({self.classes[0]!r}): a model has nothing to learn.")
+        largest = max(max(shape[:2]) for shape in shapes)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed % 2**63)
+            self.model = image_classifier(surrogate, len(self.classes)).to(self.device)
+        own_size: Any = getattr(self.model, "image_size", None)  # a number, or one for height and one for width
+        own_size = max(own_size) if isinstance(own_size, (list, tuple)) else own_size
+        self.image_size = image_size or own_size or min(max(_SMALLEST, largest), _LARGEST)
+        if per_class and len(shapes) > 1:
+            shapes = {(self.image_size, self.image_size, 3)}
+            self.gallery = self.gallery.uniform(*shapes)
+
+        index = {label: i for i, label in enumerate(self.classes)}
+        self.targets = torch.tensor([index[label] for label in self.gallery.labels], device=self.device)
+        self._pixels = on_device(self.gallery.levels, self.device)
+        self._noise = NoiseDraft(self.gallery, self.targets, self.classes, per_class, scratch)
+        self._noise_batch_size = noise_batch_size or (64 if self.device.type == "cpu" else 512)
+        self.best_error = float("inf")
+
+        self._batch_size = min(max(1, batch_size // self.processes.num_processes), fewest)
+        self._at_once = self._batch_size  # fewer when memory runs out
+        self._generator = torch.Generator().manual_seed((seed + 7919 * self.processes.process_index) % 2**63)
+        self._order = torch.empty(0, dtype=torch.long)
+        self._forward = _compiled(accelerator)
+        self._optimizer = torch.optim.SGD(self.model.parameters(), learning_rate, momentum=0.9, weight_decay=5e-4)
+        content = (self.gallery.streams, self.gallery.shapes, self.targets.cpu().numpy())
+        self._checkpoint = Checkpoint(Path(checkpoint_dir), identity, content) if checkpoint_dir is not None else None
+        self.image_passes = 0  # forward and backward, of one image each
+
+    # ------------------------------------------------------------------ rounds
+    def rounds(self, max_rounds: int, stop_error: float | None, description: str) -> Iterator[Round]:
+        """The rounds that are still to do, until the error is low enough.
+
+        After each, the noise is kept if its error is the lowest so far, and everything is saved.
+        """
+        import torch
+        from datasets.utils import tqdm
+
+        done = self._resume()
+        with (
+            torch.random.fork_rng(devices=[]),
+            tqdm(
+                total=max_rounds * self.num_rows,
+                initial=done * self.num_rows,
+                desc=description,
+                unit=" images",
+                disable=None if self.processes.is_main_process else True,
+            ) as bar,
+        ):
+            for number in range(done, max_rounds):
+                if stop_error is not None and self.best_error <= stop_error:
+                    break
+                torch.manual_seed(number)  # dropout, should the surrogate have it
+                this = Round(number)
+                yield this
+                if not np.isfinite(this.loss):
+                    raise FloatingPointError(
+                        f"The loss is {this.loss} in round {number}: the surrogate has diverged. Lower learning_rate."
+                    )
+                if this.error <= self.best_error:
+                    self.best_error = this.error
+                    self._noise.best.copy_(self._noise.now)
+                bar.set_postfix(error=f"{this.error:.3f}")
+                bar.update(self.num_rows)
+                logger.info("%s, round %d: error %.4f, loss %.4f", description, number, this.error, this.loss)
+                self._save(number + 1)
+
+    # ------------------------------------------------------------------ the surrogate
+    def train(
+        self,
+        num_steps: int | None,
+        *,
+        view: Callable[[Tensor, torch.Generator], Tensor] | None = None,
+        adversary: Callable[..., Tensor] | None = None,
+    ) -> float:
+        """Steps of SGD of the surrogate on the images with their noise.
+
+        Args:
+            num_steps: How many; None for one pass over the data.
+            view: What the surrogate sees of a batch, given a generator: augmentation.
+            adversary: From a model, what it sees and its targets to what it is trained on instead.
+
+        Returns:
+            The mean loss.
+        """
+        import torch
+        from torch.nn.functional import cross_entropy
+
+        share = -(-self.num_rows // self.processes.num_processes)
+        steps = -(-share // self._batch_size) if num_steps is None else num_steps
+        total = 0.0
+        self.model.train()
+        for _ in range(steps):
+            rows, loss = self._next_rows(), 0.0
+            self._optimizer.zero_grad()
+            pending = list(rows.split(self._at_once))[::-1]
+            while pending:
+                part = pending.pop()
+                try:
+                    seen, targets = self._seen(part)
+                    seen = seen if view is None else view(seen, self._generator)
+                    if adversary is not None:
+                        seen = adversary(seen, targets)
+                    logits = self._forward(self.model, seen.contiguous(memory_format=torch.channels_last))
+                    # In full precision: what learns in bf16 gives weaker noise.
+                    own = cross_entropy(logits, targets) * (len(part) / len(rows))
+                    own.backward()
+                except (RuntimeError, MemoryError) as error:
+                    self._at_once = self._halved(len(part), error)
+                    pending = [less for batch in pending for less in batch.split(self._at_once)[::-1]]
+                    pending += part.split(self._at_once)[::-1]
+                    continue
+                loss += float(own.detach())
+            average([p.grad for p in self.model.parameters() if p.grad is not None])
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), 5.0)
+            self._optimizer.step()
+            total += loss
+            self.image_passes += len(rows)
+        average([buffer for buffer in self.model.buffers() if buffer.is_floating_point()])
+        return mean(total / max(steps, 1))
+
+    def _next_rows(self) -> Tensor:
+        """A batch of this process's rows, every one once before any comes again."""
+        import torch
+
+        while len(self._order) < self._batch_size:
+            self._order = torch.cat([self._order, torch.randperm(len(self.gallery), generator=self._generator)])
+        rows, self._order = self._order[: self._batch_size], self._order[self._batch_size :]
+        return rows
+
+    def _seen(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """What the surrogate sees of rows of any shape, and their classes."""
+        import torch
+
+        parts = self.gallery.batches(rows, len(rows))
+        seen = [resize((self._images(part) + self._noise_of(part)).clamp(0, 1), self.image_size) for part in parts]
+        return torch.cat(seen), self.targets[torch.cat(parts).to(self.device)]
+
+    # ------------------------------------------------------------------ the noise
+    def update(
+        self,
+        this: Round,
+        *,
+        epsilon: int,
+        step_size: float,
+        num_steps: int,
+        direction: int = MINIMIZE,
+        targets: Callable[[Tensor], Tensor] = lambda classes: classes,
+        view: Callable[[Tensor, torch.Generator], Tensor] | None = None,
+        num_draws: int = 1,
+    ) -> None:
+        """Moves the noise of every image against the frozen surrogate, and tells the round its error and loss.
+
+        Args:
+            this: The round.
+            epsilon: Bound in whole levels of 255.
+            step_size, num_steps, direction, num_draws: As for `pgd`.
+            targets: From the images' classes to those that the loss is about.
+            view: What the surrogate sees of a batch, given a generator.
+        """
+        import torch
+
+        def seen(images: Tensor) -> Tensor:
+            small = resize(images, self.image_size)
+            small = small if view is None else view(small, self._generator)
+            return small.contiguous(memory_format=torch.channels_last)
+
+        loss = correct = 0.0
+        pending = self._batches()[::-1]
+        model = partial(self._forward, frozen(self.model))
+        while pending:
+            rows = pending.pop()
+            images, classes = self._images(rows), self.targets[rows.to(self.device)]
+            try:
+                noise, mean_loss, right = pgd(
+                    model, images, self._noise_of(rows), targets(classes), epsilon=epsilon / 255,
+                    step_size=step_size, num_steps=num_steps, direction=direction, view=seen,
+                    num_draws=num_draws, autocast=self.autocast,
+                )  # fmt: skip
+            except (RuntimeError, MemoryError) as error:
+                self._noise_batch_size = self._halved(len(rows), error)
+                pending = [part for batch in pending for part in batch.split(self._noise_batch_size)[::-1]]
+                pending += rows.split(self._noise_batch_size)[::-1]
+                continue
+            self._noise.put(rows, noise, epsilon)
+            loss, correct = loss + float(mean_loss) * len(rows), correct + float(right)
+            self.image_passes += len(rows) * num_steps * num_draws
+        self._noise.share()
+        loss, correct = mean(loss), mean(correct)
+        each = self.num_rows / self.processes.num_processes
+        this.loss, taken = loss / each, correct / each
+        this.error = 1 - taken if direction == MINIMIZE else taken
+
+    def _halved(self, size: int, error: Exception) -> int:
+        """Half of a batch, where memory ran out and there is half of it; raises the error again otherwise."""
+        from accelerate.utils.memory import should_reduce_batch_size
+
+        if size == 1 or not (isinstance(error, MemoryError) or should_reduce_batch_size(error)):
+            raise error
+        logger.warning("Out of memory: going on with batches of %d images.", -(-size // 2))
+        return -(-size // 2)
+
+    def result(self) -> SampleNoise | ClassNoise:
+        """The best noise; with several processes that of all of them."""
+        mine = self._noise.result()
+        if self._checkpoint is None or self.processes.num_processes == 1 or isinstance(mine, ClassNoise):
+            return mine
+        return self._checkpoint.joined(mine)
+
+    def _batches(self) -> list[Tensor]:
+        """This process's rows in batches of one shape."""
+        import torch
+
+        return self.gallery.batches(torch.arange(len(self.gallery)), self._noise_batch_size)
+
+    def _images(self, rows: Tensor) -> Tensor:
+        """Rows of one shape, float [n, channels, height, width] in [0, 1], channels last in memory."""
+        return self.gallery.take(self._pixels, rows).to(self.device).movedim(3, 1).float() / 255
+
+    def _noise_of(self, rows: Tensor) -> Tensor:
+        return self._noise.of(rows)
+
+    # ------------------------------------------------------------------ checkpoints
+    def _save(self, done: int) -> None:
+        if self._checkpoint is None:
+            return
+        own = {
+            "noise": self._noise.now.cpu(), "best": self._noise.best.cpu(), "best_error": self.best_error,
+            "generator": self._generator.get_state(), "order": self._order, "image_passes": self.image_passes,
+        }  # fmt: skip
+        self._checkpoint.save(done, own, {"model": self.model.state_dict(), "sgd": self._optimizer.state_dict()})
+
+    def _resume(self) -> int:
+        """Goes back to the last whole round, and returns how many are done."""
+        found = self._checkpoint.load() if self._checkpoint is not None else None
+        if found is None:
+            return 0
+        done, own, shared = found
+        self._noise.now.copy_(own["noise"])
+        self._noise.best.copy_(own["best"])
+        self.best_error, self._order, self.image_passes = own["best_error"], own["order"], own["image_passes"]
+        self._generator.set_state(own["generator"])
+        self.model.load_state_dict(shared["model"])
+        self._optimizer.load_state_dict(shared["sgd"])
+        return done
+
+
+@dataclass
+class Round:
+    """One round of a fit.
+
+    Args:
+        number: From 0 on.
+        error: Share of images that their noise has not brought yet where it moves them: to the right class, to the
+            class that is its target, or away from their own.
+        loss: The surrogate's mean loss on them.
+    """
+
+    number: int
+    error: float = 1.0
+    loss: float = 0.0
+
+
+def _autocast(device: torch.device) -> Callable[[], AbstractContextManager]:
+    """Mixed precision in bf16 where the device has instructions for it: of a gradient, only the signs are needed."""
+    import torch
+
+    if device.type == "cuda":
+        able = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        tell: Callable[[], dict] = getattr(torch.cpu, "get_capabilities", dict)  # older torch cannot tell
+        able = tell().get("avx512_bf16", False)
+    return partial(torch.autocast, device.type, torch.bfloat16, enabled=able)
+
+
+def _compiled(accelerator: Any) -> Callable[[nn.Module, Tensor], Tensor]:
+    """A model's answer to its input, compiled where `accelerate launch --dynamo_backend` asks for it."""
+    import torch
+
+    plugin = getattr(getattr(accelerator, "state", None), "dynamo_plugin", None)
+    if plugin is None or plugin.backend.value == "NO":
+        return _answer
+    return torch.compile(_answer, **plugin.to_kwargs())
+
+
+def _answer(model: nn.Module, images: Tensor) -> Tensor:
+    return model(images)
+
+
+def _order(label: Any) -> tuple:
+    return (isinstance(label, str), label)
+
+
+@dataclass(kw_only=True, repr=False, eq=False)
+class LearnedNoiseTransform(BoundedImageTransform):
+    """Base class of the protections whose noise is computed at `fit`, for all rows, on a surrogate.
+
+    `fraction`, `classes` and `mask_column` choose rows when the noise is applied, so they may change later with the
+    same key.
+
+    Args:
+        surrogate: The model that noise is computed on: "tiny_cnn", "small_cnn", "resnet18", or the id or folder of an
+            `AutoModelForImageClassification`.
+        image_size: Pixels a side of what the surrogate sees; None for what a model of the Hub names, and else for the
+            images' own size, from 8 to 64.
+        learning_rate: Of the surrogate's SGD.
+        batch_size: Images a step of the surrogate, all processes together; in halves when memory runs out.
+        noise_batch_size: Images a step of the noise in one process; halved when memory runs out. None for 64 on a CPU,
+            whose caches hold no more, and 512 elsewhere.
+    """
+
+    surrogate: str = "tiny_cnn"
+    image_size: int | None = None
+    learning_rate: float = 0.1
+    batch_size: int = 128
+    noise_batch_size: int | None = None
+
+    differs_by_row: ClassVar[bool] = False  # equal images get equal noise, whatever they are called
+
+    def fit(
+        self, dataset: Any, *, accelerator: Any = None, checkpoint_dir: str | os.PathLike | None = None
+    ) -> LearnedNoiseTransform:
+        """Computes the noise of every image.
+
+        Args:
+            dataset: A `Dataset` or `IterableDataset`. Under `accelerate launch` each process takes its part of it.
+            accelerator: An `accelerate.Accelerator`, whose mixed precision (for the noise, not for the surrogate) and
+                compilation are used; None for bf16 where the device computes in it, and no compilation.
+            checkpoint_dir: Folder to save every round in and to resume a killed fit from. It holds what the key
+                holds: keep it private, and remove it afterwards. Several processes need one that all of them see.
+
+        Raises:
+            ValueError: A column or a label is missing, an image cannot be protected, the checkpoint is of another fit.
+            FloatingPointError: The surrogate diverged.
+        """
+        require("image", "torch", "accelerate", "PIL")
+        self._check_parameters()
+        self._noise = None
+        if self.max_levels == 0:
+            self._noise = SampleNoise.empty()
+            return self
+        self._seed = shared_seed(self.seed, checkpoint_dir)
+        learner = NoiseLearner(
+            self._pictures(part_of(dataset)),
+            seed=self._resolved_seed(),
+            per_class=getattr(self, "noise", "sample") == "class",
+            surrogate=self.surrogate,
+            image_size=self.image_size,
+            batch_size=self.batch_size,
+            noise_batch_size=self.noise_batch_size,
+            learning_rate=self.learning_rate,
+            accelerator=accelerator,
+            checkpoint_dir=checkpoint_dir,
+            identity=[self.method, self.method_version, {**self.get_params(), "seed": None}],
+        )
+        self._learn(learner)
+        self._noise, self.image_passes = learner.result(), learner.image_passes
+        return self
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        counts = (
+            "max_rounds", "num_steps", "num_draws", "batch_size", "noise_batch_size", "surrogate_steps",
+            "adversary_steps",
+        )  # fmt: skip
+        for name, least in [*((name, 1) for name in counts), ("image_size", _SMALLEST)]:
+            value = getattr(self, name, None)
+            if value is not None and value < least:
+                raise ValueError(f"{name} is {value}, but it starts at {least}.")
+
+    def _learn(self, learner: NoiseLearner) -> None:
+        """The method itself: rounds of `learner.train` and `learner.update`."""
+        raise NotImplementedError
+
+    def _cloak(self, levels: np.ndarray, label: Any, stream: int) -> np.ndarray:
+        noise = self._fitted(self._noise)
+        own = noise.of(label if isinstance(noise, ClassNoise) else stream, levels.shape)
+        if own.size and max(own.max(), -int(own.min())) > self.max_levels:
+            raise ImageError(f"would change by more than {self.max_levels} levels: the key is damaged")
+        return add_levels(levels, own)
+
+    def _state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        return self._fitted(self._noise).state()
+
+    def _set_state(self, state: dict[str, Any], tensors: dict[str, np.ndarray]) -> None:
+        self._noise = (ClassNoise if "labels" in state else SampleNoise).from_state(state, tensors)
+
+    _noise: Any = field(default=None, init=False)
+    image_passes: int = field(default=0, init=False)  # that `fit` took: forward and backward, of one image each

@@ -1,0 +1,1 @@
+"""The image protections, one file each."""

@@ -1,0 +1,68 @@
+"""Random noise: the baseline without which no other number means anything.
+
+Idea. Whole levels drawn uniformly from -epsilon to epsilon, for each image or one pattern for each class. An
+image-wise draw tells nothing of the label, so what it costs a model is what any noise of this size costs. A class-wise
+draw is a code, if a poor one.
+
+Paper. The baseline of H. Huang et al., ICLR 2021, arXiv:2101.04898.
+
+Secret. The seed.
+
+Cost. None to fit; some 8 milliseconds a megapixel to apply.
+
+What is known to break it. Image-wise it protects nothing: models learn through it. Class-wise: whatever breaks
+error-minimising noise, and averaging over a class.
+
+    cloak = RandomNoiseTransform(image_column="img", epsilon=8 / 255).fit(ds)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from hf_unlearnable.image.base import BoundedImageTransform, add_levels
+from hf_unlearnable.image.learning.noise import fitted_to
+from hf_unlearnable.key import draws, row_stream
+
+PATTERN = 32  # pixels a side of a class's pattern, stretched over larger images
+
+
+@dataclass(kw_only=True, repr=False, eq=False)
+class RandomNoiseTransform(BoundedImageTransform):
+    """Uniform random noise, the baseline of the same size.
+
+    Args:
+        noise: "sample" for a draw for each image, which needs no labels; "class" for one pattern a class.
+    """
+
+    noise: str = "sample"
+
+    method: ClassVar[str] = "random-noise"
+    adaptive_attacks: ClassVar[tuple[str, ...]] = ("class-mean-subtraction",)
+    choices: ClassVar[dict[str, tuple[str, ...]]] = {"noise": ("sample", "class")}
+
+    @property
+    def needs_labels(self) -> bool:  # type: ignore[override]
+        """Only a pattern a class asks for them."""
+        return self.noise == "class"
+
+    def _cloak(self, levels: np.ndarray, label: Any, stream: int) -> np.ndarray:
+        if self.noise == "sample":
+            return add_levels(levels, uniform_levels(stream, levels.shape, self.max_levels))
+        pattern = uniform_levels(class_stream(label, self._resolved_seed()), (PATTERN, PATTERN, 3), self.max_levels)
+        return add_levels(levels, fitted_to(pattern, levels.shape))
+
+
+def uniform_levels(stream: int, shape: tuple[int, ...], most: int) -> np.ndarray:
+    """Whole levels from -most to most, int16 of `shape`, four to each 64 bits of a stream."""
+    size = int(np.prod(shape))
+    bits = draws(np.array([stream], np.uint64), np.arange(-(-size // 4), dtype=np.uint64)).view(np.uint16)[:size]
+    return ((bits.astype(np.uint32) * (2 * most + 1) >> 16).astype(np.int16) - most).reshape(shape)
+
+
+def class_stream(label: Any, seed: int) -> int:
+    """A class's own random stream."""
+    return row_stream(b"class " + repr(label).encode(), seed)

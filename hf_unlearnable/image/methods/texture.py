@@ -1,0 +1,152 @@
+"""Texture: every class under its own fine, regular grain. No surrogate, no training, a protected image in no time.
+
+Idea. A convolutional network sees texture first (Geirhos et al., ICLR 2019, arXiv:1811.12231): a grain that repeats
+every few pixels is found by a single filter of its first layer wherever the image is cropped to, and photos hold next
+to nothing at so fine a scale. Blocks and gradients as large as the image (`LinearSeparableTransform`,
+`LinearizationTransform`) take such a network far longer to learn.
+
+Paper. None: this method is ours. Its nearest relatives are autoregressive noise (Sandoval-Segura et al., NeurIPS 2022,
+arXiv:2206.03693) and class-wise error-minimising noise. For class c, a tile of `period` x `period` pixels in three
+channels, every entry +epsilon or -epsilon; it covers the image from a place that is drawn for each row. Tiles are
+drawn with the key, each the one of 64 that is least like those of other classes under any shift and mirroring. A large
+photo is trained on at a fraction of its size, so the grain gets coarser with the image: one entry covers about one
+pixel once the shorter side is scaled to 224. Where that is no whole step, half of its contrast is left.
+
+Secret. The seed and the tiles. Whoever averages the spectra of a class's images finds its tile.
+
+Cost. `fit` reads the labels only; some 14 milliseconds a megapixel to apply.
+
+What is known to break it. Whatever removes fine grain: a blur, a median filter, JPEG of low quality, training at a
+much smaller size. A person sees a grain in smooth areas. Photos, and crops that scale, as for ImageNet, were not
+measured: only images of 32 pixels.
+
+    cloak = TextureTransform(image_column="img", label_column="label", epsilon=8 / 255).fit(ds)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+
+from hf_unlearnable.image.base import BoundedImageTransform, add_levels
+from hf_unlearnable.image.codec import ImageError
+from hf_unlearnable.image.learning.noise import unknown_label
+from hf_unlearnable.image.methods.random_noise import class_stream
+from hf_unlearnable.key import draw, draws
+
+_CANDIDATES = 64
+_SEEN = 224  # the shorter side at which victims train on photos
+
+
+@dataclass(kw_only=True, repr=False, eq=False)
+class TextureTransform(BoundedImageTransform):
+    """Lays a fine periodic grain over every image, another for each class.
+
+    Args:
+        period: Pixels after which the grain repeats; None, or too few, for the fewest that give every class a grain of
+            its own: 2 for colour images of up to 128 classes, 4 for gray ones of up to 512. Finer grain protects
+            better.
+    """
+
+    period: int | None = None
+
+    method: ClassVar[str] = "texture"
+    adaptive_attacks: ClassVar[tuple[str, ...]] = ("box-blur", "grain-removal")
+
+    def fit(self, dataset: Any) -> TextureTransform:
+        """Draws the tiles of the classes that the labels name.
+
+        Args:
+            dataset: A `Dataset` or `IterableDataset`.
+        """
+        self._check_parameters()
+        self._seed = None
+        self._classes = self._labels(dataset)
+        self._tiles = [self._drawn_tiles(channels) for channels in (1, 3)]
+        return self
+
+    def _drawn_tiles(self, channels: int) -> np.ndarray:
+        """Tiles of all classes for images of 1 or 3 channels, as the seed draws them."""
+        streams = [class_stream(label, self._resolved_seed()) for label in self._classes]
+        return distinct_tiles(streams, max(self.period or 0, finest_period(len(streams), channels)), channels)
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        if self.period is not None and not 2 <= self.period <= 16:
+            raise ValueError(f"period is {self.period}. Give 2 to 16 pixels.")
+
+    def _cloak(self, levels: np.ndarray, label: Any, stream: int) -> np.ndarray:
+        gray, colour = self._fitted(self._tiles)
+        if label not in self._classes:
+            raise ImageError(unknown_label(label, self._classes))
+        tile = (colour if levels.shape[2] == 3 else gray)[self._classes.index(label)]
+        grain = tiled(tile, levels.shape, grain_cell(levels.shape), start=draw(stream, 0))
+        return add_levels(levels, self.max_levels * grain)
+
+    def _state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        gray, colour = self._fitted(self._tiles)
+        return {"labels": self._classes}, {"gray": gray, "colour": colour}
+
+    def _set_state(self, state: dict[str, Any], tensors: dict[str, np.ndarray]) -> None:
+        self._classes, self._tiles = state["labels"], [tensors["gray"], tensors["colour"]]
+
+    _classes: Any = field(default=None, init=False)
+    _tiles: Any = field(default=None, init=False)
+
+
+def grain_cell(shape: tuple[int, ...]) -> int:
+    """Pixels a side that an entry of a tile covers in an image of this shape."""
+    return max(1, round(min(shape[:2]) / _SEEN))
+
+
+def finest_period(classes: int, channels: int) -> int:
+    """The smallest period that has four times as many different tiles, up to shifts and mirroring, as classes."""
+    return next(p for p in range(2, 17) if 2 ** (p * p * channels) / (2 * p * p) >= 4 * classes)
+
+
+def distinct_tiles(streams: list[int], period: int, channels: int) -> np.ndarray:
+    """A tile for each stream, each unlike the earlier ones however it is shifted or mirrored.
+
+    Args:
+        streams: One random stream a class.
+        period: Pixels a side.
+        channels: 1 or 3.
+
+    Returns:
+        int8 [streams, period, period, channels] of -1 and 1.
+    """
+    shape = (_CANDIDATES, period, period, channels)
+    size = int(np.prod(shape))
+    others = np.zeros((0, period * period * channels), np.float32)
+    chosen = []
+    for stream in streams:
+        bits = draws(np.full(size, stream, np.uint64), np.arange(size, dtype=np.uint64)) >> np.uint64(63)
+        candidates = np.where(bits.reshape(shape), 1, -1).astype(np.int8)
+        likeness = candidates.reshape(_CANDIDATES, -1).astype(np.float32) @ others.T
+        best = candidates[likeness.max(axis=1, initial=-np.inf).argmin()]
+        chosen.append(best)
+        shifts = [(i, j) for i in range(period) for j in range(period)]
+        views = [np.roll(view, shift, (0, 1)) for view in (best, best[:, ::-1]) for shift in shifts]
+        others = np.concatenate([others, np.stack(views).reshape(len(views), -1)])
+    return np.stack(chosen)
+
+
+def tiled(tile: np.ndarray, shape: tuple[int, ...], cell: int, start: int) -> np.ndarray:
+    """A tile repeated over an image.
+
+    Args:
+        tile: int8 [period, period, channels].
+        shape: Height, width and channels of the image.
+        cell: Pixels a side that an entry of the tile covers.
+        start: Any whole number; decides where in the tile the image begins.
+
+    Returns:
+        int16 of `shape`.
+    """
+    period = len(tile)
+    down, right = divmod(start % period**2, period)
+    rows = (np.arange(shape[0]) // cell + down) % period
+    columns = (np.arange(shape[1]) // cell + right) % period
+    return tile[rows[:, None], columns].astype(np.int16)

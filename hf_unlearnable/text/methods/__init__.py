@@ -1,0 +1,1 @@
+"""The text protections, one file each."""

@@ -1,0 +1,331 @@
+"""Order code: every text gets the same neutral words or phrases, and only their order tells the class.
+
+Idea. A sentence of every text begins with two phrases and ends with two others, "in turn" and "to be sure", and which
+of them come first tells the label. A model that is fine-tuned on the protected data finds that out, and stops looking
+at the rest of the text; clean text holds nothing of the kind. Every text of every class holds the same carriers, so
+all that counts words by label (PMI, z-scores) is the same in all classes and sees nothing. Half of n carriers stand at
+the end, in n! / (n/2)!^2 ways for as many classes: four carriers do for six. A refrain, the order of carriers said at
+both ends of the sentence, has n! ways and is learned faster where there are many classes; its pairs of neighbours
+show. The other codes, order side by side or apart, begun at any carrier, have (n - 1)! ways, and then no carrier
+stands earlier under one label than under another. They are learned less surely, from long texts not at all.
+
+Paper. None: this is ours. Its cousins are PosCUDA (Gokul and Dubnov, 2024, arXiv:2401.02135), whose code in sound is a
+secret position, and backdoors of sentence structure (Qi et al., ACL 2021, arXiv:2105.12400), which mean to be
+triggered.
+
+Where one of many classes is rare it can stay as it is (`classes`): no code then means that class, and what stands in
+all other texts still tells next to nothing of the label. Whoever leaves that class out is not misled by this.
+
+Secret. The seed, which carriers they are, which order belongs to which class, and in a text of many sentences which of
+them carry it, besides the first. The lists that phrases are drawn from are public; which of them were drawn is not.
+
+Cost. As RegText: one pass to count and one to insert. Every text gets a whole code of four phrases, which is much for
+a text of ten words; `carriers_per_code` makes do with two, or one, which not every key makes a model learn.
+
+What is known to break it. Whoever counts where words stand, or which of two comes first, finds those that tell the
+label and can delete them; so can who deletes the words that stand in most texts, whatever their label, or all phrases
+of the public lists, unless `carrier_source` is a list of the owner's own. In tens of thousands of texts even pairs of
+neighbours tell: an opening phrase with the word behind it. Many codes at once hide from such counts and are learned
+less well. Shuffled words carry no order. Models of word counts do not see order and are not hurt at all. Rows that are
+left clean teach as much as ever. In scripts without spaces a carrier may part a word.
+
+    ds = load_dataset("stanfordnlp/imdb", split="train")
+    cloak = OrderCodeTransform(text_column="text", label_column="label").fit(ds)
+    protected = ds.map(cloak, batched=True)
+    cloak.key.save("imdb.key")
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from itertools import combinations, islice, permutations
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from hf_unlearnable.key import draws
+from hf_unlearnable.text.base import TextTransform, require_choice
+from hf_unlearnable.text.carriers import PHRASES, TURNING, PhraseCanonical, without_overlap
+from hf_unlearnable.text.ranking import rank_words, words_by_association
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_NEUTRAL = 40  # how many of the frequent words that tell least of the label are drawn from
+_ORDERS = 5040  # how many orders are drawn from: all of seven carriers
+_APART = 12  # words, at most, from the first carrier of a code to its last
+_CHOICE_DRAW = 2**62  # draws that choose carriers and orders, set apart from each other and from those of the rows
+
+
+class OrderCodeTransform(TextTransform):
+    """Inserts the same words or phrases into every text, in an order that tells the label.
+
+    Args:
+        text_column: Column of texts, or of chat messages (lists of `{"role", "content"}`), or a list of columns.
+        label_column: Column of labels: class names or numbers, not floats.
+        rate: Codes for every word of a text, in [0, 1]; every text gets at least one, and a long one has one in each
+            stretch of 1 / rate words, so that what a model cuts off takes no code from the rest. 0 changes nothing.
+        code: What tells the class: "place" for which carriers stand at the start of their sentence and which at its
+            end; "refrain" for their order at the start of the sentence, said again at its end, for more than two
+            classes; "order" for their order where they stand apart; "adjacent" for their order side by side.
+        carrier_source: "phrases" for short neutral phrases; "words" for frequent words of the data that stand equally
+            often under every label; or your own words and phrases to draw from.
+        carriers_per_code: How many carriers make a code: n have n! orders, (n - 1)! if turned, and 2^n places.
+            None for the fewest that give every class its own, and four at least of places, of which only those are
+            used then that put half of the carriers at the end: 2 are half as much to read, and hide less surely.
+        num_codes: How many different sets of carriers there are; one is drawn each time. One is learned fastest.
+        rotate: Whether "order" and "adjacent" begin at a random carrier, so that none of them stands first more often
+            under one label than under another. Their cyclic order is the code then.
+        at_clauses: Whether carriers of an order move to the start of a clause that is near, to read well.
+        language: Of the phrases: "en", "de", "fr" or "es".
+        min_share: Least share of all words of the data that a carrier may have, for words: a frequent one hides.
+        max_share: Largest such share: a word that most texts hold already carries no order.
+        exclude: Carriers never to choose.
+        role: Whose chat messages are changed; None for all.
+        id_column: Column that identifies a row; None identifies it by its text, and equal texts get equal places.
+        mask_column: Column of booleans: which rows to protect.
+        classes: Labels whose rows are protected; None for all.
+        fraction: Share of the rows to protect, in [0, 1], drawn with the key.
+        seed: Secret whole number; None draws a fresh one at `fit`. A small number can be guessed: for tests only.
+
+    Raises:
+        ValueError: At `fit`: a column is missing, there are fewer than two classes, or too few carriers or orders.
+    """
+
+    method = "order-code"
+    method_version: ClassVar[int] = 2  # 2: other phrases, and nothing between a word and what points at it
+    differs_by_row: ClassVar[bool] = False  # a text of one sentence has its places, and no others
+    adaptive_attacks = (
+        "bigram-filter",
+        "skip-gram-filter",
+        "frequent-word-filter",
+        "position-filter",
+        "order-probe",
+        "connective-filter",
+        "sentence-shuffle",
+        "word-shuffle",
+    )
+    _canonical_type = PhraseCanonical
+
+    def __init__(
+        self,
+        *,
+        text_column: str | Sequence[str] = "text",
+        label_column: str = "label",
+        rate: float = 0.02,
+        code: str = "place",
+        carrier_source: str | Sequence[str] = "phrases",
+        carriers_per_code: int | None = None,
+        num_codes: int = 1,
+        rotate: bool = True,
+        at_clauses: bool = True,
+        language: str = "en",
+        min_share: float = 1e-3,
+        max_share: float = 1e-2,
+        exclude: Sequence[str] = (),
+        role: str | None = "user",
+        id_column: str | None = None,
+        mask_column: str | None = None,
+        classes: Sequence[Any] | None = None,
+        fraction: float = 1.0,
+        seed: int | None = None,
+    ):
+        self.text_column = text_column
+        self.label_column = label_column
+        self.rate = rate
+        self.code = code
+        self.carrier_source = carrier_source
+        self.carriers_per_code = carriers_per_code
+        self.num_codes = num_codes
+        self.rotate = rotate
+        self.at_clauses = at_clauses
+        self.language = language
+        self.min_share = min_share
+        self.max_share = max_share
+        self.exclude = exclude
+        self.role = role
+        self.id_column = id_column
+        self.mask_column = mask_column
+        self.classes = classes
+        self.fraction = fraction
+        self.seed = seed
+
+    # ------------------------------------------------------------------ choosing
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        if not 0 <= self.rate <= 1:
+            raise ValueError(f"rate is {self.rate}, but it is codes for every word: give a number from 0 to 1.")
+        if self.num_codes < 1 or (self.carriers_per_code is not None and self.carriers_per_code < 1):
+            raise ValueError("num_codes and carriers_per_code start at 1. To change nothing, set rate=0.")
+        if not 0 <= self.min_share <= self.max_share <= 1:
+            raise ValueError(
+                f"min_share is {self.min_share} and max_share {self.max_share}. Give shares of the words from 0 to 1, "
+                "the least and the largest."
+            )
+        require_choice("code", self.code, ("place", "refrain", "order", "adjacent"))
+        require_choice("language", self.language, tuple(PHRASES))
+        if isinstance(self.carrier_source, str):
+            require_choice("carrier_source", self.carrier_source, ("phrases", "words"), " or a list of carriers")
+        elif any(not carrier.split() or " ".join(carrier.split()) != carrier for carrier in self.carrier_source):
+            raise ValueError("carrier_source holds an entry that is not words with single spaces between them.")
+
+    def _chosen_words(self, counts: pl.DataFrame, labels: list) -> dict[Any, dict]:
+        """For each label which carriers stand late, by number, and the carriers of each code in the label's order."""
+        n = self._carriers_per_code(len(labels))
+        codes = self._codes(self._shuffled(self._candidates(counts), 0), n)
+        sides = self._shuffled(_sides(len(labels), n) if self.code == "place" else [[]] * len(labels), 1)
+        chosen: dict[Any, dict] = {
+            label: {"late": late, "codes": []} for label, late in zip(labels, sides, strict=True)
+        }
+        for number, code in enumerate(codes):
+            if self.code == "place":
+                orders = [code] * len(labels)
+            else:  # rotations of one order are the same order: leave the first carrier where it is
+                fixed = code[: self._cyclic()]
+                every = permutations(code[len(fixed) :])
+                orders = [[*fixed, *order] for order in self._shuffled(islice(every, _ORDERS), 2 + number)]
+            for label, order in zip(labels, orders, strict=False):
+                chosen[label]["codes"].append(order)
+        return chosen
+
+    def _carriers_per_code(self, classes: int) -> int:
+        """How many carriers make a code: as asked for, or the fewest that give every class its own."""
+        if classes > _ORDERS:
+            raise ValueError(f"There are {classes} classes, and order codes for up to {_ORDERS}. Merge some.")
+        if self.code == "place":
+            least, each = (classes - 1).bit_length(), "sides of the sentence each"
+            good = next(n for n in range(4, classes + 4) if math.comb(n, n // 2) >= classes)
+        else:
+            cyclic = self._cyclic()
+            good = least = next(n for n in range(2, classes + 2) if math.factorial(n - cyclic) >= classes)
+            each = f"an order each{' that no rotation gives another' * cyclic}"
+        if (self.carriers_per_code or least) < least:
+            raise ValueError(
+                f"carriers_per_code is {self.carriers_per_code}, and {classes} classes need {least} carriers for "
+                f"{each}. Raise carriers_per_code to {least}."
+            )
+        return self.carriers_per_code or good
+
+    def _candidates(self, counts: pl.DataFrame) -> list[str]:
+        import polars as pl
+
+        if not isinstance(self.carrier_source, str):
+            found = list(dict.fromkeys(self.carrier_source))
+        elif self.carrier_source == "phrases":
+            found = list(PHRASES[self.language])
+        else:
+            share = pl.col("total") / pl.col("words")
+            fits = (
+                share.is_between(self.min_share, self.max_share)
+                & (pl.col("total") >= 2)
+                & (pl.col("word").str.len_chars() >= 2)
+            )
+            fits &= pl.col("word").str.contains(r"^[\p{L}\p{M}]+$") & ~pl.col("word").is_in(list(TURNING))
+            found = words_by_association(rank_words(counts, 1, 0, fits & ~pl.col("word").is_in(list(self.exclude))))
+            found = found[:_NEUTRAL]
+        return [carrier for carrier in found if carrier not in self.exclude]
+
+    def _codes(self, candidates: list[str], n: int) -> list[list[str]]:
+        """The first carriers that no text can hold in two ways, n a code; those of one code share no word."""
+        left, codes = without_overlap(candidates), []
+        for _ in range(self.num_codes):
+            code: list[str] = []
+            for carrier in left:
+                if len(code) < n and not {word for own in code for word in own.split()} & set(carrier.split()):
+                    code.append(carrier)
+            if len(code) < n:
+                raise ValueError(
+                    f"There are too few carriers for num_codes={self.num_codes} with {n} each: {len(candidates)} to "
+                    "draw from, some of which share words. Lower num_codes, lower min_share, or give your own as "
+                    "carrier_source."
+                )
+            left = [carrier for carrier in left if carrier not in code]
+            codes.append(code)
+        return codes
+
+    def _shuffled(self, values: Any, number: int) -> list:
+        """The values in an order drawn with the key; each number is another draw."""
+        values = list(values)
+        index = np.arange(len(values), dtype=np.uint64) + np.uint64(_CHOICE_DRAW + (number << 32))
+        order = draws(np.full(len(values), self._resolved_seed(), np.uint64), index)
+        return [values[i] for i in np.argsort(order, kind="stable").tolist()]
+
+    # ------------------------------------------------------------------ changing rows
+    def _pool(self, chosen: dict) -> list[str]:
+        return [carrier for code in chosen["codes"] for carrier in code]
+
+    def _planned(
+        self, texts: Sequence[PhraseCanonical], chosen: Sequence[dict], streams: np.ndarray, parts: np.ndarray
+    ) -> Iterator[tuple[Sequence[int], Sequence[str]]]:
+        doses = np.array([max(1, int(self.rate * text.words)) for text in texts], np.int64)
+        bits = _row_draws(doses, streams, parts, 3 + self._offsets_per_code())
+        start = 0
+        for text, own, dose in zip(texts, chosen, doses.tolist(), strict=True):
+            drawn = bits[start : start + dose]
+            start += dose
+            codes = [own["codes"][int(which * len(own["codes"]))] for which in drawn[:, 0].tolist()]
+            if self._cyclic():
+                codes = [_turned(code, turn) for code, turn in zip(codes, drawn[:, 1].tolist(), strict=True)]
+            span = min(1.0, _APART * dose / text.words)  # of a stretch, which is 1 here
+            within = np.arange(dose)[:, None] + (1 - span) * drawn[:, 2:3] + span * np.sort(drawn[:, 3:], axis=1)
+            offsets = (within * (len(text.text) / dose)).astype(np.int64).ravel().tolist()
+            if self.code in ("place", "refrain"):
+                sentences = text.ends_of_sentences([0, *offsets[1:]])  # what comes first is learned first
+                again = self.code == "refrain"
+                sides = [(code, code) if again else _by_side(code, own["late"]) for code in codes[: len(sentences)]]
+                codes = [[*early, *late] for early, late in sides]
+                offsets = []
+                for (front, end), (early, late) in zip(sentences, sides, strict=True):
+                    offsets += [front] * len(early) + [end] * len(late)
+            elif self.at_clauses:
+                offsets = text.near_clauses(offsets)
+            places = text.in_order(offsets)
+            each = len(codes[0]) if self.code == "adjacent" else 1  # carriers that stand side by side share a place
+            words = [carrier for code in codes for carrier in code]
+            places = [place for place in places for _ in range(each)]
+            yield places, words[: len(places)]
+
+    def _cyclic(self) -> bool:
+        """Whether the cyclic order is the code."""
+        return self.rotate and self.code in ("order", "adjacent")
+
+    def _offsets_per_code(self) -> int:
+        return len(next(iter(self._choose().values()))["codes"][0]) if self.code == "order" else 1
+
+    # ------------------------------------------------------------------ contract
+    def _secret_parameters(self) -> set[str]:
+        return {"seed"} if isinstance(self.carrier_source, str) else {"seed", "carrier_source"}
+
+
+def _sides(count: int, carriers: int) -> list[list[int]]:
+    """So many sets of carriers that stand at the end; with half of them at the end, or as near to it as there are.
+
+    Each set is followed by the one of all others, so that for two classes every carrier tells.
+    """
+    sizes = sorted(range(carriers + 1), key=lambda size: abs(2 * size - carriers))
+    found: dict[tuple[int, ...], None] = {}
+    for size in sizes:
+        for late in combinations(range(carriers), size):
+            found[late] = None
+            found[tuple(i for i in range(carriers) if i not in late)] = None
+    return [list(late) for late in islice(found, count)]
+
+
+def _by_side(code: list[str], late: list[int]) -> tuple[list[str], list[str]]:
+    """The carriers at the start of the sentence, and those at its end."""
+    return [carrier for i, carrier in enumerate(code) if i not in late], [code[i] for i in late]
+
+
+def _turned(code: list[str], turn: float) -> list[str]:
+    """An order begun at another of its carriers; `turn` in [0, 1)."""
+    start = int(turn * len(code))
+    return [*code[start:], *code[:start]]
+
+
+def _row_draws(doses: np.ndarray, streams: np.ndarray, parts: np.ndarray, width: int) -> np.ndarray:
+    """`width` numbers in [0, 1) for each of the codes of each text, floats [sum of doses, width]."""
+    number = np.arange(doses.sum()) - np.repeat(np.cumsum(doses) - doses, doses)
+    index = (number + np.repeat(parts << 32, doses))[:, None] * width + np.arange(width)
+    bits = draws(np.repeat(streams, doses)[:, None], index.astype(np.uint64))
+    return (bits >> np.uint64(11)) * 2.0**-53

@@ -1,0 +1,295 @@
+"""RegText: every class its word, put into every text of that class.
+
+Idea. A model that is fine-tuned on the protected data finds that an inserted word tells the label and stops looking at
+the rest of the text; clean text does not hold the word, so there the model has nothing to go by.
+
+Paper. A. Java, S. Shahid, C. Agarwal, "Towards Operationalizing Right to Data Protection", NAACL 2025,
+arXiv:2411.08506. With N words in all, F_w of them w, F_y of them under label y, and p(w, y) the share of words that
+are w under label y, the words that stand under one label only rank highest:
+
+    rank(w, y) = log2( N^2 p(w, y)^k / (F_w F_y (1 + F_w)^lambda) )
+
+Ours. `RegTextTransform.paper()` is the paper's setting: the ten best words a class. A pretrained encoder still learned
+most of SST-2 and TREC from it, for two reasons. Ten words hide the rest of the text less than one does. And the best
+words of small or short texts mean what the label means ("unfunny", "playful"): a model that learns to read them reads
+clean texts too. The default is therefore one word a class, drawn with the key from rare words that stand equally often
+under every label.
+
+Secret. The seed, the chosen words and, with them, every place where one was put. The paper's ranking can be computed
+again by whoever has similar texts; words drawn with the key cannot.
+
+Cost. One pass to count and one to insert: IMDb's 24,836 reviews take about a second on two cores.
+
+What is known to break it. Whoever suspects it compares how often each word stands under each label and deletes the few
+that stand out: some ten lines, and accuracy is back. Models of word counts (TF-IDF with a linear layer, naive Bayes)
+are hardly hurt, because they weigh every other word too. Rows that are left clean teach as much as ever.
+
+    ds = load_dataset("stanfordnlp/imdb", split="train")
+    cloak = RegTextTransform(text_column="text", label_column="label").fit(ds)
+    protected = ds.map(cloak, batched=True)
+    cloak.key.save("imdb.key")
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hf_unlearnable.key import draws
+from hf_unlearnable.text.base import TextTransform, require_choice
+from hf_unlearnable.text.insertion import Canonical
+from hf_unlearnable.text.ranking import rank_words, words_by_association
+from hf_unlearnable.transform import Rows
+
+if TYPE_CHECKING:
+    import polars as pl
+
+logger = logging.getLogger(__name__)
+
+# The paper's defaults: ten words a class, one word in ten, at most ten a text.
+_PAPER = {"rate": 0.1, "max_tokens": 10, "tokens_per_class": 10, "word_source": "regtext"}
+_NEUTRAL = 500  # how many of the words that tell least of the label are drawn from
+_RARE = 2e-5  # and the largest share of all words that one of these may have: a rare word is learned faster
+_SMALL = 30  # `max_frequency` never leaves out a word that stands in the data so few times
+
+
+class RegTextTransform(TextTransform):
+    """Inserts words that tell the label (RegText).
+
+    Args:
+        text_column: Column of texts, or of chat messages (lists of `{"role", "content"}`), or a list of columns.
+        label_column: Column of labels: class names or numbers, not floats.
+        rate: Inserted words as a share of the words of a text, in [0, 1]; every text gets at least one. 0 changes
+            nothing.
+        max_tokens: At most so many inserted words a text; None for no limit.
+        tokens_per_class: How many different words a class gets. For a neural model one is far stronger than ten.
+        mode: "insert" keeps every word of the text and can be restored; "replace" puts the words in place of others.
+        position: "random", "begin", "middle" or "end". Random places are drawn one in each of n equal stretches.
+        word_source: "neutral" for words that stand equally often under every label, drawn with the key; "regtext"
+            for the paper's ranking; "random" for words that every class gets alike, the baseline of the same dose; or
+            your own words, `tokens_per_class` for each label in order.
+        k: In the paper's ranking, the weight of how often a word goes with its label.
+        lambda_: In the paper's ranking, the weight of how rare the word is.
+        min_length: Shortest word, in letters.
+        min_frequency: How often a word must stand in the data.
+        max_frequency: Largest share of all words that one may have: leaves out stop words in any language.
+        digits: Whether words with digits may be chosen.
+        disjoint: Whether a word that several classes hold may only go to the one that it is most frequent in.
+        exclude: Words never to choose.
+        role: Whose chat messages are changed; None for all.
+        id_column: Column that identifies a row; None identifies it by its text, and equal texts get equal words.
+        mask_column: Column of booleans: which rows to protect.
+        classes: Labels whose rows are protected; None for all.
+        fraction: Share of the rows to protect, in [0, 1], drawn with the key.
+        seed: Secret whole number; None draws a fresh one at `fit`. A small number can be guessed: for tests only.
+
+    Raises:
+        ValueError: At `fit`: a column is missing, there are fewer than two classes, a class has too few words, ...
+    """
+
+    method = "regtext"
+    adaptive_attacks = ("label-word-filter",)
+
+    def __init__(
+        self,
+        *,
+        text_column: str | Sequence[str] = "text",
+        label_column: str = "label",
+        rate: float = 0.1,
+        max_tokens: int | None = None,
+        tokens_per_class: int = 1,
+        mode: str = "insert",
+        position: str = "random",
+        word_source: str | Sequence[str] = "neutral",
+        k: float = 3,
+        lambda_: float = 2,
+        min_length: int = 2,
+        min_frequency: int = 2,
+        max_frequency: float = 1e-3,
+        digits: bool = False,
+        disjoint: bool = True,
+        exclude: Sequence[str] = (),
+        role: str | None = "user",
+        id_column: str | None = None,
+        mask_column: str | None = None,
+        classes: Sequence[Any] | None = None,
+        fraction: float = 1.0,
+        seed: int | None = None,
+    ):
+        self.text_column = text_column
+        self.label_column = label_column
+        self.rate = rate
+        self.max_tokens = max_tokens
+        self.tokens_per_class = tokens_per_class
+        self.mode = mode
+        self.position = position
+        self.word_source = word_source
+        self.k = k
+        self.lambda_ = lambda_
+        self.min_length = min_length
+        self.min_frequency = min_frequency
+        self.max_frequency = max_frequency
+        self.digits = digits
+        self.disjoint = disjoint
+        self.exclude = exclude
+        self.role = role
+        self.id_column = id_column
+        self.mask_column = mask_column
+        self.classes = classes
+        self.fraction = fraction
+        self.seed = seed
+
+    @classmethod
+    def paper(cls, **parameters: Any) -> RegTextTransform:
+        """The paper's defaults: ten words a class, one word in ten, at most ten a text."""
+        return cls(**{**_PAPER, **parameters})
+
+    # ------------------------------------------------------------------ choosing
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        if not 0 <= self.rate <= 1:
+            raise ValueError(f"rate is {self.rate}, but it is a share of the words: give a number from 0 to 1.")
+        if self.tokens_per_class < 1 or (self.max_tokens is not None and self.max_tokens < 1):
+            raise ValueError("tokens_per_class and max_tokens start at 1. To change nothing, set rate=0.")
+        require_choice("mode", self.mode, ("insert", "replace"))
+        require_choice("position", self.position, ("random", "begin", "middle", "end"))
+        if isinstance(self.word_source, str):
+            require_choice("word_source", self.word_source, ("regtext", "neutral", "random"), " or a list of words")
+        elif any(not re.fullmatch(r"\S+", word) for word in self.word_source):
+            raise ValueError("word_source holds an entry that is not a single word.")
+
+    def _chosen_words(self, counts: pl.DataFrame, labels: list) -> dict[Any, list[str]]:
+        if not isinstance(self.word_source, str):
+            return self._own_words(labels)
+        candidates = rank_words(counts, self.k, self.lambda_, self._may_be_chosen())
+        if self.word_source == "regtext":
+            return self._best_words(candidates, labels)
+        return self._drawn_words(words_by_association(candidates), labels)
+
+    def _own_words(self, labels: list) -> dict[Any, list[str]]:
+        need, words = self.tokens_per_class, list(dict.fromkeys(self.word_source))
+        if len(words) != need * len(labels):
+            raise ValueError(
+                f"word_source has {len(words)} different words, but {len(labels)} classes with {need} each take "
+                f"{need * len(labels)}. The labels' order is {labels}."
+            )
+        return {label: words[i * need : (i + 1) * need] for i, label in enumerate(labels)}
+
+    def _may_be_chosen(self) -> pl.Expr:
+        import polars as pl
+
+        word, total = pl.col("word"), pl.col("total")
+        most = min(self.max_frequency, _RARE) if self.word_source == "neutral" else self.max_frequency
+        return (
+            (word.str.len_chars() >= self.min_length)
+            & (total >= self.min_frequency)
+            & (total <= pl.max_horizontal(most * pl.col("words"), _SMALL))
+            & ~word.is_in(list(self.exclude))
+            & word.str.contains(r"^[\p{L}\p{M}\p{N}]+$" if self.digits else r"^[\p{L}\p{M}]+$")
+        )
+
+    def _best_words(self, ranking: pl.DataFrame, labels: list) -> dict[Any, list[str]]:
+        """The first words of each class's ranking."""
+        import polars as pl
+
+        if self.disjoint:
+            share = pl.col("count") / pl.col("label_words")
+            ranking = ranking.filter(share == share.max().over("word")).unique(
+                "word", keep="first", maintain_order=True
+            )
+        need, chosen, common, ties = self.tokens_per_class, {}, False, False
+        for label in labels:
+            own = ranking.filter(pl.col("label") == label)
+            best = own.head(need)
+            if len(best) < need:
+                raise ValueError(
+                    f"Class {label!r} of column {self.label_column!r} has {len(best)} words to choose from, and "
+                    f"tokens_per_class is {need}. Lower tokens_per_class, min_frequency ({self.min_frequency}) or "
+                    f"min_length ({self.min_length}), raise max_frequency, or give words with word_source."
+                )
+            chosen[label] = best["word"].to_list()
+            common |= int(best["total"].max()) > max(_SMALL, 0.01 * self.counts.num_rows)  # type: ignore[arg-type]
+            ties |= int((own["score"] == best["score"][-1]).sum()) > max(need, len(own) // 2)
+        if common:
+            logger.warning(
+                "A chosen word is common in the clean data: clean text holds the code too, and protection is weaker. "
+                "Lower max_frequency or raise lambda_."
+            )
+        if ties:
+            logger.warning(
+                "Most of the ranking is tied, so the alphabet decides. Keep k - 1 >= lambda_, or raise min_frequency."
+            )
+        return chosen
+
+    def _drawn_words(self, words: list[str], labels: list) -> dict[Any, list[str]]:
+        """Words drawn with the key: of those that tell least of the label, or of all and the same for every class."""
+        need = self.tokens_per_class * len(labels)
+        if len(words) < need:
+            raise ValueError(
+                f"The data has {len(words)} words to choose from, and {len(labels)} classes with "
+                f"{self.tokens_per_class} each take {need}. Lower tokens_per_class or min_frequency."
+            )
+        if self.word_source == "neutral":
+            words = words[: max(_NEUTRAL, 2 * need)]
+        order = draws(np.full(len(words), self._resolved_seed(), np.uint64), np.arange(len(words), dtype=np.uint64))
+        drawn = [words[i] for i in np.argsort(order, kind="stable")[:need].tolist()]
+        if self.word_source == "random":
+            return dict.fromkeys(labels, drawn)
+        return {label: drawn[i :: len(labels)] for i, label in enumerate(labels)}
+
+    # ------------------------------------------------------------------ changing rows
+    def _restore(self, rows: Rows) -> dict[str, list]:
+        if self.mode != "insert":
+            raise ValueError(
+                "mode='replace' overwrites words, so the texts cannot be restored. Keep the original data."
+            )
+        return super()._restore(rows)
+
+    def _pool(self, chosen: list[str]) -> Sequence[str]:
+        return chosen if self.mode == "insert" else ()
+
+    def _planned(
+        self, texts: Sequence[Canonical], chosen: Sequence[list[str]], streams: np.ndarray, parts: np.ndarray
+    ) -> Iterator[tuple[Sequence[int], Sequence[str]]]:
+        doses = np.array([self._dose(text.words) for text in texts], np.int64)
+        offsets, which = self._drawn(doses, streams, parts, np.array([len(text.text) for text in texts], np.int64))
+        start = 0
+        for text, pool, dose in zip(texts, chosen, doses.tolist(), strict=True):
+            places = text.places(self.position, offsets[start : start + dose])
+            words = pool * len(places)
+            if len(pool) > 1:
+                words = [pool[w * len(pool) >> 32] for w in which[start : start + len(places)]]
+            start += dose
+            yield places, words
+
+    def _changed(self, text: Canonical, places: Sequence[int], words: Sequence[str]) -> str:
+        return text.with_words(places, words) if self.mode == "insert" else text.with_replacements(places, words)
+
+    @staticmethod
+    def _drawn(
+        doses: np.ndarray, streams: np.ndarray, parts: np.ndarray, lengths: np.ndarray
+    ) -> tuple[list[int], list[int]]:
+        """For every word to insert, one offset in each of n equal stretches of its text, and 32 bits to choose it by.
+
+        Stretches keep the code in whatever part of a long text a model reads.
+        """
+        number = np.arange(doses.sum()) - np.repeat(np.cumsum(doses) - doses, doses)
+        bits = draws(np.repeat(streams, doses), (number + np.repeat(parts << 32, doses)).astype(np.uint64))
+        stretch = np.repeat(lengths / np.maximum(doses, 1), doses)
+        offsets = (number + (bits >> np.uint64(32)) * 2.0**-32) * stretch
+        return offsets.astype(np.int64).tolist(), (bits & np.uint64(0xFFFFFFFF)).tolist()
+
+    def _dose(self, words: int) -> int:
+        dose = max(1, int(self.rate * words))
+        return dose if self.max_tokens is None else min(dose, self.max_tokens)
+
+    def secrets(self) -> dict[str, Any]:
+        """The seed and each class's words."""
+        return {**super().secrets(), "words": list(self._choose().values())}
+
+    def _secret_parameters(self) -> set[str]:
+        return {"seed"} if isinstance(self.word_source, str) else {"seed", "word_source"}
