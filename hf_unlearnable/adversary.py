@@ -1,7 +1,8 @@
-"""What an adversary does before and while training, to learn in spite of a protection.
+"""What an adversary has, trains and tries: rows, victims, countermeasures.
 
-A `Countermeasure` changes the rows (`on_rows`), each training batch of images (`in_training`), or both. It sees what
-an adversary has: the published rows, and what it brings itself (`Attacker`). It never sees the key.
+A `Victim` is a model in training. A `Countermeasure` changes the rows before that (`on_rows`), each training batch
+(`in_training`), or both, to learn in spite of a protection. Both see what an adversary has: the published rows, and
+what it brings itself (`Attacker`). They never see the key.
 """
 
 from __future__ import annotations
@@ -53,6 +54,53 @@ class Attacker:
     paraphrase: Callable[[Sequence[str]], Sequence[str]] | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """How a victim trains on batches. Every victim has its own defaults; a modality may add fields of its own.
+
+    Args:
+        seed: Decides the initial weights, the order of the batches and all else that is random.
+        epochs: Passes over the training rows.
+        batch_size: Rows per update.
+        learning_rate: Peak of the schedule; None for the victim's own rule.
+        on_epoch: `(accuracy, predicted)`, called after each epoch with the accuracy on the training rows as they were
+            trained on, in [0, 1], and the labels predicted for the test rows. It changes nothing of the outcome.
+        in_training: See `Countermeasure`.
+    """
+
+    seed: int = 0
+    epochs: int = 1
+    batch_size: int = 32
+    learning_rate: float | None = None
+    on_epoch: Callable[[float, np.ndarray], None] | None = None
+    in_training: Callable[..., tuple[Any, Any]] | None = None
+
+
+@dataclass(frozen=True)
+class Victim:
+    """A model that an adversary may train, by name.
+
+    Args:
+        train: `(train_inputs, train_labels, test_inputs, training, **settings) -> labels`: n inputs with integer
+            labels, m inputs to label, how to train, and what else this victim can be told; an int array [m].
+        modality: The kind of data that it reads.
+        training: Its defaults.
+        needs: Settings without which it cannot run, such as `("model",)` for a pretrained one.
+        hooks: Those fields of `training` that it calls: `("on_epoch", "in_training")`, or some of them.
+    """
+
+    train: Callable[..., np.ndarray]
+    modality: str
+    training: Training = Training()
+    needs: tuple[str, ...] = ()
+    hooks: tuple[str, ...] = ("on_epoch",)
+
+    @property
+    def name(self) -> str:
+        """Its function's name."""
+        return self.train.__name__
+
+
 @dataclass(frozen=True)
 class Countermeasure:
     """One thing to try.
@@ -64,12 +112,14 @@ class Countermeasure:
             [batch] or, on return, probabilities [batch, classes]; `generator` is the victim's torch generator.
         needs: The parts of the `Attacker` without which it cannot run, such as `("clean",)`.
         cost: Seconds of a training with it over one without it, roughly: what a plan of the grid goes by.
+        modality: The kind of data that it is for; None for any.
     """
 
     on_rows: Callable[[Rows, Attacker], Rows] | None = None
     in_training: Callable[..., tuple[Any, Any]] | None = None
     needs: tuple[str, ...] = ()
     cost: float = 1.0
+    modality: str | None = None
 
     def missing(self, attacker: Attacker) -> tuple[str, ...]:
         """What it needs and this attacker does not have."""

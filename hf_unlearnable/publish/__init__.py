@@ -170,7 +170,8 @@ def push_protected(
         if told is not None:
             _copy_report(report, folder)
         changed, fidelity = checked(staged, before, columns, transform, told)
-        method = transform.method if transform else told and told["protocol"].get("method")
+        said = told["protocol"].get("method") if told else None
+        method = transform.method if transform else said
         facts = Facts(
             repository.id if repository else repo_id, staged, changed, fidelity, method if method in METHODS else None,
             transform.public_params() if transform else {}, told,

@@ -1,0 +1,172 @@
+"""What a kind of data is to the rest of the product.
+
+One object for each: `hf_unlearnable.text.modality.TEXT`, `hf_unlearnable.image.modality.IMAGE`. Nothing outside a
+modality's folder asks which kind it has before it: it asks the object.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from hf_unlearnable.registry import MODALITIES
+from hf_unlearnable.transform import require_columns
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from hf_unlearnable.adversary import Countermeasure, Victim
+    from hf_unlearnable.transform import Transform
+
+
+@dataclass(frozen=True)
+class Grid:
+    """What an attack of a certain effort tries on this kind of data.
+
+    Args:
+        victims: Names to settings.
+        countermeasures: Names, None for all there are.
+    """
+
+    victims: Mapping[str, Mapping[str, Any]]
+    countermeasures: Sequence[str] | None = None
+
+
+class Modality(ABC):
+    """Base class. The attributes are what the product says of a kind of data, the methods what it does with values.
+
+    Attributes:
+        name: In the registry; what a sentence calls one value, such as "text".
+        plural: What it calls several.
+        column: Usual name of the column.
+        cast: How a column is made one of this kind, as code that a user can copy.
+        batch_size: Rows in memory at once while a dataset is protected.
+        task: The Hub's name of the task, for a card.
+        errors: What reading a broken value raises; the message goes on after "the image".
+        victims, countermeasures: Those of this package, by name.
+        grids: What "quick", "laptop" and "full" attacks try.
+    """
+
+    name: ClassVar[str]
+    plural: ClassVar[str]
+    column: ClassVar[str]
+    cast: ClassVar[str]
+    batch_size: ClassVar[int]
+    task: ClassVar[str]
+    errors: ClassVar[tuple[type[Exception], ...]] = ()
+
+    @property
+    @abstractmethod
+    def victims(self) -> Mapping[str, Victim]: ...
+
+    @property
+    @abstractmethod
+    def countermeasures(self) -> Mapping[str, Countermeasure]: ...
+
+    @property
+    @abstractmethod
+    def grids(self) -> Mapping[str, Grid]: ...
+
+    # ------------------------------------------------------------------ values
+    @abstractmethod
+    def accepts(self, feature: Any) -> bool:
+        """Whether a column of this `datasets` feature holds values of this kind."""
+
+    def undecoded(self, dataset: Any, column: str) -> Any:
+        """The dataset with the values of a column as they are stored: bytes of a file, not an opened image."""
+        return dataset
+
+    @abstractmethod
+    def content(self, value: Any) -> bytes:
+        """What a stored value shows, whatever it is encoded in: equal for equal texts, for images of equal pixels."""
+
+    def same(self, before: Any, after: Any) -> bool:
+        """Whether two stored values show the same."""
+        return before == after or self.content(before) == self.content(after)
+
+    def as_input(self, value: Any) -> Any:
+        """A value as victims take it."""
+        return value
+
+    @abstractmethod
+    def random_dose(self, clean: Dataset, protected: Dataset, column: str, seed: int) -> Dataset:
+        """The clean rows with as much change as the protected ones have, but of a kind that tells nothing of labels.
+
+        Args:
+            clean, protected: The rows before and after, in the same order, undecoded.
+            column: The protected one.
+            seed: Whole number in [0, 2**64).
+
+        Raises:
+            ValueError: The two versions of a row cannot be compared.
+        """
+
+    # ------------------------------------------------------------------ what it costs a reader
+    @abstractmethod
+    def fidelity(self, original: Any, protected: Any, column: str, transform: Transform | None = None) -> Any:
+        """How far protected values are from the originals, read as they are stored.
+
+        Args:
+            original: The `Dataset` before.
+            protected: The `Dataset` or `IterableDataset` after, rows in the same order.
+            column: The protected one.
+            transform: What protected them: its bound is checked on every row.
+
+        Returns:
+            A dataclass with `changed`, the number of rows that differ, that reads as a sentence.
+
+        Raises:
+            ValueError: Rows do not correspond, or one broke the bound or is not stored exactly. The message names it.
+        """
+
+    @abstractmethod
+    def require_exact(self, dataset: Any, column: str) -> None:
+        """Raises a ValueError that names the first value that is stored with loss: little of a protection is left."""
+
+    @abstractmethod
+    def write_fidelity(self, folder: Path, original: Any, protected: Any, column: str) -> None:
+        """Writes what a person should look at beside the numbers, such as a contact sheet."""
+
+    @contextmanager
+    def naming(self, row: int, column: str) -> Iterator[None]:
+        """Adds row and column to what is said of a value that does not open."""
+        try:
+            yield
+        except self.errors as error:
+            raise ValueError(f"Row {row}, column {column!r}: the {self.name} {error}.") from None
+
+
+def modality_of(features: Any, column: str) -> Modality:
+    """What a column holds.
+
+    Args:
+        features: Of the dataset, a mapping of column to feature.
+        column: One of them.
+
+    Raises:
+        ValueError: There is no such column, or it is of no kind that is known.
+    """
+    require_columns(list(features), [column])
+    for _, modality in MODALITIES.items():
+        if modality.accepts(features[column]):
+            return modality
+    known = [modality for _, modality in MODALITIES.items()]
+    raise ValueError(
+        f"Column {column!r} is of type {features[column]}, neither {' nor '.join(one.name for one in known)}. Name "
+        f"the column of inputs, or cast it with dataset.cast_column to {' or '.join(one.cast for one in known)}."
+    )
+
+
+def usual_column(columns: Sequence[str]) -> str:
+    """The column that is protected when nobody names one; a ValueError says that there is none of the usual names."""
+    usual = [modality.column for _, modality in MODALITIES.items()]
+    for name in usual:
+        if name in columns:
+            return name
+    raise ValueError(
+        f"There is no column {' or '.join(map(repr, usual))} among {', '.join(columns)}: name input_column."
+    )
