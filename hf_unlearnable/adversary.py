@@ -98,6 +98,9 @@ class Victim:
         training: Its defaults.
         takes: The fields of `training` that it follows, which a caller may set. A countermeasure with an
             `in_training` is tried on victims that take "in_training".
+
+    Raises:
+        TypeError: `training` lacks a field that it takes.
     """
 
     train: Callable[..., np.ndarray]
@@ -110,6 +113,8 @@ class Victim:
         name = getattr(function, "__name__", type(function).__name__)
         given = inspect.signature(self.train).parameters.values()
         types = {field.name: field.type for field in fields(self.training)}
+        if unknown := set(self.takes) - set(types):
+            raise TypeError(f"{name} takes {', '.join(unknown)}, which {type(self.training).__name__} does not have.")
         signature = inspect.Signature(
             [
                 *(p.replace(kind=p.POSITIONAL_ONLY) for p in list(given)[:3]),
@@ -223,7 +228,7 @@ def victim(
         defaults: The other fields of `training` that it follows, with its values; `seed` it always takes.
 
     Raises:
-        TypeError: `training` has no such field.
+        TypeError: `training` lacks one of these fields.
     """
 
     def made(train: Callable[..., np.ndarray]) -> Victim:
