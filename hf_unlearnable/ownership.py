@@ -34,7 +34,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hf_unlearnable.mark import ClassMarks, Marks, NoMarkError, Recovered, RowMarks
-from hf_unlearnable.registry import load_transform
+from hf_unlearnable.registry import MODALITIES, load_transform
 from hf_unlearnable.transform import Transform, require_columns
 
 if TYPE_CHECKING:
@@ -113,8 +113,6 @@ def verify(
 
 def _looked_at(dataset: Any, cloak: Transform, max_rows: int) -> list[dict[str, Any]]:
     """Rows as they are stored, with the columns that the key needs."""
-    from datasets import Image
-
     if isinstance(dataset, dict):
         first = next(iter(dataset), "train")
         raise TypeError(f"This is a dictionary of splits. Give one of them: dataset[{first!r}].")
@@ -123,9 +121,11 @@ def _looked_at(dataset: Any, cloak: Transform, max_rows: int) -> list[dict[str, 
     needed = cloak._columns() + ([cloak.id_column] if cloak.id_column else [])
     if dataset.column_names:
         require_columns(dataset.column_names, needed)
-    for name in cloak._columns():
-        if isinstance((dataset.features or {}).get(name), Image):
-            dataset = dataset.cast_column(name, Image(decode=False))
+    features = dataset.features or {}
+    for name in set(features).intersection(cloak._columns()):
+        for _, modality in MODALITIES.items():
+            if modality.accepts(features[name]):
+                dataset = modality.undecoded(dataset, name)
     if hasattr(dataset, "select") and len(dataset) > max_rows:
         dataset = dataset.select(np.linspace(0, len(dataset) - 1, max_rows).astype(int))
     rows = list(dataset.with_format(None).take(max_rows))

@@ -112,11 +112,12 @@ def stretched(patterns: Sequence[np.ndarray], channels: int, max_levels: float) 
 
     Args:
         patterns: Of each class, at any scale, float [height, width, channels].
-        channels: Of the images, 1 or 3; gray ones meet the mean over the pattern's.
+        channels: Of the images, 1 or 3; a gray image meets the mean over a pattern's, a gray pattern lies on all.
         max_levels: By how many levels they change a pixel at most: edges that are twice as hard are cut off.
     """
     bank = np.stack(patterns)
-    bank = bank if channels == bank.shape[3] else bank.mean(axis=3, keepdims=True)
+    bank = bank if bank.shape[3] <= channels else bank.mean(axis=3, keepdims=True)
+    bank = np.broadcast_to(bank, (*bank.shape[:3], channels))
     size = bank.shape[1:3]
 
     def look(images: Sequence[np.ndarray]) -> np.ndarray:

@@ -256,23 +256,25 @@ class TextTransform(Transform):
             for label, pool in labels:
                 if any(word in text for word in pool for text in texts):
                     agree[i] |= [_taken_out(one, {**row, self.label_column: label}) for one in seeds]
-        if (agree == agree[:, :1]).all():  # no seed is told from another: could one be, in these rows?
-            label = next(iter(self._choose()))
-            self._require_own_places(seeds, [{**row, self.label_column: label} for row in rows])
+        label = next(iter(self._choose()))
+        self._require_own_places(seeds, [{**row, self.label_column: label} for row in rows])
         return RowMarks(agree, units)
 
     def _require_own_places(self, seeds: Sequence[Transform], rows: Sequence[dict[str, Any]]) -> None:
-        """Raises a NoMarkError if in every row all seeds do the same, or what this one does cannot be undone."""
+        """Raises a NoMarkError if in no row that it can undo this seed does anything else than the others."""
         why = ""
         for row in rows:
+            before = {name: row[name] for name in self._columns()}
             try:
-                made = [[one(row)[name] for name in self._columns()] for one in seeds]
+                made = [{name: one(row)[name] for name in before} for one in seeds]
             except ValueError:  # the row holds what is no text
                 continue
-            if made[0] == [row[name] for name in self._columns()]:
+            if made[0] == before:
                 continue
-            if not _taken_out(self, {**row, **dict(zip(self._columns(), made[0], strict=True))}):
-                why = "its words cannot be taken out of a text again, so that nothing tells which ones it put there"
+            if not self._undoes({**row, **made[0]}, before):
+                why = why or (
+                    "its words cannot be taken out of a text again, so that nothing tells which ones it put there"
+                )
             elif any(other != made[0] for other in made[1:]):
                 return
             else:
@@ -285,6 +287,13 @@ class TextTransform(Transform):
                 f"A key of {self.method} cannot be shown here: {why}. Keep the original data: the key makes the same "
                 "rows of it again."
             )
+
+    def _undoes(self, protected: dict[str, Any], before: dict[str, Any]) -> bool:
+        try:
+            restored = self.restore(protected)
+        except ValueError:
+            return False
+        return all(restored[name] == value for name, value in before.items())
 
     # ------------------------------------------------------------------ contract
     def _columns(self) -> list[str]:
