@@ -51,7 +51,7 @@ def test_a_key_is_used_again(here, capsys):
     assert 8 <= changed <= 32
     capsys.readouterr()
     assert protect("--rate", "0.3", output="other") == 1
-    assert "fixes rate" in capsys.readouterr().err
+    assert "fixes --rate" in capsys.readouterr().err
     assert not (here / "other").exists()
 
 
@@ -165,7 +165,7 @@ def test_list(capsys):
     assert main(["list"]) == 0
     said = capsys.readouterr().out
     assert said.startswith("regtext  text  Inserts words")
-    assert "victims, text: tfidf_logistic_regression" in said and "counter-measures, image: jpeg-10" in said
+    assert "victims, text: tfidf_logistic_regression" in said and "countermeasures, image: jpeg-10" in said
 
 
 def test_help_describes_every_option(capsys):

@@ -31,6 +31,7 @@ class TextTransform(Transform):
     modality: ClassVar[str] = "text"
     column_parameter: ClassVar[str] = "text_column"
     strength_parameter: ClassVar[str] = "rate"
+    open_parameters: ClassVar[tuple[str, ...]] = (*Transform.open_parameters, "text_column", "role")
 
     text_column: str | Sequence[str]
     rate: float
@@ -317,9 +318,3 @@ def _taken_out(cloak: Transform, row: dict[str, Any]) -> bool:
         return any(cloak.restore(row)[name] != row[name] for name in cloak._columns())
     except ValueError:
         return False
-
-
-def require_choice(name: str, value: str, choices: Sequence[str], more: str = "") -> None:
-    """Raises a ValueError that names the choices."""
-    if value not in choices:
-        raise ValueError(f"{name} is {value!r}. Choose one of {', '.join(map(repr, choices))}{more}.")

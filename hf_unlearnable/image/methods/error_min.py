@@ -37,6 +37,7 @@ fine-tuning a pretrained model: each restores most of the accuracy. A new image 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -70,7 +71,7 @@ class ErrorMinTransform(LearnedNoiseTransform):
 
     method: ClassVar[str] = "error-min"
     adaptive_attacks: ClassVar[tuple[str, ...]] = ("jpeg-10", "grayscale", "adversarial-training-4")
-    choices: ClassVar[dict[str, tuple[str, ...]]] = {"noise": ("sample", "class")}
+    choices: ClassVar[Mapping[str, tuple[str, ...]]] = {**LearnedNoiseTransform.choices, "noise": ("sample", "class")}
 
     @classmethod
     def paper(cls, **changes: Any) -> ErrorMinTransform:
