@@ -214,7 +214,7 @@ def test_bad_input(notes):
         attack(*notes, victims=["x"])
     with pytest.raises(ValueError, match="no effort fast. There are: quick, laptop, full"):
         attack(*notes, effort="fast")
-    with pytest.raises(ValueError, match="no counter-measure y"):
+    with pytest.raises(ValueError, match="no countermeasure y"):
         attack(*notes, countermeasures=["y"])
     with pytest.raises(ValueError, match="same order"):
         attack(clean, protected.select(range(len(protected) - 1)), test)
