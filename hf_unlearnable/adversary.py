@@ -113,7 +113,7 @@ class Victim:
         name = getattr(function, "__name__", type(function).__name__)
         given = inspect.signature(self.train).parameters.values()
         types = {field.name: field.type for field in fields(self.training)}
-        if unknown := set(self.takes) - set(types):
+        if unknown := [one for one in self.takes if one not in types]:
             raise TypeError(f"{name} takes {', '.join(unknown)}, which {type(self.training).__name__} does not have.")
         signature = inspect.Signature(
             [
