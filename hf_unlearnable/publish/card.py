@@ -38,6 +38,7 @@ OPT_OUTS: dict[str, tuple[str, dict[str, Any], list[str]]] = {
     ),
     "none": ("The owner says nothing on training beyond the licence.", {}, []),
 }
+_UNKNOWN = "ask the owner, and take it for granted that something does."
 SIZES = [(10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"), (10**7, "1M<n<10M"),
          (10**8, "10M<n<100M"), (10**9, "100M<n<1B"), (sys.maxsize, "n>1B")]  # fmt: skip
 
@@ -162,7 +163,7 @@ def _describe(data: Any, facts: Facts, wishes: Wishes) -> None:
 def _section(facts: Facts, wishes: Wishes) -> str:
     template = Template(files("hf_unlearnable.publish").joinpath("card_template.md").read_text(encoding="utf-8"))
     cls = method_class(facts.method) if facts.method else None
-    told = _told(cls) if cls else {}
+    page = cls.described() if cls else {}
     signature = inspect.signature(cls).parameters if cls else {}
     shown = [
         f"{name}={_short(value)}" for name, value in facts.parameters.items()
@@ -174,8 +175,9 @@ def _section(facts: Facts, wishes: Wishes) -> str:
         if left:
             limits.insert(0, f"- {left:,} rows are not protected: a model learns from them as ever.")
     cited = [wishes.citation] if wishes.citation else []
-    paper = re.match(r".*?arXiv:\d{4}\.\d{4,5}", told.get("Paper", "None"))
-    cited += [f"The method `{facts.method}`: {paper[0]}."] if paper and not paper[0].startswith("None") else []
+    # The first paragraph of "Paper" names it, the others tell what stands in it.
+    paper = " ".join(page.get("Paper", "").partition("\n\n")[0].split())
+    cited += [f"The method `{facts.method}`: {paper}"] if paper else []
     text = template.substitute(
         kind={"image": "images", "text": "texts"}.get(cls.modality, "rows") if cls else "rows",
         method=facts.method or "not said",
@@ -185,20 +187,13 @@ def _section(facts: Facts, wishes: Wishes) -> str:
         fidelity=" ".join(f"{split}: {said}." for split, said in facts.fidelity.items())
         or "Not measured: the originals were not at hand when this was published.",
         audit=_audit(facts.report),
-        known=told.get("What is known to break it", "ask the owner which it is."),
+        known=" ".join(page["Breaks"].split()) if "Breaks" in page else _UNKNOWN,
         limits="\n".join(limits),
         use=OPT_OUTS[wishes.opt_out][0] if wishes.opt_out in OPT_OUTS else wishes.opt_out,
         repo_id=facts.repo_id,
         citation="\n\n".join(cited) or "The owner gave none.",
     )
     return re.sub(r"\n{3,}", "\n\n", text).strip()
-
-
-def _told(cls: type) -> dict[str, str]:
-    """The paragraphs of a method's own file by their first words: "Paper", "What is known to break it"."""
-    text = inspect.cleandoc(sys.modules[cls.__module__].__doc__ or "")
-    paragraphs = re.findall(r"^([A-Z][\w ]+)\. ((?:.+\n?)+)", text, re.MULTILINE)
-    return {name: " ".join(said.split()) for name, said in paragraphs}
 
 
 def _short(value: Any) -> str:
@@ -222,7 +217,7 @@ def _audit(report: Mapping[str, Any] | None) -> str:
     parts = [f"**{sentence}**" for sentence in report["verdict"]]
     parts += ["Accuracy on clean test rows in percent [95 % interval], after training on:", report["table"]]
     for name, table in report["attacks"].items():
-        parts += [f"{name} after every counter-measure that was tried, the worst first (in parentheses: clean rows):",
+        parts += [f"{name} after every countermeasure that was tried, the worst first (in parentheses: clean rows):",
                   table]  # fmt: skip
     parts.append(
         "Protocol: " + "; ".join(f"{name} {_plain(value)}" for name, value in report["protocol"].items()) + "."

@@ -21,7 +21,7 @@ REPORT = {
         "protected: at worst, encoder after label-word-filter reaches 81.3 [78.1, 84.4] % on clean test rows."
     ],
     "table": "| trained on | encoder |\n|---|---|\n| clean | 81.3 [78.0, 84.4] |\n| protected | 48.8 [44.4, 53.2] |",
-    "attacks": {"protected": "| counter-measure | encoder |\n|---|---|\n| label-word-filter | 81.3 (81.3) |"},
+    "attacks": {"protected": "| countermeasure | encoder |\n|---|---|\n| label-word-filter | 81.3 (81.3) |"},
     "protocol": {"training rows": 1200, "seeds": [0, 1, 2], "versions": {"torch": "2.13.0"}},
 }
 
