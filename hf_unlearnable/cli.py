@@ -17,7 +17,7 @@ from typing import Any
 
 from hf_unlearnable import __version__
 from hf_unlearnable.data import holds_images, load_rows, load_splits, whole_or_nothing, write_images, write_rows
-from hf_unlearnable.registry import METHODS, method_class
+from hf_unlearnable.registry import METHODS, MODALITIES, countermeasures_of, method_class, victims_of
 from hf_unlearnable.transform import require_columns
 
 # Parameters that say where things stand in the data, and which rows to protect: a key leaves them open.
@@ -292,7 +292,7 @@ def _checked_images(
     """Opens what goes out and compares it with the source: a broken promise fails the run."""
     if transform.modality != "image":
         return None
-    from hf_unlearnable.fidelity import contact_sheet, image_fidelity
+    from hf_unlearnable.image.fidelity import contact_sheet, image_fidelity
 
     stored = protected if kind == "images" else load_rows(written, split=arguments.split)
     bound = transform.max_levels if transform.additive else None
@@ -444,13 +444,9 @@ def _list(arguments: argparse.Namespace) -> None:
     for name in METHODS:
         cls = method_class(name)
         print(f"{name}  {cls.modality}  {_summary(cls)}")
-    from hf_unlearnable.audit.run import known
-
-    for modality in ("text", "image"):
-        victims, countermeasures = known(modality)
-        print(
-            f"\nvictims, {modality}: {', '.join(victims)}\ncounter-measures, {modality}: {', '.join(countermeasures)}"
-        )
+    for modality in MODALITIES:
+        print(f"\nvictims, {modality}: {', '.join(victims_of(modality))}")
+        print(f"countermeasures, {modality}: {', '.join(countermeasures_of(modality))}")
 
 
 def _summary(cls: type) -> str:

@@ -88,7 +88,7 @@ def _images(output: Path, report: Callable[[str], Any], seeds: tuple[int, ...], 
     from hf_unlearnable import ErrorMinTransform, RandomNoiseTransform, TextureTransform
     from hf_unlearnable.audit.grid import Version
     from hf_unlearnable.audit.versions import dropped
-    from hf_unlearnable.fidelity import contact_sheet, image_fidelity
+    from hf_unlearnable.image.fidelity import contact_sheet, image_fidelity
     from hf_unlearnable.image.victims import small_cnn
     from hf_unlearnable.samples import load_digits
 

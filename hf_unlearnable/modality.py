@@ -7,7 +7,7 @@ modality's folder asks which kind it has before it: it asks the object.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,6 +58,7 @@ class Modality(ABC):
     batch_size: ClassVar[int]
     task: ClassVar[str]
     errors: ClassVar[tuple[type[Exception], ...]] = ()
+    grids: ClassVar[Mapping[str, Grid]]
 
     @property
     @abstractmethod
@@ -67,14 +68,14 @@ class Modality(ABC):
     @abstractmethod
     def countermeasures(self) -> Mapping[str, Countermeasure]: ...
 
-    @property
-    @abstractmethod
-    def grids(self) -> Mapping[str, Grid]: ...
-
     # ------------------------------------------------------------------ values
     @abstractmethod
     def accepts(self, feature: Any) -> bool:
         """Whether a column of this `datasets` feature holds values of this kind."""
+
+    def trains_on(self, feature: Any) -> bool:
+        """Whether the victims can train on such a column."""
+        return self.accepts(feature)
 
     def undecoded(self, dataset: Any, column: str) -> Any:
         """The dataset with the values of a column as they are stored: bytes of a file, not an opened image."""
@@ -104,6 +105,22 @@ class Modality(ABC):
         Raises:
             ValueError: The two versions of a row cannot be compared.
         """
+
+    def _beside(
+        self, clean: Dataset, column: str, change: Callable[..., dict[str, list]], given: Sequence[Dataset]
+    ) -> Dataset:
+        """The dataset with `change(values, *given values)` of each batch in a column, and its features as before."""
+        from datasets import concatenate_datasets
+
+        names = [f"{column}, given {i}" for i in range(len(given))]
+        others = [
+            data.select_columns([column]).rename_column(column, name) for data, name in zip(given, names, strict=True)
+        ]
+        stored = self.undecoded(clean.with_format(None), column)
+        return concatenate_datasets([stored, *others], axis=1).map(
+            change, input_columns=[column, *names], batched=True, batch_size=100, remove_columns=names,
+            features=clean.features, desc="Random change of the same dose",
+        )  # fmt: skip
 
     # ------------------------------------------------------------------ what it costs a reader
     @abstractmethod

@@ -141,7 +141,7 @@ def register(thing: type[Transform] | Modality | Victim | Countermeasure, name: 
     from hf_unlearnable.modality import Modality
     from hf_unlearnable.transform import Transform
 
-    registry: Registry[Any] | None = None
+    registry: Any = None
     if isinstance(thing, type) and issubclass(thing, Transform):
         registry, name = METHODS, name or getattr(thing, "method", None)
     else:

@@ -31,7 +31,7 @@ from datasets.distributed import split_dataset_by_node
 
 from hf_unlearnable import load_transform
 from hf_unlearnable.data import load_rows, write_rows
-from hf_unlearnable.fidelity import contact_sheet, image_fidelity
+from hf_unlearnable.image.fidelity import contact_sheet, image_fidelity
 from hf_unlearnable.image.learning.rounds import LearnedNoiseTransform
 from hf_unlearnable.registry import method_class
 

@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from hf_unlearnable.fidelity import ImageFidelity, contact_sheet, image_fidelity, require_lossless, text_fidelity
 from hf_unlearnable.image.codec import Picture, encode
+from hf_unlearnable.image.fidelity import ImageFidelity, contact_sheet, image_fidelity, require_lossless
+from hf_unlearnable.text.fidelity import text_fidelity
 
 
 def images(*values, column="image"):

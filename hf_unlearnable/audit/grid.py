@@ -23,6 +23,7 @@ from hf_unlearnable import __version__
 from hf_unlearnable.adversary import Attacker, Countermeasure, Rows
 from hf_unlearnable.audit.statistics import Interval, accuracy_interval
 from hf_unlearnable.audit.store import Store, digest
+from hf_unlearnable.modality import modality_of
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -189,11 +190,10 @@ def audit(
 
 
 def rows_of(dataset: Dataset, columns: tuple[str, str]) -> Rows:
-    """Inputs and labels of a data set. No text, such as an empty field of a CSV file has, is an empty one."""
+    """Inputs, as victims take them, and labels of a dataset."""
+    modality = modality_of(dataset.features, columns[0])
     inputs, labels = (dataset[column][:] for column in columns)
-    if any(one is None for one in inputs):
-        inputs = ["" if one is None else one for one in inputs]
-    return Rows(inputs, labels)
+    return Rows([modality.as_input(one) for one in inputs], labels)
 
 
 class _Grid:

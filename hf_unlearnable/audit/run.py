@@ -7,7 +7,7 @@ import logging
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ import numpy as np
 
 from hf_unlearnable.adversary import Attacker
 from hf_unlearnable.audit.grid import NONE, Audit, Cell, Version, audit, rows_of
-from hf_unlearnable.audit.inputs import column_of, identities, kind
+from hf_unlearnable.audit.inputs import column_of, identities, trained_on
 from hf_unlearnable.audit.versions import (
     check_names,
     check_pair,
@@ -25,7 +25,8 @@ from hf_unlearnable.audit.versions import (
     set_aside,
 )
 from hf_unlearnable.data import fingerprint
-from hf_unlearnable.registry import method_class
+from hf_unlearnable.modality import Grid, usual_column
+from hf_unlearnable.registry import countermeasures_of, method_class, victims_of
 from hf_unlearnable.transform import require_columns
 
 if TYPE_CHECKING:
@@ -41,8 +42,7 @@ class Effort:
     Args:
         rows, test_rows: Training and test rows at most, drawn at random.
         seeds: Trainings of each cell.
-        victims: For texts and images the settings of each victim, by name.
-        countermeasures: For texts and images the names, None for all there are.
+        grid: Victims and countermeasures, or the name of the modality's own: "quick", "laptop" or "full".
         shares: Shares of the protected rows that are tried beside all of them.
         budget: Seconds, infinite for as long as it takes.
     """
@@ -50,8 +50,7 @@ class Effort:
     rows: int
     test_rows: int
     seeds: int
-    victims: Mapping[str, Mapping[str, Mapping[str, Any]]]
-    countermeasures: Mapping[str, Sequence[str] | None] = field(default_factory=dict)
+    grid: Grid | str
     shares: tuple[float, ...] = ()
     budget: float = math.inf
 
@@ -60,52 +59,10 @@ _HOOKS = ("on_epoch", "in_training")
 _RESNET = {"model": "microsoft/resnet-18"}
 _SETTINGS = {"linear_probe": _RESNET, "pretrained_image_model": _RESNET}  # of victims that an effort does not name
 EFFORTS = {
-    "quick": Effort(
-        rows=1500,
-        test_rows=500,
-        seeds=1,
-        victims={
-            "text": {"tfidf_logistic_regression": {}, "small_llama": {"epochs": 4, "max_length": 64}},
-            "image": {"small_cnn": {"epochs": 8}},
-        },
-        countermeasures={
-            "text": ("label-word-filter", "z-score-filter-robust", "clean-20%", "word-shuffle"),
-            "image": ("jpeg-10", "grayscale", "grain-removal", "class-mean-subtraction", "clean-20%", "cutmix"),
-        },
-        budget=150,
-    ),
-    "laptop": Effort(
-        rows=3000,
-        test_rows=2000,
-        seeds=3,
-        victims={
-            "text": {
-                "tfidf_logistic_regression": {}, "naive_bayes": {}, "small_llama": {"epochs": 6, "max_length": 96},
-                "finetuned_encoder": {},
-            },
-            "image": {"linear_probe": _RESNET, "small_cnn": {}, "pretrained_image_model": _RESNET},
-        },
-        shares=(0.5,),
-        budget=3600,
-    ),
-    "full": Effort(
-        rows=10**9,
-        test_rows=10**9,
-        seeds=3,
-        victims={
-            "text": {
-                "tfidf_logistic_regression": {}, "naive_bayes": {},
-                "small_llama": {"hidden_size": 256, "num_hidden_layers": 4, "max_length": 256},
-                "finetuned_encoder": {"max_length": 256, "epochs": 3}, "causal_lm": {},
-            },
-            "image": {
-                "linear_probe": _RESNET, "small_cnn": {"epochs": 60}, "resnet18": {},
-                "pretrained_image_model": {**_RESNET, "epochs": 15}, "simclr_probe": {"epochs": 200},
-            },
-        },
-        shares=(0.25, 0.5, 0.75, 0.9),
-    ),
-}  # fmt: skip
+    "quick": Effort(1500, 500, seeds=1, grid="quick", budget=150),
+    "laptop": Effort(3000, 2000, seeds=3, grid="laptop", shares=(0.5,), budget=3600),
+    "full": Effort(10**9, 10**9, seeds=3, grid="full", shares=(0.25, 0.5, 0.75, 0.9)),
+}
 
 
 def attack(
@@ -136,7 +93,7 @@ def attack(
         clean: The rows before.
         protected: The rows after, in the same order.
         test: Clean held-out rows.
-        input_column: Column of texts or images; None for "text" or "image", whichever is there.
+        input_column: Column of texts or images; None for the usual name, "text" or "image", whichever is there.
         label_column: Column of labels: whole numbers, ClassLabel, names or booleans.
         method: Name of the method, if it is known: the attacks that its author would mount are then tried first.
         effort: "quick" (under three minutes on two cores), "laptop" (an hour at most), "full" (hours, with a GPU), or
@@ -159,22 +116,23 @@ def attack(
             unknown, or a victim was named that needs a model and has none.
     """
     chosen = EFFORTS[_checked([effort], EFFORTS, "effort")[0]] if isinstance(effort, str) else effort
-    column = input_column or _input_column(clean)
+    column = input_column or usual_column(clean.column_names)
     fingerprints = {name: fingerprint(part, column) for name, part in (("clean", clean), ("protected", protected))}
     given = {"clean": clean, "protected": protected, "test": test, "attacker's own": own_clean}
     parts = _prepared({what: part for what, part in given.items() if part is not None}, column, label_column)
     clean, protected, test, *own = parts
     unchanged, warnings = _belonging(clean, protected, test, own, column, label_column)
 
-    modality = kind(clean, column)
-    known_victims, known_countermeasures = known(modality)
-    names = _checked(victims or chosen.victims[modality], known_victims, "victim")
-    run = _victims(names, {**_SETTINGS, **chosen.victims[modality]}, known_victims, models or {})
+    modality = trained_on(clean, column)
+    known_victims, known_countermeasures = victims_of(modality.name), countermeasures_of(modality.name)
+    grid = modality.grids[chosen.grid] if isinstance(chosen.grid, str) else chosen.grid
+    names = _checked(victims or grid.victims, known_victims, "victim")
+    run = _victims(names, {**_SETTINGS, **grid.victims}, known_victims, models or {})
     no_model = [name for name, victim in run.items() if _lacks_model(victim)]
     if no_model and victims:
         raise ValueError(f"{no_model[0]} starts from a pretrained model, and none is given: --model {no_model[0]}=ID.")
     first = method_class(method).adaptive_attacks if method else ()
-    others = countermeasures if countermeasures is not None else chosen.countermeasures.get(modality)
+    others = countermeasures if countermeasures is not None else grid.countermeasures
     wanted = dict.fromkeys([*first, *(known_countermeasures if others is None else others)])
     tried = _checked(wanted, known_countermeasures, "counter-measure")
 
@@ -293,27 +251,6 @@ def _is_number(feature: Any) -> bool:
 def _label_name(part: Dataset, label_column: str, value: Any) -> str:
     feature = part.features[label_column]
     return feature.int2str(value) if hasattr(feature, "int2str") else str(value)
-
-
-def _input_column(clean: Dataset) -> str:
-    for name in ("text", "image"):
-        if name in clean.column_names:
-            return name
-    raise ValueError(f"There is no column 'text' or 'image' among {', '.join(clean.column_names)}: name input_column.")
-
-
-def known(modality: str) -> tuple[dict[str, Callable], dict[str, Any]]:
-    """Victims and counter-measures for "text" or "image", by name."""
-    from hf_unlearnable.image.victims import IMAGE_VICTIMS
-    from hf_unlearnable.text.victims import TEXT_VICTIMS
-
-    if modality == "image":
-        from hf_unlearnable.image.countermeasures import IMAGE_COUNTERMEASURES
-
-        return IMAGE_VICTIMS, IMAGE_COUNTERMEASURES
-    from hf_unlearnable.text.countermeasures import TEXT_COUNTERMEASURES
-
-    return TEXT_VICTIMS, TEXT_COUNTERMEASURES
 
 
 def _checked(names: Any, known: Mapping[str, Any], what: str) -> list[str]:

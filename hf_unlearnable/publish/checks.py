@@ -107,7 +107,8 @@ def _holds_images(part: Staged, column: str) -> bool:
 
 
 def _measured(original: Any, part: Staged, column: str, transform: Transform | None) -> Any:
-    from hf_unlearnable.fidelity import image_fidelity, text_fidelity
+    from hf_unlearnable.image.fidelity import image_fidelity
+    from hf_unlearnable.text.fidelity import text_fidelity
 
     if not _holds_images(part, column):
         return text_fidelity(original, stored(part, [column]), column)
@@ -116,7 +117,7 @@ def _measured(original: Any, part: Staged, column: str, transform: Transform | N
 
 
 def _require_lossless(part: Staged, columns: Sequence[str]) -> None:
-    from hf_unlearnable.fidelity import require_lossless
+    from hf_unlearnable.image.fidelity import require_lossless
 
     for column in columns:
         if _holds_images(part, column):

@@ -240,8 +240,8 @@ def image_change(originals: Sequence[bytes], protected: Sequence[bytes], max_lev
     """
     from datasets import Dataset, Features, Image
 
-    from hf_unlearnable.fidelity import image_fidelity
     from hf_unlearnable.image.codec import decode
+    from hf_unlearnable.image.fidelity import image_fidelity
 
     largest, parts = 0, []
     for before, after in zip(originals, protected, strict=True):

@@ -148,11 +148,11 @@ def _inputs(values: Sequence[Any]) -> list[Any]:
 # ---------------------------------------------------------------------- counter-measures
 def countermeasures(kind: str) -> list[str]:
     """Names of those that need nothing but the published rows and hardly slow the training, the strongest first."""
-    from hf_unlearnable.audit.run import known
+    from hf_unlearnable.registry import countermeasures_of
 
     first = {"text": ["label-word-filter"], "image": ["jpeg-10", "grain-removal", "box-blur"]}[kind]
-    others = [name for name, one in known(kind)[1].items() if not one.needs and one.cost < 1.5 and name not in first]
-    return [*first, *others]
+    cheap = [name for name, one in countermeasures_of(kind).items() if not one.needs and one.cost < 1.5]
+    return list(dict.fromkeys([*first, *cheap]))
 
 
 # ---------------------------------------------------------------------- training
@@ -169,8 +169,8 @@ def trainings(proof: Proof, wanted: Mapping[str, str | None]) -> dict[str, Calla
         wanted: Name to None for the clean rows, or to the counter-measure against the protected ones.
     """
     from hf_unlearnable.adversary import Attacker, Rows
-    from hf_unlearnable.audit.run import known
     from hf_unlearnable.image.victims import small_cnn
+    from hf_unlearnable.registry import countermeasures_of
     from hf_unlearnable.text.victims import small_llama
 
     made: dict[str, Callable] = {}
@@ -182,7 +182,7 @@ def trainings(proof: Proof, wanted: Mapping[str, str | None]) -> dict[str, Calla
                 raise RefusedError(
                     f"There is no counter-measure {against!r}. Choose one of {', '.join(countermeasures(proof.kind))}."
                 )
-            measure = known(proof.kind)[1][against]
+            measure = countermeasures_of(proof.kind)[against]
             rows = measure.on_rows(rows, Attacker()) if measure.on_rows else rows
             if measure.in_training:
                 settings["in_training"] = measure.in_training

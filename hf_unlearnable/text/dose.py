@@ -7,17 +7,45 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hf_unlearnable.key import draws
+from hf_unlearnable.key import draws, row_stream
+from hf_unlearnable.text.counting import WordCounts
 from hf_unlearnable.text.insertion import _SPACELESS
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 # A character of white space, a letter of a script that is written without spaces, or a run of anything else.
 _TOKEN = re.compile(rf"\s|[{_SPACELESS}]|[^\s{_SPACELESS}]+")
 _ASCII_TOKEN = re.compile(r"\s|\S+")  # the same, for texts without such letters: several times faster
 _WORDS, _ORDER, _PLACES = 0, 1 << 32, 2 << 32  # where in a row's stream the draws for each of these start
+
+
+def random_changes(
+    clean: Dataset, protected: Dataset, column: str, seed: int
+) -> tuple[Callable[..., dict[str, list]], list[Dataset]]:
+    """What puts words of the data into each text, as many as its protected version has more.
+
+    Where the protection only put words in, other words stand at the same places, each drawn from all different
+    words of the clean texts. Where it did more, as many words as differ between the two texts are replaced, put in or
+    taken out at places drawn at random: at their own places they might be the very words that tell the label. A
+    change of white space alone, or of the order of words, is not imitated.
+
+    Args:
+        clean, protected: Rows before and after.
+        column: Column of texts.
+        seed: Of the draws.
+
+    Returns:
+        A function of a batch of texts and of batches of what each one is given, and the datasets of these.
+    """
+    vocabulary = _vocabulary(clean, column)
+    return partial(_random_words, column=column, seed=seed, vocabulary=vocabulary), [protected]
 
 
 def random_words(before: str, after: str, stream: int, vocabulary: Sequence[str]) -> str:
@@ -95,3 +123,30 @@ def _drawn_words(stream: int, count: int, vocabulary: Sequence[str]) -> list[str
 def _drawn(stream: int, start: int, count: int) -> np.ndarray:
     """Draws of a row's stream from number `start` on, uint64 [count]."""
     return draws(np.full(count, stream, np.uint64), np.arange(start, start + count, dtype=np.uint64))
+
+
+def _random_words(
+    befores: Sequence[str | None], afters: Sequence[str | None], *, column: str, seed: int, vocabulary: Sequence[str]
+) -> dict[str, list]:
+    return {
+        column: [
+            before
+            if before == after or before is None or after is None
+            else random_words(before, after, row_stream(before.encode(), seed), vocabulary)
+            for before, after in zip(befores, afters, strict=True)
+        ]
+    }
+
+
+def _vocabulary(clean: Dataset, column: str) -> list[str]:
+    """All different words of the texts, sorted."""
+    import pyarrow as pa
+
+    counts = WordCounts()
+    for table in clean.select_columns([column]).with_format("arrow").iter(batch_size=10_000):
+        texts = table[column].combine_chunks()
+        counts.update(texts, pa.array(np.zeros(len(texts), np.int8)))
+    words = counts.table()["word"].drop_nulls().sort().to_list()
+    if not words:
+        raise ValueError(f"Column {column!r} of the clean version holds no words, so there are none to put in.")
+    return words

@@ -25,7 +25,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.functional import pad, relu
 
-from hf_unlearnable.fidelity import image_fidelity
+from hf_unlearnable.image.fidelity import image_fidelity
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # what the weights were trained with
 

@@ -10,6 +10,7 @@ from hf_unlearnable import RegTextTransform, TextureTransform
 from hf_unlearnable.adversary import Attacker, Rows
 from hf_unlearnable.audit.report import worst_case
 from hf_unlearnable.audit.run import Effort, attack
+from hf_unlearnable.modality import Grid
 from hf_unlearnable.samples import load_notes
 from tests.data import pictures, tiny
 
@@ -17,8 +18,8 @@ for module in ("torch", "sklearn", "transformers"):
     pytest.importorskip(module, reason="attacks need the attack extra")
 
 TEXT = Effort(
-    rows=10_000, test_rows=10_000, seeds=1, victims={"text": {"tfidf_logistic_regression": {}}},
-    countermeasures={"text": ("label-word-filter", "clean-20%")}, shares=(0.5,),
+    rows=10_000, test_rows=10_000, seeds=1, shares=(0.5,),
+    grid=Grid({"tfidf_logistic_regression": {}}, ("label-word-filter", "clean-20%")),
 )  # fmt: skip
 
 
@@ -56,8 +57,7 @@ def test_attack_on_images():
     clean, test = pictures(120), pictures(40, seed=1)
     protected = clean.map(TextureTransform(seed=3, epsilon=32 / 255).fit(clean), batched=True)
     effort = Effort(
-        rows=100, test_rows=30, seeds=2, victims={"image": {"small_cnn": {"epochs": 1}}},
-        countermeasures={"image": ("jpeg-10", "mixup")},
+        rows=100, test_rows=30, seeds=2, grid=Grid({"small_cnn": {"epochs": 1}}, ("jpeg-10", "mixup")),
     )  # fmt: skip
     found = attack(clean, protected, test, effort=effort)
     assert {(cell.version.role, cell.countermeasure) for cell in found.cells} == {
@@ -104,7 +104,7 @@ def test_fields_without_a_text(notes):
 
 
 def test_a_victim_without_its_model_is_left_out_or_asked_for(notes):
-    effort = replace(TEXT, victims={"text": {"tfidf_logistic_regression": {}, "causal_lm": {}}})
+    effort = replace(TEXT, grid=Grid({"tfidf_logistic_regression": {}, "causal_lm": {}}))
     found = attack(*notes, effort=effort, countermeasures=[])
     assert {cell.victim for cell in found.cells} == {"tfidf_logistic_regression"}
     assert found.not_run[0].startswith("causal_lm: it starts from a pretrained model, and none is given")

@@ -1,6 +1,6 @@
-"""What a protection costs who looks at the images, and the check that it did what it promised.
+"""What a protection of images costs a viewer, and the check that it keeps its bound.
 
-Both look at the stored bytes, opened again: what counts is what will be published.
+Both read the stored bytes and open them again: what counts is what will be published.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from hf_unlearnable.data import stored_bytes
 from hf_unlearnable.image.codec import ImageError, Picture, decode
 
 if TYPE_CHECKING:
-    import polars as pl
     from PIL.Image import Image
 
 _NO_ROW = object()
@@ -261,95 +260,3 @@ def contact_sheet(original: Any, protected: Any, image_column: str = "image", ro
             method = Image.Resampling.NEAREST if scale > 1 else Image.Resampling.LANCZOS
             sheet.paste(picture.resize((size[0], size[1]), method), (column * side, place * side))
     return sheet
-
-
-# ---------------------------------------------------------------------- texts
-@dataclass(frozen=True)
-class TextFidelity:
-    """How far protected texts are from the originals.
-
-    Args:
-        texts: How many there are.
-        changed: How many of them differ.
-        words: Words of the changed ones before, told apart by spaces.
-        words_added: How many more they have after, of 100 words.
-        edit_rate: Words inserted, deleted or replaced, of 100 words before, over some 200 texts spread over the data;
-            None where none of these changed.
-    """
-
-    texts: int
-    changed: int
-    words: int
-    words_added: float | None
-    edit_rate: float | None
-
-    def __str__(self) -> str:
-        if not self.changed:
-            return f"{self.texts:,} texts, none changed"
-        rate = "" if self.edit_rate is None else f", edit rate {self.edit_rate:.1f} % of the words"
-        return f"{self.changed:,} of {self.texts:,} texts changed: {self.words_added:+.1f} words of 100{rate}"
-
-
-def text_fidelity(original: Any, protected: Any, text_column: str = "text") -> TextFidelity:
-    """Counts what was done to the words of texts, or of chat messages.
-
-    Args:
-        original: The `Dataset` before.
-        protected: The `Dataset` or `IterableDataset` after, rows in the same order.
-        text_column: Column of texts.
-
-    Raises:
-        ValueError: The two have different numbers of rows.
-    """
-    import polars as pl
-
-    every = max(1, len(original) // _MEASURED)
-    texts = changed = words = words_after = edits = measured = 0
-    originals = original.select_columns([text_column]).with_format("arrow")
-    for table in protected.select_columns([text_column]).with_format("arrow").iter(batch_size=1000):
-        texts += len(table)
-        if texts > len(original):
-            break
-        before = originals[texts - len(table) : texts]
-        one, two = (_joined(pl.Series(part[text_column].combine_chunks())) for part in (before, table))
-        new = (one != two).fill_null(False)
-        changed += int(new.sum())
-        words += _words(one.filter(new))
-        words_after += _words(two.filter(new))
-        for row in range((len(table) - texts) % every, len(table), every):
-            if new[row]:
-                edits += _edits(one[row].split(), two[row].split())
-                measured += len(one[row].split())
-    if texts != len(original):
-        raise ValueError("There are not as many texts after as before: the rows do not correspond.")
-    if not changed:
-        return TextFidelity(texts, 0, 0, None, None)
-    rate = 100 * edits / measured if measured else None
-    return TextFidelity(texts, changed, int(words), 100 * (words_after - words) / max(1, words), rate)
-
-
-def _words(texts: pl.Series) -> int:
-    """How many words all texts hold, told apart by spaces."""
-    spaces = np.frombuffer(texts.to_arrow().buffers()[2] or b"", np.uint8) == ord(" ")
-    return len(texts) + int(np.count_nonzero(spaces))
-
-
-def _joined(texts: pl.Series) -> pl.Series:
-    """Texts as they are, the messages of a chat one after the other."""
-    import polars as pl
-
-    if isinstance(texts.dtype, pl.List):
-        inner = pl.element().struct.field("content") if isinstance(texts.dtype.inner, pl.Struct) else pl.element()
-        return texts.to_frame("text").select(pl.col("text").list.eval(inner).list.join(" "))["text"]
-    return texts.fill_null("")
-
-
-def _edits(one: list[str], two: list[str]) -> int:
-    """Words inserted, deleted or replaced between two texts."""
-    from difflib import SequenceMatcher
-
-    left = iter(two)
-    if all(word in left for word in one):  # words were only inserted
-        return len(two) - len(one)
-    steps = SequenceMatcher(None, one, two, autojunk=False).get_opcodes()
-    return sum(max(b - a, d - c) for step, a, b, c, d in steps if step != "equal")

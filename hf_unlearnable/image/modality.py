@@ -1,0 +1,100 @@
+"""Images, as the rest of the product sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from hf_unlearnable.image.codec import ImageError, decode
+from hf_unlearnable.modality import Grid, Modality
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from hf_unlearnable.adversary import Countermeasure, Victim
+    from hf_unlearnable.image.fidelity import ImageFidelity
+    from hf_unlearnable.transform import Transform
+
+
+class ImageModality(Modality):
+    """Columns of `datasets.Image`, compared by their pixels: a row may be stored anew in another encoding."""
+
+    name = "image"
+    plural = "images"
+    column = "image"
+    cast = "datasets.Image()"
+    batch_size = 16
+    task = "image-classification"
+    errors = (ImageError,)
+    grids: ClassVar[Mapping[str, Grid]] = {
+        "quick": Grid(
+            {"small_cnn": {"epochs": 8}},
+            ("jpeg-10", "grayscale", "grain-removal", "class-mean-subtraction", "clean-20%", "cutmix"),
+        ),
+        "laptop": Grid({"linear_probe": {}, "small_cnn": {}, "pretrained_image_model": {}}),
+        "full": Grid(
+            {
+                "linear_probe": {}, "small_cnn": {"epochs": 60}, "resnet18": {},
+                "pretrained_image_model": {"epochs": 15}, "simclr_probe": {"epochs": 200},
+            }
+        ),
+    }  # fmt: skip
+
+    @property
+    def victims(self) -> Mapping[str, Victim]:
+        from hf_unlearnable.image.victims import IMAGE_VICTIMS
+
+        return IMAGE_VICTIMS
+
+    @property
+    def countermeasures(self) -> Mapping[str, Countermeasure]:
+        from hf_unlearnable.image.countermeasures import IMAGE_COUNTERMEASURES
+
+        return IMAGE_COUNTERMEASURES
+
+    def accepts(self, feature: Any) -> bool:
+        from datasets import Image
+
+        return isinstance(feature, Image)
+
+    def undecoded(self, dataset: Any, column: str) -> Any:
+        from datasets import Image
+
+        is_image = isinstance((dataset.features or {}).get(column), Image)
+        return dataset.cast_column(column, Image(decode=False)) if is_image else dataset
+
+    def content(self, value: Any) -> bytes:
+        return decode(value).content
+
+    def same(self, before: Any, after: Any) -> bool:
+        if isinstance(before, dict) and before["bytes"] is not None and before["bytes"] == after["bytes"]:
+            return True
+        return self.content(before) == self.content(after)
+
+    def random_dose(self, clean: Dataset, protected: Dataset, column: str, seed: int) -> Dataset:
+        from hf_unlearnable.image.dose import random_changes
+
+        stored = [self.undecoded(data.with_format(None), column) for data in (clean, protected)]
+        return self._beside(clean, column, *random_changes(*stored, column, seed, self.naming))
+
+    def fidelity(
+        self, original: Any, protected: Any, column: str, transform: Transform | None = None
+    ) -> ImageFidelity:
+        from hf_unlearnable.image.fidelity import image_fidelity
+
+        bound = transform.max_levels if getattr(transform, "additive", False) else None  # type: ignore[union-attr]
+        return image_fidelity(original, protected, column, bound)
+
+    def require_exact(self, dataset: Any, column: str) -> None:
+        from hf_unlearnable.image.fidelity import require_lossless
+
+        require_lossless(dataset, column)
+
+    def write_fidelity(self, folder: Path, original: Any, protected: Any, column: str) -> None:
+        from hf_unlearnable.image.fidelity import contact_sheet
+
+        contact_sheet(original, protected, column).save(Path(folder, "contact-sheet.png"))
+
+
+IMAGE = ImageModality()

@@ -1,0 +1,96 @@
+"""Texts, as the rest of the product sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from hf_unlearnable.modality import Grid, Modality
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from hf_unlearnable.adversary import Countermeasure, Victim
+    from hf_unlearnable.text.fidelity import TextFidelity
+    from hf_unlearnable.transform import Transform
+
+
+class TextModality(Modality):
+    """Strings; chat messages can be protected too, but not trained on by the victims here."""
+
+    name = "text"
+    plural = "texts"
+    column = "text"
+    cast = "datasets.Value('string')"
+    batch_size = 1000
+    task = "text-classification"
+    grids: ClassVar[Mapping[str, Grid]] = {
+        "quick": Grid(
+            {"tfidf_logistic_regression": {}, "small_llama": {"epochs": 4, "max_length": 64}},
+            ("label-word-filter", "z-score-filter-robust", "clean-20%", "word-shuffle"),
+        ),
+        "laptop": Grid(
+            {
+                "tfidf_logistic_regression": {}, "naive_bayes": {}, "small_llama": {"epochs": 6, "max_length": 96},
+                "finetuned_encoder": {},
+            }
+        ),
+        "full": Grid(
+            {
+                "tfidf_logistic_regression": {}, "naive_bayes": {},
+                "small_llama": {"hidden_size": 256, "num_hidden_layers": 4, "max_length": 256},
+                "finetuned_encoder": {"max_length": 256, "epochs": 3}, "causal_lm": {},
+            }
+        ),
+    }  # fmt: skip
+
+    @property
+    def victims(self) -> Mapping[str, Victim]:
+        from hf_unlearnable.text.victims import TEXT_VICTIMS
+
+        return TEXT_VICTIMS
+
+    @property
+    def countermeasures(self) -> Mapping[str, Countermeasure]:
+        from hf_unlearnable.text.countermeasures import TEXT_COUNTERMEASURES
+
+        return TEXT_COUNTERMEASURES
+
+    def accepts(self, feature: Any) -> bool:
+        inner = getattr(feature, "feature", None)
+        return self.trains_on(feature) or (
+            inner is not None and (self.trains_on(inner) or (isinstance(inner, dict) and "content" in inner))
+        )
+
+    def trains_on(self, feature: Any) -> bool:
+        return getattr(feature, "dtype", None) in ("string", "large_string") and not hasattr(feature, "feature")
+
+    def content(self, value: Any) -> bytes:
+        return value.encode() if isinstance(value, str) else repr(value or "").encode()
+
+    def same(self, before: Any, after: Any) -> bool:
+        return before == after
+
+    def as_input(self, value: Any) -> str:
+        return "" if value is None else value
+
+    def random_dose(self, clean: Dataset, protected: Dataset, column: str, seed: int) -> Dataset:
+        from hf_unlearnable.text.dose import random_changes
+
+        clean, protected = clean.with_format(None), protected.with_format(None)
+        return self._beside(clean, column, *random_changes(clean, protected, column, seed))
+
+    def fidelity(self, original: Any, protected: Any, column: str, transform: Transform | None = None) -> TextFidelity:
+        from hf_unlearnable.text.fidelity import text_fidelity
+
+        return text_fidelity(original, protected, column)
+
+    def require_exact(self, dataset: Any, column: str) -> None:
+        """A string is stored as it is."""
+
+    def write_fidelity(self, folder: Path, original: Any, protected: Any, column: str) -> None:
+        """The texts stand beside it."""
+
+
+TEXT = TextModality()
