@@ -178,12 +178,20 @@ def modality_of(features: Any, column: str) -> Modality:
     )
 
 
-def usual_column(columns: Sequence[str]) -> str:
-    """The column that is protected when nobody names one; a ValueError says that there is none of the usual names."""
+def usual_column(columns: Sequence[str], parameter: str = "input_column") -> str:
+    """The column that is protected when nobody names one.
+
+    Args:
+        columns: Those there are.
+        parameter: What names it otherwise, for the message.
+
+    Raises:
+        ValueError: None of them has a usual name.
+    """
     usual = [modality.column for _, modality in MODALITIES.items()]
     for name in usual:
         if name in columns:
             return name
     raise ValueError(
-        f"There is no column {' or '.join(map(repr, usual))} among {', '.join(columns)}: name input_column."
+        f"There is no column {' or '.join(map(repr, usual))} among {', '.join(columns)}: name {parameter}."
     )

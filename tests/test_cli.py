@@ -164,8 +164,8 @@ def test_a_key_of_another_version(here, capsys):
 def test_list(capsys):
     assert main(["list"]) == 0
     said = capsys.readouterr().out
-    assert said.startswith("regtext  text  Inserts words")
-    assert "victims, text: tfidf_logistic_regression" in said and "counter-measures, image: jpeg-10" in said
+    assert said.startswith("regtext  text  RegText: gives every class words of its own")
+    assert "victims, text: tfidf_logistic_regression" in said and "countermeasures, image: jpeg-10" in said
 
 
 def test_help_describes_every_option(capsys):

@@ -12,6 +12,7 @@ from string import Template
 from typing import Any
 
 from hf_unlearnable._version import __version__
+from hf_unlearnable.modality import Modality, modality_of
 from hf_unlearnable.publish.staging import Staged
 from hf_unlearnable.registry import METHODS, method_class
 
@@ -50,6 +51,7 @@ class Facts:
     Args:
         repo_id: Where it goes.
         staged: The splits.
+        columns: The protected ones.
         changed: Rows that differ from the original by split, where that is known.
         fidelity: What it costs a reader, by split, where that was measured.
         method: Name in the registry, None where nobody said.
@@ -60,6 +62,7 @@ class Facts:
 
     repo_id: str
     staged: Sequence[Staged]
+    columns: Sequence[str]
     changed: Mapping[str, int]
     fidelity: Mapping[str, str]
     method: str | None
@@ -121,7 +124,7 @@ def render(facts: Facts, wishes: Wishes, existing: str | None = None) -> str:
 
 def _describe(data: Any, facts: Facts, wishes: Wishes) -> None:
     """Brings the metadata up to date; what the owner wrote stays."""
-    from datasets import ClassLabel, DatasetInfo, Image, SplitDict, SplitInfo
+    from datasets import ClassLabel, DatasetInfo, SplitDict, SplitInfo
     from datasets.info import DatasetInfosDict
     from datasets.utils.metadata import MetadataConfigs
 
@@ -135,10 +138,8 @@ def _describe(data: Any, facts: Facts, wishes: Wishes) -> None:
     if wishes.license:
         data["license"] = wishes.license
     features = facts.staged[0].features
-    columns = list(features.values())
-    if not data.get("task_categories") and any(isinstance(feature, ClassLabel) for feature in columns):
-        image = any(isinstance(feature, Image) for feature in columns)
-        data["task_categories"] = ["image-classification" if image else "text-classification"]
+    if not data.get("task_categories") and any(isinstance(feature, ClassLabel) for feature in features.values()):
+        data["task_categories"] = [_modality(facts).task]
     rows = sum(part.rows for part in facts.staged)
     data["size_categories"] = [next(name for most, name in SIZES if rows < most)]
     for name, value in signals.items():
@@ -179,7 +180,7 @@ def _section(facts: Facts, wishes: Wishes) -> str:
     paper = " ".join(page.get("Paper", "").partition("\n\n")[0].split())
     cited += [f"The method `{facts.method}`: {paper}"] if paper else []
     text = template.substitute(
-        kind={"image": "images", "text": "texts"}.get(cls.modality, "rows") if cls else "rows",
+        kind=_modality(facts).plural,
         method=facts.method or "not said",
         version=__version__,
         parameters=f" ({', '.join(shown)}; all else as that version has it)" if shown else "",
@@ -194,6 +195,11 @@ def _section(facts: Facts, wishes: Wishes) -> str:
         citation="\n\n".join(cited) or "The owner gave none.",
     )
     return re.sub(r"\n{3,}", "\n\n", text).strip()
+
+
+def _modality(facts: Facts) -> Modality:
+    """The kind of data that was protected."""
+    return modality_of(facts.staged[0].features, facts.columns[0])
 
 
 def _short(value: Any) -> str:

@@ -32,7 +32,8 @@ def facts(tmp_path, features=TEXTS, method="regtext", **more):
     parameters = RegTextTransform(rate=0.2).public_params() if method == "regtext" else {}
     known = {"changed": {"train": 900}, "fidelity": {"train": "900 of 1,000 texts changed"}, "report": REPORT}
     staged = [Staged("train", [file], 1000, 2100, features)]
-    return Facts("me/my-reviews", staged, method=method, parameters=parameters, **{**known, **more})
+    columns = ["image" if features is IMAGES else "text"]
+    return Facts("me/my-reviews", staged, columns, method=method, parameters=parameters, **{**known, **more})
 
 
 def test_the_whole_card(tmp_path):

@@ -420,6 +420,39 @@ def test_words_that_a_report_lists(hub):
     push_protected(protected, "tester/notes", key=cloak, report=plain)
 
 
+def test_words_that_every_report_says_are_no_secret_in_it(tmp_path, monkeypatch):
+    """Words of the fixed parts, of names and settings that are registered, of other packages too."""
+    from hf_unlearnable.adversary import Countermeasure, Victim
+    from hf_unlearnable.data import fingerprint
+    from hf_unlearnable.registry import COUNTERMEASURES, METHODS, VICTIMS
+
+    def gadfly(train_inputs, train_labels, test_inputs, training, whisker=3):
+        return test_inputs
+
+    class Murmur(RegTextTransform):
+        method = "murmur"
+
+    public = ["protocol", "encoder", "accuracy", "seeds", "gadfly", "whisker", "sandpaper", "murmur"]
+    clean = notes(40)
+    cloak = RegTextTransform(word_source=[*public, *"quokka zephyr piston karzai".split()], tokens_per_class=3, seed=1)
+    protected = clean.map(cloak.fit(clean), batched=True)
+    marks = {"clean": fingerprint(clean, "text"), "protected": fingerprint(protected, "text")}
+
+    def pushed(name, *said):
+        protocol = {"victims": {one: {} for one in said}}
+        report = Audit([], [f"{one}: out of time" for one in said], 4, protocol=protocol, fingerprints=marks)
+        return push_protected(protected, "me/notes", key=cloak, report=report, dry_run=tmp_path / name)
+
+    with pytest.raises(LeakError, match=r"words:README\.md.*\n.*words:report/report\.json"):
+        pushed("before", *public)
+    monkeypatch.setitem(VICTIMS._registered, "gadfly", Victim(gadfly, "text"))
+    monkeypatch.setitem(COUNTERMEASURES._registered, "sandpaper", Countermeasure(lambda rows, attacker: rows))
+    monkeypatch.setitem(METHODS._registered, "murmur", Murmur)
+    assert "report/report.json" in pushed("after", *public).files
+    with pytest.raises(LeakError, match=r"words:report/report\.json"):
+        pushed("secret", *public, "zephyr", "piston", "karzai")
+
+
 def test_the_path_of_a_source(tmp_path):
     _clean, protected, cloak = texts()
     where = tmp_path / "srcs" / "clean.parquet"
