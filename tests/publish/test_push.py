@@ -432,7 +432,7 @@ def test_words_that_every_report_says_are_no_secret_in_it(tmp_path, monkeypatch)
     class Murmur(RegTextTransform):
         method = "murmur"
 
-    public = ["protocol", "encoder", "accuracy", "seeds", "gadfly", "whisker", "sandpaper", "murmur"]
+    public = ["protocol", "training", "accuracy", "seeds", "gadfly", "whisker", "sandpaper", "murmur"]
     clean = notes(40)
     cloak = RegTextTransform(word_source=[*public, *"quokka zephyr piston karzai".split()], tokens_per_class=3, seed=1)
     protected = clean.map(cloak.fit(clean), batched=True)
