@@ -4,29 +4,22 @@ from __future__ import annotations
 
 import argparse
 import inspect
-import json
 import logging
 import re
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from hf_unlearnable import __version__
-from hf_unlearnable.data import holds_images, load_rows, load_splits, whole_or_nothing, write_images, write_rows
+from hf_unlearnable._words import COMMAND_LINE
+from hf_unlearnable.data import load_rows, load_splits
+from hf_unlearnable.key import Key
+from hf_unlearnable.modality import usual_column
 from hf_unlearnable.registry import METHODS, MODALITIES, countermeasures_of, method_class, victims_of
-from hf_unlearnable.transform import require_columns
-
-# Parameters that say where things stand in the data, and which rows to protect: a key leaves them open.
-_OPEN = (
-    "text_column", "image_column", "label_column", "id_column", "mask_column", "role", "classes", "fraction",
-    "encoding",
-)  # fmt: skip
-# Rows that are in memory at once: texts are small, a photo may have tens of megabytes.
-_BATCH = {"text": 1000, "image": 16, "audio": 16}
+from hf_unlearnable.transform import Transform, require_columns
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -38,6 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     argv = sys.argv[1:] if argv is None else list(argv)
     arguments = _parser(argv).parse_args(argv)
+    token = COMMAND_LINE.set(True)
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
     try:
         arguments.run(arguments)
@@ -47,6 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ValueError, TypeError, OSError, ImportError, ArithmeticError, MemoryError, RuntimeError) as error:
         print(f"hf-unlearnable: {_sentence(error)}", file=sys.stderr)
         return 1
+    finally:
+        COMMAND_LINE.reset(token)
     return 0
 
 
@@ -87,7 +83,7 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     demo.add_argument("--output", default="demo-output", help="new folder for data and results (default: %(default)s)")
     demo.set_defaults(run=_demo)
 
-    listing = commands.add_parser("list", help="name the methods, victims and counter-measures there are")
+    listing = commands.add_parser("list", help="name the methods, victims and countermeasures there are")
     listing.set_defaults(run=_list)
     return parser
 
@@ -101,14 +97,13 @@ def _add_protect_arguments(parser: argparse.ArgumentParser, name: str) -> None:
         "--output", required=True, help="where to write: a new folder, or a file that ends in .parquet"
     )
     parser.add_argument("--key", required=True, help="the owner's secret: written if new, used again if it is there")
-    formats = ("parquet", "arrow", "images") if cls.modality == "image" else ("parquet", "arrow")
+    modality = MODALITIES[cls.modality]
     parser.add_argument(
-        "--format", choices=formats,
-        help="arrow is that of save_to_disk; images, the default for a folder of them, are files (default: parquet)"
-        if "images" in formats else "arrow is that of save_to_disk (default: parquet)",
+        "--format", choices=("parquet", "arrow", *modality.files),
+        help="arrow is that of save_to_disk (default: parquet)"
+        + "".join(f"; {name}, the default for a folder of them, are files" for name in modality.files),
     )  # fmt: skip
-    if cls.modality == "image":
-        parser.add_argument("--report", help="new folder for fidelity.json and contact-sheet.png")
+    parser.add_argument("--report", help="new folder for fidelity.json and what to look at, such as a contact sheet")
     parser.add_argument("--config-name", help="configuration of a dataset on the Hub")
     parser.add_argument("--split", default="train", help="which split to protect (default: train)")
     parser.add_argument("--num-proc", type=int, help="number of processes")
@@ -144,7 +139,7 @@ def _add_attack_arguments(parser: argparse.ArgumentParser) -> None:
     effort.add_argument("--quick", dest="effort", action="store_const", const="quick", help="under three minutes")
     effort.add_argument("--full", dest="effort", action="store_const", const="full", help="everything: hours on a GPU")
     parser.set_defaults(effort="laptop")
-    parser.add_argument("--input-column", help="texts or images (default: text or image, whichever is there)")
+    parser.add_argument("--input-column", help="column of inputs (default: the usual name, such as text or image)")
     parser.add_argument("--label-column", default="label", help="default: %(default)s")
     parser.add_argument("--split", default="train", help="split of --clean and --protected (default: %(default)s)")
     parser.add_argument("--test-split", help="split of --test (default: test if there is one, else train)")
@@ -219,110 +214,30 @@ def _described_arguments(cls: type) -> dict[str, str]:
 
 
 def _protect(arguments: argparse.Namespace) -> None:
-    from hf_unlearnable.key import Key
-
-    report = getattr(arguments, "report", None)
-    for name, path in {"output": arguments.output, "report": report}.items():
-        if path and Path(path).exists():  # before the work, not only after it
-            raise FileExistsError(f"{path} exists. Give another name with --{name}, or move it away.")
-    for name, path in {"report": report, "key": arguments.key}.items():
-        if path and Path(path).absolute().is_relative_to(Path(arguments.output).absolute()):
-            raise ValueError(f"--{name} is within --output. Give it a place of its own.")
-    if arguments.format == "images" and not Path(arguments.source).is_dir():
-        raise ValueError("--format images writes files under the names they had: it needs a folder of image files.")
-    dataset = load_rows(arguments.source, config=arguments.config_name, split=arguments.split)
-    options = {name[7:]: value for name, value in vars(arguments).items() if name.startswith("option_")}
-    key_path = Path(arguments.key)
-    known = Key.load(key_path) if key_path.exists() else None
-    columns = {**(known.parameters if known else {}), **options}
-    options = {name: _plain(name, value, dataset, columns) for name, value in options.items()}
-    if known:
-        transform = _from_key(known, arguments, options)
-    else:
-        transform = method_class(arguments.method)(**options).fit(dataset)
-
-    kind = arguments.format or _usual_format(arguments, transform)
-    size = _BATCH[transform.modality]
-    with whole_or_nothing(arguments.output) as scratch:
-        cache = scratch.with_name("map.arrow")
-        protected = dataset.map(
-            _Located(transform), with_indices=True, batched=True, batch_size=size, writer_batch_size=size,
-            num_proc=arguments.num_proc, cache_file_name=str(cache), desc="Protecting",
-        )  # fmt: skip
-        changed = _changed_rows(dataset, protected, transform._columns(), size)
-        strong = getattr(transform, transform.strength_parameter) != 0 and transform.fraction
-        if not changed and options.get("classes") and strong:
-            raise ValueError("No row has one of --classes: nothing would be protected.")
-        if kind == "images":
-            write_images(protected, dataset, scratch, transform.image_column, arguments.source)
-        else:
-            write_rows(protected, scratch, split=arguments.split, format=kind)
-        fidelity = _checked_images(dataset, protected, scratch, transform, arguments, kind)
-        if not known:
-            transform.key.save(key_path)
-    print(f"{changed} of {len(dataset)} rows protected with {arguments.method}: {arguments.output}")
-    if fidelity is not None:
-        print(fidelity)
-    print(f"Key: {key_path}{'' if known else ' (new: keep it, and keep it private)'}")
-
-
-class _Located:
-    """A transform whose errors name the row of the data set instead of the row of a batch."""
-
-    def __init__(self, transform: Any):
-        self.transform = transform
-
-    def __call__(self, batch: Any, indices: list[int]) -> Any:
-        try:
-            return self.transform(batch)
-        except ValueError as error:
-            row = re.compile(r"Row (\d+) of this batch")
-            raise ValueError(row.sub(lambda found: f"Row {indices[int(found[1])]}", str(error))) from None
-
-
-def _usual_format(arguments: argparse.Namespace, transform: Any) -> str:
-    """A folder of photos becomes a folder of photos."""
-    from_photos = transform.modality == "image" and Path(arguments.source).is_dir() and holds_images(arguments.source)
-    return "images" if from_photos and Path(arguments.output).suffix != ".parquet" else "parquet"
-
-
-def _checked_images(
-    dataset: Any, protected: Any, written: Path, transform: Any, arguments: argparse.Namespace, kind: str
-) -> Any:
-    """Opens what goes out and compares it with the source: a broken promise fails the run."""
-    if transform.modality != "image":
-        return None
-    from hf_unlearnable.image.fidelity import contact_sheet, image_fidelity
-
-    stored = protected if kind == "images" else load_rows(written, split=arguments.split)
-    bound = transform.max_levels if transform.additive else None
-    fidelity = image_fidelity(dataset, stored, transform.image_column, bound)
-    if arguments.report:
-        with whole_or_nothing(arguments.report) as folder:
-            folder.mkdir()
-            Path(folder, "fidelity.json").write_text(json.dumps(asdict(fidelity), indent=1) + "\n", encoding="utf-8")
-            contact_sheet(dataset, stored, transform.image_column).save(folder / "contact-sheet.png")
-    return fidelity
-
-
-def _from_key(key: Any, arguments: argparse.Namespace, options: dict[str, Any]) -> Any:
-    """The transform of a key that is there already, with the options that a key leaves open."""
-    from dataclasses import replace
+    from hf_unlearnable.protection import protect, with_key
 
     cls = method_class(arguments.method)
-    fixed = [name for name, value in options.items() if name not in _OPEN and key.parameters.get(name, value) != value]
-    if "seed" in options and options["seed"] != key.seed:
-        fixed.append("seed")
-    if fixed:
-        raise ValueError(
-            f"The key {arguments.key} is there already and fixes {', '.join(sorted(set(fixed)))}. Leave that out to "
-            "protect with this key, or give a new --key."
-        )
-    opened = {name: value for name, value in options.items() if name in _OPEN}
-    return cls.from_key(replace(key, parameters={**key.parameters, **opened}))
+    modality = MODALITIES[cls.modality]
+    dataset = load_rows(arguments.source, config=arguments.config_name, split=arguments.split)
+    options = {name[7:]: value for name, value in vars(arguments).items() if name.startswith("option_")}
+    there = Path(arguments.key).exists()
+    of_key = Key.load(arguments.key).parameters if there else {}
+    options = {name: _plain(cls, name, value, dataset, {**of_key, **options}) for name, value in options.items()}
+    kind = arguments.format
+    if kind is None:  # a folder of photos becomes a folder of photos
+        folder = Path(arguments.source).is_dir() and Path(arguments.output).suffix != ".parquet"
+        kind = modality.files[0] if modality.files and folder and modality.holds(arguments.source) else "parquet"
+    done = protect(
+        {arguments.split: dataset}, with_key(arguments.method, options, arguments.key), arguments.output,
+        key=arguments.key, report=arguments.report, format=kind, source=arguments.source,
+        num_proc=arguments.num_proc,
+    )  # fmt: skip
+    (changed,), (rows,), (fidelity,) = (each.values() for each in (done.changed, done.rows, done.fidelity))
+    print(f"{changed} of {rows} rows protected with {arguments.method}: {arguments.output}\n{fidelity}")
+    print(f"Key: {arguments.key}{'' if there else ' (new: keep it, and keep it private)'}")
 
 
-def _plain(name: str, value: Any, dataset: Any, options: dict[str, Any]) -> Any:
+def _plain(cls: type[Transform], name: str, value: Any, dataset: Any, options: dict[str, Any]) -> Any:
     """A value as the class takes it: single names out of their list, class names as the labels they stand for."""
     from datasets import ClassLabel
 
@@ -333,19 +248,13 @@ def _plain(name: str, value: Any, dataset: Any, options: dict[str, Any]) -> Any:
         if getattr(feature, "dtype", "").startswith(("int", "uint")):
             return [int(label) for label in value]
         return [label == "True" for label in value] if getattr(feature, "dtype", "") == "bool" else value
-    if name in ("text_column", "word_source") and len(value) == 1:
-        single = value[0]
-        return value if name == "word_source" and single not in ("regtext", "random") else single
+    if (
+        isinstance(value, list)
+        and len(value) == 1
+        and (name.endswith("_column") or value[0] in cls.choices.get(name, ()))
+    ):
+        return value[0]
     return value
-
-
-def _changed_rows(before: Any, after: Any, columns: Sequence[str], size: int) -> int:
-    changed = 0
-    pairs = (data.select_columns(list(columns)).with_format("arrow").iter(batch_size=size) for data in (before, after))
-    for a, b in zip(*pairs, strict=True):
-        if not a.equals(b):
-            changed += sum(x != y for x, y in zip(a.to_pylist(), b.to_pylist(), strict=True))
-    return changed
 
 
 def _attack(arguments: argparse.Namespace) -> None:
@@ -360,7 +269,7 @@ def _attack(arguments: argparse.Namespace) -> None:
         raise ValueError("--model takes VICTIM=ID, such as finetuned_encoder=my/encoder.")
     clean, protected = (load_rows(source, split=arguments.split) for source in (arguments.clean, arguments.protected))
     test = _test_rows(arguments.test, arguments.test_split)
-    column = arguments.input_column or ("text" if "text" in clean.column_names else "image")
+    column = arguments.input_column or usual_column(clean.column_names)
     corpus = load_rows(arguments.corpus) if arguments.corpus else None
     if corpus is not None:
         require_columns(corpus.column_names, [column])

@@ -80,6 +80,13 @@ class Key:
             whole.rename(path)
         return path
 
+    def same_secret(self, other: Key) -> bool:
+        """Whether both keys protect alike: all but the open parameters and the package's version are equal."""
+        mine, its = (
+            (key.method, key.method_version, key.seed, key.state, sorted(key.tensors)) for key in (self, other)
+        )
+        return mine == its and all(np.array_equal(array, other.tensors[name]) for name, array in self.tensors.items())
+
     @classmethod
     def load(cls, path: str | os.PathLike) -> Key:
         """Reads a key that `save` wrote.

@@ -6,6 +6,7 @@ modality's folder asks which kind it has before it: it asks the object.
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -45,6 +46,7 @@ class Modality(ABC):
         column: Usual name of the column.
         cast: How a column is made one of this kind, as code that a user can copy.
         batch_size: Rows in memory at once while a dataset is protected.
+        files: Names of the formats in which a dataset is a folder of such files: `("images",)`.
         task: The Hub's name of the task, for a card.
         errors: What reading a broken value raises; the message goes on after "the image".
         victims, countermeasures: Those of this package, by name.
@@ -57,6 +59,7 @@ class Modality(ABC):
     cast: ClassVar[str]
     batch_size: ClassVar[int]
     task: ClassVar[str]
+    files: ClassVar[tuple[str, ...]] = ()
     errors: ClassVar[tuple[type[Exception], ...]] = ()
     grids: ClassVar[Mapping[str, Grid]]
 
@@ -147,6 +150,24 @@ class Modality(ABC):
     @abstractmethod
     def write_fidelity(self, folder: Path, original: Any, protected: Any, column: str) -> None:
         """Writes what a person should look at beside the numbers, such as a contact sheet."""
+
+    # ------------------------------------------------------------------ files
+    def holds(self, folder: str | os.PathLike) -> bool:
+        """Whether a folder is one of such files, as against one of tables."""
+        return False
+
+    def write_files(
+        self, protected: Any, original: Any, output: Path, column: str, source: str | os.PathLike | None
+    ) -> None:
+        """Writes every value as a file of its own, under the name that it had below `source`.
+
+        Args:
+            protected, original: Rows after and before, in the same order.
+            output: A new folder.
+            column: The protected one.
+            source: The folder that the original files stand in.
+        """
+        raise ValueError(f"There is no folder of {self.plural}: write a table.")
 
     @contextmanager
     def naming(self, row: int, column: str) -> Iterator[None]:

@@ -45,7 +45,13 @@ class Transform:
         method_version: Raised by one whenever the same key would give other bytes.
         modality: "text", "image" or "audio".
         strength_parameter: The parameter that, at 0, makes the transform the identity.
-        adaptive_attacks: Counter-measures that its author would mount, who knows the method and not the key.
+        adaptive_attacks: Countermeasures that its author would mount, who knows the method and not the key.
+        needs_labels: Whether it reads `label_column`.
+        needs_training: Whether `fit` trains a surrogate, for minutes or hours; it then takes `accelerator` and
+            `checkpoint_dir`.
+        is_baseline: Whether it protects nothing and is there to be compared with.
+        choices: Words that a parameter is one of, by its name.
+        open_parameters: Those that a key leaves open: where things stand in the data, and which rows are protected.
         differs_by_row: Whether two rows with the same content and label, but another id, get different bytes.
     """
 
@@ -53,7 +59,12 @@ class Transform:
     method_version: ClassVar[int] = 1
     modality: ClassVar[str]
     strength_parameter: ClassVar[str]
-    adaptive_attacks: ClassVar[tuple[str, ...]]
+    adaptive_attacks: ClassVar[tuple[str, ...]] = ()
+    needs_labels: ClassVar[bool] = True
+    needs_training: ClassVar[bool] = False
+    is_baseline: ClassVar[bool] = False
+    choices: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    open_parameters: ClassVar[tuple[str, ...]] = ("label_column", "id_column", "mask_column", "classes", "fraction")
     differs_by_row: ClassVar[bool] = True
 
     # Constructor arguments that every method takes.
@@ -139,6 +150,13 @@ class Transform:
             if value != defaults[name].default
         ]
         return f"{type(self).__name__}({', '.join(shown)})"
+
+    @classmethod
+    def strength(cls, factor: float = 1.0) -> dict[str, Any]:
+        """The strength parameter at so many times its usual value, as an argument of the constructor."""
+        usual = inspect.signature(cls.__init__).parameters[cls.strength_parameter].default
+        scaled = usual * factor
+        return {cls.strength_parameter: max(1, round(scaled)) if isinstance(usual, int) else scaled}
 
     # ------------------------------------------------------------------ key
     @property
@@ -227,6 +245,12 @@ class Transform:
             raise ValueError(f"fraction is {self.fraction}, but it is a share of the rows: give a number from 0 to 1.")
         if self.seed is not None and not 0 <= self.seed < 2**64:
             raise ValueError("seed must be a whole number from 0 to 2**64 - 1, or None for a fresh secret one.")
+        for name, allowed in self.choices.items():
+            value = getattr(self, name)
+            if value not in allowed if isinstance(value, str) else not isinstance(value, Sequence):
+                own = inspect.signature(type(self).__init__).parameters[name].annotation
+                more = " or a list of your own" if "Sequence" in str(own) else ""
+                raise ValueError(f"{name} is {value!r}. Choose one of {', '.join(map(repr, allowed))}{more}.")
 
     def _streams(self, rows: Rows, contents: Iterable[bytes | None]) -> list[int | None]:
         """Each row's random stream, from `id_column` or from its content; None where the content is None."""

@@ -18,8 +18,8 @@ import logging
 
 import options
 
-from hf_unlearnable.data import load_rows, whole_or_nothing
-from hf_unlearnable.registry import method_class
+from hf_unlearnable.data import load_rows
+from hf_unlearnable.protection import protect, with_key
 
 logger = logging.getLogger("protect_text")
 
@@ -44,14 +44,10 @@ def main(argv: list[str] | None = None) -> None:
         name: load_rows(arguments.dataset_name, config=arguments.dataset_config, split=name)
         for name in arguments.splits
     }
-    cloak = method_class(arguments.method)(**arguments.parameters).fit(splits[arguments.splits[0]])
-    with whole_or_nothing(arguments.output) as scratch:
-        scratch.mkdir()
-        for name, rows in splits.items():
-            protected = rows.map(cloak, batched=True, num_proc=arguments.num_proc, desc=f"Protecting {name}")
-            protected.to_parquet(str(scratch / f"{name}.parquet"))
-            logger.info("%s: %d rows protected with %r", name, len(rows), cloak)
-        cloak.key.save(arguments.key)
+    cloak = with_key(arguments.method, arguments.parameters, arguments.key)
+    done = protect(splits, cloak, arguments.output, key=arguments.key, num_proc=arguments.num_proc)
+    for name, rows in done.rows.items():
+        logger.info("%s: %d of %d rows protected. %s.", name, done.changed[name], rows, done.fidelity[name])
     logger.info("Data: %s   key: %s (keep it private)", arguments.output, arguments.key)
 
 

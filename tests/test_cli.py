@@ -51,7 +51,7 @@ def test_a_key_is_used_again(here, capsys):
     assert 8 <= changed <= 32
     capsys.readouterr()
     assert protect("--rate", "0.3", output="other") == 1
-    assert "fixes rate" in capsys.readouterr().err
+    assert "fixes --rate" in capsys.readouterr().err
     assert not (here / "other").exists()
 
 

@@ -163,7 +163,7 @@ def test_a_key_is_used_again(here, capsys):
     assert bytes_of("other").keys() == bytes_of("protected").keys()
     assert bytes_of("other") != bytes_of("protected")
     assert protect("random-noise", "photos", "--epsilon", "4/255", output="weaker") == 1
-    assert "fixes epsilon" in error_of(capsys)
+    assert "fixes --epsilon" in error_of(capsys)
     assert protect("random-noise", "photos", "--epsilon", "8/255", output="equal") == 0
     assert bytes_of("equal") == bytes_of("protected")
     assert "weaker" not in names(here)
@@ -423,7 +423,7 @@ def test_interrupted(here, monkeypatch):
     def interrupt(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("hf_unlearnable.cli.write_images", interrupt)
+    monkeypatch.setattr("hf_unlearnable.image.modality.write_images", interrupt)
     before = names(here)
     assert protect("random-noise", "photos", "--report", "report") == 130
     assert names(here) == before

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -39,9 +39,9 @@ class ImageTransform(Transform):
     seed: int | None = None
 
     modality: ClassVar[str] = "image"
-    needs_labels: ClassVar[bool] = True
+    open_parameters: ClassVar[tuple[str, ...]] = (*Transform.open_parameters, "image_column", "encoding")
     additive: ClassVar[bool] = True  # whether `epsilon` bounds the change of every level
-    choices: ClassVar[dict[str, tuple[str, ...]]] = {}  # of parameters that are one of a few words
+    choices: ClassVar[Mapping[str, tuple[str, ...]]] = {"encoding": ENCODINGS}
 
     # ------------------------------------------------------------------ for subclasses
     def fit(self, dataset: Any) -> ImageTransform:
@@ -123,10 +123,6 @@ class ImageTransform(Transform):
 
     def _check_parameters(self) -> None:
         self._check_row_parameters()
-        for name, allowed in {"encoding": ENCODINGS, **self.choices}.items():
-            if getattr(self, name) not in allowed:
-                known = ", ".join(map(repr, allowed))
-                raise ValueError(f"{name} is {getattr(self, name)!r}. Choose one of {known}.")
         if self.label_column == self.image_column:
             raise ValueError(f"label_column and image_column are both {self.image_column!r}. Name two columns.")
 

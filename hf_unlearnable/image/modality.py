@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from hf_unlearnable.data import holds_images, write_images
 from hf_unlearnable.image.codec import ImageError, decode
 from hf_unlearnable.modality import Grid, Modality
 
 if TYPE_CHECKING:
+    import os
+
     from datasets import Dataset
 
     from hf_unlearnable.adversary import Countermeasure, Victim
@@ -26,6 +29,7 @@ class ImageModality(Modality):
     cast = "datasets.Image()"
     batch_size = 16
     task = "image-classification"
+    files = ("images",)
     errors = (ImageError,)
     grids: ClassVar[Mapping[str, Grid]] = {
         "quick": Grid(
@@ -75,8 +79,8 @@ class ImageModality(Modality):
     def random_dose(self, clean: Dataset, protected: Dataset, column: str, seed: int) -> Dataset:
         from hf_unlearnable.image.dose import random_changes
 
-        stored = [self.undecoded(data.with_format(None), column) for data in (clean, protected)]
-        return self._beside(clean, column, *random_changes(*stored, column, seed, self.naming))
+        before, after = (self.undecoded(data.with_format(None), column) for data in (clean, protected))
+        return self._beside(clean, column, *random_changes(before, after, column, seed, self.naming))
 
     def fidelity(
         self, original: Any, protected: Any, column: str, transform: Transform | None = None
@@ -95,6 +99,19 @@ class ImageModality(Modality):
         from hf_unlearnable.image.fidelity import contact_sheet
 
         contact_sheet(original, protected, column).save(Path(folder, "contact-sheet.png"))
+
+    def holds(self, folder: str | os.PathLike) -> bool:
+        return holds_images(folder)
+
+    def write_files(
+        self, protected: Any, original: Any, output: Path, column: str, source: str | os.PathLike | None
+    ) -> None:
+        if source is None or not Path(source).is_dir():
+            raise ValueError(
+                "The format images writes files under the names that they had: it needs a folder of image files as "
+                "source."
+            )
+        write_images(protected, original, output, column, source)
 
 
 IMAGE = ImageModality()

@@ -29,6 +29,7 @@ class TextTransform(Transform):
 
     modality: ClassVar[str] = "text"
     strength_parameter: ClassVar[str] = "rate"
+    open_parameters: ClassVar[tuple[str, ...]] = (*Transform.open_parameters, "text_column", "role")
 
     text_column: str | Sequence[str]
     rate: float
@@ -245,9 +246,3 @@ class TextTransform(Transform):
 
     def _set_state(self, state: dict[str, Any], tensors: dict[str, np.ndarray]) -> None:
         self._words = dict(zip(state["labels"], state["words"], strict=True))
-
-
-def require_choice(name: str, value: str, choices: Sequence[str], more: str = "") -> None:
-    """Raises a ValueError that names the choices."""
-    if value not in choices:
-        raise ValueError(f"{name} is {value!r}. Choose one of {', '.join(map(repr, choices))}{more}.")

@@ -14,6 +14,7 @@ from datasets import load_dataset
 
 from hf_unlearnable import load_transform
 from hf_unlearnable.image.learning.rounds import NoiseLearner
+from hf_unlearnable.registry import method_class
 from tests.data import pictures
 
 sys.path.append(str(Path(__file__).parents[2] / "recipes"))  # a script finds what stands beside it
@@ -107,7 +108,7 @@ def test_killed_and_started_again(source, tmp_path):
     with mock.patch.object(NoiseLearner, "_save", killed), pytest.raises(KeyboardInterrupt):
         protect(source, tmp_path / "out")
     assert not (tmp_path / "out").exists() and not (tmp_path / "out.key").exists()
-    killed_later = mock.patch.object(protect_images, "image_fidelity", side_effect=KeyboardInterrupt)
+    killed_later = mock.patch("hf_unlearnable.protection._checked", side_effect=KeyboardInterrupt)
     with killed_later, pytest.raises(KeyboardInterrupt):
         protect(source, tmp_path / "out")
     assert not (tmp_path / "out").exists()
@@ -127,7 +128,7 @@ def test_a_broken_bound_fails_the_run(source, tmp_path):
 def test_configs_name_what_there_is(config):
     arguments = protect_images.parse(["--config", str(config)])
     parameters = {k: protect_images.as_number(v) for k, v in arguments.parameters.items()}
-    cloak = protect_images.method_class(arguments.method)(**parameters)
+    cloak = method_class(arguments.method)(**parameters)
     cloak._check_parameters()
     assert cloak.max_levels == 8
 

@@ -410,6 +410,7 @@ class LearnedNoiseTransform(BoundedImageTransform):
     batch_size: int = 128
     noise_batch_size: int | None = None
 
+    needs_training: ClassVar[bool] = True
     differs_by_row: ClassVar[bool] = False  # equal images get equal noise, whatever they are called
 
     def fit(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -87,7 +88,7 @@ class ErrorMinTransform(LearnedNoiseTransform):
 
     method: ClassVar[str] = "error-min"
     adaptive_attacks: ClassVar[tuple[str, ...]] = ("jpeg-10", "grayscale", "adversarial-training-4")
-    choices: ClassVar[dict[str, tuple[str, ...]]] = {"noise": ("sample", "class")}
+    choices: ClassVar[Mapping[str, tuple[str, ...]]] = {**LearnedNoiseTransform.choices, "noise": ("sample", "class")}
 
     @classmethod
     def paper(cls, **changes: Any) -> ErrorMinTransform:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -49,8 +50,9 @@ class RandomNoiseTransform(BoundedImageTransform):
     noise: str = "sample"
 
     method: ClassVar[str] = "random-noise"
+    is_baseline: ClassVar[bool] = True
     adaptive_attacks: ClassVar[tuple[str, ...]] = ("class-mean-subtraction",)
-    choices: ClassVar[dict[str, tuple[str, ...]]] = {"noise": ("sample", "class")}
+    choices: ClassVar[Mapping[str, tuple[str, ...]]] = {**BoundedImageTransform.choices, "noise": ("sample", "class")}
 
     @property
     def needs_labels(self) -> bool:  # type: ignore[override]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations, islice, permutations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from hf_unlearnable.key import draws
-from hf_unlearnable.text.base import TextTransform, require_choice
+from hf_unlearnable.text.base import TextTransform
 from hf_unlearnable.text.carriers import PHRASES, TURNING, PhraseCanonical, without_overlap
 from hf_unlearnable.text.ranking import rank_words, words_by_association
 
@@ -122,6 +122,10 @@ class OrderCodeTransform(TextTransform):
         "sentence-shuffle",
         "word-shuffle",
     )
+    choices: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "code": ("place", "refrain", "order", "adjacent"), "carrier_source": ("phrases", "words"),
+        "language": tuple(PHRASES),
+    }  # fmt: skip
     _canonical_type = PhraseCanonical
 
     def __init__(
@@ -179,11 +183,9 @@ class OrderCodeTransform(TextTransform):
                 f"min_share is {self.min_share} and max_share {self.max_share}. Give shares of the words from 0 to 1, "
                 "the least and the largest."
             )
-        require_choice("code", self.code, ("place", "refrain", "order", "adjacent"))
-        require_choice("language", self.language, tuple(PHRASES))
-        if isinstance(self.carrier_source, str):
-            require_choice("carrier_source", self.carrier_source, ("phrases", "words"), " or a list of carriers")
-        elif any(not carrier.split() or " ".join(carrier.split()) != carrier for carrier in self.carrier_source):
+        if not isinstance(self.carrier_source, str) and any(
+            not carrier.split() or " ".join(carrier.split()) != carrier for carrier in self.carrier_source
+        ):
             raise ValueError("carrier_source holds an entry that is not words with single spaces between them.")
 
     def _chosen_words(self, counts: pl.DataFrame, labels: list) -> dict[Any, dict]:

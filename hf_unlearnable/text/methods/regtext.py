@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from hf_unlearnable.key import draws
-from hf_unlearnable.text.base import TextTransform, require_choice
+from hf_unlearnable.text.base import TextTransform
 from hf_unlearnable.text.insertion import Canonical
 from hf_unlearnable.text.ranking import rank_words, words_by_association
 from hf_unlearnable.transform import Rows
@@ -104,6 +104,10 @@ class RegTextTransform(TextTransform):
     """
 
     method = "regtext"
+    choices: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "word_source": ("neutral", "regtext", "random"), "mode": ("insert", "replace"),
+        "position": ("random", "begin", "middle", "end"),
+    }  # fmt: skip
     adaptive_attacks = ("label-word-filter",)
 
     def __init__(
@@ -167,11 +171,7 @@ class RegTextTransform(TextTransform):
             raise ValueError(f"rate is {self.rate}, but it is a share of the words: give a number from 0 to 1.")
         if self.tokens_per_class < 1 or (self.max_tokens is not None and self.max_tokens < 1):
             raise ValueError("tokens_per_class and max_tokens start at 1. To change nothing, set rate=0.")
-        require_choice("mode", self.mode, ("insert", "replace"))
-        require_choice("position", self.position, ("random", "begin", "middle", "end"))
-        if isinstance(self.word_source, str):
-            require_choice("word_source", self.word_source, ("regtext", "neutral", "random"), " or a list of words")
-        elif any(not re.fullmatch(r"\S+", word) for word in self.word_source):
+        if not isinstance(self.word_source, str) and any(not re.fullmatch(r"\S+", word) for word in self.word_source):
             raise ValueError("word_source holds an entry that is not a single word.")
 
     def _chosen_words(self, counts: pl.DataFrame, labels: list) -> dict[Any, list[str]]:
