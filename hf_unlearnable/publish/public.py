@@ -1,7 +1,7 @@
 """Words that a card and a report hold whatever the key is: they are no secret there.
 
-A protection may insert "training" or "accuracy", and every report says both. They are gathered from what is loaded, not
-from source files: names in the registries, the parameters behind them, and the texts in the compiled code.
+A protection may insert "training" or "accuracy", and every report says both. They are gathered from what is loaded,
+not from source files: names in the registries, the parameters behind them, and the texts in the compiled code.
 """
 
 from __future__ import annotations
