@@ -265,13 +265,16 @@ def _likenesses(copies: Copies, by_row: Mapping[int, list[bytes]], other: Leaf) 
 
 def _files_in(leaf: Leaf, copies: Copies) -> Iterator[tuple[int, bytes]]:
     """Files of a kind in a column of bytes, or in base64 in a column of texts, with their rows."""
+    found = zip(leaf.rows.tolist(), leaf.values.to_pylist(), strict=True) if leaf.is_binary else _decoded(leaf, copies)
+    for row, data in found:
+        if data is not None and copies.knows(data):
+            yield row, data
+
+
+def _decoded(leaf: Leaf, copies: Copies) -> Iterator[tuple[int, bytes]]:
+    """What may be files of a kind in base64, anywhere within texts, with their rows."""
     import pyarrow.compute as pc
 
-    if leaf.is_binary:
-        for row, data in zip(leaf.rows.tolist(), leaf.values.to_pylist(), strict=True):
-            if data is not None and copies.knows(data):
-                yield row, data
-        return
     mask = pc.fill_null(pc.match_substring_regex(leaf.values, copies.base64), False).to_numpy(zero_copy_only=False)
     for i in np.flatnonzero(mask):
         for found in re.finditer(copies.base64 + r"[A-Za-z0-9+/\s]*", leaf.values[int(i)].as_py()):

@@ -376,6 +376,30 @@ def test_another_key(hub):
     push_protected(protected, "tester/notes", key=cloak, original=clean)
 
 
+@pytest.mark.parametrize("left", [None, b"", b"no image at all", b"\xff\xd8\xff cut off"])
+def test_rows_without_an_image_that_opens_are_left_alone(tmp_path, left):
+    clean = pictures(12)
+    stored = [left if i in (0, 7) else one for i, one in enumerate(stored_images(clean))]
+    clean = Dataset.from_dict({"image": stored, "label": clean["label"][:]}, clean.features)
+    clean = clean.add_column("mine", [i not in (0, 7) for i in range(12)])
+    cloak = TextureTransform(seed=11, mask_column="mine").fit(clean)
+    protected = clean.map(cloak, batched=True)
+    done = push_protected(protected, "me/notes", key=cloak, original=clean, dry_run=tmp_path / "dry")
+    assert "| train | 12 | 10 |" in done.card
+    with pytest.raises(ValueError, match="protected with another key"):
+        other = TextureTransform(seed=12, mask_column="mine").fit(clean)
+        push_protected(protected, "me/notes", key=other, original=clean, dry_run=tmp_path / "again")
+
+
+def test_a_column_that_is_no_kind_of_data(tmp_path):
+    clean, protected, _cloak = texts()
+    with pytest.raises(ValueError, match="Column 'label' is of type ClassLabel.*neither text nor image"):
+        push_protected(protected, "me/notes", original=clean, column="label", dry_run=tmp_path / "dry")
+    bare = [part.rename_column("text", "words") for part in (protected, clean)]
+    with pytest.raises(ValueError, match="no column 'text' or 'image' among words, label: name column"):
+        push_protected(bare[0], "me/notes", original=bare[1], dry_run=tmp_path / "dry")
+
+
 def test_a_key_is_looked_for_all_over_sorted_data(tmp_path):
     clean = notes(400).sort("label")
     cloak = RegTextTransform(seed=11, classes=[3]).fit(clean)
