@@ -45,7 +45,9 @@ _HOME = {
     "Transform": "hf_unlearnable.transform",
     "attack": "hf_unlearnable.audit.run",
     "load_transform": "hf_unlearnable.registry",
+    "protect": "hf_unlearnable.protection",
     "push_protected": "hf_unlearnable.publish",
+    "register": "hf_unlearnable.registry",
     "report": "hf_unlearnable.audit.report",
     "verify": "hf_unlearnable.ownership",
 }
@@ -69,7 +71,9 @@ __all__ = [
     "__version__",
     "attack",
     "load_transform",
+    "protect",
     "push_protected",
+    "register",
     "report",
     "verify",
 ]

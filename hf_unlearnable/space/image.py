@@ -9,22 +9,13 @@ from typing import Any
 import gradio as gr
 
 from hf_unlearnable._extras import require
+from hf_unlearnable.image.fidelity import ImageFidelity
+from hf_unlearnable.protection import protect
 
 from .chart import figures
 from .limits import MAX_IMAGES, MAX_PIXELS, MAX_TRAINED_PIXELS, RefusedError, read_images
 from .page import caption, downloads, on_gpu, told
-from .protection import (
-    ImageChange,
-    about,
-    image_change,
-    image_dataset,
-    is_learned,
-    methods,
-    previews,
-    protected_images,
-    safe_names,
-    transform,
-)  # fmt: skip
+from .protection import about, image_dataset, methods, previews, safe_names, transform
 from .session import Session, zip_files, zip_key
 
 
@@ -33,7 +24,7 @@ def _learned(cloak: Any, dataset: Any) -> Any:
     return cloak.fit(dataset)
 
 
-def protect_images(rows: list[dict[str, Any]], method: str, strength: str) -> tuple[Any, Any, ImageChange, Any]:
+def protect_images(rows: list[dict[str, Any]], method: str, strength: str) -> tuple[Any, Any, ImageFidelity, Any]:
     """Protects images, opens the result again and checks it.
 
     Args:
@@ -48,15 +39,13 @@ def protect_images(rows: list[dict[str, Any]], method: str, strength: str) -> tu
     if method not in methods("image"):
         raise RefusedError(f"There is no method {method!r} for images. Choose one of {', '.join(methods('image'))}.")
     cloak = transform(method, strength)
-    if is_learned(method):
+    if cloak.needs_training:
         _check_learned(rows, method)
-        _learned(cloak, fitted_on)
+        cloak = _learned(cloak, fitted_on)
     else:
         cloak.fit(fitted_on)
-    protected = protected_images(cloak, original)
-    before, after = ([value["bytes"] for value in data["image"][:]] for data in (original, protected))
-    bound = getattr(cloak, "max_levels", None) if getattr(cloak, "additive", False) else None
-    return original, protected, image_change(before, after, bound), cloak.key
+    done = protect(original, cloak)
+    return original, done.data["train"], done.fidelity["train"], cloak.key
 
 
 def _check_learned(rows: list[dict[str, Any]], method: str) -> None:

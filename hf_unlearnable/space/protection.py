@@ -6,7 +6,6 @@ import csv
 import inspect
 import io
 import re
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
@@ -25,22 +24,14 @@ if TYPE_CHECKING:
     from hf_unlearnable.transform import Transform
 
 STRENGTHS = {"Standard": 1.0, "Light": 0.5, "Strong": 2.0}  # the usual one first
-_BASELINE = "random-noise"  # protects nothing, so nobody shall choose it here
-_BLUR = 0.06  # of the convolution method, which has no number for its default
-_MEASURED = 640  # pixels a side of the middle part that large images are measured on
 _SHOWN = 1400  # pixels a side at most of a preview
 _OTHERS = "everything else"  # the class that stands against the only one of a visitor
 
 
 def methods(modality: str) -> list[str]:
-    """Names of the protections for "text" or "image", the best closed form first."""
-    names = [name for name in METHODS if name != _BASELINE and method_class(name).modality == modality]
-    return sorted(names, key=lambda name: (name != "texture", is_learned(name)))
-
-
-def is_learned(method: str) -> bool:
-    """Whether a method trains a surrogate, which takes its time."""
-    return "surrogate" in inspect.signature(method_class(method).__init__).parameters
+    """Names of the protections for a kind of data, those that train nothing first."""
+    known = [(name, cls) for name, cls in METHODS.items() if cls.modality == modality and not cls.is_baseline]
+    return [name for name, cls in sorted(known, key=lambda one: one[1].needs_training)]
 
 
 def about(method: str) -> str:
@@ -48,29 +39,12 @@ def about(method: str) -> str:
     return method_class(method).described()["summary"] or method
 
 
-def transform(method: str, strength: str, **columns: Any) -> Transform:
+def transform(method: str, strength: str, **parameters: Any) -> Transform:
     """An unfitted transform of a method at a strength of this page."""
     if strength not in STRENGTHS:
         raise RefusedError(f"There is no strength {strength!r}. Choose one of {', '.join(STRENGTHS)}.")
     cls = method_class(method)
-    name = cls.strength_parameter
-    usual = inspect.signature(cls.__init__).parameters[name].default
-    if strength != "Standard":
-        usual = _BLUR if usual is None else usual
-        changed = usual * STRENGTHS[strength]
-        columns[name] = max(1, round(changed)) if isinstance(usual, int) else changed
-    return cls(**columns)
-
-
-def protected_rows(cloak: Transform, dataset: Dataset, batch_size: int) -> Dataset:
-    """The dataset with its rows protected, in memory: `map` would leave a copy in a cache that visitors share."""
-    from datasets import Dataset
-
-    columns: dict[str, list] = {name: [] for name in dataset.column_names}
-    for batch in dataset.with_format(None).iter(batch_size):
-        for name, values in cloak(batch).items():
-            columns[name] += values
-    return Dataset.from_dict(columns, features=dataset.features)
+    return cls(**cls.strength(STRENGTHS[strength]), **parameters)
 
 
 # ---------------------------------------------------------------------- texts
@@ -181,7 +155,7 @@ def image_dataset(rows: Sequence[dict[str, Any]], method: str) -> tuple[Dataset,
     dataset = Dataset.from_dict({"image": images, "label": labels}, features=features)
     if len(set(labels)) > 1:
         return dataset, dataset
-    if is_learned(method):
+    if method_class(method).needs_training:
         raise RefusedError(
             f"{method} learns what tells classes apart, and these images are of one class. Upload a zip with a folder "
             "for each class, or choose a method that needs no training, such as texture."
@@ -189,76 +163,6 @@ def image_dataset(rows: Sequence[dict[str, Any]], method: str) -> tuple[Dataset,
     gray = {"bytes": png(np.full((32, 32, 3), 128, np.uint8)), "path": None}
     columns = {"image": [*images, gray], "label": [*labels, _OTHERS if labels[0] != _OTHERS else "mine"]}
     return dataset, Dataset.from_dict(columns, features=features)
-
-
-def protected_images(cloak: Transform, dataset: Dataset) -> Dataset:
-    """Images protected, as PNG files that hold every level.
-
-    A photo under noise is written in a third of the usual time, and no larger, when runs are all that zlib looks for.
-    """
-    from datasets import Dataset
-
-    from hf_unlearnable.image.codec import Picture, decode, open_picture
-
-    stored = []
-    for row in dataset:
-        picture = decode(row["image"])
-        alpha = () if picture.alpha is None else (picture.alpha,)
-        given = {"image": [np.dstack([picture.levels, *alpha])], "label": [row["label"]]}
-        (levels,) = cloak(given)["image"]
-        colours = picture.levels.shape[2]
-        file = io.BytesIO()
-        quickly = {"compress_level": 1, "compress_type": zlib.Z_RLE} if levels.size > 3_000_000 else {}
-        open_picture(Picture(levels[:, :, :colours], picture.alpha, picture.icc_profile)).save(
-            file, format="PNG", **quickly
-        )
-        stored.append({"bytes": file.getvalue(), "path": None})
-    return Dataset.from_dict({"image": stored, "label": dataset["label"][:]}, features=dataset.features)
-
-
-@dataclass(frozen=True)
-class ImageChange:
-    """What a protection did to images, over all of them.
-
-    Args:
-        images: How many.
-        max_change: Largest change of a level, of 255.
-        psnr, ssim: Means, of the middle 640 x 640 pixels of larger images; None where nothing changed.
-    """
-
-    images: int
-    max_change: int
-    psnr: float | None
-    ssim: float | None
-
-
-def image_change(originals: Sequence[bytes], protected: Sequence[bytes], max_levels: int | None) -> ImageChange:
-    """Opens what will be downloaded, and checks it level by level.
-
-    Raises:
-        ValueError: A level changed by more than `max_levels`, of 255.
-    """
-    from datasets import Dataset, Features, Image
-
-    from hf_unlearnable.image.codec import decode
-    from hf_unlearnable.image.fidelity import image_fidelity
-
-    largest, parts = 0, []
-    for before, after in zip(originals, protected, strict=True):
-        pair = [decode(data).levels for data in (before, after)]
-        for top in range(0, len(pair[0]), 512):  # in strips: the whole of a photo twice in 16 bits is a lot
-            one, two = (levels[top : top + 512].astype(np.int16) for levels in pair)
-            largest = max(largest, int(np.abs(one - two).max(initial=0)))
-        parts.append([png(_middle(levels, _MEASURED)) for levels in pair])
-    if max_levels is not None and largest > max_levels:
-        raise ValueError(f"A level changed by {largest}, and the bound is {max_levels}.")
-    features = Features({"image": Image(decode=False)})
-    both = [
-        Dataset.from_dict({"image": [{"bytes": data, "path": None} for data in side]}, features=features)
-        for side in zip(*parts, strict=True)
-    ]
-    found = image_fidelity(*both)
-    return ImageChange(len(originals), largest, found.psnr, found.ssim)
 
 
 def previews(original: bytes, protected: bytes) -> tuple[bytes, bytes, bytes]:

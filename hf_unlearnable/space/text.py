@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from hf_unlearnable.protection import protect
 from hf_unlearnable.samples import TOPICS, load_notes
 
 from .chart import figures
@@ -21,7 +22,6 @@ from .protection import (
     highlighted,
     inert_csv,
     methods,
-    protected_rows,
     text_change,
     transform,
 )  # fmt: skip
@@ -78,7 +78,7 @@ def protect_one(text: str, topic: str, method: str, strength: str) -> tuple[str,
     row = {"text": [text], "label": [TOPICS.index(topic)]}
     both = concatenate_datasets([_notes(), Dataset.from_dict(row, features=_notes().features)])
     cloak = transform(method, strength).fit(both)
-    (protected,) = cloak(row)["text"]
+    (protected,) = protect(Dataset.from_dict(row, features=_notes().features), cloak).data["train"]["text"]
     return protected, text_change([text], [protected]), cloak.key
 
 
@@ -200,7 +200,7 @@ def _protect(
             raise RefusedError("Choose the column of texts and the column of classes.")
         original = read_table(file)
         cloak = transform(method, strength, text_column=text_column, label_column=label_column).fit(original)
-        protected, key = protected_rows(cloak, original, 1000), cloak.key
+        protected, key = protect(original, cloak).data["train"], cloak.key
         texts = original[text_column][:], protected[text_column][:]
         change = text_change(*texts)
         row = next((i for i, (one, two) in enumerate(zip(*texts, strict=True)) if one != two), 0)

@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hf_unlearnable.protection import protect
+
 from .limits import RefusedError, read_images, read_table
-from .protection import guessed_columns, image_dataset, protected_rows, transform
+from .protection import guessed_columns, image_dataset, transform
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -76,7 +78,7 @@ def sample_proof(base: str, seed: int | None = None) -> Proof:
     load, column, method = (load_notes, "text", "regtext") if base == "notes" else (load_digits, "image", "texture")
     train, test = load("train"), load("test")
     stored = train if base == "notes" else train.cast_column("image", Image(decode=False))
-    after = protected_rows(transform(method, "Standard", seed=seed).fit(stored), stored, 500)
+    after = protect(stored, transform(method, "Standard", seed=seed)).data["train"]
     clean, protected, held = (_inputs(data[column][:]) for data in (stored, after, test))
     return Proof(BASES[base], method, clean, protected, train["label"][:], held, test["label"][:])
 
@@ -94,7 +96,7 @@ def file_proof(path: str) -> Proof:
             raise RefusedError("The table needs a column of texts and one of classes.")
         column = texts[0]
         columns = {"text_column": column, "label_column": next(name for name in classes if name != column)}
-    after = protected_rows(transform(method, "Standard", **columns).fit(dataset), dataset, 500)
+    after = protect(dataset, transform(method, "Standard", **columns)).data["train"]
     return own_proof(dataset, after, column, columns.get("label_column", "label"), method)
 
 

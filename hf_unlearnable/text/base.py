@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from hf_unlearnable.text.cells import Cells
@@ -18,24 +19,38 @@ if TYPE_CHECKING:
 Self = TypeVar("Self", bound="TextTransform")
 
 
+@dataclass(kw_only=True, repr=False, eq=False)
 class TextTransform(Transform):
     """Base class of protections that insert words. A subclass chooses them by label, and says where they go.
 
-    Attributes:
+    Args:
         text_column: Column of texts, or of chat messages (lists of `{"role", "content"}`), or a list of columns.
-        rate: Its strength: how densely words are inserted; 0 changes nothing.
+        label_column: Column of labels: class names or numbers, not floats.
+        rate: How densely words are inserted; 0 changes nothing.
         role: Whose chat messages are changed; None for all.
+        id_column: Column that identifies a row; None identifies it by its text, and equal texts get equal words.
+        mask_column: Column of booleans: which rows to protect.
+        classes: Labels whose rows are protected; None for all.
+        fraction: Share of the rows to protect, in [0, 1], drawn with the key.
+        seed: Secret whole number; None draws a fresh one at `fit`. A small number can be guessed: for tests only.
     """
+
+    text_column: str | Sequence[str] = "text"
+    label_column: str = "label"
+    rate: float = 0.1
+    role: str | None = "user"
+    id_column: str | None = None
+    mask_column: str | None = None
+    classes: Sequence[Any] | None = None
+    fraction: float = 1.0
+    seed: int | None = None
 
     modality: ClassVar[str] = "text"
     strength_parameter: ClassVar[str] = "rate"
     open_parameters: ClassVar[tuple[str, ...]] = (*Transform.open_parameters, "text_column", "role")
 
-    text_column: str | Sequence[str]
-    rate: float
-    role: str | None
-    _counts: WordCounts | None = None
-    _words: dict[Any, Any] | None = None  # what was chosen for each label
+    _counts: WordCounts | None = field(default=None, init=False)
+    _words: dict[Any, Any] | None = field(default=None, init=False)  # what was chosen for each label
 
     # ------------------------------------------------------------------ for subclasses
     def _check_parameters(self) -> None:

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from hf_unlearnable import load_transform
 from hf_unlearnable.key import Key
+from hf_unlearnable.protection import protect
+from hf_unlearnable.registry import method_class
 from hf_unlearnable.samples import load_notes
 from hf_unlearnable.space import protection, training
 from hf_unlearnable.space.chart import curves, figures
@@ -68,7 +70,7 @@ def test_methods_are_those_of_the_registry_without_the_baseline():
     assert "random-noise" not in protection.methods("image")
     for method in protection.methods("image") + protection.methods("text"):
         assert protection.about(method).endswith(".")
-    assert protection.is_learned("error-min") and not protection.is_learned("texture")
+    assert method_class("error-min").needs_training and not method_class("texture").needs_training
 
 
 @pytest.mark.parametrize("method", protection.methods("text"))
@@ -76,7 +78,7 @@ def test_every_text_method_protects_a_table_at_every_strength(method):
     data = notes(120)
     for strength in protection.STRENGTHS:
         cloak = protection.transform(method, strength, seed=1).fit(data)
-        after = protection.protected_rows(cloak, data, 50)
+        after = protect(data, cloak).data["train"]
         assert after[:] == data.map(cloak, batched=True, keep_in_memory=True)[:]
         assert protection.text_change(data["text"][:], after["text"][:]).changed > 60
     with pytest.raises(RefusedError, match="no strength"):
@@ -97,7 +99,7 @@ def test_columns_of_a_table_are_guessed():
 
 
 # ---------------------------------------------------------------------- images
-CLOSED = [method for method in protection.methods("image") if not protection.is_learned(method)]
+CLOSED = [method for method in protection.methods("image") if not method_class(method).needs_training]
 
 
 def rows_of(*pictures, label="mine"):

@@ -405,7 +405,7 @@ def test_labels_that_are_no_classes():
         ({"max_tokens": 0}, "start at 1"),
         ({"mode": "swap"}, "mode is 'swap'. Choose one of 'insert', 'replace'"),
         ({"position": "top"}, "position is 'top'"),
-        ({"word_source": "best"}, "or a list of words"),
+        ({"word_source": "best"}, "or a list of your own"),
         ({"seed": -1}, "seed must be"),
     ],
 )
