@@ -90,7 +90,7 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
 
 def _add_protect_arguments(parser: argparse.ArgumentParser, name: str) -> None:
     cls = method_class(name)
-    parser.description = _summary(cls)
+    parser.description = cls.described()["summary"]
     parser.set_defaults(run=_protect, method=name)
     parser.add_argument("source", help="file (Parquet, CSV, JSON lines), folder, or id of a dataset on the Hub")
     parser.add_argument(
@@ -352,14 +352,10 @@ def _demo(arguments: argparse.Namespace) -> None:
 def _list(arguments: argparse.Namespace) -> None:
     for name in METHODS:
         cls = method_class(name)
-        print(f"{name}  {cls.modality}  {_summary(cls)}")
+        print(f"{name}  {cls.modality}  {cls.described()['summary']}")
     for modality in MODALITIES:
         print(f"\nvictims, {modality}: {', '.join(victims_of(modality))}")
         print(f"countermeasures, {modality}: {', '.join(countermeasures_of(modality))}")
-
-
-def _summary(cls: type) -> str:
-    return inspect.cleandoc(cls.__doc__ or "").partition("\n")[0]
 
 
 def _sentence(error: BaseException) -> str:

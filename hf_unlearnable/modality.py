@@ -18,6 +18,7 @@ from hf_unlearnable.registry import MODALITIES
 from hf_unlearnable.transform import require_columns
 
 if TYPE_CHECKING:
+    import numpy as np
     from datasets import Dataset
 
     from hf_unlearnable.adversary import Countermeasure, Victim
@@ -37,6 +38,54 @@ class Grid:
     countermeasures: Sequence[str] | None = None
 
 
+class Copies(ABC):
+    """How copies of values that are files are recognised, and what such a file tells beside what it shows.
+
+    The leak scan asks it of all files that it meets: those of the protected column, and those in any other column of
+    bytes, or in base64 in a column of texts. A file is given as its bytes.
+
+    Attributes:
+        marks: Regular expression (RE2) of what stands in the bytes of every file in which `told` finds something.
+        base64: Regular expression of how a file of this kind begins in base64.
+    """
+
+    marks: ClassVar[str]
+    base64: ClassVar[str]
+
+    @abstractmethod
+    def knows(self, data: bytes) -> bool:
+        """Whether a file is of this kind, by its first bytes."""
+
+    @abstractmethod
+    def lossy(self, data: bytes) -> bool:
+        """Whether a file is stored with loss, so that it is no protected one but a row that was left alone."""
+
+    @abstractmethod
+    def told(self, data: bytes) -> list[tuple[str, str]]:
+        """What a file's metadata tells: kinds of findings, "gps" or "camera", each with a sentence."""
+
+    @abstractmethod
+    def smaller(self, data: bytes) -> bytes | None:
+        """A smaller view of what the file shows that lies within it, such as a thumbnail; None if there is none."""
+
+    @abstractmethod
+    def likeness(self, one: bytes, two: bytes) -> float:
+        """How alike two files are, at most 1; 0 for those that show the very same, and where one does not open."""
+
+    @abstractmethod
+    def stand_out(self, likeness: np.ndarray) -> np.ndarray:
+        """Which files are like the protected one of their row: a column of copies, or some beside strangers.
+
+        Strangers of one kind (two scans of the same digit) are alike too, so a few copies must stand out among them.
+
+        Args:
+            likeness: Of each row's file to the protected one, float [rows].
+
+        Returns:
+            bool [rows].
+        """
+
+
 class Modality(ABC):
     """Base class. The attributes are what the product says of a kind of data, the methods what it does with values.
 
@@ -49,6 +98,7 @@ class Modality(ABC):
         files: Names of the formats in which a dataset is a folder of such files: `("images",)`.
         task: The Hub's name of the task, for a card.
         errors: What reading a broken value raises; the message goes on after "the image".
+        copies: How copies of it are recognised; None where values are no files.
         victims, countermeasures: Those of this package, by name.
         grids: What "quick", "laptop" and "full" attacks try.
     """
@@ -61,6 +111,7 @@ class Modality(ABC):
     task: ClassVar[str]
     files: ClassVar[tuple[str, ...]] = ()
     errors: ClassVar[tuple[type[Exception], ...]] = ()
+    copies: ClassVar[Copies | None] = None
     grids: ClassVar[Mapping[str, Grid]]
 
     @property
@@ -199,12 +250,20 @@ def modality_of(features: Any, column: str) -> Modality:
     )
 
 
-def usual_column(columns: Sequence[str]) -> str:
-    """The column that is protected when nobody names one; a ValueError says that there is none of the usual names."""
+def usual_column(columns: Sequence[str], parameter: str = "input_column") -> str:
+    """The column that is protected when nobody names one.
+
+    Args:
+        columns: Those there are.
+        parameter: What names it otherwise, for the message.
+
+    Raises:
+        ValueError: None of them has a usual name.
+    """
     usual = [modality.column for _, modality in MODALITIES.items()]
     for name in usual:
         if name in columns:
             return name
     raise ValueError(
-        f"There is no column {' or '.join(map(repr, usual))} among {', '.join(columns)}: name input_column."
+        f"There is no column {' or '.join(map(repr, usual))} among {', '.join(columns)}: name {parameter}."
     )

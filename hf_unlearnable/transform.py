@@ -16,6 +16,8 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import re
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from mmap import mmap
@@ -125,6 +127,29 @@ class Transform:
 
     def _secret_parameters(self) -> set[str]:
         return {"seed"}
+
+    # ------------------------------------------------------------------ what is said of it
+    @classmethod
+    def described(cls) -> dict[str, str]:
+        """The page of a method: its class docstring, taken apart at the headers ("Idea:", "Paper:", "Breaks:", ...).
+
+        A section that a class does not have is that of the method it derives from.
+
+        Returns:
+            Header to text, unindented; and "summary", the first paragraph, empty where there is none.
+        """
+        sections = {"summary": ""}
+        for base in reversed(cls.__mro__):
+            text = inspect.cleandoc(base.__doc__ or "")
+            # What all methods share is no method's page; nor is the signature that `dataclass` writes where none is.
+            if not hasattr(base, "method") or text.startswith(f"{base.__name__}("):
+                continue
+            head, *parts = re.split(r"^([A-Z][\w ]*):\n(?=[ \t]+\S)", text, flags=re.MULTILINE)
+            sections["summary"] = " ".join(head.partition("\n\n")[0].split()) or sections["summary"]
+            sections |= {
+                name: textwrap.dedent(part).strip() for name, part in zip(parts[::2], parts[1::2], strict=True)
+            }
+        return sections
 
     # ------------------------------------------------------------------ parameters
     def get_params(self) -> dict[str, Any]:

@@ -164,7 +164,7 @@ def test_a_key_of_another_version(here, capsys):
 def test_list(capsys):
     assert main(["list"]) == 0
     said = capsys.readouterr().out
-    assert said.startswith("regtext  text  Inserts words")
+    assert said.startswith("regtext  text  RegText: gives every class words of its own")
     assert "victims, text: tfidf_logistic_regression" in said and "countermeasures, image: jpeg-10" in said
 
 

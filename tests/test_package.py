@@ -1,5 +1,6 @@
 """The package from outside: what importing loads, what it needs, what it names."""
 
+import inspect
 import json
 import subprocess
 import sys
@@ -43,7 +44,18 @@ def test_every_public_name_is_there():
 @pytest.mark.parametrize("name", METHODS)
 def test_registered_methods_agree_with_their_name(name):
     assert method_class(name).method == name
-    assert method_class(name).__doc__
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_the_page_of_a_method_says_all_that_a_user_must_know(name):
+    page = method_class(name).described()
+    assert {"Idea", "Secret", "Cost", "Breaks", "Prefer", "Example"} <= set(page)
+    assert ("Paper" in page) or page["Ours"].startswith("There is no paper")
+    assert 20 < len(page["summary"]) <= 115 and page["summary"].endswith(".")
+    assert f"{method_class(name).__name__}(" in page["Example"]
+    compile(page["Example"], name, "exec")
+    own = inspect.cleandoc(method_class(name).__doc__)
+    assert all(f"\n{header}:\n" in own for header in ("Secret", "Cost", "Breaks", "Prefer", "Example"))
 
 
 def test_unknown_method():

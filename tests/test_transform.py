@@ -1,12 +1,14 @@
 """What the base class does for every method: parameters, rows, errors."""
 
 import datetime
+from dataclasses import dataclass
 
 import pyarrow as pa
 import pytest
 from datasets import Dataset, DatasetDict
 
-from hf_unlearnable import RegTextTransform
+from hf_unlearnable import RegTextTransform, TextureTransform
+from hf_unlearnable.transform import Transform
 from tests.data import notes
 
 
@@ -15,6 +17,73 @@ def test_repr_shows_what_was_given_and_hides_the_secret():
     assert repr(RegTextTransform(rate=0.2, seed=123456)) == "RegTextTransform(rate=0.2, seed=<hidden>)"
     assert "seed" not in RegTextTransform(seed=1).public_params()
     assert "word_source" not in RegTextTransform(word_source=["a", "b"]).public_params()
+
+
+def test_a_class_docstring_is_taken_apart_at_its_headers():
+    class Mine(Transform):
+        """Does this,
+        and that.
+
+        Note: this is no header, nor is the next.
+        Breaks:
+        nothing.
+
+        Paper:
+            A. Author, "A Title".
+
+            With a formula:
+
+                x' = x + d
+
+        Args:
+            rate: How much,
+                in words.
+            Breaks: No header, for it is indented.
+
+        Breaks:
+            A blur.
+        """
+
+        method = "mine"
+
+    assert Mine.described() == {
+        "summary": "Does this, and that.",
+        "Paper": 'A. Author, "A Title".\n\nWith a formula:\n\n    x\' = x + d',
+        "Args": "rate: How much,\n    in words.\nBreaks: No header, for it is indented.",
+        "Breaks": "A blur.",
+    }
+
+
+def test_a_section_that_a_class_lacks_is_that_of_the_method_it_derives_from():
+    class Finer(TextureTransform):
+        """A finer grain.
+
+        Breaks:
+            A coarser camera.
+        """
+
+        method = "finer"
+
+    class Plain(Finer):
+        method = "plain"
+
+    described = TextureTransform.described()
+    assert Finer.described() == {**described, "summary": "A finer grain.", "Breaks": "A coarser camera."}
+    assert Plain.described() == Finer.described()
+
+
+def test_a_class_without_a_docstring_says_nothing():
+    class Silent(Transform):
+        method = "silent"
+
+    @dataclass(kw_only=True, repr=False, eq=False)
+    class Generated(Transform):
+        rate: float = 0.1
+
+        method = "generated"
+
+    assert Generated.__doc__.startswith("Generated(*, rate: float = 0.1")
+    assert Silent.described() == Generated.described() == Transform.described() == {"summary": ""}
 
 
 def test_a_plain_dict_keeps_its_other_values():

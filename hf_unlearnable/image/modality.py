@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from hf_unlearnable.data import holds_images, write_images
 from hf_unlearnable.image.codec import ImageError, decode
+from hf_unlearnable.image.copies import ImageCopies
 from hf_unlearnable.modality import Grid, Modality
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class ImageModality(Modality):
     task = "image-classification"
     files = ("images",)
     errors = (ImageError,)
+    copies = ImageCopies()
     grids: ClassVar[Mapping[str, Grid]] = {
         "quick": Grid(
             {"small_cnn": {"epochs": 8}},

@@ -1,6 +1,6 @@
 """Publishing: scan what would leave, check that it keeps what was promised, write the card, push it in one commit.
 
-The data is staged on disk first, as the files that will be uploaded. A leak scan and the check of every image read
+The data is staged on disk first, as the files that will be uploaded. A leak scan and the check of every value read
 these files; whatever they find stops the push before the Hub hears of it. Then large files go up, and one commit shows
 them all: until it does, the repository is what it was.
 
@@ -27,6 +27,7 @@ from hf_unlearnable.publish.card import Facts, Wishes, render
 from hf_unlearnable.publish.checks import checked, earlier_versions
 from hf_unlearnable.publish.hub import PUBLIC, Repository
 from hf_unlearnable.publish.leaks import Finding, scan
+from hf_unlearnable.publish.public import public_words
 from hf_unlearnable.publish.staging import Staged, splits_of, stage
 from hf_unlearnable.registry import METHODS
 
@@ -107,9 +108,9 @@ def push_protected(
         original: The data before, a `Dataset` or `DatasetDict` with rows in the same order: for the check of the
             bound, the figures of fidelity and the search for clean copies. It is not uploaded.
         report: What `attack` found on this very data: the audit, or the folder of the report.
-        column: The protected column; None for the one of the key or the report, or "text" or "image".
+        column: The protected column; None for the one of the key or the report, or a usual name, such as "text".
         private: Whether only the owner may see it. A public repository that exists is refused then.
-        gated: "auto" or "manual": whoever wants access asks, and is let in at once or by the owner.
+        gated: "auto" or "manual": those who want access ask, and are let in at once or by the owner.
         questions: What they are asked.
         prompt: What they read first.
         license: Identifier that the Hub knows, such as "cc-by-nc-nd-4.0".
@@ -131,8 +132,8 @@ def push_protected(
 
     Raises:
         LeakError: The scan found something, or the repository's history holds clean rows.
-        ValueError: Nothing shows that the data was protected, it was not, an image broke the bound or is not stored
-            losslessly, the report is of other data, a split is empty, the name is invalid.
+        ValueError: Nothing shows that the data was protected, it was not, a value broke the bound or is not stored
+            exactly, the report is of other data, a split is empty, the name is invalid.
         FileExistsError: The repository is public and `private` was asked for, or `dry_run` is there already.
         PermissionError: No token, or one without write access.
         ConnectionError: The Hub cannot be reached.
@@ -173,7 +174,8 @@ def push_protected(
         said = told["protocol"].get("method") if told else None
         method = transform.method if transform else said
         facts = Facts(
-            repository.id if repository else repo_id, staged, changed, fidelity, method if method in METHODS else None,
+            repository.id if repository else repo_id, staged, columns, changed, fidelity,
+            method if method in METHODS else None,
             transform.public_params() if transform else {}, told,
         )  # fmt: skip
         wishes = Wishes(license, opt_out, citation, questions, prompt)
@@ -184,7 +186,7 @@ def push_protected(
         found = scan(
             folder, protected_columns=columns, key=transform.key if transform else None, original=before or None,
             sources=[*sources, *(path for path in (key, report) if isinstance(path, str | os.PathLike))],
-            public=_public(replace(facts, report=None)),
+            public=public_words(facts),
         )  # fmt: skip
         if repository and visibility:
             found += earlier_versions(repository, additions, staged, before, columns)
@@ -204,16 +206,6 @@ def push_protected(
             commit = repository.push(additions, merged, f"Protected data (hf-unlearnable {__version__})", create_pr)
         sizes = {path: file.stat().st_size for path, file in files.items()}
         return Published(facts.repo_id, card.read_text(encoding="utf-8"), sizes, commit)
-
-
-def _public(facts: Facts) -> str:
-    """What the card and a report say in any case: the words of their fixed parts, and names that anybody knows."""
-    from hf_unlearnable import audit
-    from hf_unlearnable.image import countermeasures as of_images
-    from hf_unlearnable.text import countermeasures as of_texts
-
-    sources = [*Path(audit.__path__[0]).glob("*.py"), *(Path(str(one.__file__)) for one in (of_texts, of_images))]
-    return render(facts, Wishes()) + "".join(path.read_text(encoding="utf-8") for path in sources)
 
 
 @contextmanager
@@ -284,7 +276,7 @@ def _columns(
     column: str | None, transform: Transform | None, told: Mapping[str, Any] | None, staged: Sequence[Staged]
 ) -> list[str]:
     """The protected columns, which every split has, as it has all others."""
-    from hf_unlearnable.transform import require_columns
+    from hf_unlearnable.modality import modality_of, usual_column
 
     first = staged[0]
     for part in staged[1:]:
@@ -299,6 +291,7 @@ def _columns(
         columns = transform._columns()
     else:
         said = told["protocol"].get("column") if told else None
-        columns = [said or next((name for name in ("text", "image") if name in first.features), "text")]
-    require_columns(list(first.features), columns)
+        columns = [said or usual_column(list(first.features), "column")]
+    for name in columns:
+        modality_of(first.features, name)
     return columns

@@ -12,6 +12,7 @@ from string import Template
 from typing import Any
 
 from hf_unlearnable._version import __version__
+from hf_unlearnable.modality import Modality, modality_of
 from hf_unlearnable.publish.staging import Staged
 from hf_unlearnable.registry import METHODS, method_class
 
@@ -38,6 +39,7 @@ OPT_OUTS: dict[str, tuple[str, dict[str, Any], list[str]]] = {
     ),
     "none": ("The owner says nothing on training beyond the licence.", {}, []),
 }
+_UNKNOWN = "ask the owner, and take it for granted that something does."
 SIZES = [(10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"), (10**7, "1M<n<10M"),
          (10**8, "10M<n<100M"), (10**9, "100M<n<1B"), (sys.maxsize, "n>1B")]  # fmt: skip
 
@@ -49,6 +51,7 @@ class Facts:
     Args:
         repo_id: Where it goes.
         staged: The splits.
+        columns: The protected ones.
         changed: Rows that differ from the original by split, where that is known.
         fidelity: What it costs a reader, by split, where that was measured.
         method: Name in the registry, None where nobody said.
@@ -59,6 +62,7 @@ class Facts:
 
     repo_id: str
     staged: Sequence[Staged]
+    columns: Sequence[str]
     changed: Mapping[str, int]
     fidelity: Mapping[str, str]
     method: str | None
@@ -120,7 +124,7 @@ def render(facts: Facts, wishes: Wishes, existing: str | None = None) -> str:
 
 def _describe(data: Any, facts: Facts, wishes: Wishes) -> None:
     """Brings the metadata up to date; what the owner wrote stays."""
-    from datasets import ClassLabel, DatasetInfo, Image, SplitDict, SplitInfo
+    from datasets import ClassLabel, DatasetInfo, SplitDict, SplitInfo
     from datasets.info import DatasetInfosDict
     from datasets.utils.metadata import MetadataConfigs
 
@@ -134,10 +138,8 @@ def _describe(data: Any, facts: Facts, wishes: Wishes) -> None:
     if wishes.license:
         data["license"] = wishes.license
     features = facts.staged[0].features
-    columns = list(features.values())
-    if not data.get("task_categories") and any(isinstance(feature, ClassLabel) for feature in columns):
-        image = any(isinstance(feature, Image) for feature in columns)
-        data["task_categories"] = ["image-classification" if image else "text-classification"]
+    if not data.get("task_categories") and any(isinstance(feature, ClassLabel) for feature in features.values()):
+        data["task_categories"] = [_modality(facts).task]
     rows = sum(part.rows for part in facts.staged)
     data["size_categories"] = [next(name for most, name in SIZES if rows < most)]
     for name, value in signals.items():
@@ -162,7 +164,7 @@ def _describe(data: Any, facts: Facts, wishes: Wishes) -> None:
 def _section(facts: Facts, wishes: Wishes) -> str:
     template = Template(files("hf_unlearnable.publish").joinpath("card_template.md").read_text(encoding="utf-8"))
     cls = method_class(facts.method) if facts.method else None
-    told = _told(cls) if cls else {}
+    page = cls.described() if cls else {}
     signature = inspect.signature(cls).parameters if cls else {}
     shown = [
         f"{name}={_short(value)}" for name, value in facts.parameters.items()
@@ -174,10 +176,11 @@ def _section(facts: Facts, wishes: Wishes) -> str:
         if left:
             limits.insert(0, f"- {left:,} rows are not protected: a model learns from them as ever.")
     cited = [wishes.citation] if wishes.citation else []
-    paper = re.match(r".*?arXiv:\d{4}\.\d{4,5}", told.get("Paper", "None"))
-    cited += [f"The method `{facts.method}`: {paper[0]}."] if paper and not paper[0].startswith("None") else []
+    # The first paragraph of "Paper" names it, the others tell what stands in it.
+    paper = " ".join(page.get("Paper", "").partition("\n\n")[0].split())
+    cited += [f"The method `{facts.method}`: {paper}"] if paper else []
     text = template.substitute(
-        kind={"image": "images", "text": "texts"}.get(cls.modality, "rows") if cls else "rows",
+        kind=_modality(facts).plural,
         method=facts.method or "not said",
         version=__version__,
         parameters=f" ({', '.join(shown)}; all else as that version has it)" if shown else "",
@@ -185,7 +188,7 @@ def _section(facts: Facts, wishes: Wishes) -> str:
         fidelity=" ".join(f"{split}: {said}." for split, said in facts.fidelity.items())
         or "Not measured: the originals were not at hand when this was published.",
         audit=_audit(facts.report),
-        known=told.get("What is known to break it", "ask the owner which it is."),
+        known=" ".join(page["Breaks"].split()) if "Breaks" in page else _UNKNOWN,
         limits="\n".join(limits),
         use=OPT_OUTS[wishes.opt_out][0] if wishes.opt_out in OPT_OUTS else wishes.opt_out,
         repo_id=facts.repo_id,
@@ -194,11 +197,9 @@ def _section(facts: Facts, wishes: Wishes) -> str:
     return re.sub(r"\n{3,}", "\n\n", text).strip()
 
 
-def _told(cls: type) -> dict[str, str]:
-    """The paragraphs of a method's own file by their first words: "Paper", "What is known to break it"."""
-    text = inspect.cleandoc(sys.modules[cls.__module__].__doc__ or "")
-    paragraphs = re.findall(r"^([A-Z][\w ]+)\. ((?:.+\n?)+)", text, re.MULTILINE)
-    return {name: " ".join(said.split()) for name, said in paragraphs}
+def _modality(facts: Facts) -> Modality:
+    """The kind of data that was protected."""
+    return modality_of(facts.staged[0].features, facts.columns[0])
 
 
 def _short(value: Any) -> str:
@@ -222,7 +223,7 @@ def _audit(report: Mapping[str, Any] | None) -> str:
     parts = [f"**{sentence}**" for sentence in report["verdict"]]
     parts += ["Accuracy on clean test rows in percent [95 % interval], after training on:", report["table"]]
     for name, table in report["attacks"].items():
-        parts += [f"{name} after every counter-measure that was tried, the worst first (in parentheses: clean rows):",
+        parts += [f"{name} after every countermeasure that was tried, the worst first (in parentheses: clean rows):",
                   table]  # fmt: skip
     parts.append(
         "Protocol: " + "; ".join(f"{name} {_plain(value)}" for name, value in report["protocol"].items()) + "."

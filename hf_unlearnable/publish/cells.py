@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -41,6 +41,10 @@ class Leaf:
             parents = pc.list_parent_indices(array).to_numpy(zero_copy_only=False)
             rows = parents if rows is None else rows[parents]
         return np.arange(len(self.values)) if rows is None else rows
+
+    def is_own(self, protected: Sequence[str]) -> bool:
+        """Whether these values are what was protected in one of these columns."""
+        return self.root in protected and (self.path == self.root or self.path.endswith(".content"))
 
     @property
     def is_text(self) -> bool:
@@ -110,3 +114,13 @@ def one_a_row(leaf: Leaf, rows: int) -> pa.Array:
     )
     every = pl.DataFrame({"row": np.arange(rows)}).join(joined, on="row", how="left", maintain_order="left")
     return strings(every["text"].to_arrow())
+
+
+def cell_hashes(values: pa.Array, shortest: int) -> np.ndarray:
+    """A hash of each value's bytes, uint64 [n]; 0 for those that are null, empty or shorter than `shortest` bytes."""
+    import polars as pl
+    import pyarrow as pa
+
+    cells = pl.Series(values.cast(pa.large_binary()))
+    kept = (cells.bin.size() >= max(1, shortest)).fill_null(False).to_numpy()
+    return np.where(kept, cells.hash().to_numpy(), np.uint64(0))

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hf_unlearnable.data import contents, fingerprint, load_rows
+from hf_unlearnable.data import contents, fingerprint, load_rows, stored_bytes
+from hf_unlearnable.modality import modality_of
 from hf_unlearnable.publish.hub import Repository
 from hf_unlearnable.publish.leaks import Finding
 from hf_unlearnable.publish.staging import Staged
@@ -46,20 +47,25 @@ def checked(
         Changed rows and the fidelity in words, by split.
 
     Raises:
-        ValueError: An image broke the bound or is not stored losslessly, the data was never protected, the key is
+        ValueError: A value broke the bound or is not stored exactly, the data was never protected, the key is
             another one, or the report is of other data.
     """
     changed, fidelity = {}, {}
     for part in staged:
         try:
             if part.split in original:
-                measured = [_measured(original[part.split], part, name, transform) for name in columns]
+                measured = [
+                    modality_of(part.features, name).fidelity(
+                        original[part.split], stored(part, [name]), name, transform
+                    )
+                    for name in columns
+                ]
                 changed[part.split] = max(one.changed for one in measured)
                 fidelity[part.split] = "; ".join(map(str, measured))
                 if transform is not None:
                     _require_key(transform, original[part.split], part)
             else:
-                _require_lossless(part, columns)
+                _require_exact(part, columns)
         except ValueError as error:
             raise ValueError(f"Split {part.split!r}: {error}") from None
     if changed and not any(changed.values()):
@@ -100,31 +106,12 @@ def _some(part: Staged, columns: Sequence[str], count: int) -> tuple[np.ndarray,
     return np.concatenate(indices), Dataset(pa.concat_tables(tables).cast(features.arrow_schema))
 
 
-def _holds_images(part: Staged, column: str) -> bool:
-    from datasets import Image
-
-    return isinstance(part.features[column], Image)
-
-
-def _measured(original: Any, part: Staged, column: str, transform: Transform | None) -> Any:
-    from hf_unlearnable.image.fidelity import image_fidelity
-    from hf_unlearnable.text.fidelity import text_fidelity
-
-    if not _holds_images(part, column):
-        return text_fidelity(original, stored(part, [column]), column)
-    bound = transform.max_levels if getattr(transform, "additive", False) else None  # type: ignore[union-attr]
-    return image_fidelity(original, stored(part, [column]), column, bound)
-
-
-def _require_lossless(part: Staged, columns: Sequence[str]) -> None:
-    from hf_unlearnable.image.fidelity import require_lossless
-
+def _require_exact(part: Staged, columns: Sequence[str]) -> None:
     for column in columns:
-        if _holds_images(part, column):
-            try:
-                require_lossless(stored(part, [column]), column)
-            except ValueError as error:
-                raise ValueError(f"{error} Or give its original, to show that such rows were left alone.") from None
+        try:
+            modality_of(part.features, column).require_exact(stored(part, [column]), column)
+        except ValueError as error:
+            raise ValueError(f"{error} Or give its original, to show that such rows were left alone.") from None
 
 
 def _require_key(transform: Transform, original: Any, part: Staged) -> None:
@@ -133,22 +120,19 @@ def _require_key(transform: Transform, original: Any, part: Staged) -> None:
     before = original.select(indices)
     made = before.map(transform, batched=True, batch_size=16, load_from_cache_file=False, desc="Checking the key")
     for column in transform._columns():
-        images = _holds_images(part, column)
-        for one, two, three in zip(*(_cells(data, column, images) for data in (before, after, made)), strict=True):
-            if one != two and two != three:
+        same = modality_of(part.features, column).same
+        for one, two, three in zip(*(_values(data, column) for data in (before, after, made)), strict=True):
+            if one != two and two != three and not same(one, two) and not same(two, three):
                 raise ValueError(
                     f"This key makes other rows of the original in column {column!r}: the data was protected with "
                     "another key, or with other parameters. Give the key that it was protected with."
                 )
 
 
-def _cells(dataset: Any, column: str, images: bool) -> Iterator[bytes]:
-    """What each cell holds, images as what they show."""
-    from hf_unlearnable.image.codec import decode
-
+def _values(dataset: Any, column: str) -> Iterator[Any]:
+    """Each value of a column as it is stored, files as their bytes wherever they stand."""
     for table in dataset.with_format("arrow").iter(batch_size=16):
-        for value in contents(table, column):
-            yield decode(value).content if images else value
+        yield from map(stored_bytes, table[column].to_pylist())
 
 
 def _require_same(report: Mapping[str, Any], staged: Sequence[Staged], columns: Sequence[str]) -> None:
@@ -200,8 +184,8 @@ def earlier_versions(
 ) -> list[Finding]:
     """Looks through the repository's history: what was pushed once can be fetched for ever.
 
-    A clean version there undoes the protection, and so does one that was protected in another way: who compares the
-    two sees what was changed.
+    A clean version there undoes the protection, and so does one that was protected in another way: an attacker who
+    compares the two sees what was changed.
     """
     findings = []
     published = clean = np.zeros(0, np.uint64)
@@ -235,7 +219,7 @@ def earlier_versions(
 
 
 def _may_hold(feature: Any) -> bool:
-    """Whether a column may hold a copy of a text or an image."""
+    """Whether a column may hold a copy of a protected value."""
     from datasets import ClassLabel, Value
 
     return not isinstance(feature, ClassLabel) and not (

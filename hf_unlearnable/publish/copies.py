@@ -1,328 +1,283 @@
-"""Whether a text or an image is a copy of another, the same or nearly, and what an image's file tells beside it."""
+"""The search for clean copies: whether what was protected stands anywhere as it was, or nearly.
+
+Values are texts or files. Copies of texts are told by their letters (`text.copies`); of files, the kind of data that
+they belong to is asked what they show and how alike two of them are.
+"""
 
 from __future__ import annotations
 
 import base64
-import io
 import re
-from collections.abc import Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hf_unlearnable.publish.cells import Leaf, strings
-from hf_unlearnable.publish.patterns import PICTURE
+from hf_unlearnable.data import stored_bytes
+from hf_unlearnable.publish.cells import Leaf, cell_hashes, leaves_of, one_a_row
+from hf_unlearnable.text.copies import SHORT, letters, near_copies
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from datasets import Dataset
 
-_SHORT = 20  # letters and digits below which a text is no copy of another: labels, names, "thank you very much"
-_WINDOW = 12  # letters of a piece of text
-_SHARE = 0.4  # of the original's pieces that a near copy holds
-_AT_ONCE = 1 << 19  # bytes of texts that are taken apart in one go
-_ALIKE = 0.88  # correlation of two images that show the same; a JPEG of low quality has no more
-
-
-# ---------------------------------------------------------------------------------------------- texts
-_LETTERS = np.arange(256, dtype=np.uint8)  # bytes above 127 are parts of letters
-_LETTERS[:128] = [ord(chr(i).lower()) if chr(i).isalnum() else 0 for i in range(128)]
-_FACTORS = np.array([0x9E3779B1, 0x85EBCA77, 0xC2B2AE3D, 0x27D4EB2F], np.uint32)
+    from hf_unlearnable.modality import Copies, Modality
+    from hf_unlearnable.publish.leaks import Hits
+    from hf_unlearnable.publish.patterns import Words
 
 
-def cell_hashes(values: pa.Array, shortest: int = _SHORT) -> np.ndarray:
-    """A hash of each cell's bytes; 0 for those that are null or have fewer than `shortest` bytes."""
-    import polars as pl
-    import pyarrow as pa
-
-    cells = pl.Series(values.cast(pa.large_binary()))
-    kept = (cells.bin.size() >= max(1, shortest)).fill_null(False).to_numpy()
-    return np.where(kept, cells.hash().to_numpy(), np.uint64(0))
-
-
-def letter_hashes(values: pa.Array) -> np.ndarray:
-    """A hash of each text's letters and digits alone, lower-case; 0 for short ones."""
-    import pyarrow as pa
-
-    hashes = [np.zeros(0, np.uint64)]
-    for part in _parts(values):
-        letters, ends = _letters(values[part])
-        offsets = np.concatenate([[0], ends])
-        hashes.append(cell_hashes(pa.LargeBinaryArray.from_buffers(
-            pa.large_binary(), len(ends), [None, pa.py_buffer(offsets), pa.py_buffer(letters)]
-        )))  # fmt: skip
-    return np.concatenate(hashes)
-
-
-def _parts(values: pa.Array) -> Iterator[slice]:
-    """Cells side by side that hold half a megabyte together: what follows takes many times their memory."""
-    import pyarrow.compute as pc
-
-    ends = np.cumsum(pc.fill_null(pc.binary_length(values), 0).to_numpy(zero_copy_only=False))
-    start = 0
-    while start < len(values):
-        stop = int(np.searchsorted(ends, (ends[start - 1] if start else 0) + _AT_ONCE, "right"))
-        yield slice(start, max(start + 1, stop))
-        start = max(start + 1, stop)
-
-
-def _letters(values: pa.Array) -> tuple[np.ndarray, np.ndarray]:
-    """The letters and digits of all texts, lower-case, as UTF-8 in one array, and where each text ends in it."""
-    import polars as pl
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    values = pc.fill_null(values, "")
-    text, ends = _buffers(values)
-    if (text == ord("\\")).any() and pc.any(pc.match_substring_regex(values, r"\\u[0-9a-fA-F]{4}")).as_py():
-        values = pa.array([_unescaped(one) for one in values.to_pylist()], pa.large_string())
-        text, ends = _buffers(values)
-    if len(text) and text.max() > 127:
-        values = strings(pl.Series(values).str.to_lowercase().to_arrow())
-        text, ends = _buffers(values)
-    letters = np.frombuffer(bytearray(text.tobytes().translate(_LETTERS.tobytes())), np.uint8)
-    escapes = np.flatnonzero(text[:-1] == ord("\\"))  # "\n" in JSON is no letter
-    letters[escapes[np.isin(text[escapes + 1], np.frombuffer(b"nrt", np.uint8))] + 1] = 0
-    high = np.flatnonzero(text >= 0xC2)
-    for lead, second, length in ((0xC2, None, 2), (0xE2, (0x80, 0x81), 3), (0xE3, (0x80,), 3)):  # foreign punctuation
-        at = high[text[high] == lead]
-        at = at if second is None else at[np.isin(text[at + 1], second)]
-        for i in range(length):
-            letters[at + i] = 0
-    kept = np.zeros(len(letters) // 64 * 64 + 64, bool)
-    kept[: len(letters)] = letters != 0
-    before = np.cumsum(kept.reshape(-1, 64).view(np.uint8).sum(1, dtype=np.uint8), dtype=np.int64)
-    within = kept.reshape(-1, 64)[ends // 64] & (np.arange(64) < (ends % 64)[:, None])
-    return letters[kept[: len(letters)]], np.append(0, before)[ends // 64] + within.sum(1)
-
-
-def _buffers(values: pa.Array) -> tuple[np.ndarray, np.ndarray]:
-    _, offsets, data = values.buffers()
-    bounds = np.frombuffer(offsets, np.int64, len(values) + 1, values.offset * 8)
-    text = np.frombuffer(data, np.uint8, int(bounds[-1])) if data is not None else np.zeros(0, np.uint8)
-    return text[bounds[0] :], bounds[1:] - bounds[0]
-
-
-def _unescaped(text: str) -> str:
-    """A text with the letters that JSON writes as numbers."""
-    whole = re.sub(r"\\u([0-9a-fA-F]{4})", lambda found: chr(int(found[1], 16)), text)
-    return whole.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
-def _pieces(values: pa.Array, every: int = 1) -> tuple[np.ndarray, np.ndarray]:
-    """A hash of the runs of twelve letters, mixed with the number of its cell, and that number.
+class CleanCopies:
+    """Compares one file or batch after the other, in any order and from several threads.
 
     Args:
-        values: Texts.
-        every: Of so many runs one is taken, chosen by its letters: the same ones in every text.
+        protected: The columns that were protected.
+        original: The data before, by split, if the owner gave it.
+        words: What the key inserts: without it, the protected texts are about the originals.
+        kinds: All kinds of data, by name.
+        hits: Gathers what is found.
     """
-    letters, ends = _letters(values)
-    n = len(letters) - _WINDOW + 1
-    if n <= 0:
-        return np.zeros(0, np.uint32), np.zeros(0, np.int64)
-    a, b, c, d = _FACTORS
-    letters = letters.astype(np.uint32)
-    two = letters[:-1] * a + letters[1:]
-    four = two[:-2] * b + two[2:]
-    eight = four[:-4] * c + four[4:]
-    twelve = eight[:-4] * d + four[8:]
-    index = np.flatnonzero((twelve >> np.uint32(15)) % np.uint32(every) == 0)
-    cells = np.searchsorted(ends, index, "right")
-    whole = index + _WINDOW <= ends[cells]
-    cells = cells[whole]
-    mixed = (twelve[index[whole]] ^ (cells.astype(np.uint32) * a)) * c
-    return mixed ^ (mixed >> np.uint32(15)), cells
+
+    def __init__(
+        self,
+        protected: Sequence[str],
+        original: Mapping[str, Dataset] | None,
+        words: Words,
+        kinds: Mapping[str, Modality],
+        hits: Hits,
+    ):
+        self._protected, self._words, self._hits = protected, words, hits
+        self._kinds = kinds
+        self._copies = {name: kind.copies for name, kind in kinds.items() if kind.copies}
+        self._original = None if original is None else {split: self._own(data) for split, data in original.items()}
+        self._kind_of_column: dict[str, str] = {}
+        self._reads_letters = False  # whether there are texts elsewhere, to be compared by their letters alone
+        self._opens_files = False  # whether files are compared by what they show, wherever they stand
+        self._lock = threading.Lock()
+        self._originals: list[np.ndarray] = []  # hashes of the originals of protected rows
+        self._cells: list[tuple[str, np.ndarray | None, np.ndarray]] = []  # place, rows, hashes
+        self._alike: dict[tuple[str, str], list[tuple[int, float]]] = {}  # place, kind: rows, how like the protected
+        self._equal: dict[str, list] = {}  # place: protected rows, how many of them equal their original, their rows
+
+    def _own(self, data: Dataset) -> Dataset:
+        """The protected columns alone, as Arrow tables."""
+        return data.select_columns([name for name in self._protected if name in data.column_names]).with_format(
+            "arrow"
+        )
+
+    def expect(self, schemas: Sequence[pa.Schema], splits: int) -> None:
+        """Looks at the columns first: what kinds they are of, and where copies may stand."""
+        from datasets import Features
+
+        for schema in schemas:
+            for name, feature in Features.from_arrow_schema(schema).items():
+                for kind in self._copies:
+                    if self._kinds[kind].accepts(feature):
+                        self._kind_of_column[name] = kind
+        leaves = [leaf for schema in schemas for leaf in leaves_of(schema.empty_table()) if leaf.part != "path"]
+        texts, files = (
+            {leaf.path for leaf in leaves if kind(leaf)} for kind in (lambda x: x.is_text, lambda x: x.is_binary)
+        )
+        self._reads_letters = bool(texts) and (splits > 1 or len(texts) > 1)
+        self._opens_files = bool(self._original) and bool(files) and (splits > 1 or len(files) > 1)
+
+    def look_at_file(self, data: bytes, name: str) -> None:
+        """The card, a report, anything small: each line, each part of a table, each text in quotes."""
+        text = data.decode("utf-8", "replace")
+        pieces = re.split(r"[\n|`]", text) + [match[1] for match in re.finditer(r'"((?:[^"\\]|\\.)*)"', text)]
+        self._keep_cells(name, None, [piece.strip(" \t>*-\"'") for piece in pieces] + [text])
+
+    def look_at_rows(self, leaves: Sequence[Leaf], split: str, start: int, count: int) -> None:
+        """The values of a batch of `count` rows that begins at this row of its split."""
+        before = None
+        if self._original is not None and split in self._original:
+            table = self._original[split][start : start + count]
+            before = {(leaf.path, leaf.part): leaf for leaf in leaves_of(table)}
+        values = [leaf for leaf in leaves if leaf.part != "path" and (leaf.is_text or leaf.is_binary)]
+        own = [leaf for leaf in values if leaf.is_own(self._protected)]
+        others = [leaf for leaf in values if not leaf.is_own(self._protected)]
+        for leaf in others:
+            self._keep_cells(f"{split}/{leaf.path}", leaf.rows + start, leaf.values)
+            if leaf.is_binary:
+                hashes = self._shown_hashes(leaf.values.to_pylist())
+                self._keep_hashes(f"{split}/{leaf.path}", leaf.rows + start, hashes)
+        for leaf in own:
+            compare = self._compare_texts if leaf.is_text else self._compare_files
+            compare(leaf, before, others, split, start)
+
+    # ------------------------------------------------------------------ hashes
+    def _keep_cells(self, place: str, rows: np.ndarray | None, values: Any, by_letters: bool = True) -> None:
+        """Hashes of values that may be copies, to be looked up when all originals are known."""
+        import pyarrow as pa
+
+        if self._original is None and not self._words.all:
+            return
+        values = pa.array(values, pa.large_string()) if isinstance(values, list) else values
+        self._keep_hashes(place, rows, cell_hashes(values, SHORT))
+        if by_letters and self._reads_letters and pa.types.is_large_string(values.type):
+            self._keep_hashes(place, rows, cell_hashes(letters(values), SHORT))
+
+    def _keep_hashes(self, place: str, rows: np.ndarray | None, hashes: np.ndarray) -> None:
+        kept = hashes != 0
+        with self._lock:
+            self._cells.append((place, None if rows is None else rows[kept], hashes[kept]))
+
+    def _shown_hashes(self, files: Sequence[bytes | None]) -> np.ndarray:
+        """A hash of what each file shows; 0 where there is none, and where no other column or split holds files."""
+        import xxhash
+
+        hashes = np.zeros(len(files), np.uint64)
+        for i, data in enumerate(files if self._opens_files else ()):
+            kind = self._kind_of(data)
+            if kind is None:
+                continue
+            try:
+                hashes[i] = xxhash.xxh3_64_intdigest(self._kinds[kind].content(data))
+            except self._kinds[kind].errors:  # it shows nothing that could have been protected
+                hashes[i] = 0
+        return hashes
+
+    def _kind_of(self, data: bytes | None) -> str | None:
+        """The kind of data that a file is of, by its first bytes."""
+        return next((kind for kind, copies in self._copies.items() if data is not None and copies.knows(data)), None)
+
+    # ------------------------------------------------------------------ texts
+    def _compare_texts(self, leaf: Leaf, before: dict | None, others: list[Leaf], split: str, start: int) -> None:
+        import pyarrow as pa
+
+        after = leaf.values
+        changed = np.ones(len(after), bool)
+        if before is not None:
+            original = before[leaf.path, leaf.part].values
+            if len(original) != len(after):
+                raise ValueError(
+                    f"Split {split!r}, column {leaf.path!r}: rows {start} and on hold another number of texts than "
+                    "their original. Give the original of exactly these rows, in the same order."
+                )
+        elif self._words.all:
+            original = self._words.without(after)
+        else:
+            original = after
+        known = before is not None or bool(self._words.all)
+        place = f"{split}/{leaf.path}"
+        if known:
+            first, second = cell_hashes(original, 0), cell_hashes(after, 0)
+            changed = first != second
+            index = pa.array(np.flatnonzero(changed))
+            with self._lock:
+                self._originals.append(np.where(changed, cell_hashes(original, SHORT), np.uint64(0)))
+            if self._reads_letters and changed.any():
+                hashes = cell_hashes(letters(original.take(index)), SHORT)
+                with self._lock:
+                    self._originals.append(hashes)
+            self._keep_cells(place, leaf.rows + start, after, by_letters=False)
+            same = np.flatnonzero(~changed)
+            if len(same):
+                self._keep_cells(place, leaf.rows[same] + start, after.take(pa.array(same)))
+        else:  # a split that nothing is known of may hold what is protected in another
+            self._keep_cells(place, leaf.rows + start, after)
+        for other in others:
+            if not other.is_text:
+                continue
+            texts = one_a_row(other, int(leaf.rows[-1]) + 1 if len(leaf.rows) else 0).take(pa.array(leaf.rows))
+            elsewhere = f"{split}/{other.path}"
+            if known:
+                equal = changed & (cell_hashes(texts, 0) == first)
+                with self._lock:
+                    count = self._equal.setdefault(elsewhere, [0, 0, []])
+                    count[0] += int(changed.sum())
+                    count[1] += int(equal.sum())
+                    count[2].append(leaf.rows[equal] + start)
+            near = near_copies(original, after, texts, changed, known=known)
+            if near.any():
+                what = f"A clean copy of {leaf.path!r} stands here."
+                self._hits.add("clean-copy", elsewhere, leaf.rows[near] + start, what)
+
+    # ------------------------------------------------------------------ files
+    def _compare_files(self, leaf: Leaf, before: dict | None, others: list[Leaf], split: str, start: int) -> None:
+        import pyarrow as pa
+
+        own = leaf.values.to_pylist()
+        place = f"{split}/{leaf.path}"
+        changed = [True] * len(own)
+        if before is not None:
+            files = {key: one.values.to_pylist() for key, one in before.items() if key[0] == leaf.path}
+            paths = files.get((leaf.path, "path"), [None] * len(own))
+            pairs = zip(files[leaf.path, leaf.part], paths, strict=True)
+            originals = [stored_bytes({"bytes": data, "path": path}) for data, path in pairs]
+            changed = [one != two for one, two in zip(originals, own, strict=True)]
+            kept = [one for one, new in zip(originals, changed, strict=True) if new]
+            hashes = [cell_hashes(pa.array(kept, pa.large_binary()), SHORT), self._shown_hashes(kept)]
+            with self._lock:
+                self._originals += hashes
+        self._keep_cells(place, leaf.rows + start, leaf.values)
+        unchanged = [None if new and before is not None else data for data, new in zip(own, changed, strict=True)]
+        self._keep_hashes(place, leaf.rows + start, self._shown_hashes(unchanged))
+        by_kind: dict[str, dict[int, list[bytes]]] = {}
+        for row, data, new in zip(leaf.rows.tolist(), own, changed, strict=True):
+            kind = self._kind_of_column.get(leaf.root) or self._kind_of(data)
+            if kind is not None and data and new:
+                by_kind.setdefault(kind, {}).setdefault(row, []).append(data)
+        for kind, by_row in by_kind.items():
+            copies = self._copies[kind]
+            for row, group in by_row.items():
+                if any((before is not None or not copies.lossy(data)) and copies.smaller(data) for data in group):
+                    what = f"The file holds a small version of itself, of the clean {kind}."
+                    self._hits.add("clean-copy", place, row + start, what)
+            for other in others:
+                found = list(_likenesses(copies, by_row, other))
+                if found:
+                    with self._lock:
+                        rows = self._alike.setdefault((f"{split}/{other.path}", kind), [])
+                        rows += [(row + start, likeness) for row, likeness in found]
+
+    # ------------------------------------------------------------------ result
+    def finish(self) -> None:
+        """Adds what only all rows together show."""
+        known = np.unique(np.concatenate(self._originals)) if self._originals else np.zeros(0, np.uint64)
+        known = known[known != 0]
+        for place, rows, hashes in self._cells if len(known) else ():
+            at = np.minimum(np.searchsorted(known, hashes), len(known) - 1)
+            same = known[at] == hashes
+            if same.any():
+                what = "The original of a protected row stands here."
+                self._hits.add("clean-copy", place, [] if rows is None else rows[same], what)
+        for place, (compared, equal, found) in self._equal.items():
+            if equal >= max(3, compared / 2):
+                what = "Originals of the protected rows stand here."
+                self._hits.add("clean-copy", place, np.concatenate(found), what)
+        for (place, kind), pairs in self._alike.items():
+            alike = self._copies[kind].stand_out(np.array([likeness for _, likeness in pairs]))
+            rows = np.array([row for row, _ in pairs])[alike]
+            if len(rows):
+                what = f"What stands here is like the protected {kind}, but not the same."
+                self._hits.add("clean-copy", place, rows, what)
 
 
-def near_copies(original: pa.Array, after: pa.Array, texts: pa.Array, changed: np.ndarray, known: bool) -> np.ndarray:
-    """Which of `texts` are near copies of the text that the protection began with.
-
-    Args:
-        original: The texts before, or the protected ones where those are not known.
-        after: The protected texts.
-        texts: What stands in another column of the same rows.
-        changed: Whether the row is protected, bool [n].
-        known: Whether `original` is known.
-
-    Returns:
-        bool [n].
-    """
-    parts = [_near(original[part], after[part], texts[part], changed[part], known) for part in _parts(texts)]
-    return np.concatenate([np.zeros(0, bool), *parts])
+def _likenesses(copies: Copies, by_row: Mapping[int, list[bytes]], other: Leaf) -> Iterator[tuple[int, float]]:
+    """How like the protected files of its row each file in another column is, or what lies within it; and the row."""
+    for row, data in _files_in(other, copies):
+        group = by_row.get(row, [])
+        views = [view for view in (data, copies.smaller(data)) if view and view not in group]
+        if group and views:
+            yield row, max(copies.likeness(one, view) for one in group for view in views)
 
 
-def _near(original: pa.Array, after: pa.Array, texts: pa.Array, changed: np.ndarray, known: bool) -> np.ndarray:
-    """`near_copies` of a few texts."""
-    import pyarrow as pa
+def _files_in(leaf: Leaf, copies: Copies) -> Iterator[tuple[int, bytes]]:
+    """Files of a kind in a column of bytes, or in base64 in a column of texts, with their rows."""
+    found = zip(leaf.rows.tolist(), leaf.values.to_pylist(), strict=True) if leaf.is_binary else _decoded(leaf, copies)
+    for row, data in found:
+        if data is not None and copies.knows(data):
+            yield row, data
+
+
+def _decoded(leaf: Leaf, copies: Copies) -> Iterator[tuple[int, bytes]]:
+    """What may be files of a kind in base64, anywhere within texts, with their rows."""
     import pyarrow.compute as pc
 
-    near = np.zeros(len(texts), bool)
-    sizes, others = (
-        pc.fill_null(pc.binary_length(values), 0).to_numpy(zero_copy_only=False) for values in (original, texts)
-    )
-    possible = np.flatnonzero(changed & (sizes >= 1.6 * _SHORT) & (others >= _SHARE * sizes * 0.8))
-    if not len(possible):
-        return near
-    few, few_cells = _pieces(original.take(pa.array(possible)), 16)
-    within = _within(few, _pieces(texts.take(pa.array(possible)), 16)[0])
-    looked, same = (np.bincount(few_cells, weights, len(possible)) for weights in (None, within))
-    possible = possible[(looked < 8) | (same >= _SHARE / 2 * looked)]
-    if not len(possible):
-        return near
-    index = pa.array(possible)
-    (one, one_cell), (two, two_cell), (three, three_cell) = map(
-        _pieces, (original.take(index), after.take(index), texts.take(index))
-    )
-    n = len(possible)
-
-    def share(pieces: np.ndarray, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        total = np.bincount(cells, minlength=n)
-        return np.bincount(cells, pieces, minlength=n) / np.maximum(total, 1), total
-
-    in_texts = _within(one, three)
-    held, total = share(in_texts, one_cell)
-    found = (held >= _SHARE) & (total > 0)
-    if known:  # it holds what only the original has, more than what only the protected text has
-        lost, new = ~_within(one, two), ~_within(two, one)
-        of_original, count = share(in_texts[lost], one_cell[lost])
-        of_protected, _ = share(_within(two, three)[new], two_cell[new])
-        found &= (count > 0) & (of_original > of_protected)
-    else:  # neither holds the other
-        found &= (1 - held) * total >= _WINDOW / 2
-        back, size = share(_within(three, two), three_cell)
-        found &= (1 - back) * size >= _WINDOW / 2
-    near[possible] = found
-    return near
-
-
-def _within(pieces: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Which of these hashes are among the others, but for one error in sixteen."""
-    bits = max(10, int(len(others) * 16).bit_length())
-    shift = np.uint32(max(0, 32 - bits))
-    table = np.zeros(1 << min(bits, 32), bool)
-    table[others >> shift] = True
-    return table[pieces >> shift]
-
-
-# ---------------------------------------------------------------------------------------------- images
-def file_of(data: bytes | None, path: str | None) -> bytes | None:
-    return Path(path).read_bytes() if data is None and path else data
-
-
-def images_of(leaf: Leaf) -> Iterator[tuple[int, bytes]]:
-    """Images in a column of bytes, or in base64 in a column of texts, with their rows."""
-    import pyarrow.compute as pc
-
-    if leaf.is_binary:
-        for row, data in zip(leaf.rows.tolist(), leaf.values.to_pylist(), strict=True):
-            if is_image(data):
-                yield row, data
-        return
-    mask = pc.fill_null(pc.match_substring_regex(leaf.values, PICTURE), False).to_numpy(zero_copy_only=False)
+    mask = pc.fill_null(pc.match_substring_regex(leaf.values, copies.base64), False).to_numpy(zero_copy_only=False)
     for i in np.flatnonzero(mask):
-        for found in re.finditer(PICTURE + r"[A-Za-z0-9+/\s]*", leaf.values[int(i)].as_py()):
+        for found in re.finditer(copies.base64 + r"[A-Za-z0-9+/\s]*", leaf.values[int(i)].as_py()):
             code = re.sub(r"\s", "", found[0])
-            yield (
-                int(leaf.rows[i]),
-                base64.b64decode(code[: len(code) - (len(code) % 4 == 1)] + "=" * (-len(code) % 4)),
-            )
-
-
-# Maker, model, artist, owner, serial numbers, what only the camera's maker can read.
-_CAMERA = {271, 272, 315, 0xA430, 0xA431, 0xA433, 0xA434, 0xA435, 0x927C}
-
-
-def told_by_image(data: bytes) -> list[tuple[str, str]]:
-    """What the metadata of an image tells."""
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            exif = image.getexif()
-            fields = set(exif) | set(exif.get_ifd(0x8769))
-            place = bool(exif.get_ifd(0x8825))
-            xmp = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp") or 700 in fields
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, KeyError, TypeError):
-        return []
-    found = [("gps", "An image tells where it was taken.")] if place else []
-    if fields & _CAMERA:
-        found.append(("camera", "An image tells its camera or its owner."))
-    elif xmp:
-        found.append(("camera", "An image holds XMP metadata."))
-    return found
-
-
-def thumbnail(data: bytes) -> bytes | None:
-    """The small image in the EXIF of another."""
-    from PIL import ExifTags, Image, UnidentifiedImageError
-
-    if b"Exif" not in data[:65536] and b"eXIf" not in data and b"EXIF" not in data:
-        return None
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            small = image.getexif().get_ifd(ExifTags.IFD.IFD1)
-            raw = image.info.get("exif", b"").removeprefix(b"Exif\0\0")
-            found = raw[small.get(0x0201, 0) :][: small.get(0x0202, 0)]
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, KeyError, TypeError):
-        return None
-    return found if is_image(found) else None
-
-
-def likeness_of(one: bytes, two: bytes) -> float:
-    """How alike two images are, at any size, whole or with up to a sixth cut off.
-
-    Returns:
-        The largest correlation of their levels at 24 x 24 pixels; 0 for the very same levels, and where one does not
-        open.
-    """
-    from hf_unlearnable.image.codec import ImageError, decode
-
-    try:
-        first, second = decode(one), decode(two)
-    except ImageError:
-        return 0.0
-    if first.content == second.content:
-        return 0.0
-    whole = _shrunk(first.levels, 24)
-    best = 0.0
-    for side in range(24, 19, -1):
-        part = _shrunk(second.levels, side)
-        part = part - part.mean()
-        windows = np.lib.stride_tricks.sliding_window_view(whole, (side, side), (0, 1)).reshape(-1, 3 * side * side)
-        spread = np.maximum(windows.std(1) * np.sqrt(windows.shape[1]), 1e-6)
-        products = windows @ part.transpose(2, 0, 1).ravel() / spread / max(float(np.linalg.norm(part)), 1e-6)
-        if part.std() >= 2:  # a blank image is like any other
-            best = max(best, float(products.max()))
-        if best > 0.97:
-            break
-    return best
-
-
-def stand_out(likeness: np.ndarray) -> np.ndarray:
-    """Which images are like the protected one of their row: a column of copies, or some beside strangers.
-
-    Strangers of one kind (two scans of the same digit) are alike too, so a few copies must stand out among them. By
-    Fisher's transformation correlations are about normal, and a quarter of the rows lies two thirds of a standard
-    deviation above the middle.
-    """
-    alike = likeness >= _ALIKE
-    if alike.mean() >= 0.25:
-        return alike
-    scores = np.arctanh(np.minimum(likeness, 0.9999))
-    middle, upper = np.quantile(scores, [0.5, 0.75])
-    return alike & (scores > middle + 6 * (upper - middle))
-
-
-def _shrunk(levels: np.ndarray, side: int) -> np.ndarray:
-    from PIL import Image
-
-    colours = np.ascontiguousarray(np.broadcast_to(levels, (*levels.shape[:2], 3)))
-    small = Image.fromarray(colours).resize((side, side), Image.Resampling.BILINEAR)
-    return np.asarray(small, np.float32)
-
-
-def is_image(data: bytes | None) -> bool:
-    return data is not None and (
-        data[:4] in (b"\x89PNG", b"GIF8", b"II*\0", b"MM\0*") or data[:3] == b"\xff\xd8\xff" or data[:2] == b"BM"
-        or data[8:12] == b"WEBP"
-    )  # fmt: skip
+            padded = code[: len(code) - (len(code) % 4 == 1)] + "=" * (-len(code) % 4)
+            yield int(leaf.rows[i]), base64.b64decode(padded)

@@ -34,10 +34,6 @@ _TOKENS = (
     ("a GitLab token", ("glpat-",), r"(?<![A-Za-z0-9])glpat-[A-Za-z0-9_-]{20}"),
     ("a private key", ("-----BEGIN ",), r"-----BEGIN (?:[A-Z]+ ){0,4}PRIVATE KEY(?: BLOCK)?-----"),
 )  # fmt: skip
-PICTURE = (
-    r"(?:iVBORw0KGgo|/9j/|R0lGOD|UklGR|Qk[A-Za-z0-9+/]{6}AAAAA)[A-Za-z0-9+/]{40}"  # the start of an image in base64
-)
-EXIF = r"Exif\x00|eXIf|EXIF|xmpmeta|ns\.adobe\.com/xap"
 # Folders at the root of a machine. Names that only look like a path ("/m/01g317", "/people/person") do not count.
 ABSOLUTE = re.compile(
     r"(?<![\w:/.])(?:/(?:home|Users|root|mnt|media|tmp|var|opt|srv|data|scratch|work|workspace|content|kaggle|private|"

@@ -36,7 +36,7 @@ def methods(modality: str) -> list[str]:
 
 def about(method: str) -> str:
     """What a method does, in one sentence."""
-    return (inspect.getdoc(method_class(method)) or method).splitlines()[0]
+    return method_class(method).described()["summary"] or method
 
 
 def transform(method: str, strength: str, **parameters: Any) -> Transform:

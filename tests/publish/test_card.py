@@ -1,5 +1,6 @@
 """The card: the whole of it, what it keeps, and that its metadata is what the Hub takes."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from hf_unlearnable import RegTextTransform, __version__
 from hf_unlearnable.publish.card import OPT_OUTS, Facts, Wishes, render
 from hf_unlearnable.publish.staging import Staged
 from hf_unlearnable.registry import METHODS, method_class
+from hf_unlearnable.transform import Transform
 from tests.hub_card import metadata_errors
 
 TEXTS = Features({"text": Value("string"), "label": ClassLabel(names=["no", "yes"])})
@@ -21,7 +23,7 @@ REPORT = {
         "protected: at worst, encoder after label-word-filter reaches 81.3 [78.1, 84.4] % on clean test rows."
     ],
     "table": "| trained on | encoder |\n|---|---|\n| clean | 81.3 [78.0, 84.4] |\n| protected | 48.8 [44.4, 53.2] |",
-    "attacks": {"protected": "| counter-measure | encoder |\n|---|---|\n| label-word-filter | 81.3 (81.3) |"},
+    "attacks": {"protected": "| countermeasure | encoder |\n|---|---|\n| label-word-filter | 81.3 (81.3) |"},
     "protocol": {"training rows": 1200, "seeds": [0, 1, 2], "versions": {"torch": "2.13.0"}},
 }
 
@@ -32,7 +34,8 @@ def facts(tmp_path, features=TEXTS, method="regtext", **more):
     parameters = RegTextTransform(rate=0.2).public_params() if method == "regtext" else {}
     known = {"changed": {"train": 900}, "fidelity": {"train": "900 of 1,000 texts changed"}, "report": REPORT}
     staged = [Staged("train", [file], 1000, 2100, features)]
-    return Facts("me/my-reviews", staged, method=method, parameters=parameters, **{**known, **more})
+    columns = ["image" if features is IMAGES else "text"]
+    return Facts("me/my-reviews", staged, columns, method=method, parameters=parameters, **{**known, **more})
 
 
 def test_the_whole_card(tmp_path):
@@ -82,6 +85,35 @@ def test_valid_for_every_method(tmp_path, method, opt_out):
     assert len(known) > 40 and "ask the owner" not in known
     assert (opt_out if opt_out not in OPT_OUTS else OPT_OUTS[opt_out][0]) in card
     assert "$" not in card.split("-->")[1]
+
+
+@pytest.mark.parametrize(("page", "known", "paper"), [
+    ("Hides.\n\nPaper:\n    A. Author, \"On Hiding\",\n    a talk, 2026.\n\n    x' = x\n\nBreaks:\n    A comb,\n    and patience.\n",
+     "A comb, and patience.", 'The method `mine`: A. Author, "On Hiding", a talk, 2026.'),
+    ("Hides.\n\nOurs:\n    There is no paper.\n", "ask the owner, and take it for granted that something does.", None),
+    (None, "ask the owner, and take it for granted that something does.", None),
+])  # fmt: skip
+def test_a_method_of_another_package_says_itself_what_breaks_it(tmp_path, monkeypatch, page, known, paper):
+    cls = type("Mine", (Transform,), {"__doc__": page, "method": "mine", "strength_parameter": "rate"})
+    monkeypatch.setitem(METHODS._registered, "mine", cls)
+    card = render(facts(tmp_path, method="mine"), Wishes())
+    assert f"Known to break `mine`: {known}\n" in card
+    assert card.split("### Citation\n\n")[1].splitlines()[0] == (paper or "The owner gave none.")
+    assert "mine" in yaml.safe_load(card.split("---\n")[1])["tags"]
+    again = yaml.safe_load(render(facts(tmp_path), Wishes(), card).split("---\n")[1])["tags"]
+    assert "mine" not in again and "regtext" in again
+
+
+def test_the_words_of_a_card_are_those_of_the_protected_column(tmp_path):
+    both = Features({**TEXTS, "photo": Image()})
+    for features, columns, task, words in (
+        (both, ["text"], "text-classification", "The texts of this dataset"),
+        (both, ["photo"], "image-classification", "The images of this dataset"),
+        (Features({"a": [{"role": Value("string"), "content": Value("string")}], "label": TEXTS["label"]}), ["a"],
+         "text-classification", "hide the texts themselves"),
+    ):  # fmt: skip
+        card = render(replace(facts(tmp_path, features, None), columns=columns), Wishes())
+        assert yaml.safe_load(card.split("---\n")[1])["task_categories"] == [task] and words in card
 
 
 def test_what_nobody_knows_is_said(tmp_path):

@@ -7,6 +7,7 @@ import json
 import random
 import re
 import string
+import wave
 
 import datasets
 import numpy as np
@@ -17,7 +18,9 @@ from datasets import Dataset
 from PIL import Image
 
 from hf_unlearnable.image.methods.texture import TextureTransform
+from hf_unlearnable.modality import Copies, Modality
 from hf_unlearnable.publish.leaks import Finding, scan
+from hf_unlearnable.registry import MODALITIES
 from hf_unlearnable.samples import load_digits
 from hf_unlearnable.text.methods.regtext import RegTextTransform
 from tests.data import levels, notes, pictures, real
@@ -177,7 +180,7 @@ def test_a_planted_secret_is_found(tmp_path, number):
 @pytest.mark.parametrize("chunk", [1, 2_000, 4 << 20])
 def test_rows_are_counted_across_row_groups(tmp_path, monkeypatch, chunk):
     monkeypatch.setattr("hf_unlearnable.publish.leaks._CHUNK_BYTES", chunk)
-    monkeypatch.setattr("hf_unlearnable.publish.copies._AT_ONCE", chunk)
+    monkeypatch.setattr("hf_unlearnable.text.copies._AT_ONCE", chunk)
     original, protected, cloak, _ = texts()
     asides = [f"An aside of no weight, number {i}." for i in range(ROWS)]
     asides[17] = "hf_" + "aB3" * 12
@@ -574,6 +577,104 @@ def test_protected_chats(tmp_path):
             **known(mode, replaced[0], cloak),
         )
         assert [(one.name, one.row) for one in found] == [("clean-copy:train/chat.content", 9)]
+
+
+# ---------------------------------------------------------------------------------------------- other kinds of files
+class Sound(Modality):
+    """Sixteen-bit sounds in WAVE files, such as another package may bring."""
+
+    name, plural, column, task = "sound", "sounds", "sound", "audio-classification"
+    cast, batch_size = "datasets.Audio()", 4
+    victims = countermeasures = grids = None
+    errors = (wave.Error,)
+
+    class WaveCopies(Copies):
+        marks, base64 = "bext", "UklGR[A-Za-z0-9+/]{7}QVZF"
+
+        def knows(self, data):
+            return data[:4] == b"RIFF" and data[8:12] == b"WAVE"
+
+        def lossy(self, data):
+            return False
+
+        def told(self, data):
+            return [("camera", "A sound tells its recorder.")] if b"bext" in data else []
+
+        def smaller(self, data):
+            return data[data.index(b"LIST") + 4 :] if b"LIST" in data else None
+
+        def likeness(self, one, two):
+            one, two = (np.frombuffer(SOUND.content(data), np.int16).astype(float) for data in (one, two))
+            return 0.0 if np.array_equal(one, two) else float(np.corrcoef(one, two)[0, 1])
+
+        def stand_out(self, likeness):
+            return likeness > 0.9
+
+    copies = WaveCopies()
+
+    def accepts(self, feature):
+        return isinstance(feature, datasets.Audio)
+
+    def content(self, value):
+        with wave.open(io.BytesIO(value)) as file:
+            return file.readframes(file.getnframes())
+
+    def random_dose(self, *arguments): ...
+    def fidelity(self, *arguments): ...
+    def require_exact(self, *arguments): ...
+    def write_fidelity(self, *arguments): ...
+
+
+SOUND = Sound()
+
+
+def sound_of(samples, rate=8000):
+    file = io.BytesIO()
+    with wave.open(file, "wb") as out:
+        out.setparams((1, 2, rate, len(samples), "NONE", ""))
+        out.writeframes(samples.astype(np.int16).tobytes())
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("mode", ["original", "none"])
+@pytest.mark.parametrize("where", ["bytes", "base64", "nothing", "order", "within", "recorder", "split"])
+def test_a_kind_of_data_of_another_package_is_searched_too(tmp_path, monkeypatch, where, mode):
+    """A clean copy of a sound in other columns, splits and the protected file itself: none of the scan knows sounds."""
+    monkeypatch.setitem(MODALITIES._registered, "sound", SOUND)
+    rng = np.random.default_rng(3)
+    clean = rng.normal(0, 4000, (12, 500))
+    noisy = clean + rng.normal(0, 400, clean.shape)
+    given = {name: [sound_of(one) for one in samples] for name, samples in (("clean", clean), ("noisy", noisy))}
+    protected, extra, splits = list(given["noisy"]), [None] * 12, {}
+    if where == "bytes":
+        extra[5] = sound_of(clean[5] // 256 * 256)
+    elif where == "base64":
+        extra[5] = base64.b64encode(given["clean"][5]).decode()
+    elif where == "nothing":
+        extra = [sound_of(one) for one in rng.normal(0, 4000, (12, 500))]
+    elif where == "order":  # in another row only the very same samples are found, and only with the originals
+        extra[5] = sound_of(clean[7], rate=16000)
+    elif where == "within":
+        protected[5] += b"LIST" + sound_of(clean[5][::4])
+    elif where == "recorder":
+        extra[5] = sound_of(rng.normal(0, 4000, 500)) + b"bext"
+    else:
+        splits = {"test": Dataset.from_dict({"sound": [sound_of(clean[5], rate=16000)] * 2})}
+
+    def stored(files):
+        features = datasets.Features({"sound": datasets.Audio()})
+        rows = pa.array([{"bytes": one, "path": None} for one in files], features["sound"].pa_type)
+        return Dataset(pa.table([rows], schema=features.arrow_schema))
+
+    folder = stage(tmp_path / "x", train=stored(protected).add_column("extra", extra), **splits)
+    known = {"original": {"train": stored(given["clean"])}} if mode == "original" else {}
+    found = [(one.name, one.row, one.count) for one in scan(folder, protected_columns=["sound"], **known)]
+    expected = {
+        "bytes": [("clean-copy:train/extra", 5, 1)], "base64": [("clean-copy:train/extra", 5, 1)], "nothing": [],
+        "order": [("clean-copy:train/extra", 5, 1)] if known else [], "within": [("clean-copy:train/sound", 5, 1)],
+        "recorder": [("camera:train/extra", 5, 1)], "split": [("clean-copy:test/sound", 0, 2)] if known else [],
+    }  # fmt: skip
+    assert found == expected[where]
 
 
 # ---------------------------------------------------------------------------------------------- the rest

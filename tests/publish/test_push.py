@@ -376,6 +376,30 @@ def test_another_key(hub):
     push_protected(protected, "tester/notes", key=cloak, original=clean)
 
 
+@pytest.mark.parametrize("left", [None, b"", b"no image at all", b"\xff\xd8\xff cut off"])
+def test_rows_without_an_image_that_opens_are_left_alone(tmp_path, left):
+    clean = pictures(12)
+    stored = [left if i in (0, 7) else one for i, one in enumerate(stored_images(clean))]
+    clean = Dataset.from_dict({"image": stored, "label": clean["label"][:]}, clean.features)
+    clean = clean.add_column("mine", [i not in (0, 7) for i in range(12)])
+    cloak = TextureTransform(seed=11, mask_column="mine").fit(clean)
+    protected = clean.map(cloak, batched=True)
+    done = push_protected(protected, "me/notes", key=cloak, original=clean, dry_run=tmp_path / "dry")
+    assert "| train | 12 | 10 |" in done.card
+    with pytest.raises(ValueError, match="protected with another key"):
+        other = TextureTransform(seed=12, mask_column="mine").fit(clean)
+        push_protected(protected, "me/notes", key=other, original=clean, dry_run=tmp_path / "again")
+
+
+def test_a_column_that_is_no_kind_of_data(tmp_path):
+    clean, protected, _cloak = texts()
+    with pytest.raises(ValueError, match="Column 'label' is of type ClassLabel.*neither text nor image"):
+        push_protected(protected, "me/notes", original=clean, column="label", dry_run=tmp_path / "dry")
+    bare = [part.rename_column("text", "words") for part in (protected, clean)]
+    with pytest.raises(ValueError, match="no column 'text' or 'image' among words, label: name column"):
+        push_protected(bare[0], "me/notes", original=bare[1], dry_run=tmp_path / "dry")
+
+
 def test_a_key_is_looked_for_all_over_sorted_data(tmp_path):
     clean = notes(400).sort("label")
     cloak = RegTextTransform(seed=11, classes=[3]).fit(clean)
@@ -418,6 +442,39 @@ def test_words_that_a_report_lists(hub):
     assert {finding.name for finding in stopped.value.findings} >= {"words:README.md", "words:report/report.json"}
     plain = Audit([], [], 4, protocol={"training rows": 40}, fingerprints=marks)
     push_protected(protected, "tester/notes", key=cloak, report=plain)
+
+
+def test_words_that_every_report_says_are_no_secret_in_it(tmp_path, monkeypatch):
+    """Words of the fixed parts, of names and settings that are registered, of other packages too."""
+    from hf_unlearnable.adversary import Countermeasure, Victim
+    from hf_unlearnable.data import fingerprint
+    from hf_unlearnable.registry import COUNTERMEASURES, METHODS, VICTIMS
+
+    def gadfly(train_inputs, train_labels, test_inputs, training, whisker=3):
+        return test_inputs
+
+    class Murmur(RegTextTransform):
+        method = "murmur"
+
+    public = ["protocol", "training", "accuracy", "seeds", "gadfly", "whisker", "sandpaper", "murmur"]
+    clean = notes(40)
+    cloak = RegTextTransform(word_source=[*public, *"quokka zephyr piston karzai".split()], tokens_per_class=3, seed=1)
+    protected = clean.map(cloak.fit(clean), batched=True)
+    marks = {"clean": fingerprint(clean, "text"), "protected": fingerprint(protected, "text")}
+
+    def pushed(name, *said):
+        protocol = {"victims": {one: {} for one in said}}
+        report = Audit([], [f"{one}: out of time" for one in said], 4, protocol=protocol, fingerprints=marks)
+        return push_protected(protected, "me/notes", key=cloak, report=report, dry_run=tmp_path / name)
+
+    with pytest.raises(LeakError, match=r"words:README\.md.*\n.*words:report/report\.json"):
+        pushed("before", *public)
+    monkeypatch.setitem(VICTIMS._registered, "gadfly", Victim(gadfly, "text"))
+    monkeypatch.setitem(COUNTERMEASURES._registered, "sandpaper", Countermeasure(lambda rows, attacker: rows))
+    monkeypatch.setitem(METHODS._registered, "murmur", Murmur)
+    assert "report/report.json" in pushed("after", *public).files
+    with pytest.raises(LeakError, match=r"words:report/report\.json"):
+        pushed("secret", *public, "zephyr", "piston", "karzai")
 
 
 def test_the_path_of_a_source(tmp_path):

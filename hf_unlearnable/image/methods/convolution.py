@@ -1,28 +1,4 @@
-"""Convolution-based unlearnable data (CUDA): every class is seen through its own slightly blurring filter.
-
-Idea. One small filter a class, drawn with the key: a model learns to tell the filters apart instead of the pictures.
-It needs no surrogate and takes seconds, and since it multiplies instead of adding, small-step adversarial training
-does not undo it.
-
-Paper. V. S. Sadasivan, M. Soltanolkotabi, S. Feizi, "CUDA: Convolution-based Unlearnable Datasets", CVPR 2023,
-arXiv:2303.04278. For class c
-
-    w_c ~ U(0, blur)^(k x k), one entry drawn at random set to 1;   x' = (w_c * x) / max(w_c * x)
-
-Ours. A large photo is trained on at a fraction of its size, where a filter of 9 pixels has vanished. So the filter's
-entries lie further apart in larger images, as far as they must for a victim who scales the shorter side to 224.
-
-Secret. The seed, and with it the filters.
-
-Cost. Nothing to fit; k x k additions a pixel to apply.
-
-What is known to break it. Random sharpening filters with a low pass in DCT space (arXiv:2411.01742: 23 -> 79 % on
-CIFAR-10), adversarial training with learned deblurring (46 %), fine-tuning a pretrained model (42 to 48 %). It is no
-small change: pictures look softer and brighter, and no epsilon bounds it. With few images or little training it
-protects less (see the README's table): a model learns filters later than noise.
-
-    cloak = ConvolutionTransform(image_column="img", label_column="label").fit(ds)
-"""
+"""Convolution-based unlearnable data (CUDA)."""
 
 from __future__ import annotations
 
@@ -43,12 +19,49 @@ _SEEN = 224  # the shorter side at which victims train on photos
 
 @dataclass(kw_only=True, repr=False, eq=False)
 class ConvolutionTransform(ImageTransform):
-    """Filters every class with a small blurring kernel of its own (CUDA).
+    """Convolution-based unlearnable data (CUDA): every class is seen through its own slightly blurring filter.
+
+    Idea:
+        One small filter per class, drawn with the key: a model learns to tell the filters apart instead of the
+        pictures. The method needs no surrogate and takes seconds. It multiplies instead of adding, so adversarial
+        training with small steps does not undo it.
+
+    Paper:
+        V. S. Sadasivan, M. Soltanolkotabi, S. Feizi, "CUDA: Convolution-based Unlearnable Datasets", CVPR 2023,
+        arXiv:2303.04278.
+
+        For class c:
+
+            w_c ~ U(0, blur)^(k x k), one entry drawn at random set to 1;   x' = (w_c * x) / max(w_c * x)
+
+    Ours:
+        Victims train on large photos at a fraction of their size, where a filter of 9 pixels has vanished. The
+        filter's entries therefore lie further apart in larger images, as far as a victim requires that scales the
+        shorter side to 224 pixels.
 
     Args:
-        blur: Largest weight of a kernel's entries beside its one entry of 1, at least 0; 0 changes nothing. None for
-            the paper's: 0.3 for kernels of 3, 0.06 for those of 9.
-        kernel_size: Entries a side, odd; None for the paper's: 3 up to a shorter side of 64 pixels, else 9.
+        blur: Largest weight of a filter's entries beside its one entry of 1, at least 0; 0 changes nothing. None for
+            the paper's: 0.3 for filters of 3, 0.06 for those of 9.
+        kernel_size: Entries per side, odd; None for the paper's: 3 up to a shorter side of 64 pixels, else 9.
+
+    Secret:
+        The seed, and with it the filters.
+
+    Cost:
+        Nothing to fit; k x k additions per pixel to apply.
+
+    Breaks:
+        Random sharpening filters with a low pass in DCT space (arXiv:2411.01742: 23 -> 79 % on CIFAR-10), adversarial
+        training with learned deblurring (46 %), fine-tuning a pretrained model (42 to 48 %). It is no small change:
+        pictures look softer and brighter, and no epsilon bounds it. With few images or little training it protects
+        less (see the README's table): a model learns filters later than noise.
+
+    Prefer:
+        Where people may see the change. Of the methods in the README's table it leaves the least to a linear probe of
+        a pretrained model.
+
+    Example:
+        cloak = ConvolutionTransform(image_column="img", label_column="label").fit(ds)
     """
 
     blur: float | None = None

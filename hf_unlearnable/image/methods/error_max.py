@@ -1,26 +1,4 @@
-"""Error-maximising and targeted adversarial noise (TAP): every image looks, to a trained model, like another class.
-
-Idea. Adversarial examples are features (Ilyas et al. 2019): who trains on images whose noise says "truck" under the
-label "ship" learns that wrong noise, and on clean images gives wrong answers.
-
-Paper. L. Fowl, M. Goldblum, P. Chiang, J. Geiping, W. Czaja, T. Goldstein, "Adversarial Examples Make Strong Poisons",
-NeurIPS 2021, arXiv:2106.10807. A surrogate f is trained on the clean images, then frozen, and
-
-    targeted:    d <- signed steps down loss(f(x + d), (y + 1) mod K)
-    untargeted:  d <- signed steps up loss(f(x + d), y)       (the "error-max" noise of Huang et al. 2021)
-
-Ours. The paper takes 250 steps with 8 restarts; here `max_rounds` of `num_steps` steps, ended when nearly every image
-is taken for its target.
-
-Secret. The seed and the noise.
-
-Cost. The training of a surrogate, then `max_rounds` x `num_steps` passes an image.
-
-What is known to break it. JPEG of low quality (84 % on CIFAR-10; turning gray does not help), adversarial training
-(88 %). A weak surrogate makes weak noise: with a few thousand images it knows too little itself.
-
-    cloak = ErrorMaxTransform(image_column="img", label_column="label", surrogate="resnet18").fit(ds)
-"""
+"""Error-maximising and targeted adversarial noise (TAP)."""
 
 from __future__ import annotations
 
@@ -33,17 +11,51 @@ from hf_unlearnable.image.learning.rounds import LearnedNoiseTransform, NoiseLea
 
 @dataclass(kw_only=True, repr=False, eq=False)
 class ErrorMaxTransform(LearnedNoiseTransform):
-    """Noise that makes images look like another class (TAP, error-maximising noise).
+    """Error-maximising and targeted adversarial noise (TAP): a trained model takes every image for another class.
+
+    Idea:
+        Adversarial examples are features (Ilyas et al. 2019). A victim that trains on images whose noise says "truck"
+        under the label "ship" learns that wrong noise, and gives wrong answers on clean images.
+
+    Paper:
+        L. Fowl, M. Goldblum, P. Chiang, J. Geiping, W. Czaja, T. Goldstein, "Adversarial Examples Make Strong
+        Poisons", NeurIPS 2021, arXiv:2106.10807.
+
+        A surrogate f is trained on the clean images, then frozen, and
+
+            targeted:    d <- signed steps down loss(f(x + d), (y + 1) mod K)
+            untargeted:  d <- signed steps up loss(f(x + d), y)       (the "error-max" noise of Huang et al. 2021)
+
+    Ours:
+        The paper takes 250 steps with 8 restarts. Here there are `max_rounds` of `num_steps` steps, which end when
+        nearly every image is taken for its target.
 
     Args:
         targeted: Whether an image is pushed to the next class (TAP), or just away from its own.
         surrogate_epochs: Passes over the clean images that the surrogate is trained for.
         max_rounds: Rounds of `num_steps` steps at most.
-        stop_error: The rounds end when all but this share of the images are taken for what they should be; None
-            for all `max_rounds`.
-        num_steps: Signed steps a round.
-        step_size: Change of a level in one step, as a share of the range; None for epsilon / 10.
+        stop_error: The rounds end when all but this share of the images are taken for what they should be; None for
+            all `max_rounds`.
+        num_steps: Signed steps per round.
+        step_size: Change of a pixel value per step, as a share of the range; None for epsilon / 10.
         augment: Whether surrogate and noise see the images cropped and mirrored.
+
+    Secret:
+        The seed and the noise.
+
+    Cost:
+        The training of a surrogate, then `max_rounds` x `num_steps` passes per image.
+
+    Breaks:
+        JPEG of low quality (84 % on CIFAR-10; turning gray does not help), adversarial training (88 %). A weak
+        surrogate makes weak noise: with a few thousand images it knows too little itself.
+
+    Prefer:
+        With many images and a strong surrogate. On a few thousand images `ErrorMinTransform` protects as much in less
+        time (see the README's table).
+
+    Example:
+        cloak = ErrorMaxTransform(image_column="img", label_column="label", surrogate="resnet18").fit(ds)
     """
 
     surrogate: str = "small_cnn"

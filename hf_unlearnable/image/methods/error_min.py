@@ -1,39 +1,4 @@
-"""Error-minimising noise: the image already looks learned, so a model learns nothing from it.
-
-Idea. Noise is computed that brings a model's training loss near zero. Whoever trains on the images finds that they
-are easy, follows the noise, and stops looking at what they show; on clean images the noise is missing.
-
-Paper. H. Huang, X. Ma, S. M. Erfani, J. Bailey, Y. Wang, "Unlearnable Examples: Making Personal Data Unexploitable",
-ICLR 2021, arXiv:2101.04898. With a surrogate f, images x, labels y and noise d, in rounds:
-
-    f <- a few steps of SGD on loss(f(x + d), y)
-    d <- `num_steps` signed steps down loss(f(x + d), y), within epsilon
-    until f answers all but 1 % of x + d correctly
-
-`noise="class"` gives all images of a class one noise: it protects new images of that class with the same key, and an
-average over a class shows it to whoever looks.
-
-Ours. `ErrorMinTransform.paper()` is the paper's schedule, with the noise applied whole and rounded (the published
-code drops its negative half). By default the surrogate is a narrow one and the noise takes a single step of epsilon /
-2 a round: the same protection for a tenth of the passes (recipes/bench). A surrogate that sees all images between two
-rounds, or sees them cropped and mirrored, learns the images instead of the noise; where images are easy, take fewer
-`surrogate_steps`. The loop is not monotone: it ends after `max_rounds` and keeps the noise with the lowest error.
-A clean image has no noise, and what a model takes it for then is chance, mostly two or three classes that it tells
-apart after all. `classes` can leave one class as it is: then having no noise means that class. It brought digits from
-16 % to 11 (13.5 to whoever leaves that class out), and CIFAR-10 nothing.
-
-Secret. The seed and the noise.
-
-Cost. One forward and backward pass an image and round, and the surrogate's: 20 to 30 of an image in all.
-
-What is known to break it. Adversarial training, JPEG of low quality, turning the images gray, one clean image in ten,
-fine-tuning a pretrained model: each restores most of the accuracy. A new image of a victim's own is not protected.
-
-    ds = load_dataset("uoft-cs/cifar10", split="train")
-    cloak = ErrorMinTransform(image_column="img", label_column="label", epsilon=8 / 255).fit(ds)
-    protected = ds.map(cloak, batched=True, batch_size=64)
-    cloak.key.save("cifar10.key")
-"""
+"""Error-minimising noise (EM)."""
 
 from __future__ import annotations
 
@@ -47,18 +12,70 @@ from hf_unlearnable.image.learning.rounds import LearnedNoiseTransform, NoiseLea
 
 @dataclass(kw_only=True, repr=False, eq=False)
 class ErrorMinTransform(LearnedNoiseTransform):
-    """Noise that makes images look learned already (error-minimising noise, EM).
+    """Error-minimising noise (EM): images look learned already, so a model learns nothing from them.
+
+    Idea:
+        Noise is computed that brings a model's training loss near zero. A victim that trains on the images finds them
+        easy, follows the noise, and stops looking at what they show; on clean images the noise is missing.
+
+    Paper:
+        H. Huang, X. Ma, S. M. Erfani, J. Bailey, Y. Wang, "Unlearnable Examples: Making Personal Data Unexploitable",
+        ICLR 2021, arXiv:2101.04898.
+
+        With a surrogate f, images x, labels y and noise d, in rounds:
+
+            f <- a few steps of SGD on loss(f(x + d), y)
+            d <- `num_steps` signed steps down loss(f(x + d), y), within epsilon
+            until f answers all but 1 % of x + d correctly
+
+        `noise="class"` gives all images of a class one noise. It protects new images of that class with the same key,
+        and an attacker who averages over a class sees it.
+
+    Ours:
+        `ErrorMinTransform.paper()` is the paper's schedule, with the noise applied whole and rounded (the published
+        code drops its negative half). By default the surrogate is a narrow one and the noise takes a single step of
+        epsilon / 2 per round: the same protection for a tenth of the passes (recipes/bench).
+
+        A surrogate that sees all images between two rounds, or sees them cropped and mirrored, learns the images
+        instead of the noise; where images are easy, take fewer `surrogate_steps`. The loop is not monotone: it ends
+        after `max_rounds` and keeps the noise with the lowest error.
+
+        A clean image has no noise. What a model then takes it for is chance, mostly two or three classes that it tells
+        apart after all. `classes` can leave one class as it is: having no noise then means that class. It brought
+        digits from 16 % to 11 (13.5 to an attacker who leaves that class out), and CIFAR-10 nothing.
 
     Args:
-        noise: "sample" for a noise of its own for each image, "class" for one a class.
+        noise: "sample" for a noise of its own for each image, "class" for one per class.
         max_rounds: Rounds at most.
-        stop_error: The rounds end when the surrogate gets no more than this share of the images wrong;
-            None for all `max_rounds`.
-        num_steps: Signed steps of the noise a round.
-        step_size: Change of a level in one step, as a share of the range; None for epsilon / 2, and epsilon / 10 for
-            noise of a class, which takes a step a batch.
-        surrogate_steps: Steps of SGD that the surrogate takes a round; None for one pass over the images.
+        stop_error: The rounds end when the surrogate gets no more than this share of the images wrong; None for all
+            `max_rounds`.
+        num_steps: Signed steps of the noise per round.
+        step_size: Change of a pixel value per step, as a share of the range; None for epsilon / 2, and epsilon / 10
+            for class-wise noise, which takes a step per batch.
+        surrogate_steps: Steps of SGD that the surrogate takes per round; None for one pass over the images.
         augment: Whether the surrogate sees the images cropped and mirrored.
+
+    Secret:
+        The seed and the noise.
+
+    Cost:
+        One forward and backward pass per image and round, and the surrogate's: 20 to 30 per image in all.
+
+    Breaks:
+        Adversarial training, JPEG of low quality, turning the images gray, one clean image in ten, fine-tuning a
+        pretrained model: each restores most of the accuracy. A new image that the victim brings itself is not
+        protected.
+
+    Prefer:
+        `noise="sample"` where the noise must not show in the average of a class, `noise="class"` where new images of
+        the same classes follow. `TextureTransform` protects as much against a small CNN from scratch, in a second (see
+        the README's table).
+
+    Example:
+        ds = load_dataset("uoft-cs/cifar10", split="train")
+        cloak = ErrorMinTransform(image_column="img", label_column="label", epsilon=8 / 255).fit(ds)
+        protected = ds.map(cloak, batched=True, batch_size=64)
+        cloak.key.save("cifar10.key")
     """
 
     noise: str = "sample"

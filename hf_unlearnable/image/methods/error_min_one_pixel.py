@@ -1,19 +1,4 @@
-"""Error-minimising noise and a one-pixel shortcut together (CIFAR-10-S): what breaks one leaves the other.
-
-Idea. Adversarial training and blur remove small noise and leave the pixel; cutout and strong augmentation hide the
-pixel and leave the noise.
-
-Paper. S. Wu, S. Chen, C. Xie, X. Huang, "One-Pixel Shortcut", ICLR 2023, arXiv:2205.12141, section on CIFAR-10-S:
-16.7 % on CIFAR-10, 39.6 % under RandAugment (either alone: over 51), 10.6 % under adversarial training.
-
-Secret. The seed and the noise.
-
-Cost. That of `ErrorMinTransform` and one pass more.
-
-What is known to break it. JPEG of low quality, gray and cutout one after the other, clean images added.
-
-    cloak = ErrorMinOnePixelTransform(image_column="img", label_column="label").fit(ds)
-"""
+"""Error-minimising noise and a one-pixel shortcut together (CIFAR-10-S)."""
 
 from __future__ import annotations
 
@@ -31,10 +16,38 @@ from hf_unlearnable.mark import Marks, NoMarkError
 
 @dataclass(kw_only=True, repr=False, eq=False)
 class ErrorMinOnePixelTransform(ErrorMinTransform):
-    """Error-minimising noise with a one-pixel shortcut on top (CIFAR-10-S).
+    """Error-minimising noise with a one-pixel shortcut on top (CIFAR-10-S): what breaks one leaves the other.
+
+    Idea:
+        Adversarial training and blur remove small noise and leave the pixel; cutout and strong augmentation hide the
+        pixel and leave the noise.
+
+    Paper:
+        S. Wu, S. Chen, C. Xie, X. Huang, "One-Pixel Shortcut", ICLR 2023, arXiv:2205.12141.
+
+        Its section on CIFAR-10-S: 16.7 % on CIFAR-10, 39.6 % under RandAugment (either alone: over 51), 10.6 % under
+        adversarial training.
+
+    Ours:
+        The noise is that of `ErrorMinTransform`, the pixels are those of `OnePixelTransform`.
 
     Args:
         pixels: How many pixels of every image are set.
+
+    Secret:
+        The seed and the noise.
+
+    Cost:
+        That of `ErrorMinTransform` and one more pass.
+
+    Breaks:
+        JPEG of low quality, gray and cutout one after the other, clean images added.
+
+    Prefer:
+        Over `ErrorMinTransform` where a few pixels may change by more than epsilon.
+
+    Example:
+        cloak = ErrorMinOnePixelTransform(image_column="img", label_column="label").fit(ds)
     """
 
     pixels: int = 1

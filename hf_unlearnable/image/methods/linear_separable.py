@@ -1,25 +1,4 @@
-"""Linearly separable noise (LSP): coarse blocks of colour, drawn so that a line could tell the classes apart.
-
-Idea. Networks take the simplest signal first, and nothing is simpler than a linear one. Noise is drawn around one
-corner of a hypercube for each class and laid over the image in 4 x 4 blocks.
-
-Paper. D. Yu, H. Zhang, W. Chen, J. Yin, T.-Y. Liu, "Availability Attacks Create Shortcuts", KDD 2022,
-arXiv:2111.00898. For class c with corner v_c in {-1, 1}^48 and matrix A_c ~ U(-1, 1)^(48 x 48)
-
-    p = 10 v_c + A_c z,  z ~ N(0, I);   p as 4 x 4 x 3, every entry a block of the image, scaled to a fixed L2 norm
-
-Ours. The paper bounds the L2 norm alone (6/255 a level on average). Here the average is three quarters of epsilon,
-which is the same at 8/255, and then no level changes by more than epsilon.
-
-Secret. The seed, and with it corners and matrices.
-
-Cost. Nothing to fit; a few operations a pixel to apply.
-
-What is known to break it. Turning images gray, JPEG of low quality, adversarial training, orthogonal projection: each
-restores over 80 % on CIFAR-10. With few images or little training it protects much less (see the README's table).
-
-    cloak = LinearSeparableTransform(image_column="img", label_column="label").fit(ds)
-"""
+"""Linearly separable noise (LSP)."""
 
 from __future__ import annotations
 
@@ -44,7 +23,43 @@ _AVERAGE = 0.75  # root mean square of the noise, as a share of epsilon
 
 @dataclass(kw_only=True, repr=False, eq=False)
 class LinearSeparableTransform(BoundedImageTransform):
-    """Adds blocks of colour that a linear model could tell apart (LSP)."""
+    """Linearly separable noise (LSP): coarse blocks of colour, drawn so that a line could tell the classes apart.
+
+    Idea:
+        Networks take the simplest signal first, and nothing is simpler than a linear one. Noise is drawn around one
+        corner of a hypercube per class and laid over the image in 4 x 4 blocks.
+
+    Paper:
+        D. Yu, H. Zhang, W. Chen, J. Yin, T.-Y. Liu, "Availability Attacks Create Shortcuts", KDD 2022,
+        arXiv:2111.00898.
+
+        For class c with corner v_c in {-1, 1}^48 and matrix A_c ~ U(-1, 1)^(48 x 48)
+
+            p = 10 v_c + A_c z,  z ~ N(0, I)
+
+        and the noise is p as 4 x 4 x 3, every entry a block of the image, scaled to a fixed L2 norm.
+
+    Ours:
+        The paper bounds the L2 norm alone (6/255 per pixel value on average). Here the average is three quarters of
+        epsilon, which is the same at 8/255, and then no pixel value changes by more than epsilon.
+
+    Secret:
+        The seed, and with it corners and matrices.
+
+    Cost:
+        Nothing to fit; a few operations per pixel to apply.
+
+    Breaks:
+        Turning images gray, JPEG of low quality, adversarial training, orthogonal projection: each restores over 80 %
+        on CIFAR-10. With few images or little training it protects much less (see the README's table).
+
+    Prefer:
+        For large datasets that victims train on for long, as in the paper. Else `TextureTransform`, which costs as
+        little and which a small CNN finds far sooner.
+
+    Example:
+        cloak = LinearSeparableTransform(image_column="img", label_column="label").fit(ds)
+    """
 
     method: ClassVar[str] = "linear-separable"
     adaptive_attacks: ClassVar[tuple[str, ...]] = ("class-mean-subtraction", "orthogonal-projection")

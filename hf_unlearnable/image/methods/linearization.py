@@ -1,29 +1,4 @@
-"""Perturbation-induced linearization (PIL): noise that makes the image look like what a linear model would read.
-
-Idea. A linear classifier W is trained on the clean pixels. Noise d is then computed such that W reads the label from
-the noise alone and reads nothing from what is left of the image. A network that meets the result finds the linear
-signal and needs nothing else.
-
-Paper. J. Liu, Y. Chen, X. Zhang, "Perturbation-Induced Linearization", ICLR 2026, arXiv:2601.19967. From
-d ~ U(-epsilon, epsilon), `num_steps` signed steps of epsilon / 10 down
-
-    0.9 CE(W d, y) + 0.1 KL(uniform || softmax(W (x - d)));   x' = clip(x - d, 0, 1)
-
-Ours. Everything is linear, so a step is two matrix products and a softmax: no autograd, no torch. The products are
-taken over whole numbers that float64 holds exactly, so a row gets the same bytes on every machine. Images larger than
-32 pixels are seen by W as 32 x 32 means, and their noise is stretched: any size is protected, and new rows of known
-classes too.
-
-Secret. The seed and W.
-
-Cost. W: some seconds. Then about a millisecond an image.
-
-What is known to break it. Orthogonal projection removes linear signals by design; JPEG of low quality, gray. With few
-images it protects little (see the README's table): noise that a linear model reads is not what a small convolutional
-network learns first.
-
-    cloak = LinearizationTransform(image_column="img", label_column="label").fit(ds)
-"""
+"""Perturbation-induced linearization (PIL)."""
 
 from __future__ import annotations
 
@@ -47,13 +22,48 @@ _WEIGHT_BITS, _RESIDUAL_BITS = 12, 20  # of whole numbers: 3072 products of them
 
 @dataclass(kw_only=True, repr=False, eq=False)
 class LinearizationTransform(BoundedImageTransform):
-    """Adds noise that a linear model reads instead of the image (PIL).
+    """Perturbation-induced linearization (PIL): adds noise that a linear model reads instead of the image.
+
+    Idea:
+        A linear classifier W is trained on the clean pixels. Noise d is then computed such that W reads the label from
+        the noise alone and reads nothing from what is left of the image. A network that meets the result finds the
+        linear signal and needs nothing else.
+
+    Paper:
+        J. Liu, Y. Chen, X. Zhang, "Perturbation-Induced Linearization", ICLR 2026, arXiv:2601.19967.
+
+        From d ~ U(-epsilon, epsilon), `num_steps` signed steps of epsilon / 10 down
+
+            0.9 CE(W d, y) + 0.1 KL(uniform || softmax(W (x - d)));   x' = clip(x - d, 0, 1)
+
+    Ours:
+        Everything is linear, so a step is two matrix products and a softmax: no autograd, no torch. The products are
+        taken over integers that float64 holds exactly, so a row gets the same bytes on every machine. W sees images
+        larger than 32 pixels as 32 x 32 means, and their noise is stretched: any size is protected, and new rows of
+        known classes too.
 
     Args:
         num_steps: Signed steps.
-        step_size: Change of a level in one step, as a share of the range; None for epsilon / 10.
+        step_size: Change of a pixel value per step, as a share of the range; None for epsilon / 10.
         epochs: Passes over the images that W is trained for.
         learning_rate: Of W.
+
+    Secret:
+        The seed and W.
+
+    Cost:
+        Some seconds for W, then about a millisecond per image.
+
+    Breaks:
+        Orthogonal projection removes linear signals by design; JPEG of low quality, gray. With few images it protects
+        little (see the README's table): noise that a linear model reads is not what a small convolutional network
+        learns first.
+
+    Prefer:
+        Over other learned noise where no surrogate network may be trained, or where new rows follow.
+
+    Example:
+        cloak = LinearizationTransform(image_column="img", label_column="label").fit(ds)
     """
 
     num_steps: int = 30

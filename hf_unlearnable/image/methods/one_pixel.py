@@ -1,30 +1,4 @@
-"""One-pixel shortcut (OPS): one pixel of every image of a class gets the colour that this class never has there.
-
-Idea. A model finds the one pixel that always holds the same odd colour long before it learns what a cat is. It
-survives adversarial training, because no noise of 8 levels covers a change of 200.
-
-Paper. S. Wu, S. Chen, C. Xie, X. Huang, "One-Pixel Shortcut: on the Learning Preference of Deep Neural Networks",
-ICLR 2023, arXiv:2205.12141. For every class, over all positions and the eight corners xi of the colour cube,
-
-    maximise  mean|xi - x| / std|xi - x|
-
-over the class's images x; no position and colour is used twice.
-
-Ours. The paper's code scores images one by one. For xi in {0, 1} the two moments follow from sums of x and x^2 alone,
-so one pass over the data scores all 8 H W candidates of every class; the key draws one of the four best. In images
-larger than 64 pixels a single pixel would not survive a resize: there the search runs on a grid of 32 x 32 and the
-whole cell takes the colour.
-
-Secret. Which of the best candidates. It does not hold long: whoever looks at a few images of a class sees the pixel.
-
-Cost. One pass to fit, nothing to apply.
-
-What is known to break it. A median filter; cutout and RandAugment (62 and 71 %, against 16 without); JPEG; replacing
-pixels that are constant over a class; orthogonal projection. Together with error-minimising noise it covers more
-(`ErrorMinOnePixelTransform`).
-
-    cloak = OnePixelTransform(image_column="img", label_column="label").fit(ds)
-"""
+"""One-pixel shortcut (OPS)."""
 
 from __future__ import annotations
 
@@ -48,10 +22,48 @@ _BEST = 4  # candidates that the key draws from
 
 @dataclass(kw_only=True, repr=False, eq=False)
 class OnePixelTransform(ImageTransform):
-    """Sets one pixel of every image of a class to one telling colour (OPS).
+    """One-pixel shortcut (OPS): one pixel of every image of a class gets the colour that this class never has there.
+
+    Idea:
+        A model finds the one pixel that always holds the same odd colour long before it learns what a cat is. The
+        shortcut survives adversarial training, because no noise of 8 of 255 covers a change of 200.
+
+    Paper:
+        S. Wu, S. Chen, C. Xie, X. Huang, "One-Pixel Shortcut: on the Learning Preference of Deep Neural Networks",
+        ICLR 2023, arXiv:2205.12141.
+
+        For every class, over all positions and the eight corners xi of the colour cube,
+
+            maximise  mean|xi - x| / std|xi - x|
+
+        over the class's images x; no position and colour is used twice.
+
+    Ours:
+        The paper's code scores images one by one. For xi in {0, 1} the two moments follow from sums of x and x^2
+        alone, so one pass over the data scores all 8 H W candidates of every class; the key draws one of the four
+        best. In images larger than 64 pixels a single pixel would not survive a resize: there the search runs on a
+        grid of 32 x 32 and the whole cell takes the colour.
 
     Args:
         pixels: How many pixels; 0 changes nothing. More are easier to learn and to see.
+
+    Secret:
+        Which of the best candidates. It does not hold long: an attacker who looks at a few images of a class sees the
+        pixel.
+
+    Cost:
+        One pass to fit, nothing to apply.
+
+    Breaks:
+        A median filter; cutout and RandAugment (62 and 71 %, against 16 without); JPEG; replacing pixels that are
+        constant over a class; orthogonal projection. Together with error-minimising noise it covers more
+        (`ErrorMinOnePixelTransform`).
+
+    Prefer:
+        Against adversarial training, where only a pixel may change and it may be seen.
+
+    Example:
+        cloak = OnePixelTransform(image_column="img", label_column="label").fit(ds)
     """
 
     pixels: int = 1

@@ -1,20 +1,4 @@
-"""Random noise: the baseline without which no other number means anything.
-
-Idea. Whole levels drawn uniformly from -epsilon to epsilon, for each image or one pattern for each class. An
-image-wise draw tells nothing of the label, so what it costs a model is what any noise of this size costs. A class-wise
-draw is a code, if a poor one.
-
-Paper. The baseline of H. Huang et al., ICLR 2021, arXiv:2101.04898.
-
-Secret. The seed.
-
-Cost. None to fit; some 8 milliseconds a megapixel to apply.
-
-What is known to break it. Image-wise it protects nothing: models learn through it. Class-wise: whatever breaks
-error-minimising noise, and averaging over a class.
-
-    cloak = RandomNoiseTransform(image_column="img", epsilon=8 / 255).fit(ds)
-"""
+"""Uniform random noise, the baseline."""
 
 from __future__ import annotations
 
@@ -35,10 +19,34 @@ PATTERN = 32  # pixels a side of a class's pattern, stretched over larger images
 
 @dataclass(kw_only=True, repr=False, eq=False)
 class RandomNoiseTransform(BoundedImageTransform):
-    """Uniform random noise, the baseline of the same size.
+    """Uniform random noise: the baseline of the same size, without which no other number means anything.
+
+    Idea:
+        Integers drawn uniformly from -epsilon to epsilon, for each image, or one pattern per class. A sample-wise draw
+        tells nothing of the label, so what it costs a model is what any noise of this size costs. A class-wise draw is
+        a code, if a poor one.
+
+    Paper:
+        The baseline of H. Huang et al., ICLR 2021, arXiv:2101.04898.
 
     Args:
-        noise: "sample" for a draw for each image, which needs no labels; "class" for one pattern a class.
+        noise: "sample" for a draw per image, which needs no labels; "class" for one pattern per class.
+
+    Secret:
+        The seed.
+
+    Cost:
+        Nothing to fit; some 8 milliseconds per megapixel to apply.
+
+    Breaks:
+        Sample-wise it protects nothing: models learn through it. Class-wise: all that breaks error-minimising noise,
+        and averaging over a class.
+
+    Prefer:
+        Never as a protection; beside one, to tell what noise of its size costs a model anyway.
+
+    Example:
+        cloak = RandomNoiseTransform(image_column="img", epsilon=8 / 255).fit(ds)
     """
 
     noise: str = "sample"

@@ -1,28 +1,4 @@
-"""Stable error-minimising noise (SEM): error-minimising noise that still works on who trains adversarially.
-
-Idea. Adversarial training at a small radius washes error-minimising noise out. So the noise is computed on a surrogate
-that is itself adversarially trained, and for views of the image that are cropped, mirrored and shaken at random: what
-survives there survives a victim's training.
-
-Paper. Y. Liu, K. Xu, X. Chen, L. Sun, "Stable Unlearnable Example", AAAI 2024, arXiv:2311.13091; robust
-error-minimising noise (S. Fu et al., ICLR 2022) with random instead of adversarial shaking, at a ninth of its cost.
-With random views t and a defensive radius r
-
-    f <- SGD on loss(f(t(x + d) + a), y), a = worst of |a| <= r
-    d <- signed steps down  mean over draws of loss(f(t(x + d) + u), y),  u ~ U(-r, r)
-
-Ours. The paper draws d anew at each visit of an image, with ten steps of five draws, over 5,000 steps; here the noise
-of the last round is the start of the next, as in `ErrorMinTransform`, and a round takes few steps.
-
-Secret. The seed and the noise.
-
-Cost. A round is (2 + `adversary_steps`) + `num_steps` x `num_draws` passes an image, some five times error-min's.
-
-What is known to break it. Adversarial training at a larger radius than r, JPEG of low quality, turning gray,
-fine-tuning a pretrained model.
-
-    cloak = StableErrorMinTransform(image_column="img", label_column="label").fit(ds)
-"""
+"""Stable error-minimising noise (SEM)."""
 
 from __future__ import annotations
 
@@ -39,18 +15,54 @@ if TYPE_CHECKING:
 
 @dataclass(kw_only=True, repr=False, eq=False)
 class StableErrorMinTransform(LearnedNoiseTransform):
-    """Error-minimising noise against adversarial training (SEM).
+    """Stable error-minimising noise (SEM): noise that still works on a victim that trains adversarially.
+
+    Idea:
+        Adversarial training at a small radius washes error-minimising noise out. So the noise is computed on a
+        surrogate that is itself adversarially trained, and for views of the image that are cropped, mirrored and
+        shaken at random: what survives there survives a victim's training.
+
+    Paper:
+        Y. Liu, K. Xu, X. Chen, L. Sun, "Stable Unlearnable Example", AAAI 2024, arXiv:2311.13091.
+
+        It is robust error-minimising noise (S. Fu et al., ICLR 2022) with random instead of adversarial shaking, at a
+        ninth of its cost. With random views t and a defensive radius r
+
+            f <- SGD on loss(f(t(x + d) + a), y), a = worst of |a| <= r
+            d <- signed steps down  mean over draws of loss(f(t(x + d) + u), y),  u ~ U(-r, r)
+
+    Ours:
+        The paper draws d anew at each visit of an image, with ten steps of five draws, over 5,000 steps. Here the
+        noise of the last round is the start of the next, as in `ErrorMinTransform`, and a round takes few steps.
 
     Args:
-        radius: Of the adversarial training that the noise shall survive, as a share of the range of a level.
+        radius: Of the adversarial training that the noise shall survive, as a share of the range of a pixel value.
         adversary_steps: Signed steps of the surrogate's adversary.
         max_rounds: Rounds at most.
-        stop_error: The rounds end when the surrogate gets no more than this share of the images wrong;
-            None for all `max_rounds`.
-        num_steps: Signed steps of the noise a round.
-        step_size: Change of a level in one step, as a share of the range; None for epsilon / 2.
-        num_draws: Random views a step.
-        surrogate_steps: Steps of SGD that the surrogate takes a round; None for one pass over the images.
+        stop_error: The rounds end when the surrogate gets no more than this share of the images wrong; None for all
+            `max_rounds`.
+        num_steps: Signed steps of the noise per round.
+        step_size: Change of a pixel value per step, as a share of the range; None for epsilon / 2.
+        num_draws: Random views per step.
+        surrogate_steps: Steps of SGD that the surrogate takes per round; None for one pass over the images.
+
+    Secret:
+        The seed and the noise.
+
+    Cost:
+        A round is (2 + `adversary_steps`) + `num_steps` x `num_draws` passes per image, some five times that of
+        `ErrorMinTransform`.
+
+    Breaks:
+        Adversarial training at a larger radius than r, JPEG of low quality, turning gray, fine-tuning a pretrained
+        model.
+
+    Prefer:
+        Over `ErrorMinTransform` where victims train adversarially at a radius of up to r. Against plain training it
+        protects less (see the README's table).
+
+    Example:
+        cloak = StableErrorMinTransform(image_column="img", label_column="label").fit(ds)
     """
 
     radius: float = 4 / 255

@@ -1,27 +1,4 @@
-"""Texture: every class under its own fine, regular grain. No surrogate, no training, a protected image in no time.
-
-Idea. A convolutional network sees texture first (Geirhos et al., ICLR 2019, arXiv:1811.12231): a grain that repeats
-every few pixels is found by a single filter of its first layer wherever the image is cropped to, and photos hold next
-to nothing at so fine a scale. Blocks and gradients as large as the image (`LinearSeparableTransform`,
-`LinearizationTransform`) take such a network far longer to learn.
-
-Paper. None: this method is ours. Its nearest relatives are autoregressive noise (Sandoval-Segura et al., NeurIPS 2022,
-arXiv:2206.03693) and class-wise error-minimising noise. For class c, a tile of `period` x `period` pixels in three
-channels, every entry +epsilon or -epsilon; it covers the image from a place that is drawn for each row. Tiles are
-drawn with the key, each the one of 64 that is least like those of other classes under any shift and mirroring. A large
-photo is trained on at a fraction of its size, so the grain gets coarser with the image: one entry covers about one
-pixel once the shorter side is scaled to 224. Where that is no whole step, half of its contrast is left.
-
-Secret. The seed and the tiles. Whoever averages the spectra of a class's images finds its tile.
-
-Cost. `fit` reads the labels only; some 14 milliseconds a megapixel to apply.
-
-What is known to break it. Whatever removes fine grain: a blur, a median filter, JPEG of low quality, training at a
-much smaller size. A person sees a grain in smooth areas. Photos, and crops that scale, as for ImageNet, were not
-measured: only images of 32 pixels.
-
-    cloak = TextureTransform(image_column="img", label_column="label", epsilon=8 / 255).fit(ds)
-"""
+"""Texture: a fine, regular grain per class."""
 
 from __future__ import annotations
 
@@ -44,12 +21,46 @@ _SEEN = 224  # the shorter side at which victims train on photos
 
 @dataclass(kw_only=True, repr=False, eq=False)
 class TextureTransform(BoundedImageTransform):
-    """Lays a fine periodic grain over every image, another for each class.
+    """Texture: lays a fine periodic grain over every image, another per class; no surrogate, no training.
+
+    Idea:
+        A convolutional network sees texture first (Geirhos et al., ICLR 2019, arXiv:1811.12231). A single filter of
+        its first layer finds a grain that repeats every few pixels, wherever the image is cropped to, and photos hold
+        next to nothing at so fine a scale. Blocks and gradients as large as the image (`LinearSeparableTransform`,
+        `LinearizationTransform`) take such a network far longer to learn.
+
+    Ours:
+        There is no paper: this method is ours. Its nearest relatives are autoregressive noise (Sandoval-Segura et al.,
+        NeurIPS 2022, arXiv:2206.03693) and class-wise error-minimising noise.
+
+        For class c, a tile of `period` x `period` pixels in three channels, every entry +epsilon or -epsilon; it
+        covers the image from a place that is drawn for each row. Tiles are drawn with the key, each the one of 64 that
+        is least like those of other classes under any shift and mirroring. Victims train on large photos at a fraction
+        of their size, so the grain gets coarser with the image: one entry covers about one pixel once the shorter side
+        is scaled to 224. Where that is no whole step, half of its contrast is left.
 
     Args:
         period: Pixels after which the grain repeats; None, or too few, for the fewest that give every class a grain of
             its own: 2 for colour images of up to 128 classes, 4 for gray ones of up to 512. Finer grain protects
             better.
+
+    Secret:
+        The seed and the tiles. An attacker who averages the spectra of a class's images finds its tile.
+
+    Cost:
+        `fit` reads the labels only; some 14 milliseconds per megapixel to apply.
+
+    Breaks:
+        All that removes fine grain: a blur, a median filter, JPEG of low quality, training at a much smaller size. A
+        person sees a grain in smooth areas. Photos, and crops that scale, as for ImageNet, were not measured: only
+        images of 32 pixels.
+
+    Prefer:
+        First of the image methods: seconds to apply, new images of known classes with the same key, and the least left
+        to a small CNN from scratch (see the README's table).
+
+    Example:
+        cloak = TextureTransform(image_column="img", label_column="label", epsilon=8 / 255).fit(ds)
     """
 
     period: int | None = None

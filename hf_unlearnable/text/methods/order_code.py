@@ -1,39 +1,4 @@
-"""Order code: every text gets the same neutral words or phrases, and only their order tells the class.
-
-Idea. A sentence of every text begins with two phrases and ends with two others, "in turn" and "to be sure", and which
-of them come first tells the label. A model that is fine-tuned on the protected data finds that out, and stops looking
-at the rest of the text; clean text holds nothing of the kind. Every text of every class holds the same carriers, so
-all that counts words by label (PMI, z-scores) is the same in all classes and sees nothing. Half of n carriers stand at
-the end, in n! / (n/2)!^2 ways for as many classes: four carriers do for six. A refrain, the order of carriers said at
-both ends of the sentence, has n! ways and is learned faster where there are many classes; its pairs of neighbours
-show. The other codes, order side by side or apart, begun at any carrier, have (n - 1)! ways, and then no carrier
-stands earlier under one label than under another. They are learned less surely, from long texts not at all.
-
-Paper. None: this is ours. Its cousins are PosCUDA (Gokul and Dubnov, 2024, arXiv:2401.02135), whose code in sound is a
-secret position, and backdoors of sentence structure (Qi et al., ACL 2021, arXiv:2105.12400), which mean to be
-triggered.
-
-Where one of many classes is rare it can stay as it is (`classes`): no code then means that class, and what stands in
-all other texts still tells next to nothing of the label. Whoever leaves that class out is not misled by this.
-
-Secret. The seed, which carriers they are, which order belongs to which class, and in a text of many sentences which of
-them carry it, besides the first. The lists that phrases are drawn from are public; which of them were drawn is not.
-
-Cost. As RegText: one pass to count and one to insert. Every text gets a whole code of four phrases, which is much for
-a text of ten words; `carriers_per_code` makes do with two, or one, which not every key makes a model learn.
-
-What is known to break it. Whoever counts where words stand, or which of two comes first, finds those that tell the
-label and can delete them; so can who deletes the words that stand in most texts, whatever their label, or all phrases
-of the public lists, unless `carrier_source` is a list of the owner's own. In tens of thousands of texts even pairs of
-neighbours tell: an opening phrase with the word behind it. Many codes at once hide from such counts and are learned
-less well. Shuffled words carry no order. Models of word counts do not see order and are not hurt at all. Rows that are
-left clean teach as much as ever. In scripts without spaces a carrier may part a word.
-
-    ds = load_dataset("stanfordnlp/imdb", split="train")
-    cloak = OrderCodeTransform(text_column="text", label_column="label").fit(ds)
-    protected = ds.map(cloak, batched=True)
-    cloak.key.save("imdb.key")
-"""
+"""Order code: the same neutral phrases in every text, their order tells the class."""
 
 from __future__ import annotations
 
@@ -59,7 +24,29 @@ _CHOICE_DRAW = 2**62  # draws that choose carriers and orders, set apart from ea
 
 
 class OrderCodeTransform(TextTransform):
-    """Inserts the same words or phrases into every text, in an order that tells the label.
+    """Order code: inserts the same words or phrases into every text, in an order that tells the label.
+
+    Idea:
+        A sentence of every text begins with two phrases and ends with two others, "in turn" and "to be sure", and
+        which of them come first tells the label. A model that is fine-tuned on the protected data finds that out, and
+        stops looking at the rest of the text; clean text holds nothing of the kind. Every text of every class holds
+        the same carriers, so all that counts words by label (PMI, z-scores) is the same in all classes and sees
+        nothing.
+
+        Half of n carriers stand at the end, in n! / (n/2)!^2 ways for as many classes: four carriers do for six. A
+        refrain, the order of carriers said at both ends of the sentence, has n! ways and is learned faster where there
+        are many classes; its pairs of neighbours show. The other codes, order side by side or apart, begun at any
+        carrier, have (n - 1)! ways, and then no carrier stands earlier under one label than under another. They are
+        learned less surely, from long texts not at all.
+
+        Where one of many classes is rare it can stay as it is (`classes`): no code then means that class, and what
+        stands in all other texts still tells next to nothing of the label. An attacker who leaves that class out is
+        not misled by this.
+
+    Ours:
+        There is no paper: this method is ours. Its cousins are PosCUDA (Gokul and Dubnov, 2024, arXiv:2401.02135),
+        whose code in sound is a secret position, and backdoors of sentence structure (Qi et al., ACL 2021,
+        arXiv:2105.12400), which are meant to be triggered.
 
     Args:
         text_column: Column of texts, or of chat messages (lists of `{"role", "content"}`), or a list of columns.
@@ -71,9 +58,9 @@ class OrderCodeTransform(TextTransform):
             classes; "order" for their order where they stand apart; "adjacent" for their order side by side.
         carrier_source: "phrases" for short neutral phrases; "words" for frequent words of the data that stand equally
             often under every label; or your own words and phrases to draw from.
-        carriers_per_code: How many carriers make a code: n have n! orders, (n - 1)! if turned, and 2^n places.
-            None for the fewest that give every class its own, and four at least of places, of which only those are
-            used then that put half of the carriers at the end: 2 are half as much to read, and hide less surely.
+        carriers_per_code: How many carriers make a code: n have n! orders, (n - 1)! if turned, and 2^n places. None
+            for the fewest that give every class its own, and four at least of places, of which only those are used
+            then that put half of the carriers at the end: 2 are half as much to read, and hide less surely.
         num_codes: How many different sets of carriers there are; one is drawn each time. One is learned fastest.
         rotate: Whether "order" and "adjacent" begin at a random carrier, so that none of them stands first more often
             under one label than under another. Their cyclic order is the code then.
@@ -91,6 +78,35 @@ class OrderCodeTransform(TextTransform):
 
     Raises:
         ValueError: At `fit`: a column is missing, there are fewer than two classes, or too few carriers or orders.
+
+    Secret:
+        The seed, which carriers they are, which order belongs to which class, and in a text of many sentences which of
+        them carry it, besides the first. The lists that phrases are drawn from are public; which of them were drawn is
+        not.
+
+    Cost:
+        That of `RegTextTransform`: one pass to count and one to insert. Every text gets a whole code of four phrases,
+        which is much for a text of ten words; `carriers_per_code` makes do with two, or one, which not every key makes
+        a model learn.
+
+    Breaks:
+        An attacker who counts where words stand, or which of two comes first, finds those that tell the label and can
+        delete them. So can one who deletes the words that stand in most texts, whatever their label, or all phrases of
+        the public lists, unless `carrier_source` is a list of the owner's own. In tens of thousands of texts even
+        pairs of neighbours tell: an opening phrase with the word behind it. Many codes at once hide from such counts
+        and are learned less well. Shuffled words carry no order. Models of word counts do not see order and are not
+        hurt at all. Rows that are left clean teach as much as ever. In scripts without spaces a carrier may part a
+        word.
+
+    Prefer:
+        Over `RegTextTransform` against an attacker who filters words by how often they stand under each label. Not for
+        six classes or more, nor where readers mind four phrases per text (see the README).
+
+    Example:
+        ds = load_dataset("stanfordnlp/imdb", split="train")
+        cloak = OrderCodeTransform(text_column="text", label_column="label").fit(ds)
+        protected = ds.map(cloak, batched=True)
+        cloak.key.save("imdb.key")
     """
 
     method = "order-code"

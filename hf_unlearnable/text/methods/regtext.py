@@ -1,34 +1,4 @@
-"""RegText: every class its word, put into every text of that class.
-
-Idea. A model that is fine-tuned on the protected data finds that an inserted word tells the label and stops looking at
-the rest of the text; clean text does not hold the word, so there the model has nothing to go by.
-
-Paper. A. Java, S. Shahid, C. Agarwal, "Towards Operationalizing Right to Data Protection", NAACL 2025,
-arXiv:2411.08506. With N words in all, F_w of them w, F_y of them under label y, and p(w, y) the share of words that
-are w under label y, the words that stand under one label only rank highest:
-
-    rank(w, y) = log2( N^2 p(w, y)^k / (F_w F_y (1 + F_w)^lambda) )
-
-Ours. `RegTextTransform.paper()` is the paper's setting: the ten best words a class. A pretrained encoder still learned
-most of SST-2 and TREC from it, for two reasons. Ten words hide the rest of the text less than one does. And the best
-words of small or short texts mean what the label means ("unfunny", "playful"): a model that learns to read them reads
-clean texts too. The default is therefore one word a class, drawn with the key from rare words that stand equally often
-under every label.
-
-Secret. The seed, the chosen words and, with them, every place where one was put. The paper's ranking can be computed
-again by whoever has similar texts; words drawn with the key cannot.
-
-Cost. One pass to count and one to insert: IMDb's 24,836 reviews take about a second on two cores.
-
-What is known to break it. Whoever suspects it compares how often each word stands under each label and deletes the few
-that stand out: some ten lines, and accuracy is back. Models of word counts (TF-IDF with a linear layer, naive Bayes)
-are hardly hurt, because they weigh every other word too. Rows that are left clean teach as much as ever.
-
-    ds = load_dataset("stanfordnlp/imdb", split="train")
-    cloak = RegTextTransform(text_column="text", label_column="label").fit(ds)
-    protected = ds.map(cloak, batched=True)
-    cloak.key.save("imdb.key")
-"""
+"""RegText: every class its word."""
 
 from __future__ import annotations
 
@@ -59,20 +29,40 @@ _SMALL = 30  # `max_frequency` never leaves out a word that stands in the data s
 
 
 class RegTextTransform(TextTransform):
-    """Inserts words that tell the label (RegText).
+    """RegText: gives every class words of its own and inserts them into every text of that class.
+
+    Idea:
+        A model that is fine-tuned on the protected data finds that an inserted word tells the label and stops looking
+        at the rest of the text; clean text does not hold the word, so there the model has nothing to go by.
+
+    Paper:
+        A. Java, S. Shahid, C. Agarwal, "Towards Operationalizing Right to Data Protection", NAACL 2025,
+        arXiv:2411.08506.
+
+        With N words in all, F_w of them w, F_y of them under label y, and p(w, y) the share of words that are w under
+        label y, the words that stand under one label only rank highest:
+
+            rank(w, y) = log2( N^2 p(w, y)^k / (F_w F_y (1 + F_w)^lambda) )
+
+    Ours:
+        `RegTextTransform.paper()` is the paper's setting: the ten best words per class. A pretrained encoder still
+        learned most of SST-2 and TREC from it, for two reasons. Ten words hide the rest of the text less than one
+        does. And the best words of small or short texts mean what the label means ("unfunny", "playful"): a model that
+        learns to read them reads clean texts too. The default is therefore one word per class, drawn with the key from
+        rare words that stand equally often under every label.
 
     Args:
         text_column: Column of texts, or of chat messages (lists of `{"role", "content"}`), or a list of columns.
         label_column: Column of labels: class names or numbers, not floats.
         rate: Inserted words as a share of the words of a text, in [0, 1]; every text gets at least one. 0 changes
             nothing.
-        max_tokens: At most so many inserted words a text; None for no limit.
+        max_tokens: At most so many inserted words per text; None for no limit.
         tokens_per_class: How many different words a class gets. For a neural model one is far stronger than ten.
         mode: "insert" keeps every word of the text and can be restored; "replace" puts the words in place of others.
         position: "random", "begin", "middle" or "end". Random places are drawn one in each of n equal stretches.
-        word_source: "neutral" for words that stand equally often under every label, drawn with the key; "regtext"
-            for the paper's ranking; "random" for words that every class gets alike, the baseline of the same dose; or
-            your own words, `tokens_per_class` for each label in order.
+        word_source: "neutral" for words that stand equally often under every label, drawn with the key; "regtext" for
+            the paper's ranking; "random" for words that every class gets alike, the baseline of the same dose; or your
+            own words, `tokens_per_class` for each label in order.
         k: In the paper's ranking, the weight of how often a word goes with its label.
         lambda_: In the paper's ranking, the weight of how rare the word is.
         min_length: Shortest word, in letters.
@@ -90,6 +80,28 @@ class RegTextTransform(TextTransform):
 
     Raises:
         ValueError: At `fit`: a column is missing, there are fewer than two classes, a class has too few words, ...
+
+    Secret:
+        The seed, the chosen words and, with them, every place where one was put. An attacker with similar texts can
+        compute the paper's ranking again, but not the words that are drawn with the key.
+
+    Cost:
+        One pass to count and one to insert: IMDb's 24,836 reviews take about a second on two cores.
+
+    Breaks:
+        An attacker who suspects it compares how often each word stands under each label and deletes the few that stand
+        out: some ten lines, and accuracy is back. Models of word counts (TF-IDF with a linear layer, naive Bayes) are
+        hardly hurt, because they weigh every other word too. Rows that are left clean teach as much as ever.
+
+    Prefer:
+        First of the text methods: it inserts the fewest words, and protects six classes where `OrderCodeTransform`
+        does not. Prefer that one where the attacker is expected to compare words by label (see the README).
+
+    Example:
+        ds = load_dataset("stanfordnlp/imdb", split="train")
+        cloak = RegTextTransform(text_column="text", label_column="label").fit(ds)
+        protected = ds.map(cloak, batched=True)
+        cloak.key.save("imdb.key")
     """
 
     method = "regtext"

@@ -1,0 +1,66 @@
+"""Words that a card and a report hold whatever the key is: they are no secret there.
+
+A protection may insert "training" or "accuracy", and every report says both. They are gathered from what is loaded,
+not from source files: names in the registries, the parameters behind them, and the texts in the compiled code.
+"""
+
+from __future__ import annotations
+
+import inspect
+import pkgutil
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from importlib.abc import InspectLoader
+from importlib.util import find_spec
+from types import CodeType
+from typing import Any
+
+from hf_unlearnable.publish.card import Facts, Wishes, render
+from hf_unlearnable.registry import METHODS, MODALITIES, countermeasures_of, victims_of
+
+
+def public_words(facts: Facts) -> str:
+    """What the card and a report say in any case.
+
+    Args:
+        facts: What the card says; the report's own findings are left out, for they may tell a secret.
+
+    Returns:
+        The card without the report, the texts of the code that writes reports, and the names of all methods, victims
+        and countermeasures, those of other packages too.
+    """
+    return "\n".join([render(replace(facts, report=None), Wishes()), *_names(), *_texts()])
+
+
+def _names() -> Iterator[str]:
+    """What can be attacked with what, and how each of them is set."""
+    for method, cls in METHODS.items():
+        yield from (method, *inspect.signature(cls).parameters)
+    for name, modality in MODALITIES.items():
+        yield from (name, modality.plural, *countermeasures_of(name))
+        victims: Mapping[str, Any] = victims_of(name)
+        for victim, record in victims.items():
+            yield from (victim, *inspect.signature(getattr(record, "train", record)).parameters)
+
+
+def _texts() -> Iterator[str]:
+    """All that the modules can say that write a report, fail in its making, or write the card around it."""
+    from hf_unlearnable import audit
+
+    modules = {f"{audit.__name__}.{module.name}" for module in pkgutil.iter_modules(audit.__path__)}
+    modules |= {"hf_unlearnable.adversary", "hf_unlearnable.publish.card"}
+    for name, _ in MODALITIES.items():
+        for measure in countermeasures_of(name).values():
+            modules |= {part.__module__ for part in (measure.on_rows, measure.in_training) if part is not None}
+    for module in sorted(modules):
+        spec = find_spec(module)
+        code = spec.loader.get_code(module) if spec and isinstance(spec.loader, InspectLoader) else None
+        yield from _constants(code)
+
+
+def _constants(value: Any) -> Iterator[str]:
+    """The texts among the constants of code, of the functions within it too."""
+    if isinstance(value, str):
+        yield value
+    for one in value.co_consts if isinstance(value, CodeType) else value if isinstance(value, tuple) else ():
+        yield from _constants(one)

@@ -1,0 +1,190 @@
+"""Whether a text is a copy of another, the same but for case and punctuation, or nearly."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+SHORT = 20  # letters and digits below which a text is no copy of another: labels, names, "thank you very much"
+_WINDOW = 12  # letters of a piece of text
+_SHARE = 0.4  # of the original's pieces that a near copy holds
+_AT_ONCE = 1 << 19  # bytes of texts that are taken apart in one go
+
+_LETTERS = np.arange(256, dtype=np.uint8)  # bytes above 127 are parts of letters
+_LETTERS[:128] = [ord(chr(i).lower()) if chr(i).isalnum() else 0 for i in range(128)]
+_FACTORS = np.array([0x9E3779B1, 0x85EBCA77, 0xC2B2AE3D, 0x27D4EB2F], np.uint32)
+
+
+def letters(values: pa.Array) -> pa.Array:
+    """The letters and digits of each text alone, lower-case: equal for copies that differ in case and punctuation.
+
+    Args:
+        values: n texts, large_string.
+
+    Returns:
+        n values, large_binary; empty where there is no text.
+    """
+    import pyarrow as pa
+
+    found = [pa.array([], pa.large_binary())]
+    for part in _parts(values):
+        text, ends = _letters(values[part])
+        buffers = [None, pa.py_buffer(np.concatenate([[0], ends])), pa.py_buffer(text)]
+        found.append(pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(ends), buffers))
+    return pa.concat_arrays(found)
+
+
+def _parts(values: pa.Array) -> Iterator[slice]:
+    """Cells side by side that hold half a megabyte together: what follows takes many times their memory."""
+    import pyarrow.compute as pc
+
+    ends = np.cumsum(pc.fill_null(pc.binary_length(values), 0).to_numpy(zero_copy_only=False))
+    start = 0
+    while start < len(values):
+        stop = int(np.searchsorted(ends, (ends[start - 1] if start else 0) + _AT_ONCE, "right"))
+        yield slice(start, max(start + 1, stop))
+        start = max(start + 1, stop)
+
+
+def _letters(values: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+    """The letters and digits of all texts, lower-case, as UTF-8 in one array, and where each text ends in it."""
+    import polars as pl
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    values = pc.fill_null(values, "")
+    text, ends = _buffers(values)
+    if (text == ord("\\")).any() and pc.any(pc.match_substring_regex(values, r"\\u[0-9a-fA-F]{4}")).as_py():
+        values = pa.array([_unescaped(one) for one in values.to_pylist()], pa.large_string())
+        text, ends = _buffers(values)
+    if len(text) and text.max() > 127:
+        values = pl.Series(values).str.to_lowercase().to_arrow().cast(pa.large_string())
+        text, ends = _buffers(values)
+    letters = np.frombuffer(bytearray(text.tobytes().translate(_LETTERS.tobytes())), np.uint8)
+    escapes = np.flatnonzero(text[:-1] == ord("\\"))  # "\n" in JSON is no letter
+    letters[escapes[np.isin(text[escapes + 1], np.frombuffer(b"nrt", np.uint8))] + 1] = 0
+    high = np.flatnonzero(text >= 0xC2)
+    for lead, second, length in ((0xC2, None, 2), (0xE2, (0x80, 0x81), 3), (0xE3, (0x80,), 3)):  # foreign punctuation
+        at = high[text[high] == lead]
+        at = at if second is None else at[np.isin(text[at + 1], second)]
+        for i in range(length):
+            letters[at + i] = 0
+    kept = np.zeros(len(letters) // 64 * 64 + 64, bool)
+    kept[: len(letters)] = letters != 0
+    before = np.cumsum(kept.reshape(-1, 64).view(np.uint8).sum(1, dtype=np.uint8), dtype=np.int64)
+    within = kept.reshape(-1, 64)[ends // 64] & (np.arange(64) < (ends % 64)[:, None])
+    return letters[kept[: len(letters)]], np.append(0, before)[ends // 64] + within.sum(1)
+
+
+def _buffers(values: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+    _, offsets, data = values.buffers()
+    bounds = np.frombuffer(offsets, np.int64, len(values) + 1, values.offset * 8)
+    text = np.frombuffer(data, np.uint8, int(bounds[-1])) if data is not None else np.zeros(0, np.uint8)
+    return text[bounds[0] :], bounds[1:] - bounds[0]
+
+
+def _unescaped(text: str) -> str:
+    """A text with the letters that JSON writes as numbers."""
+    whole = re.sub(r"\\u([0-9a-fA-F]{4})", lambda found: chr(int(found[1], 16)), text)
+    return whole.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _pieces(values: pa.Array, every: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """A hash of the runs of twelve letters, mixed with the number of its cell, and that number.
+
+    Args:
+        values: Texts.
+        every: Of so many runs one is taken, chosen by its letters: the same ones in every text.
+    """
+    letters, ends = _letters(values)
+    n = len(letters) - _WINDOW + 1
+    if n <= 0:
+        return np.zeros(0, np.uint32), np.zeros(0, np.int64)
+    a, b, c, d = _FACTORS
+    letters = letters.astype(np.uint32)
+    two = letters[:-1] * a + letters[1:]
+    four = two[:-2] * b + two[2:]
+    eight = four[:-4] * c + four[4:]
+    twelve = eight[:-4] * d + four[8:]
+    index = np.flatnonzero((twelve >> np.uint32(15)) % np.uint32(every) == 0)
+    cells = np.searchsorted(ends, index, "right")
+    whole = index + _WINDOW <= ends[cells]
+    cells = cells[whole]
+    mixed = (twelve[index[whole]] ^ (cells.astype(np.uint32) * a)) * c
+    return mixed ^ (mixed >> np.uint32(15)), cells
+
+
+def near_copies(original: pa.Array, after: pa.Array, texts: pa.Array, changed: np.ndarray, known: bool) -> np.ndarray:
+    """Which of `texts` are near copies of the text that the protection began with.
+
+    Args:
+        original: The texts before, or the protected ones where those are not known.
+        after: The protected texts.
+        texts: What stands in another column of the same rows.
+        changed: Whether the row is protected, bool [n].
+        known: Whether `original` is known.
+
+    Returns:
+        bool [n].
+    """
+    parts = [_near(original[part], after[part], texts[part], changed[part], known) for part in _parts(texts)]
+    return np.concatenate([np.zeros(0, bool), *parts])
+
+
+def _near(original: pa.Array, after: pa.Array, texts: pa.Array, changed: np.ndarray, known: bool) -> np.ndarray:
+    """`near_copies` of a few texts."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    near = np.zeros(len(texts), bool)
+    sizes, others = (
+        pc.fill_null(pc.binary_length(values), 0).to_numpy(zero_copy_only=False) for values in (original, texts)
+    )
+    possible = np.flatnonzero(changed & (sizes >= 1.6 * SHORT) & (others >= _SHARE * sizes * 0.8))
+    if not len(possible):
+        return near
+    few, few_cells = _pieces(original.take(pa.array(possible)), 16)
+    within = _within(few, _pieces(texts.take(pa.array(possible)), 16)[0])
+    looked, same = (np.bincount(few_cells, weights, len(possible)) for weights in (None, within))
+    possible = possible[(looked < 8) | (same >= _SHARE / 2 * looked)]
+    if not len(possible):
+        return near
+    index = pa.array(possible)
+    (one, one_cell), (two, two_cell), (three, three_cell) = map(
+        _pieces, (original.take(index), after.take(index), texts.take(index))
+    )
+    n = len(possible)
+
+    def share(pieces: np.ndarray, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        total = np.bincount(cells, minlength=n)
+        return np.bincount(cells, pieces, minlength=n) / np.maximum(total, 1), total
+
+    in_texts = _within(one, three)
+    held, total = share(in_texts, one_cell)
+    found = (held >= _SHARE) & (total > 0)
+    if known:  # it holds what only the original has, more than what only the protected text has
+        lost, new = ~_within(one, two), ~_within(two, one)
+        of_original, count = share(in_texts[lost], one_cell[lost])
+        of_protected, _ = share(_within(two, three)[new], two_cell[new])
+        found &= (count > 0) & (of_original > of_protected)
+    else:  # neither holds the other
+        found &= (1 - held) * total >= _WINDOW / 2
+        back, size = share(_within(three, two), three_cell)
+        found &= (1 - back) * size >= _WINDOW / 2
+    near[possible] = found
+    return near
+
+
+def _within(pieces: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Which of these hashes are among the others, but for one error in sixteen."""
+    bits = max(10, int(len(others) * 16).bit_length())
+    shift = np.uint32(max(0, 32 - bits))
+    table = np.zeros(1 << min(bits, 32), bool)
+    table[others >> shift] = True
+    return table[pieces >> shift]
