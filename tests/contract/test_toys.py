@@ -55,7 +55,11 @@ def test_a_toy_dataset_is_published_with_its_key_alone(cls, registered, tmp_path
     dataset = sample_dataset(cls.modality)
     cloak = cls(seed=3).fit(dataset)
     done = push_protected(dataset.map(cloak, batched=True), "me/data", key=cloak.key, dry_run=tmp_path / "new")
-    assert f"`{cls.method}`" in done.card and cls.method in done.card.split("---")[1]
+    assert (
+        f"`{cls.method}`" in done.card
+        and cls.described()["Breaks"] in done.card
+        and cls.method in done.card.split("---")[1]
+    )
     with pytest.raises(ValueError, match="never protected"):
         push_protected(dataset, "me/data", key=cloak, dry_run=tmp_path / "clean")
 

@@ -14,49 +14,22 @@ from hf_unlearnable.key import draws
 from hf_unlearnable.text.base import TextTransform
 
 
+@dataclass(kw_only=True, repr=False, eq=False)
 class LastWordTransform(TextTransform):
     """Ends every text with one of its class's words, drawn for each row.
 
     Args:
-        text_column: Column of texts.
-        label_column: Column of labels.
         rate: 0 changes nothing, anything else puts one word.
         words_per_class: How many words a class has; of one word, nothing tells which seed put it there.
-        role: Whose chat messages are changed; None for all.
-        id_column: Column that identifies a row.
-        mask_column: Column of booleans: which rows to protect.
-        classes: Labels whose rows are protected; None for all.
-        fraction: Share of the rows to protect, in [0, 1].
-        seed: Secret whole number; None draws a fresh one at `fit`.
+
+    Breaks:
+        Cutting the last word off every text.
     """
 
-    method = "last-word"
-    adaptive_attacks = ("label-word-filter",)
+    words_per_class: int = 8
 
-    def __init__(
-        self,
-        *,
-        text_column: str | Sequence[str] = "text",
-        label_column: str = "label",
-        rate: float = 1.0,
-        words_per_class: int = 8,
-        role: str | None = "user",
-        id_column: str | None = None,
-        mask_column: str | None = None,
-        classes: Sequence[Any] | None = None,
-        fraction: float = 1.0,
-        seed: int | None = None,
-    ):
-        self.text_column = text_column
-        self.label_column = label_column
-        self.rate = rate
-        self.words_per_class = words_per_class
-        self.role = role
-        self.id_column = id_column
-        self.mask_column = mask_column
-        self.classes = classes
-        self.fraction = fraction
-        self.seed = seed
+    method: ClassVar[str] = "last-word"
+    adaptive_attacks: ClassVar[tuple[str, ...]] = ("label-word-filter",)
 
     def _chosen_words(self, counts, labels):
         count = self.words_per_class * len(labels)
@@ -72,7 +45,11 @@ class LastWordTransform(TextTransform):
 
 @dataclass(kw_only=True, repr=False, eq=False)
 class QuiltTransform(BoundedImageTransform):
-    """Adds the same 8 x 8 black and white patches to every image of a class."""
+    """Adds the same 8 x 8 black and white patches to every image of a class.
+
+    Breaks:
+        Subtracting the mean image of each class.
+    """
 
     method: ClassVar[str] = "quilt"
     adaptive_attacks: ClassVar[tuple[str, ...]] = ("class-mean-subtraction",)
