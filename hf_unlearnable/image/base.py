@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from hf_unlearnable.image.codec import ENCODINGS, ImageError, Picture, decode, like
-from hf_unlearnable.transform import NotFittedError, Rows, Transform, require_columns
+from hf_unlearnable.transform import NotFittedError, Rows, Transform, has_label, no_label, require_columns
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +23,8 @@ class ImageTransform(Transform):
 
     Args:
         image_column: Column of images.
-        label_column: Column of labels: class names or numbers, not floats.
+        label_column: Column of labels: class names or numbers, not floats. Rows without one (None, or -1 of a
+            `ClassLabel`) are an error unless `classes` or `mask_column` leaves them out.
         encoding: How a protected image is stored: "png"; "png-fast", which writes photos in a third of the time, as
             larger files; or "webp" for lossless WebP, which a later `map` that opens images stores lossily again.
         id_column: Column that identifies a row; None identifies it by its pixels, and equal images get equal noise.
@@ -95,6 +96,7 @@ class ImageTransform(Transform):
             return {self.image_column: values}
         eligible = self._eligible(rows, len(values))
         labels = rows.column(self.label_column) if self.needs_labels else [None] * len(values)
+        feature = _feature(rows, self.label_column)
         pictures = [
             self._opened(value, f"Row {i} of this batch") if wanted else None
             for i, (value, wanted) in enumerate(zip(values, eligible, strict=True))
@@ -106,7 +108,7 @@ class ImageTransform(Transform):
                 changed.append(value)
                 continue
             if self.needs_labels:
-                check_label(labels[i], i, self.label_column)
+                check_label(labels[i], f"Row {i} of this batch", self.label_column, feature)
             try:
                 levels = self._cloak(picture.levels, plain(labels[i]), stream)
                 changed.append(like(value, replace(picture, levels=levels), self.encoding))
@@ -153,10 +155,11 @@ class ImageTransform(Transform):
             ValueError: A column is missing, there are no rows, or a row that `classes` and `mask_column` do not leave
                 out has no label or an image that cannot be protected: the message names it.
         """
+        feature = (getattr(dataset, "features", None) or {}).get(self.label_column)
         for i, (value, label, identity, wanted) in enumerate(self._raw_rows(dataset)):
             try:
                 if self.needs_labels:
-                    check_label(label, i, self.label_column)
+                    check_label(label, f"Row {i}", self.label_column, feature)
                 picture = self._opened(value, f"Row {i}")
             except ValueError:
                 if wanted:
@@ -165,19 +168,30 @@ class ImageTransform(Transform):
             yield picture, label, picture.content if self.id_column is None else repr(identity).encode()
 
     def _labels(self, dataset: Any) -> list:
-        """The classes that the labels name, sorted; the images stay unread."""
+        """The classes that the labels name, sorted; the images stay unread.
+
+        Raises:
+            ValueError: A row that `classes` and `mask_column` do not leave out has no label, or there are not two
+                classes.
+        """
         self._check_dataset(dataset)
         labels: set[Any] = set()
         row = 0
-        for batch in dataset.select_columns([self.label_column]).with_format(None).iter(batch_size=1000):
-            for label in batch[self.label_column]:
-                check_label(label, row, self.label_column)
-                labels.add(plain(label))
+        columns = [self.label_column, *([self.mask_column] if self.mask_column else [])]
+        feature = (dataset.features or {}).get(self.label_column)
+        for batch in dataset.select_columns(columns).with_format(None).iter(batch_size=1000):
+            found = Rows(batch, columns, self._is_row)
+            eligible = self._eligible(found, len(batch[self.label_column]))
+            for label, wanted in zip(found.column(self.label_column), eligible, strict=True):
+                if wanted or has_label(label, feature):
+                    check_label(label, f"Row {row}", self.label_column, feature)
+                    labels.add(plain(label))
                 row += 1
         if not row:
             raise ValueError("The dataset has no rows: there is nothing to learn from.")
         if len(labels) < 2:
-            raise ValueError(f"The labels name one class only ({labels.pop()!r}): a model has nothing to learn.")
+            named = f"one class only ({labels.pop()!r})" if labels else "no class"
+            raise ValueError(f"The labels name {named}: a model has nothing to learn.")
         return sorted(labels, key=lambda label: (isinstance(label, str), label))
 
     def _check_dataset(self, dataset: Any) -> list[str]:
@@ -282,12 +296,29 @@ def plain(label: Any) -> Any:
     return label.item() if hasattr(label, "item") else label
 
 
-def check_label(label: Any, row: int, column: str) -> None:
-    """Raises a ValueError for a row without a label, or with one that is no class."""
-    if label is None:
-        raise ValueError(f"Row {row} has no label in column {column!r}. Filter such rows out first.")
+def check_label(label: Any, row: str, column: str, feature: Any = None) -> None:
+    """Raises a ValueError for a row without a label, or with one that is no class.
+
+    Args:
+        label: The label.
+        row: The row in words, for example "Row 3 of this batch".
+        column: The label column.
+        feature: The column's feature, where known.
+    """
+    if not has_label(label, feature):
+        raise no_label(row, column)
     if not isinstance(label, (bool, int, str, np.integer, np.bool_)):
         raise ValueError(
-            f"Row {row} has {type(label).__name__} in column {column!r}, not a class: give whole numbers, names or "
+            f"{row} has {type(label).__name__} in column {column!r}, not a class: give whole numbers, names or "
             "booleans, for example with dataset.class_encode_column."
         )
+
+
+def _feature(rows: Rows, column: str) -> Any:
+    """The feature of a column in what `map` handed over, where that tells: a lazy batch, or an Arrow table."""
+    from datasets import Features
+
+    features = getattr(getattr(rows._batch, "formatter", None), "features", None)
+    if features is None and hasattr(rows._batch, "schema"):
+        features = Features.from_arrow_schema(rows._batch.schema)
+    return (features or {}).get(column)

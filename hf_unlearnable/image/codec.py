@@ -219,10 +219,11 @@ def _colour_chunks(image: Image, data: bytes) -> tuple[tuple[bytes, bytes], ...]
     from PIL import ExifTags
 
     exif = image.getexif()
-    space = exif.get_ifd(ExifTags.IFD.Exif).get(0xA001)
+    told = exif.get_ifd(ExifTags.IFD.Exif)
+    space = told.get(0xA001)
     if space == 1:
         return (_SRGB,)
-    marked = exif.get_ifd(ExifTags.IFD.Interop).get(1) if space == 0xFFFF else None
+    marked = exif.get_ifd(ExifTags.IFD.Interop).get(1) if space == 0xFFFF and ExifTags.IFD.Interop in told else None
     return _ADOBE_RGB if space == 2 or marked == "R03" else ()
 
 
