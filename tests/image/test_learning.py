@@ -357,5 +357,7 @@ def test_images_of_five_times_the_surrogate_s_size_and_a_size_that_is_named_are_
 def test_noise_of_a_class_is_not_enlarged_to_blotches_on_a_photo_that_comes_later():
     cloak = ErrorMinTransform(seed=1, noise="class", max_rounds=1).fit(pictures(8, height=12, width=12))
     assert pictures(2, height=320, width=60).map(cloak, batched=True)
-    with pytest.raises(ValueError, match="Row 0 of this batch: the image has 321 pixels a side, but noise is computed"):
+    with pytest.raises(
+        ValueError, match="Row 0 of this batch: the image has 321 pixels a side, but noise is computed"
+    ):
         pictures(2, height=321, width=20).map(cloak, batched=True)

@@ -315,7 +315,8 @@ def test_softmax():
 
 
 @pytest.mark.parametrize(
-    ("classes", "colour", "gray"), [(2, 2, 3), (8, 2, 3), (9, 2, 4), (13, 2, 4), (14, 3, 4), (100, 3, 4), (101, 3, 5), (5000, 3, 5)]
+    ("classes", "colour", "gray"),
+    [(2, 2, 3), (8, 2, 3), (9, 2, 4), (13, 2, 4), (14, 3, 4), (100, 3, 4), (101, 3, 5), (5000, 3, 5)],
 )
 def test_the_finest_period_that_has_enough_tiles(classes, colour, gray):
     assert (finest_period(classes, 3), finest_period(classes, 1)) == (colour, gray)
@@ -445,7 +446,9 @@ def test_a_row_without_a_label_is_named_where_labels_are_needed(name):
     cloak = fitted(name, dataset)
     batch = {"image": dataset["image"][:2], "label": [0, None]}
     if cloak.needs_labels:
-        with pytest.raises(ValueError, match="Row 1 of this batch has no label in column 'label'.*classes or mask_column"):
+        with pytest.raises(
+            ValueError, match="Row 1 of this batch has no label in column 'label'.*classes or mask_column"
+        ):
             cloak(batch)
     else:
         assert len(cloak(batch)["image"]) == 2

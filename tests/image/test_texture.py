@@ -68,9 +68,7 @@ def test_grain_energy_is_that_of_its_definition():
     most=st.integers(1, 100),
     stream=st.integers(0, 2**64 - 1),
 )
-def test_no_channel_s_mean_moves_by_more_than_half_a_pixel_value(
-    seed, classes, channels, height, width, most, stream
-):
+def test_no_channel_s_mean_moves_by_more_than_half_a_pixel_value(seed, classes, channels, height, width, most, stream):
     cloak = cloak_of(seed, classes, most / 255)
     image = np.full((height, width, channels), 128, np.uint8)
     image[::2, ::3] -= 1
