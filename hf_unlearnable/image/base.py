@@ -135,8 +135,8 @@ class ImageTransform(Transform):
                 raise ValueError(f"{name} is {getattr(self, name)!r}. Choose one of {known}.")
         if self.encoding == "webp":
             logger.warning(
-                "encoding='webp': a later map that opens protected images stores them as lossy WebP, and the protection "
-                "is mostly gone. Use encoding='png', or dataset.cast_column(%r, Image(decode=False)) before that map.",
+                "encoding='webp': a later map that opens protected images stores them as lossy WebP, which loses most "
+                "of the protection. Use encoding='png', or dataset.cast_column(%r, Image(decode=False)) before it.",
                 self.image_column,
             )
         if self.label_column == self.image_column:

@@ -2,13 +2,14 @@
 
 `datasets` encodes an opened JPEG as a JPEG again when it passes through `map`, and the noise is mostly gone. So images
 are taken as they are stored, decoded here, and written as PNG (or lossless WebP) of exactly the levels that were
-computed. Turned the right way up by their EXIF orientation, they keep transparency and what decides how they are
-shown: the ICC profile, and the PNG chunks cICP, gAMA, cHRM and sRGB, which also say what a JPEG's EXIF or an HEIC tells
-of its colour space. Everything else that a file may tell (GPS, camera, thumbnails, its name) is left out.
+computed. Turned the right way up by their EXIF orientation, they keep transparency and what decides how they look:
+the ICC profile, and the PNG chunks cICP, gAMA, cHRM and sRGB. These chunks also hold what the EXIF of a JPEG, or the
+nclx of an AVIF or HEIC, says of its colour space. Everything else that a file may tell (GPS, camera, thumbnails, its
+name) is left out. An opened image that goes back to `map` keeps the profile only, as Pillow does.
 
-WebP holds an ICC profile only. A picture that is shown in another way than sRGB by its chunks is stored as PNG all the
-same. And a protected WebP is lossless only as long as nobody opens it in a later `map`: `datasets` stores an opened
-WebP again as a lossy one. `dataset.cast_column("image", Image(decode=False))` before such a `map` keeps it.
+WebP holds an ICC profile only. A picture whose chunks name other colours than sRGB is stored as PNG all the same.
+A protected WebP stays lossless until a later `map` opens it: `datasets` stores an opened WebP as a lossy one. Before such
+a `map`, `dataset.cast_column("image", Image(decode=False))` keeps it.
 """
 
 from __future__ import annotations
