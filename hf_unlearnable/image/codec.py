@@ -8,8 +8,9 @@ nclx of an AVIF or HEIC, says of its colour space. Everything else that a file m
 name) is left out. An opened image that goes back to `map` keeps the profile only, as Pillow does.
 
 WebP holds an ICC profile only. A picture whose chunks name other colours than sRGB is stored as PNG all the same.
-A protected WebP stays lossless until a later `map` opens it: `datasets` stores an opened WebP as a lossy one. Before such
-a `map`, `dataset.cast_column("image", Image(decode=False))` keeps it.
+
+A protected WebP stays lossless until a later `map` opens it: `datasets` stores an opened WebP as a lossy one. Before
+such a `map`, `dataset.cast_column("image", Image(decode=False))` keeps it.
 """
 
 from __future__ import annotations
@@ -242,14 +243,16 @@ def _chunks_before_pixels(data: bytes) -> dict[bytes, bytes]:
     return found
 
 
-def _chunks_that_pillow_tells(info: dict) -> dict[bytes, bytes]:
-    numbers = {b"gAMA": [info.get("gamma")], b"cHRM": info.get("chromaticity") or [None]}
-    found = {
-        name: b"".join(round(100_000 * value).to_bytes(4, "big") for value in values)
-        for name, values in numbers.items()
-        if None not in values
-    }
-    return {**found, b"sRGB": bytes([info["srgb"]])} if "srgb" in info else found
+def _chunks_that_pillow_tells(info: dict[str, Any]) -> dict[bytes, bytes]:
+    """The same of an opened PNG whose file is gone."""
+    found: dict[bytes, bytes] = {}
+    if "gamma" in info:
+        found[b"gAMA"] = round(100_000 * info["gamma"]).to_bytes(4, "big")
+    if "chromaticity" in info:
+        found[b"cHRM"] = b"".join(round(100_000 * value).to_bytes(4, "big") for value in info["chromaticity"])
+    if "srgb" in info:
+        found[b"sRGB"] = bytes([info["srgb"]])
+    return {name: content for name, content in found.items() if len(content) == _SHOWN[name]}
 
 
 # Tags of a TIFF that say how its pixels are stored.
