@@ -243,7 +243,7 @@ def _chunks_before_pixels(data: bytes) -> dict[bytes, bytes]:
     return found
 
 
-def _chunks_that_pillow_tells(info: dict[str, Any]) -> dict[bytes, bytes]:
+def _chunks_that_pillow_tells(info: dict) -> dict[bytes, bytes]:
     """The same of an opened PNG whose file is gone."""
     found: dict[bytes, bytes] = {}
     if "gamma" in info:
