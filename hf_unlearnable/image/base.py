@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,7 +12,9 @@ import numpy as np
 from hf_unlearnable.image.codec import ENCODINGS, ImageError, Picture, decode, like
 from hf_unlearnable.image.trace import Bank, drawn_scores
 from hf_unlearnable.mark import ClassMarks, Marks, class_decoys
-from hf_unlearnable.transform import NotFittedError, Rows, Transform, require_columns
+from hf_unlearnable.transform import NotFittedError, Rows, Transform, has_label, no_label, require_columns
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(kw_only=True, repr=False, eq=False)
@@ -22,8 +25,10 @@ class ImageTransform(Transform):
 
     Args:
         image_column: Column of images.
-        label_column: Column of labels: class names or numbers, not floats.
-        encoding: How a protected image is stored: "png", or "webp" for lossless WebP.
+        label_column: Column of labels: class names or numbers, not floats. Rows without one (None, or -1 of a
+            `ClassLabel`) are an error unless `classes` or `mask_column` leaves them out.
+        encoding: How a protected image is stored: "png"; "png-fast", which writes photos in a third of the time, as
+            larger files; or "webp" for lossless WebP, which a later `map` that opens images stores lossily again.
         id_column: Column that identifies a row; None identifies it by its pixels, and equal images get equal noise.
         mask_column: Column of booleans: which rows to protect.
         classes: Labels whose rows are protected; None for all.
@@ -137,6 +142,7 @@ class ImageTransform(Transform):
             return {self.image_column: values}
         eligible = self._eligible(rows, len(values))
         labels = rows.column(self.label_column) if self.needs_labels else [None] * len(values)
+        feature = _feature(rows, self.label_column)
         pictures = [
             self._opened(value, f"Row {i} of this batch") if wanted else None
             for i, (value, wanted) in enumerate(zip(values, eligible, strict=True))
@@ -148,10 +154,10 @@ class ImageTransform(Transform):
                 changed.append(value)
                 continue
             if self.needs_labels:
-                check_label(labels[i], i, self.label_column)
+                check_label(labels[i], f"Row {i} of this batch", self.label_column, feature)
             try:
                 levels = self._cloak(picture.levels, plain(labels[i]), stream)
-                changed.append(like(value, Picture(levels, picture.alpha, picture.icc_profile), self.encoding))
+                changed.append(like(value, replace(picture, levels=levels), self.encoding))
             except ImageError as error:
                 raise ValueError(f"Row {i} of this batch{self._named(rows, i)}: {error}.") from None
         return {self.image_column: changed}
@@ -169,6 +175,12 @@ class ImageTransform(Transform):
 
     def _check_parameters(self) -> None:
         self._check_row_parameters()
+        if self.encoding == "webp":
+            logger.warning(
+                "encoding='webp': a later map that opens protected images stores them as lossy WebP, which loses most "
+                "of the protection. Use encoding='png', or dataset.cast_column(%r, Image(decode=False)) before it.",
+                self.image_column,
+            )
         if self.label_column == self.image_column:
             raise ValueError(f"label_column and image_column are both {self.image_column!r}. Name two columns.")
 
@@ -185,10 +197,11 @@ class ImageTransform(Transform):
             ValueError: A column is missing, there are no rows, or a row that `classes` and `mask_column` do not leave
                 out has no label or an image that cannot be protected: the message names it.
         """
+        feature = (getattr(dataset, "features", None) or {}).get(self.label_column)
         for i, (value, label, identity, wanted) in enumerate(self._raw_rows(dataset)):
             try:
                 if self.needs_labels:
-                    check_label(label, i, self.label_column)
+                    check_label(label, f"Row {i}", self.label_column, feature)
                 picture = self._opened(value, f"Row {i}")
             except ValueError:
                 if wanted:
@@ -197,19 +210,30 @@ class ImageTransform(Transform):
             yield picture, label, picture.content if self.id_column is None else repr(identity).encode()
 
     def _labels(self, dataset: Any) -> list:
-        """The classes that the labels name, sorted; the images stay unread."""
+        """The classes that the labels name, sorted; the images stay unread.
+
+        Raises:
+            ValueError: A row that `classes` and `mask_column` do not leave out has no label, or there are not two
+                classes.
+        """
         self._check_dataset(dataset)
         labels: set[Any] = set()
         row = 0
-        for batch in dataset.select_columns([self.label_column]).with_format(None).iter(batch_size=1000):
-            for label in batch[self.label_column]:
-                check_label(label, row, self.label_column)
-                labels.add(plain(label))
+        columns = [self.label_column, *([self.mask_column] if self.mask_column else [])]
+        feature = (dataset.features or {}).get(self.label_column)
+        for batch in dataset.select_columns(columns).with_format(None).iter(batch_size=1000):
+            found = Rows(batch, columns, self._is_row)
+            eligible = self._eligible(found, len(batch[self.label_column]))
+            for label, wanted in zip(found.column(self.label_column), eligible, strict=True):
+                if wanted or has_label(label, feature):
+                    check_label(label, f"Row {row}", self.label_column, feature)
+                    labels.add(plain(label))
                 row += 1
         if not row:
             raise ValueError("The dataset has no rows: there is nothing to learn from.")
         if len(labels) < 2:
-            raise ValueError(f"The labels name one class only ({labels.pop()!r}): a model has nothing to learn.")
+            named = f"one class only ({labels.pop()!r})" if labels else "no class"
+            raise ValueError(f"The labels name {named}: a model has nothing to learn.")
         return sorted(labels, key=lambda label: (isinstance(label, str), label))
 
     def _check_dataset(self, dataset: Any) -> list[str]:
@@ -314,12 +338,29 @@ def plain(label: Any) -> Any:
     return label.item() if hasattr(label, "item") else label
 
 
-def check_label(label: Any, row: int, column: str) -> None:
-    """Raises a ValueError for a row without a label, or with one that is no class."""
-    if label is None:
-        raise ValueError(f"Row {row} has no label in column {column!r}. Filter such rows out first.")
+def check_label(label: Any, row: str, column: str, feature: Any = None) -> None:
+    """Raises a ValueError for a row without a label, or with one that is no class.
+
+    Args:
+        label: The label.
+        row: The row in words, for example "Row 3 of this batch".
+        column: The label column.
+        feature: The column's feature, where known.
+    """
+    if not has_label(label, feature):
+        raise no_label(row, column)
     if not isinstance(label, (bool, int, str, np.integer, np.bool_)):
         raise ValueError(
-            f"Row {row} has {type(label).__name__} in column {column!r}, not a class: give whole numbers, names or "
+            f"{row} has {type(label).__name__} in column {column!r}, not a class: give whole numbers, names or "
             "booleans, for example with dataset.class_encode_column."
         )
+
+
+def _feature(rows: Rows, column: str) -> Any:
+    """The feature of a column in what `map` handed over, where that tells: a lazy batch, or an Arrow table."""
+    from datasets import Features
+
+    features = getattr(getattr(rows._batch, "formatter", None), "features", None)
+    if features is None and hasattr(rows._batch, "schema"):
+        features = Features.from_arrow_schema(rows._batch.schema)
+    return (features or {}).get(column)

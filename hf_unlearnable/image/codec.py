@@ -2,14 +2,23 @@
 
 `datasets` encodes an opened JPEG as a JPEG again when it passes through `map`, and the noise is mostly gone. So images
 are taken as they are stored, decoded here, and written as PNG (or lossless WebP) of exactly the levels that were
-computed. Turned the right way up by their EXIF orientation, they keep transparency and the ICC profile. Everything
-else that a file may tell (GPS, camera, thumbnails, its name) is left out.
+computed. Turned the right way up by their EXIF orientation, they keep transparency and what decides how they look:
+the ICC profile, and the PNG chunks cICP, gAMA, cHRM and sRGB. These chunks also hold what the EXIF of a JPEG, or the
+nclx of an AVIF or HEIC, says of its colour space. Everything else that a file may tell (GPS, camera, thumbnails, its
+name) is left out. An opened image that goes back to `map` keeps the profile only, as Pillow does.
+
+WebP holds an ICC profile only. A picture whose chunks name other colours than sRGB is stored as PNG all the same.
+
+A protected WebP stays lossless until a later `map` opens it: `datasets` stores an opened WebP as a lossy one. Before
+such a `map`, `dataset.cast_column("image", Image(decode=False))` keeps it.
 """
 
 from __future__ import annotations
 
 import io
+import zlib
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +28,18 @@ from hf_unlearnable._extras import require
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-ENCODINGS = ("png", "webp")
+ENCODINGS = ("png", "png-fast", "webp")
+_LARGE = 3_000_000  # values of an image, from which "png-fast" is written with run-length coding alone
+_PNG = b"\x89PNG\r\n\x1a\n"
+
+# Chunks of a PNG that decide how its pixel values are shown, beside the ICC profile: their lengths in bytes.
+_SHOWN = {b"cICP": 4, b"mDCV": 24, b"cLLI": 8, b"gAMA": 4, b"cHRM": 32, b"sRGB": 1}
+_SRGB = (b"sRGB", b"\0")
+# Adobe RGB (1998), which the cameras' standard marks in EXIF without a profile: gamma 2.2, white point and primaries.
+_ADOBE_RGB = (
+    (b"gAMA", (45470).to_bytes(4, "big")),
+    (b"cHRM", b"".join(v.to_bytes(4, "big") for v in (31270, 32900, 64000, 33000, 21000, 71000, 15000, 6000))),
+)
 
 # Modes whose pixels are what they are, and those that turn into one of them without losing a level.
 _EXACT = {"L": "L", "LA": "LA", "RGB": "RGB", "RGBA": "RGBA", "1": "L", "P": "RGB", "PA": "RGBA"}
@@ -49,12 +69,14 @@ class Picture:
         alpha: Transparency, uint8 [height, width], or None.
         icc_profile: The colour profile, or None.
         metadata: Names of what the file tells beyond the picture: it is left out when the picture is written.
+        colour_chunks: What else decides how the levels are shown: names and contents of PNG chunks, such as gAMA.
     """
 
     levels: np.ndarray
     alpha: np.ndarray | None = None
     icc_profile: bytes | None = None
     metadata: tuple[str, ...] = ()
+    colour_chunks: tuple[tuple[bytes, bytes], ...] = ()
 
     @property
     def content(self) -> bytes:
@@ -68,7 +90,8 @@ def decode(value: Any) -> Picture:
 
     Args:
         value: `{"bytes", "path"}`, the bytes of a file, an opened PIL image, or an array, uint8 [height, width] or
-            [height, width, channels]. Of a 16-bit colour image that comes opened Pillow has kept 8 bits already.
+            [height, width, channels]. Of a 16-bit colour image that comes opened Pillow has kept 8 bits already. HEIC
+            takes pillow-heif. Of AVIF and HEIC with 10 or 12 bits the decoders give 8; `metadata` says so.
 
     Raises:
         ImageError: No image, a broken one, an animation, or one whose levels cannot be kept (CMYK, 16 bits, ...).
@@ -76,18 +99,22 @@ def decode(value: Any) -> Picture:
     if isinstance(value, np.ndarray):
         return _from_array(value)
     require("image", "PIL")
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image, UnidentifiedImageError, features
 
     if value is None:
         raise ImageError("is empty: leave such rows out with mask_column")
     data = None if isinstance(value, Image.Image) else _data(value)
+    if _brands(data) & _HEIF and find_spec("pillow_heif"):
+        import pillow_heif
+
+        pillow_heif.register_heif_opener()
     try:
         if data is None:
             return _from_pil(value)
         with Image.open(io.BytesIO(data)) as image:
-            if data[:8] == b"\x89PNG\r\n\x1a\n" and data[24] == 16:
+            if data[:8] == _PNG and data[24] == 16:
                 raise ImageError(_REFUSED["I;16"])  # Pillow would drop half of the bits and not say so
-            return _from_pil(image)
+            return _from_pil(image, data)
     except ImageError:
         raise
     except Image.DecompressionBombError as error:
@@ -95,6 +122,10 @@ def decode(value: Any) -> Picture:
     except UnidentifiedImageError:
         if b"<svg" in (data or b"")[:1000].lower():
             raise ImageError("is an SVG, a drawing without pixels: render it to PNG first") from None
+        if _brands(data) & _HEIF and not find_spec("pillow_heif"):
+            raise ImageError('is HEIC, which pillow-heif reads: pip install "hf-unlearnable[heif]"') from None
+        if _brands(data) & _AVIF and not features.check("avif"):
+            raise ImageError('is AVIF, which Pillow reads from 11.3 on: pip install "pillow>=11.3"') from None
         raise ImageError("does not open (no known format): the file is broken, or no image") from None
     except Exception as error:  # Pillow raises almost anything over broken files: struct.error, KeyError, ...
         raise ImageError(f"does not open ({error}): the file is broken, or no image") from None
@@ -130,8 +161,9 @@ def _from_array(levels: np.ndarray) -> Picture:
     return Picture(levels[:, :, :colours], levels[:, :, colours] if levels.shape[2] > colours else None)
 
 
-def _from_pil(image: Image) -> Picture:
-    if getattr(image, "is_animated", False) and image.format != "MPO":  # a camera's MPO holds previews, no animation
+def _from_pil(image: Image, data: bytes = b"") -> Picture:
+    # The further pictures of a camera's MPO or HEIC are previews or shots of their own, no animation.
+    if getattr(image, "is_animated", False) and image.format not in ("MPO", "HEIF"):
         raise ImageError(f"is an animated {image.format}, {image.n_frames} frames: save the frames apart first")  # type: ignore[attr-defined]
     bits = image.tag_v2.get(258, 8) if image.format == "TIFF" else 8  # type: ignore[attr-defined]
     if image.mode in _REFUSED or image.mode.startswith("I;16"):
@@ -140,7 +172,8 @@ def _from_pil(image: Image) -> Picture:
         raise ImageError(f"has the mode {image.mode} with {np.max(bits)} bits: convert it to RGB with 8 bits first")
     if image.format == "PPM" and any(isinstance(t.args, tuple) and t.args[-1] > 255 for t in image.tile):  # type: ignore[attr-defined]
         raise ImageError(_REFUSED["I;16"])
-    metadata, icc_profile = _metadata(image), image.info.get("icc_profile")
+    metadata, icc_profile = _metadata(image, data), image.info.get("icc_profile")
+    colour_chunks = _colour_chunks(image, data)
     mode = _EXACT[image.mode]
     if image.info.get("transparency") is not None or (image.palette and image.palette.mode == "RGBA"):
         mode = "LA" if mode in ("L", "LA") else "RGBA"
@@ -149,7 +182,77 @@ def _from_pil(image: Image) -> Picture:
     pixels = image if image.mode == mode else image.convert(mode)
     levels = np.asarray(pixels if turn is None else pixels.transpose(turn))  # type: ignore[arg-type]
     picture = _from_array(levels)
-    return Picture(picture.levels, picture.alpha, icc_profile, metadata)
+    return Picture(picture.levels, picture.alpha, icc_profile, metadata, colour_chunks)
+
+
+_HEIF = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
+_AVIF = {b"avif", b"avis"}
+
+
+def _brands(data: bytes | None) -> set[bytes]:
+    """The formats that a file of the ISO family (HEIC, AVIF) declares: AVIF alone where it is among them."""
+    if data is None or data[4:8] != b"ftyp":
+        return set()
+    size = min(int.from_bytes(data[:4], "big"), 256)
+    found = {data[8:12], *(data[i : i + 4] for i in range(16, size, 4))}
+    return found & _AVIF or found
+
+
+def _colour_chunks(image: Image, data: bytes) -> tuple[tuple[bytes, bytes], ...]:
+    """What decides how an image is shown beside its ICC profile, as PNG chunks.
+
+    Args:
+        image: The opened image.
+        data: Its file; empty where only the opened image is known, of which Pillow tells gAMA, cHRM and sRGB.
+    """
+    info = image.info
+    if image.format == "PNG":
+        found = _chunks_before_pixels(data) if data else _chunks_that_pillow_tells(info)
+        if info.get("icc_profile"):
+            found.pop(b"sRGB", None)  # a PNG has the one or the other
+        return tuple(found.items())
+    if info.get("icc_profile"):
+        return ()
+    place = data.find(b"colrnclx", 0, 65536) if _brands(data) & (_HEIF | _AVIF) else -1
+    if place >= 0:  # primaries and transfer function, by the numbers that cICP has too; 2 is unknown
+        codes = data[place + 9 : place + 10] + data[place + 11 : place + 12]
+        if 2 not in codes:
+            return (_SRGB,) if codes == b"\1\x0d" else ((b"cICP", codes + b"\0\1"),)
+    from PIL import ExifTags
+
+    exif = image.getexif()
+    told = exif.get_ifd(ExifTags.IFD.Exif)
+    space = told.get(0xA001)
+    if space == 1:
+        return (_SRGB,)
+    marked = exif.get_ifd(ExifTags.IFD.Interop).get(1) if space == 0xFFFF and ExifTags.IFD.Interop in told else None
+    return _ADOBE_RGB if space == 2 or marked == "R03" else ()
+
+
+def _chunks_before_pixels(data: bytes) -> dict[bytes, bytes]:
+    """The chunks of a PNG that decide how it is shown, in their order."""
+    found: dict[bytes, bytes] = {}
+    place = len(_PNG)
+    while place + 8 <= len(data):
+        size, name = int.from_bytes(data[place : place + 4], "big"), data[place + 4 : place + 8]
+        if name == b"IDAT":
+            break
+        if size == _SHOWN.get(name):
+            found.setdefault(name, data[place + 8 : place + 8 + size])
+        place += 12 + size
+    return found
+
+
+def _chunks_that_pillow_tells(info: dict) -> dict[bytes, bytes]:
+    """The same of an opened PNG whose file is gone."""
+    found: dict[bytes, bytes] = {}
+    if "gamma" in info:
+        found[b"gAMA"] = round(100_000 * info["gamma"]).to_bytes(4, "big")
+    if "chromaticity" in info:
+        found[b"cHRM"] = b"".join(round(100_000 * value).to_bytes(4, "big") for value in info["chromaticity"])
+    if "srgb" in info:
+        found[b"sRGB"] = bytes([info["srgb"]])
+    return {name: content for name, content in found.items() if len(content) == _SHOWN[name]}
 
 
 # Tags of a TIFF that say how its pixels are stored.
@@ -159,8 +262,8 @@ _STRUCTURE = {
 }  # fmt: skip
 
 
-def _metadata(image: Image) -> tuple[str, ...]:
-    """Names of what the file tells beyond the picture."""
+def _metadata(image: Image, data: bytes) -> tuple[str, ...]:
+    """Names of what the file tells beyond the picture, or beyond 8 bits."""
     from PIL import ExifTags
 
     exif = image.getexif()
@@ -174,12 +277,23 @@ def _metadata(image: Image) -> tuple[str, ...]:
     parts = (*getattr(image, "applist", ()), *getattr(image, "private_chunks", ()))  # of a JPEG, of a PNG
     c2pa = any(name == b"caBX" or (name == "APP11" and b"c2pa" in data) for name, data, *_ in parts)
     found += ["content credentials"] if c2pa else []
-    found += ["further pictures"] if image.format == "MPO" else []
+    further = image.format == "MPO" or (image.format == "HEIF" and getattr(image, "n_frames", 1) > 1)
+    found += ["further pictures"] if further else []
+    found += ["bits beyond 8"] if _bits(data) > 8 else []
     return tuple(dict.fromkeys(found))
 
 
+def _bits(data: bytes) -> int:
+    """Bits per channel of an AVIF or HEIC, 8 of everything else: the first entry of its `pixi` property."""
+    place = data.find(b"pixi", 0, 65536) if _brands(data) & (_HEIF | _AVIF) else -1
+    return data[place + 9] if 0 <= place < len(data) - 9 else 8
+
+
 def open_picture(picture: Picture) -> Image:
-    """The picture as a PIL image that has no format, so that `datasets` stores it as PNG."""
+    """The picture as a PIL image that has no format, so that `datasets` stores it as PNG.
+
+    Of what decides how it is shown, Pillow takes the ICC profile along; `encode` keeps the rest too.
+    """
     require("image", "PIL")
     from PIL import Image
 
@@ -192,23 +306,37 @@ def open_picture(picture: Picture) -> Image:
 
 
 def encode(picture: Picture, encoding: str = "png") -> bytes:
-    """The picture as the bytes of a file that holds exactly its levels, its transparency and its ICC profile.
+    """The picture as the bytes of a file that holds exactly its levels, its transparency and how it is shown.
 
     Args:
         picture: What to write.
-        encoding: "png", or "webp" for lossless WebP; WebP has no gray, so gray pictures are PNG all the same.
+        encoding: "png"; "png-fast", the same pixel values, which takes a third of the time and some more bytes for
+            images of more than 3,000,000 values; "webp" for lossless WebP. What WebP does not hold is PNG all the
+            same: gray, and a colour space that only PNG chunks name.
     """
     file = io.BytesIO()
     # WebP has no gray, and drops a transparency that hides nothing.
     opaque = picture.alpha is not None and picture.alpha.min() == 255
-    if encoding == "webp" and picture.levels.shape[2] == 3 and not opaque:
+    named = {name for name, _ in picture.colour_chunks}
+    shown_as_srgb = not named or (b"sRGB" in named and b"cICP" not in named)
+    if encoding == "webp" and picture.levels.shape[2] == 3 and not opaque and shown_as_srgb:
         if max(picture.levels.shape[:2]) > 16383:
             raise ImageError("is larger than 16383 pixels, the most that WebP holds: use encoding='png'")
         icc_profile = picture.icc_profile or b""
         open_picture(picture).save(file, format="WEBP", lossless=True, exact=True, icc_profile=icc_profile)
-    else:
-        open_picture(picture).save(file, format="PNG")
-    return file.getvalue()
+        return file.getvalue()
+    image = open_picture(picture)
+    quickly: dict[str, Any] = {}
+    if encoding == "png-fast" and image.width * image.height * len(image.getbands()) > _LARGE:
+        quickly = {"compress_level": 1, "compress_type": zlib.Z_RLE}
+    image.save(file, format="PNG", **quickly)
+    data, header = file.getvalue(), len(_PNG) + 25
+    return data[:header] + b"".join(_chunk(*chunk) for chunk in picture.colour_chunks) + data[header:]
+
+
+def _chunk(name: bytes, content: bytes) -> bytes:
+    """A chunk of a PNG."""
+    return len(content).to_bytes(4, "big") + name + content + zlib.crc32(name + content).to_bytes(4, "big")
 
 
 def like(value: Any, picture: Picture, encoding: str) -> Any:

@@ -15,6 +15,7 @@ from PIL import Image as PILImage
 from hf_unlearnable import ErrorMaxTransform, ErrorMinTransform, StableErrorMinTransform
 from hf_unlearnable.image.learning import rounds as learning
 from hf_unlearnable.image.learning.rounds import NoiseLearner
+from hf_unlearnable.registry import method_class
 from tests.data import levels, pictures
 
 
@@ -329,3 +330,34 @@ def test_bad_rows_are_named():
         ErrorMinTransform().fit(dataset.select([]))
     with pytest.raises(TypeError, match="dictionary of splits"):
         ErrorMinTransform().fit({"train": dataset})
+
+
+# ---------------------------------------------------------------------- photos
+@pytest.mark.parametrize("name", ["error-min", "error-max", "stable-error-min", "error-min-one-pixel"])
+@pytest.mark.parametrize(("height", "width"), [(321, 40), (40, 900), (1200, 1600)])
+def test_noise_that_would_be_blotches_on_a_photo_is_refused(name, height, width):
+    side = max(height, width)
+    with pytest.raises(ValueError) as refused:
+        method_class(name)(seed=1).fit(pictures(4, height=height, width=width))
+    said = str(refused.value)
+    assert f"An image has {side} pixels a side, but noise is computed at 64" in said
+    assert f"blotches of {round(side / 64)} pixels. Resize the images to at most 320 pixels, use texture" in said
+    assert "set image_size" in said
+
+
+@pytest.mark.parametrize("parameters", [{}, {"noise": "class"}])
+def test_images_of_five_times_the_surrogate_s_size_and_a_size_that_is_named_are_taken(parameters):
+    quick = {"seed": 1, "max_rounds": 1, "surrogate_steps": 1, **parameters}
+    assert ErrorMinTransform(**quick).fit(pictures(4, height=320, width=60))
+    wide = pictures(4, height=60, width=400)
+    protected = wide.map(ErrorMinTransform(image_size=32, **quick).fit(wide), batched=True)
+    assert any(np.asarray(a).tobytes() != np.asarray(b).tobytes() for a, b in zip(wide["image"], protected["image"]))
+
+
+def test_noise_of_a_class_is_not_enlarged_to_blotches_on_a_photo_that_comes_later():
+    cloak = ErrorMinTransform(seed=1, noise="class", max_rounds=1).fit(pictures(8, height=12, width=12))
+    assert pictures(2, height=320, width=60).map(cloak, batched=True)
+    with pytest.raises(
+        ValueError, match="Row 0 of this batch: the image has 321 pixels a side, but noise is computed"
+    ):
+        pictures(2, height=321, width=20).map(cloak, batched=True)

@@ -6,14 +6,14 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from datasets import Dataset, Features, Image, Value
+from datasets import ClassLabel, Dataset, Features, Image, Value
 from datasets.fingerprint import Hasher
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image as PILImage
 
 from hf_unlearnable import load_transform
-from hf_unlearnable.image.base import BoundedImageTransform, add_levels
+from hf_unlearnable.image.base import BoundedImageTransform, ImageTransform, add_levels
 from hf_unlearnable.image.methods.convolution import class_kernel, convolved
 from hf_unlearnable.image.methods.linearization import linear_classifier, linearizing_noise, softmax
 from hf_unlearnable.image.methods.random_noise import uniform_levels
@@ -314,21 +314,9 @@ def test_softmax():
     assert np.allclose(softmax(np.array([[1e4, 0.0], [0.0, 0.0]])), [[1, 0], [0.5, 0.5]])
 
 
-@pytest.mark.parametrize(("period", "channels", "classes"), [(2, 3, 10), (3, 3, 50), (4, 1, 10)])
-def test_tiles_are_unlike_each_other_under_any_shift_and_mirror(period, channels, classes):
-    tiles = distinct_tiles(list(range(classes)), period, channels)
-    assert tiles.shape == (classes, period, period, channels) and set(np.unique(tiles)) == {-1, 1}
-    size = period * period * channels
-    for i in range(classes):
-        for j in range(i):
-            for view in (tiles[j], tiles[j][:, ::-1]):
-                for shift in np.ndindex(period, period):
-                    same = (np.roll(view, shift, (0, 1)) == tiles[i]).sum()
-                    assert same < size, "two classes share a grain"
-
-
 @pytest.mark.parametrize(
-    ("classes", "colour", "gray"), [(2, 2, 3), (10, 2, 4), (128, 2, 4), (129, 3, 4), (5000, 3, 5)]
+    ("classes", "colour", "gray"),
+    [(2, 2, 3), (8, 2, 3), (9, 2, 4), (13, 2, 4), (14, 3, 4), (100, 3, 4), (101, 3, 5), (5000, 3, 5)],
 )
 def test_the_finest_period_that_has_enough_tiles(classes, colour, gray):
     assert (finest_period(classes, 3), finest_period(classes, 1)) == (colour, gray)
@@ -389,13 +377,78 @@ def test_a_numpy_format_changes_nothing(name):
 
 
 # ------------------------------------------------------------------ bad input that every method names
+def partly_labelled(missing):
+    """Twenty images, every fifth without a label, and a column that tells which have one."""
+    names = ["elm", "fox", "owl"]
+    features = Features({"image": Image(), "label": ClassLabel(names=names), "labelled": Value("bool")})
+    columns = {
+        "image": pictures(20)["image"][:],
+        "label": [i % 3 if i % 5 else missing for i in range(20)],
+        "labelled": [i % 5 > 0 for i in range(20)],
+    }
+    return Dataset.from_dict(columns, features=features)
+
+
+def files(dataset):
+    return [value["bytes"] for value in dataset.cast_column("image", Image(decode=False))["image"]]
+
+
+@pytest.mark.parametrize("missing", [None, -1])
+@pytest.mark.parametrize("how", [{"classes": [0, 1, 2]}, {"mask_column": "labelled"}], ids=["classes", "mask"])
+@pytest.mark.parametrize("name", IMAGE_METHODS)
+def test_rows_without_a_label_can_be_left_out(name, how, missing):
+    dataset = partly_labelled(missing)
+    protected = dataset.map(fitted(name, dataset, **how), batched=True)
+    for i, (before, after) in enumerate(zip(files(dataset), files(protected))):
+        assert (before == after) == (i % 5 == 0), i
+    if name == "texture":
+        assert fitted(name, dataset, **how).key.state["labels"] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("missing", [None, -1])
+@pytest.mark.parametrize("name", IMAGE_METHODS)
+def test_a_row_without_a_label_that_is_not_left_out_is_named(name, missing):
+    dataset = partly_labelled(missing)
+    labelled = dataset.filter(lambda row: row["labelled"])
+    cloak = fitted(name, labelled)
+    if not cloak.needs_labels:
+        assert fitted(name, dataset)
+        return
+    advice = "Leave such rows out with classes or mask_column"
+    two = dataset.select([1, 0])  # of which the second has no label
+    for rows in (two, two.with_format("arrow")):
+        with pytest.raises(ValueError, match=f"Row 1 of this batch has no label in column 'label'. {advice}"):
+            rows.map(cloak, batched=True)
+    with pytest.raises(ValueError, match="has no label in column 'label'"):
+        two.map(cloak)
+    if type(cloak).fit is not ImageTransform.fit:  # others look at the rows only when they protect them
+        with pytest.raises(ValueError, match=f"Row 0 has no label in column 'label'. {advice}"):
+            fitted(name, dataset)
+
+
+def test_minus_one_is_a_class_where_the_column_is_of_plain_numbers():
+    images = pictures(8)["image"][:]
+    dataset = Dataset.from_dict({"image": images, "label": [-1, 1] * 4}).cast_column("image", Image())
+    cloak = fitted("texture", dataset)
+    assert cloak.key.state["labels"] == [-1, 1]
+    assert all(a != b for a, b in zip(files(dataset), files(dataset.map(cloak, batched=True))))
+
+
+def test_only_rows_without_a_label_are_nothing_to_learn_from():
+    dataset = partly_labelled(None).filter(lambda row: not row["labelled"])
+    with pytest.raises(ValueError, match="The labels name no class"):
+        fitted("texture", dataset, mask_column="labelled")
+
+
 @pytest.mark.parametrize("name", IMAGE_METHODS)
 def test_a_row_without_a_label_is_named_where_labels_are_needed(name):
     dataset = pictures(8)
     cloak = fitted(name, dataset)
     batch = {"image": dataset["image"][:2], "label": [0, None]}
     if cloak.needs_labels:
-        with pytest.raises(ValueError, match="Row 1 has no label in column 'label'"):
+        with pytest.raises(
+            ValueError, match="Row 1 of this batch has no label in column 'label'.*classes or mask_column"
+        ):
             cloak(batch)
     else:
         assert len(cloak(batch)["image"]) == 2

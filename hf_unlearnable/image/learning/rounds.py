@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _SMALLEST, _LARGEST = 8, 64  # pixels a side that a surrogate sees when nothing else is said
+_ENLARGED = 5  # times a side at most that noise is enlarged from what a surrogate sees when nothing else is said
 
 
 class NoiseLearner:
@@ -103,6 +104,8 @@ class NoiseLearner:
         own_size: Any = getattr(self.model, "image_size", None)  # a number, or one for height and one for width
         own_size = max(own_size) if isinstance(own_size, (list, tuple)) else own_size
         self.image_size = image_size or own_size or min(max(_SMALLEST, largest), _LARGEST)
+        if image_size is None and largest > _ENLARGED * self.image_size:
+            raise ValueError(f"An image has {largest} pixels a side, but {_blotches(largest, self.image_size)}.")
         if per_class and len(shapes) > 1:
             shapes = {(self.image_size, self.image_size, 3)}
             self.gallery = self.gallery.uniform(*shapes)
@@ -384,6 +387,15 @@ def _answer(model: nn.Module, images: Tensor) -> Tensor:
     return model(images)
 
 
+def _blotches(side: int, seen: int) -> str:
+    """Why an image of `side` pixels gets no noise that was computed at `seen` pixels, and what to do."""
+    return (
+        f"noise is computed at {seen} and would be enlarged to coarse blotches of {round(side / seen)} pixels. Resize "
+        f"the images to at most {_ENLARGED * seen} pixels, use texture (TextureTransform), whose grain is fine at any "
+        "size, or set image_size, the pixels a side at which noise is computed, to the value that you accept"
+    )
+
+
 def _order(label: Any) -> tuple:
     return (isinstance(label, str), label)
 
@@ -399,7 +411,8 @@ class LearnedNoiseTransform(BoundedImageTransform):
         surrogate: The model that noise is computed on: "tiny_cnn", "small_cnn", "resnet18", or the id or folder of an
             `AutoModelForImageClassification`.
         image_size: Pixels a side of what the surrogate sees; None for what a model of the Hub names, and else for the
-            images' own size, from 8 to 64.
+            images' own size, from 8 to 64. Noise follows that scale: images more than five times as large (320 pixels
+            by default) are refused unless `image_size` is given, for their noise would be coarse blotches.
         learning_rate: Of the surrogate's SGD.
         batch_size: Images a step of the surrogate, all processes together; in halves when memory runs out.
         noise_batch_size: Images a step of the noise in one process; halved when memory runs out. None for 64 on a CPU,
@@ -428,7 +441,8 @@ class LearnedNoiseTransform(BoundedImageTransform):
                 holds: keep it private, and remove it afterwards. Several processes need one that all of them see.
 
         Raises:
-            ValueError: A column or a label is missing, an image cannot be protected, the checkpoint is of another fit.
+            ValueError: A column or a label is missing, an image cannot be protected or is too large for the scale at
+                which noise is computed, the checkpoint is of another fit.
             FloatingPointError: The surrogate diverged.
         """
         require("image", "torch", "accelerate", "PIL")
@@ -472,6 +486,10 @@ class LearnedNoiseTransform(BoundedImageTransform):
 
     def _cloak(self, levels: np.ndarray, label: Any, stream: int) -> np.ndarray:
         noise = self._fitted(self._noise)
+        if isinstance(noise, ClassNoise) and self.image_size is None:
+            side, seen = max(levels.shape[:2]), max(noise.levels.shape[1:3])
+            if side > _ENLARGED * max(seen, _LARGEST):
+                raise ImageError(f"the image has {side} pixels a side, but {_blotches(side, seen)}")
         own = noise.of(label if isinstance(noise, ClassNoise) else stream, levels.shape)
         if own.size and max(own.max(), -int(own.min())) > self.max_levels:
             raise ImageError(f"would change by more than {self.max_levels} levels: the key is damaged")

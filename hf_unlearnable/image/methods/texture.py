@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -33,16 +34,21 @@ class TextureTransform(BoundedImageTransform):
         There is no paper: this method is ours. Its nearest relatives are autoregressive noise (Sandoval-Segura et al.,
         NeurIPS 2022, arXiv:2206.03693) and class-wise error-minimising noise.
 
-        For class c, a tile of `period` x `period` pixels in three channels, every entry +epsilon or -epsilon; it
-        covers the image from a place that is drawn for each row. Tiles are drawn with the key, each the one of 64 that
-        is least like those of other classes under any shift and mirroring. Victims train on large photos at a fraction
+        For class c, a tile of `period` x `period` pixels in three channels, half of a channel's entries +epsilon and
+        half -epsilon (one 0 if their number is odd), so that no colour gets brighter or darker. It covers the image
+        from a place that is drawn for each row. Every channel has at least the high frequencies of stripes of one
+        pixel, and each tile is the one of 64 draws that is least like those of other classes under any shift and
+        mirroring. Where a cut tile at an edge would move a channel's mean by more than half a pixel value (images
+        below some 32 pixels), only whole tiles are laid. Pixels within epsilon of black or white are still clipped.
+
+        Victims train on large photos at a fraction
         of their size, so the grain gets coarser with the image: one entry covers about one pixel once the shorter side
         is scaled to 224. Where that is no whole step, half of its contrast is left.
 
     Args:
         period: Pixels after which the grain repeats; None, or too few, for the fewest that give every class a grain of
-            its own: 2 for colour images of up to 128 classes, 4 for gray ones of up to 512. Finer grain protects
-            better.
+            its own: 2 for colour images of up to 13 classes, 3 for more; for gray images 3 up to 8 classes, 4 up to
+            100. Finer grain protects better.
 
     Secret:
         The seed and the tiles. An attacker who averages the spectra of a class's images finds its tile.
@@ -66,6 +72,7 @@ class TextureTransform(BoundedImageTransform):
     period: int | None = None
 
     method: ClassVar[str] = "texture"
+    method_version: ClassVar[int] = 2  # 2: every channel of a tile is balanced and fine; cut tiles move no mean
     adaptive_attacks: ClassVar[tuple[str, ...]] = ("box-blur", "grain-removal")
 
     def fit(self, dataset: Any) -> TextureTransform:
@@ -95,8 +102,12 @@ class TextureTransform(BoundedImageTransform):
         if label not in self._classes:
             raise ImageError(unknown_label(label, self._classes))
         tile = (colour if levels.shape[2] == 3 else gray)[self._classes.index(label)]
-        grain = tiled(tile, levels.shape, grain_cell(levels.shape), start=draw(stream, 0))
-        return add_levels(levels, self.max_levels * grain)
+        cell = grain_cell(levels.shape)
+        grain = self.max_levels * tiled(tile, levels.shape, cell, start=draw(stream, 0))
+        height, width = (side - side % (len(tile) * cell) for side in levels.shape[:2])  # of all whole tiles
+        if height and width and np.abs(grain.mean(axis=(0, 1))).max() > 0.5:
+            grain[height:] = grain[:, width:] = 0
+        return add_levels(levels, grain)
 
     def _state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         gray, colour = self._fitted(self._tiles)
@@ -118,35 +129,62 @@ def grain_cell(shape: tuple[int, ...]) -> int:
 
 
 def finest_period(classes: int, channels: int) -> int:
-    """The smallest period that has four times as many different tiles, up to shifts and mirroring, as classes."""
-    return next(p for p in range(2, 17) if 2 ** (p * p * channels) / (2 * p * p) >= 4 * classes)
+    """The smallest period that has four times as many balanced tiles, up to shifts and mirroring, as classes."""
+
+    def tiles(period: int) -> float:
+        entries = period**2
+        balanced = math.factorial(entries) // math.factorial(entries // 2) ** 2
+        return balanced**channels / (entries if period == 2 else 2 * entries)  # two pixels mirrored are shifted
+
+    return next(period for period in range(2, 17) if tiles(period) >= 4 * classes)
 
 
 def distinct_tiles(streams: list[int], period: int, channels: int) -> np.ndarray:
     """A tile for each stream, each unlike the earlier ones however it is shifted or mirrored.
 
     Args:
-        streams: One random stream a class.
+        streams: One random stream per class.
         period: Pixels a side.
         channels: 1 or 3.
 
     Returns:
-        int8 [streams, period, period, channels] of -1 and 1.
+        int8 [streams, period, period, channels] of -1 and 1, and a 0 per channel if its entries are odd in number;
+        every channel has the mean 0 and a `grain_energy` of at least 1.
     """
-    shape = (_CANDIDATES, period, period, channels)
-    size = int(np.prod(shape))
     others = np.zeros((0, period * period * channels), np.float32)
     chosen = []
     for stream in streams:
-        bits = draws(np.full(size, stream, np.uint64), np.arange(size, dtype=np.uint64)) >> np.uint64(63)
-        candidates = np.where(bits.reshape(shape), 1, -1).astype(np.int8)
-        likeness = candidates.reshape(_CANDIDATES, -1).astype(np.float32) @ others.T
+        planes = balanced_planes(stream, period, 4 * _CANDIDATES * channels)
+        planes = planes[grain_energy(planes) >= 1][: _CANDIDATES * channels]
+        candidates = np.moveaxis(planes.reshape(-1, channels, period, period), 1, 3)
+        likeness = candidates.reshape(len(candidates), -1).astype(np.float32) @ others.T
         best = candidates[likeness.max(axis=1, initial=-np.inf).argmin()]
         chosen.append(best)
         shifts = [(i, j) for i in range(period) for j in range(period)]
         views = [np.roll(view, shift, (0, 1)) for view in (best, best[:, ::-1]) for shift in shifts]
         others = np.concatenate([others, np.stack(views).reshape(len(views), -1)])
     return np.stack(chosen)
+
+
+def balanced_planes(stream: int, period: int, count: int) -> np.ndarray:
+    """Planes with as many entries 1 as -1, and one 0 if their number is odd, as a stream draws them.
+
+    Returns:
+        int8 [count, period, period].
+    """
+    size = count * period**2
+    drawn = draws(np.full(size, stream, np.uint64), np.arange(size, dtype=np.uint64)).reshape(count, -1)
+    rank = drawn.argsort(axis=1, kind="stable").argsort(axis=1)
+    return np.sign(2 * rank - (period**2 - 1)).astype(np.int8).reshape(count, period, period)
+
+
+def grain_energy(planes: np.ndarray) -> np.ndarray:
+    """Mean square of an entry minus the mean of its four neighbours, in planes [..., height, width] that repeat.
+
+    A flat plane has 0, stripes of one pixel have 1, a checkerboard has 4.
+    """
+    around = sum(np.roll(planes, step, axis).astype(np.float32) for axis in (-2, -1) for step in (-1, 1))
+    return ((planes - around / 4) ** 2).mean(axis=(-2, -1))
 
 
 def tiled(tile: np.ndarray, shape: tuple[int, ...], cell: int, start: int) -> np.ndarray:
