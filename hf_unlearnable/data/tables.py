@@ -392,18 +392,13 @@ def _csv_rows(
     return schema, batches()
 
 
-def csv_table(path: Path, most_rows: int) -> pa.Table:
-    """A small CSV file in memory, no cache sees it.
-
-    Args:
-        path: The file.
-        most_rows: So many rows are read and one more, which tells that there are too many.
-    """
+def csv_table(path: Path) -> pa.Table:
+    """A small CSV file in memory; no cache sees it."""
     import pyarrow as pa
 
     with broken_named(path):
         schema, batches = _csv_rows([path], None, None, None)
-        return pa.Table.from_batches(batches, schema).slice(0, most_rows + 1)
+        return pa.Table.from_batches(batches, schema)
 
 
 # ---------------------------------------------------------------------- JSON
