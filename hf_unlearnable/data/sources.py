@@ -155,7 +155,7 @@ def _is_saved(folder: Path) -> bool:
 def _saved(path: Path) -> dict[str, Callable[[], Any]]:
     from datasets import DatasetDict, load_from_disk
 
-    loaded = _called(path, load_from_disk, _plain(path, "::"))
+    loaded = _called(path, load_from_disk, _plain(path, ""))
     splits = dict(loaded) if isinstance(loaded, DatasetDict) else {"train": loaded}
     return {str(name): partial(splits.__getitem__, name) for name in splits}
 
@@ -223,20 +223,20 @@ def _picture_splits(folder: Path) -> dict[str, Path]:
 def _plain(path: Path, special: str = "*?[]{}") -> str:
     """The path for `datasets`, unless it would take it for something else."""
     whole = str(path.absolute())
-    if "::" in whole or (special != "::" and set(whole) & set(special)):
-        raise ValueError(
-            f"{path} has letters in its path that `datasets` takes for a pattern ({special} ::). Rename it."
-        )
+    found = [part for part in ("::", *special) if part in whole]
+    if found:
+        raise ValueError(f"{path} has {found[0]!r} in its path, which `datasets` takes for a pattern. Rename it.")
     return whole
 
 
 def _from_datasets(source: str, config: str | None, split: str) -> Any:
     """A split on the Hub, or of a folder that only `datasets` knows how to read."""
     from datasets import DownloadManager, load_dataset_builder
+    from datasets.packaged_modules.csv.csv import Csv
 
     builder = _called(source, load_dataset_builder, source, config)
     files = builder.config.data_files or {}
-    if type(builder).__name__ == "Csv" and builder.info.features is None and split in files:
+    if isinstance(builder, Csv) and builder.info.features is None and split in files:
         # Letter by letter, which `datasets` does not.
         local = DownloadManager().download_and_extract(list(files[split]))
         given = getattr(builder.config, "sep", ",")

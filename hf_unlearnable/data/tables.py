@@ -497,14 +497,14 @@ def _cast_batches(files: Sequence[Path], features: Any, opened: Callable) -> Ite
 def _parquet_batches(file: Path) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
     import pyarrow.parquet as pq
 
-    opened = pq.ParquetFile(file)
+    opened = pq.ParquetFile(file.absolute())  # else "zip:a.parquet" would be an address
     return opened.schema_arrow, opened.iter_batches(batch_size=_IMAGE_ROWS)
 
 
 def _arrow_batches(file: Path) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
     import pyarrow as pa
 
-    source = pa.memory_map(str(file))
+    source = pa.memory_map(str(file.absolute()))
     try:
         stream = pa.ipc.open_stream(source)
     except pa.ArrowInvalid:
