@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -126,19 +126,29 @@ def _places(dataset: Any, column: str) -> list[Path]:
 
 
 def _by_name(before: Sequence[Path], after: Sequence[Path]) -> list[int]:
-    """The place after of each picture before; `a.jpg` may have become `a.png`, or `a.jpg.png` beside another one."""
-    stems = {name.with_suffix(""): row for row, name in enumerate(after)}
-    exact = {name: row for row, name in enumerate(after)}
-    twins = {name for name in before if name in stems and name not in {one.with_suffix("") for one in before}}
-    order: list[int] = []
+    """The place after of each picture before, from the surest sign to the least.
+
+    A changed `a.jpg` is `a.png`, or `a.jpg.png` where that name was taken; one that was left alone is still `a.jpg`.
+    """
+    own = {name.with_suffix("") for name in before}
+    free = {name: row for row, name in enumerate(after)}
+    order: dict[Path, int] = {}
+
+    def match(stem: Callable[[Path], Path | None], names: Callable[[Path], Path]) -> None:
+        found: dict[Path, list[Path]] = {}
+        for name in free:
+            found.setdefault(names(name), []).append(name)
+        for name in before:
+            candidates = found.get(stem(name) or Path(), []) if name not in order else []
+            if len(candidates) == 1:
+                order[name] = free.pop(candidates.pop())
+
+    match(lambda name: None if name in own else name, lambda name: name.with_suffix(""))
+    match(lambda name: name, lambda name: name)
+    match(lambda name: name.with_suffix(""), lambda name: name.with_suffix(""))
     for name in before:
-        place = stems.get(name) if name in twins else exact.get(name, stems.get(name.with_suffix("")))
-        if place is None:
+        if name not in order:
             raise ValueError(
-                f"There is no picture after the protection for {name} before: the rows do not correspond."
+                f"There is no one picture after the protection for {name} before. Give both as they were."
             )
-        order.append(place)
-    if len(set(order)) < len(order):
-        twice = next(name for name, place in zip(before, order, strict=True) if order.count(place) > 1)
-        raise ValueError(f"Several pictures may belong to {twice}. Give both as tables, with an id_column.")
-    return order
+    return [order[name] for name in before]

@@ -7,7 +7,8 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from pathlib import Path, PurePosixPath
+from itertools import chain
+from pathlib import Path
 from typing import Any
 
 from hf_unlearnable.data.tables import read_tables, table_form
@@ -56,9 +57,10 @@ def walk(folder: Path) -> Iterator[Path]:
                 yield Path(root, name)
 
 
-def sort_key(path: Path | PurePosixPath) -> tuple:
-    """Pictures in the order of their names without endings, which a protection may change."""
-    return path.with_suffix("").parts, path.suffix
+def _in(folder: Path) -> list[Path]:
+    """The pictures of a folder in the order of their names without endings, which a protection may change."""
+    pictures = (path for path in walk(folder) if path.suffix.lower() in PICTURES)
+    return sorted(pictures, key=lambda path: (path.with_suffix("").parts, path.suffix))
 
 
 def read_pictures(
@@ -87,11 +89,11 @@ def read_pictures(
     Raises:
         ValueError: A picture cannot be read, or stands beside the folders of classes. The message names it.
     """
-    folder = folder.absolute()
+    folder, parts = folder.absolute(), [part.absolute() for part in parts]
     if "::" in str(folder):
         raise ValueError(f"{folder} has '::' in its name, which `datasets` takes for an archive. Rename it.")
     files = list(walk(folder))
-    pictures = sorted((path for path in files if path.suffix.lower() in PICTURES), key=sort_key)
+    pictures = _in(folder)
     metadata = [path for path in files if path.name in METADATA]
     others = Counter(
         path.suffix.lower() or path.name
@@ -111,8 +113,9 @@ def read_pictures(
         dataset = _described(metadata, pictures, set(bad), split, skip_broken, skips)
     else:
         pictures, labels = _labelled(folder, pictures, need_labels, skip_broken, skips)
-        names = sorted({path.parent.name for part in parts for path in walk(part) if path.suffix.lower() in PICTURES})
-        dataset = _dataset(pictures, labels, names if parts else sorted(set(labels)), split)
+        others_labels = (_labelled(part, _in(part), need_labels, True, [])[1] for part in parts if part != folder)
+        names = sorted({*labels, *chain.from_iterable(others_labels)})
+        dataset = _dataset(pictures, labels if len(names) > 1 else [], names, split)
     if not len(dataset):
         raise ValueError(f"{folder} holds no pictures that can be read{': ' + _some(skips) if skips else ''}.")
     if skips:
@@ -129,11 +132,10 @@ def _some(lines: Sequence[str]) -> str:
 def _unreadable(pictures: Sequence[Path], deep: bool) -> dict[Path, str]:
     """The pictures that cannot be read, and why; looked into only if `deep`, else told from their names."""
     found = {}
-    heic = importlib.util.find_spec("pillow_heif") is not None
     for path in pictures:
         if "::" in str(path):
             found[path] = "has '::' in its name, which `datasets` takes for an archive: rename it"
-        elif path.suffix.lower() in HEIC and not heic:
+        elif path.suffix.lower() in HEIC and not _reads_heic():
             found[path] = "is HEIC: install pillow-heif, or convert it to PNG or JPEG"
         elif deep:
             from hf_unlearnable.image.codec import ImageError, decode
@@ -147,10 +149,14 @@ def _unreadable(pictures: Sequence[Path], deep: bool) -> dict[Path, str]:
     return found
 
 
+def _reads_heic() -> bool:
+    return importlib.util.find_spec("pillow_heif") is not None
+
+
 def _labelled(
     folder: Path, pictures: list[Path], need_labels: bool, skip_broken: bool, skips: list[str]
 ) -> tuple[list[Path], list[str]]:
-    """The pictures with the names of the folders that they stand in, if these are classes."""
+    """The pictures with the names of the folders that they stand in, if they all stand equally deep in some."""
     depths = Counter(len(path.relative_to(folder).parts) for path in pictures)
     usual = max(depths, key=lambda depth: (depths[depth], depth), default=1)
     classes = {path.parent for path in pictures if len(path.relative_to(folder).parts) == usual}
@@ -165,7 +171,7 @@ def _labelled(
         pictures = [path for path in pictures if len(path.relative_to(folder).parts) == usual]
         depths = Counter({usual: len(pictures)})
     labels = [path.parent.name for path in pictures]
-    return pictures, labels if len(depths) == 1 and len(set(labels)) > 1 else []
+    return pictures, labels if len(depths) == 1 and usual > 1 else []
 
 
 def _dataset(pictures: Sequence[Path], labels: Sequence[str], names: Sequence[str], split: str) -> Any:

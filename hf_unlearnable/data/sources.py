@@ -231,19 +231,21 @@ def _plain(path: Path, special: str = "*?[]{}") -> str:
 
 def _from_datasets(source: str, config: str | None, split: str) -> Any:
     """A split on the Hub, or of a folder that only `datasets` knows how to read."""
-    from datasets import DownloadManager, load_dataset_builder
+    from datasets import ClassLabel, DownloadManager, load_dataset_builder
     from datasets.packaged_modules.csv.csv import Csv
 
     builder = _called(source, load_dataset_builder, source, config)
     files = builder.config.data_files or {}
-    if isinstance(builder, Csv) and builder.info.features is None and split in files:
-        # Letter by letter, which `datasets` does not.
-        local = DownloadManager().download_and_extract(list(files[split]))
-        given = getattr(builder.config, "sep", ",")
-        return read_tables(
-            [Path(file) for file in local], kind="csv", split=split, separator=None if given == "," else given
-        )
-    return _called(source, _load_dataset, source, config, split=split)
+    if not isinstance(builder, Csv) or builder.config.features is not None or split not in files:
+        return _called(source, _load_dataset, source, config, split=split)
+    # Letter by letter, which `datasets` does not; of the types that a card declares those are kept that name classes.
+    local = [Path(file) for file in DownloadManager().download_and_extract(list(files[split]))]
+    separator = None if builder.config.sep == "," else builder.config.sep
+    rows = read_tables(local, kind="csv", split=split, separator=separator)
+    for name, feature in (builder.info.features or {}).items():
+        if isinstance(feature, ClassLabel) and name in rows.column_names:
+            rows = rows.cast_column(name, feature)
+    return rows
 
 
 def _load_dataset(*args: Any, **kwargs: Any) -> Any:
