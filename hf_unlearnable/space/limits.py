@@ -82,7 +82,7 @@ def _read_csv(path: Path) -> Any:
 
     with path.open("rb") as file:
         header = file.readline(1_000_000)
-        lines = sum(part.count(b"\n") for part in iter(lambda: file.read(MEGABYTE), b""))
+        lines = 1 + sum(part.count(b"\n") for part in iter(lambda: file.read(MEGABYTE), b""))
     if max(map(header.count, (b",", b";", b"\t", b"|"))) >= MAX_COLUMNS:
         raise RefusedError(f"{path.name} has more than {MAX_COLUMNS} columns. Leave the others out.")
     if lines > _MAX_LINES:
@@ -200,7 +200,7 @@ def _members(path: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def _leads_out(name: str) -> bool:
-    drive = name[1:2] == ":" and name[:1].isalpha() and name[2:3] in ("/", "")
+    drive = name[1:2] == ":" and name[:1].isascii() and name[:1].isalpha() and name[2:3] in ("/", "")
     return name.startswith("/") or "\\" in name or drive or "\0" in name or ".." in PurePosixPath(name).parts
 
 
