@@ -421,7 +421,7 @@ def test_folders_that_cannot_be_read(here, monkeypatch):
     def denied(*args, **kwargs):
         raise PermissionError(13, "Permission denied", "secret.csv")
 
-    monkeypatch.setattr("hf_unlearnable.data.tables._opened", denied)
+    monkeypatch.setattr("hf_unlearnable.data.csv_files.opened", denied)
     with pytest.raises(PermissionError, match=r"Permission denied: 'secret\.csv'"):
         load_rows("secret.csv")
 

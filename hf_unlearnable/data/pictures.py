@@ -11,7 +11,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from hf_unlearnable.data.tables import read_tables, table_form
+from hf_unlearnable.data.csv_files import table_form
+from hf_unlearnable.data.tables import read_tables
 from hf_unlearnable.data.writing import write_table
 
 logger = logging.getLogger(__name__)

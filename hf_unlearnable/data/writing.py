@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from hf_unlearnable.data.tables import Form
+from hf_unlearnable.data.csv_files import Form
 
 _FILES = (".parquet", ".csv", ".tsv", ".jsonl")
 _OTHER_FILES = (".json", ".arrow", ".gz", ".bz2", ".xz", ".zip")

@@ -78,7 +78,7 @@ def read_table(path: str | Path) -> Dataset:
 
 
 def _read_csv(path: Path) -> Any:
-    from hf_unlearnable.data.tables import csv_table
+    from hf_unlearnable.data.csv_files import csv_table
 
     with path.open("rb") as file:
         header = file.readline(1_000_000)
