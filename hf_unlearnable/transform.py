@@ -297,7 +297,14 @@ class Transform:
             wanted = set(self.classes)
             eligible = [label in wanted for label in rows.column(self.label_column)]
         if self.mask_column is not None:
-            eligible = [a and bool(b) for a, b in zip(eligible, rows.column(self.mask_column), strict=True)]
+            mask = rows.column(self.mask_column)
+            strange = next((value for value in mask if isinstance(value, str)), None)
+            if strange is not None:  # of a CSV file; any text but an empty one would be true
+                raise ValueError(
+                    f"Column {self.mask_column!r} holds the text {strange!r}, and a mask is of booleans. Write True "
+                    "or False, or 1 or 0, in every row, or cast the column to bool."
+                )
+            eligible = [a and bool(b) for a, b in zip(eligible, mask, strict=True)]
         return eligible
 
     def _sampled(self, stream: int) -> bool:
@@ -373,8 +380,21 @@ class Rows:
         return {**self._batch, **columns} if isinstance(self._batch, dict) else columns
 
 
+# A file name up to its first dot is a row for WebDataset: IMG.000.png to IMG.039.png are one row of forty columns.
+_MERGED = re.compile(r"[\w -]*\d\.(png|jpe?g|webp|tiff?|bmp|gif|avif)", re.IGNORECASE)
+
+
 def require_columns(present: Sequence[str], wanted: Iterable[str]) -> None:
-    """Raises a ValueError that names a missing column, those that are there and the closest of them."""
+    """Raises a ValueError that names a missing column, those that are there and the closest of them.
+
+    So does a row that holds many pictures by accident: all but one of them would stay as they are.
+    """
+    merged = [name for name in present if _MERGED.fullmatch(name)]
+    if len(merged) > 1:
+        raise ValueError(
+            f"A row holds {len(merged)} pictures ({merged[0]}, {merged[1]}{', ...' if len(merged) > 2 else ''}): for "
+            "WebDataset the name of a row ends at the first dot. Rename the files, such as IMG.000.png to IMG-000.png."
+        )
     for name in wanted:
         if name not in present:
             close = difflib.get_close_matches(name, present, n=1)

@@ -8,7 +8,7 @@ import pytest
 from datasets import Dataset, DatasetDict
 
 from hf_unlearnable import RegTextTransform, TextureTransform
-from hf_unlearnable.transform import Transform
+from hf_unlearnable.transform import Transform, require_columns
 from tests.data import notes
 
 
@@ -149,3 +149,28 @@ def test_map_may_drop_columns():
     data = notes(20).add_column("extra", list(range(20)))
     cloak = RegTextTransform(seed=1).fit(data)
     assert data.map(cloak, batched=True, remove_columns=["extra"]).column_names == ["text", "label"]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        [f"{i:03}.png" for i in range(40)],
+        ["000.JPG", "001.jpg", "cls"],
+        ["12 PM 01.webp", "12 PM 02.webp"],
+        ["v1_0.jpeg", "v1_1.jpeg", "image"],
+    ],
+)
+def test_pictures_that_are_merged_into_one_row_are_refused(names):
+    """WebDataset ends the name of a row at the first dot: of IMG.000.png to IMG.039.png one column would be protected."""
+    with pytest.raises(ValueError, match="A row holds .* pictures .* ends at the first dot. Rename the files"):
+        require_columns(names, ["image"])
+    dataset = Dataset.from_dict({name: ["x", "y"] for name in [*names, "text", "label"]})
+    with pytest.raises(ValueError, match="Rename the files"):
+        RegTextTransform().fit(dataset)
+
+
+@pytest.mark.parametrize(
+    "names", [["input.jpg", "output.jpg"], ["jpg", "png", "json"], ["0.png", "cls"], ["1.5", "2.5"]]
+)
+def test_other_columns_of_pictures_are_left_alone(names):
+    require_columns(names, names)

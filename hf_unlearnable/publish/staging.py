@@ -6,6 +6,7 @@ could give other rows the second time.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pyarrow as pa
     from datasets import Features
+
+logger = logging.getLogger(__name__)
 
 _ROW_GROUP = 8 << 20  # bytes in a row group at most; larger ones would be read as a whole by who needs one row
 _NAME = re.compile(r"\w+(\.\w+)*")
@@ -71,7 +74,7 @@ def stage(dataset: Any, folder: Path, split: str, max_shard_size: int, features:
         ValueError: There are no rows, or nobody knows what a column of images is.
     """
     import pyarrow.parquet as pq
-    from datasets import config
+    from datasets import Features, config
 
     data = folder / "data"
     data.mkdir(parents=True, exist_ok=True)
@@ -79,8 +82,8 @@ def stage(dataset: Any, folder: Path, split: str, max_shard_size: int, features:
     rows = num_bytes = 0
     features, writer = dataset.features or features, None
     try:
-        for table in _tables(dataset, features):
-            features = features or _inferred(table)
+        for table in _tables(dataset, features, split):
+            features = features or Features.from_arrow_schema(table.schema)
             if writer is not None and parts[-1].stat().st_size >= max_shard_size:
                 writer.close()
                 writer = None
@@ -102,7 +105,20 @@ def stage(dataset: Any, folder: Path, split: str, max_shard_size: int, features:
     return Staged(split, files, rows, num_bytes, features)
 
 
-def _tables(dataset: Any, features: Features | None) -> Iterator[pa.Table]:
+def _forgotten(stream: Any) -> Mapping[str, Any]:
+    """The features that a stream had before `map`, which returns one that does not know them; none if they are gone.
+
+    `datasets` has no public way to ask. Should its inner objects change, a warning tells of lost class names.
+    """
+    inner = getattr(stream, "_ex_iterable", None)
+    while inner is not None:
+        if getattr(inner, "features", None):
+            return inner.features
+        inner = getattr(inner, "ex_iterable", None)
+    return {}
+
+
+def _tables(dataset: Any, features: Features | None, split: str) -> Iterator[pa.Table]:
     """The rows in tables of a row group each, with the contents of the files that they point at."""
     import pyarrow as pa
     from datasets.features.features import require_storage_embed
@@ -110,23 +126,53 @@ def _tables(dataset: Any, features: Features | None) -> Iterator[pa.Table]:
 
     heavy = features is None or any(map(require_storage_embed, features.values()))
     waiting: list[pa.Table] = []
+
+    def group() -> pa.Table:
+        nonlocal features
+        if features is not None:
+            return pa.concat_tables(waiting)
+        table = pa.concat_tables(waiting, promote_options="permissive")
+        features = _inferred(table, _forgotten(dataset), split)
+        return embed_table_storage(table_cast(table, features.arrow_schema))
+
     for batch in dataset.with_format("arrow").iter(batch_size=8 if heavy else _ROWS):
         waiting.append(batch if features is None else embed_table_storage(table_cast(batch, features.arrow_schema)))
         if sum(table.nbytes for table in waiting) >= _ROW_GROUP or sum(map(len, waiting)) >= _ROWS:
-            yield pa.concat_tables(waiting)
+            yield group()
             waiting = []
     if waiting:
-        yield pa.concat_tables(waiting)
+        yield group()
 
 
-def _inferred(table: pa.Table) -> Features:
-    """The features of a stream that does not know its own: they do not tell an image from how it is stored."""
-    from datasets import Features
+def _inferred(table: pa.Table, known: Mapping[str, Any], split: str) -> Features:
+    """The features of a stream that does not know its own: those of the types, and from before `map` where they fit.
 
+    Types alone do not tell an image from how it is stored, nor a class from an integer.
+    """
+    from datasets import Features, Image
+
+    found = Features.from_arrow_schema(table.schema)
     for field in table.schema:
-        if str(field.type).startswith("struct<") and {child.name for child in field.type} == {"bytes", "path"}:
+        image = str(field.type).startswith("struct<") and {child.name for child in field.type} == {"bytes", "path"}
+        if field.name in known and (
+            isinstance(known[field.name], Image) if image else _fits(known[field.name], field)
+        ):
+            found[field.name] = known[field.name]
+        elif image:
             raise ValueError(
                 f"Column {field.name!r} of this stream may hold images, but the stream does not say so after map. "
                 "Give map(..., features=stream.features), with the stream from before."
             )
-    return Features.from_arrow_schema(table.schema)
+        elif not known and str(field.type) == "int64":
+            logger.warning(
+                "Split %r: the stream does not say after map whether %r has class names, they would be lost. Give "
+                "map(..., features=stream.features), with the stream from before.", split, field.name,
+            )  # fmt: skip
+    return found
+
+
+def _fits(feature: Any, field: pa.Field) -> bool:
+    """Whether a column may still be what it was: values of the same type, or none at all."""
+    from datasets.features.features import get_nested_type
+
+    return str(field.type) == "null" or get_nested_type(feature) == field.type

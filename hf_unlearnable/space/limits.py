@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from hf_unlearnable.data import PICTURES
+
 if TYPE_CHECKING:
     from datasets import Dataset
 
@@ -22,13 +24,13 @@ MAX_UNPACKED = 100 * MEGABYTE  # all of an archive or a table, as it lies in mem
 MAX_LETTERS = 20_000  # of a pasted text
 MAX_ROWS = 20_000
 MAX_COLUMNS = 100
+_MAX_LINES = 1_000_000  # of a table: a row may have several
 MAX_IMAGES = 300
 MAX_PIXELS = 24_000_000  # of one image
 MAX_ALL_PIXELS = 48_000_000
 MAX_TRAINED_PIXELS = 6_000_000  # of all images of a method that trains a surrogate
 MAX_SIDE = 20_000
 
-_IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 TABLES = (".csv", ".parquet")
 
 
@@ -76,13 +78,20 @@ def read_table(path: str | Path) -> Dataset:
 
 
 def _read_csv(path: Path) -> Any:
-    from pyarrow import csv
+    from hf_unlearnable.data.csv_files import csv_table
 
-    options = csv.ParseOptions(newlines_in_values=True)
-    header = path.open("rb").readline(1_000_000)
-    if header.count(b",") >= MAX_COLUMNS:
+    with path.open("rb") as file:
+        header = file.readline(1_000_000)
+        lines = 1 + sum(part.count(b"\n") for part in iter(lambda: file.read(MEGABYTE), b""))
+    if max(map(header.count, (b",", b";", b"\t", b"|"))) >= MAX_COLUMNS:
         raise RefusedError(f"{path.name} has more than {MAX_COLUMNS} columns. Leave the others out.")
-    return csv.read_csv(path, parse_options=options)
+    if lines > _MAX_LINES:
+        raise RefusedError(f"{path.name} has {lines:,} lines. This page takes {MAX_ROWS:,} rows.")
+    try:
+        return csv_table(path)
+    except ValueError as error:
+        reason, options, _ = str(error).replace(str(path), path.name).partition(" Give ")
+        raise RefusedError(f"{reason} Save it as CSV in UTF-8." if options else reason) from None
 
 
 def _read_parquet(path: Path) -> Any:
@@ -123,6 +132,8 @@ def read_images(paths: list[str] | list[Path], label: str) -> list[dict[str, Any
     """
     from PIL import Image
 
+    from hf_unlearnable.image.codec import ImageError, decode
+
     rows: list[dict[str, Any]] = []
     pixels = 0
     for name, data in _files([Path(path) for path in paths]):
@@ -134,7 +145,7 @@ def read_images(paths: list[str] | list[Path], label: str) -> list[dict[str, Any
         except Image.DecompressionBombError:
             width = height = MAX_SIDE + 1
         except Exception:  # Pillow raises almost anything over broken files
-            raise RefusedError(f"{name} is no image that opens. PNG, JPEG, WebP, BMP and TIFF do.") from None
+            raise RefusedError(f"{name} is no image that opens. PNG, JPEG, WebP, AVIF, BMP and TIFF do.") from None
         if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
             raise RefusedError(f"{name} has more than {MAX_PIXELS // 10**6} megapixels: make it smaller first.")
         pixels += width * height
@@ -144,6 +155,11 @@ def read_images(paths: list[str] | list[Path], label: str) -> list[dict[str, Any
         rows.append({"name": name, "label": folder or label.strip() or "mine", "bytes": data})
     if not rows:
         raise RefusedError("There are no images yet. Upload some, or load an example.")
+    for row in rows:  # now that all sizes are known
+        try:
+            decode(row["bytes"])
+        except ImageError as error:
+            raise RefusedError(f"{row['name']}: the image {error}.") from None
     return rows
 
 
@@ -171,7 +187,7 @@ def _members(path: Path) -> Iterator[tuple[str, bytes]]:
                 if member.flag_bits & 1:
                     raise RefusedError(f"{path.name} is encrypted. Give one without a password.")
                 hidden = any(part.startswith((".", "__MACOSX")) for part in PurePosixPath(name).parts)
-                if member.is_dir() or hidden or PurePosixPath(name).suffix.lower() not in _IMAGES:
+                if member.is_dir() or hidden or PurePosixPath(name).suffix.lower() not in PICTURES:
                     continue
                 with archive.open(member) as file:
                     data = file.read(MAX_UNPACKED - unpacked + 1)  # what the archive says of its sizes may be a lie
@@ -184,7 +200,8 @@ def _members(path: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def _leads_out(name: str) -> bool:
-    return name.startswith("/") or "\\" in name or ":" in name or "\0" in name or ".." in PurePosixPath(name).parts
+    drive = name[1:2] == ":" and name[:1].isascii() and name[:1].isalpha() and name[2:3] in ("/", "")
+    return name.startswith("/") or "\\" in name or drive or "\0" in name or ".." in PurePosixPath(name).parts
 
 
 def _check_size(path: Path) -> None:

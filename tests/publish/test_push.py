@@ -4,7 +4,7 @@ import io
 
 import numpy as np
 import pytest
-from datasets import Dataset, DatasetDict, Image, IterableDatasetDict, load_dataset
+from datasets import Dataset, DatasetDict, Image, IterableDataset, IterableDatasetDict, load_dataset
 from huggingface_hub import CommitOperationAdd, HfApi
 from huggingface_hub.errors import HFValidationError, OfflineModeIsEnabled
 from PIL import Image as Pillow
@@ -12,6 +12,7 @@ from PIL import Image as Pillow
 from hf_unlearnable import OnePixelTransform, RegTextTransform, TextureTransform
 from hf_unlearnable.audit.grid import Audit
 from hf_unlearnable.publish import LeakError, push_protected
+from hf_unlearnable.publish.staging import stage
 from tests.data import notes, pictures
 from tests.hub import Hub
 
@@ -356,12 +357,53 @@ def test_an_empty_split(hub):
 
 
 def test_a_stream_that_forgot_what_its_images_are(hub):
+    """One from a generator never knew; one from a dataset knew before `map`."""
     clean, _, cloak = images()
-    stream = clean.to_iterable_dataset().map(cloak, batched=True)
+    stored = clean.cast_column("image", Image(decode=False))
+    unknown = IterableDataset.from_generator(lambda: iter(stored)).map(cloak, batched=True)
     with pytest.raises(ValueError, match="does not say so after map"):
-        push_protected(stream, "tester/notes", key=cloak)
-    push_protected(stream, "tester/notes", key=cloak, original=clean)
+        push_protected(unknown, "tester/notes", key=cloak)
+    push_protected(unknown, "tester/notes", key=cloak, original=clean)
     assert load_dataset("tester/notes", split="train").features == clean.features
+    push_protected(clean.to_iterable_dataset().map(cloak, batched=True), "tester/known", key=cloak)
+    assert load_dataset("tester/known", split="train").features == clean.features
+
+
+def _same(row):
+    return row
+
+
+@pytest.mark.parametrize(
+    "prepared",
+    [
+        lambda stream, cloak: stream.map(cloak, batched=True),
+        lambda stream, cloak: stream.map(_same).map(cloak, batched=True, batch_size=7),
+        lambda stream, cloak: stream.shuffle(seed=1, buffer_size=5).map(cloak, batched=True),
+        lambda stream, cloak: stream.map(cloak, batched=True).filter(lambda row: row["text"] is not None),
+        lambda stream, cloak: stream.map(cloak, batched=True).take(30),
+    ],
+    ids=["map", "two-maps", "shuffled", "filtered", "taken"],
+)
+def test_a_stream_keeps_the_names_of_its_classes(hub, prepared):
+    clean, _, cloak = texts()
+    push_protected(prepared(clean.to_iterable_dataset(2), cloak), "tester/notes", key=cloak)
+    assert load_dataset("tester/notes", split="train").features["label"] == clean.features["label"]
+
+
+def test_a_stream_whose_class_names_are_gone_is_warned_of(hub, caplog):
+    clean, _, cloak = texts()
+    stream = IterableDataset.from_generator(lambda: iter(clean)).map(cloak, batched=True)
+    push_protected(stream, "tester/notes", key=cloak)
+    assert "whether 'label' has class names" in caplog.text and "features=stream.features" in caplog.text
+    assert load_dataset("tester/notes", split="train").features["label"].dtype == "int64"
+
+
+def test_a_column_that_map_changed_gets_no_class_names(tmp_path):
+    stream = notes(20).to_iterable_dataset().map(lambda row: {"label": f"is {row['label']}", "new": 1})
+    staged = stage(stream, tmp_path, "train", 10**9)
+    assert {name: feature.dtype for name, feature in staged.features.items()} == {
+        "text": "string", "label": "string", "new": "int64",
+    }  # fmt: skip
 
 
 def test_another_key(hub):

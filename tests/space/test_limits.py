@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from datasets import Dataset
+from PIL import Image
 from pyarrow import parquet
 
 from hf_unlearnable.space import limits
@@ -37,6 +38,50 @@ def test_an_archive_that_points_out_of_itself_is_not_opened(tmp_path, name):
     with pytest.raises(RefusedError, match="points out of it"):
         read_images([archive(tmp_path / "a.zip", {name: png(photo())})], "mine")
     assert [path.name for path in tmp_path.iterdir()] == ["a.zip"]
+
+
+def test_an_archive_holds_every_picture_that_can_be_uploaded_alone(tmp_path):
+    files = {f"a/{i}.{ending}": encoded(ending) for i, ending in enumerate(["avif", "AVIF", "jfif", "webp", "ppm"])}
+    rows = read_images(
+        [archive(tmp_path / "a.zip", {**files, "a/notes.json": b"{}", "__MACOSX/a/._0.avif": b""})], "x"
+    )
+    assert [row["name"] for row in rows] == list(files)
+    for name, data in files.items():
+        path = tmp_path / name.replace("/", "-")
+        path.write_bytes(data)
+        assert read_images([path], "x")[0]["bytes"] == data
+
+
+def encoded(ending):
+    file = io.BytesIO()
+    Image.fromarray(photo()).save(file, {"jfif": "JPEG"}.get(ending, ending.upper()))
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("name", ["a/Screenshot 10:00:00.png", "12:30.png", "a:b/c.png", "é:/x.png"])
+def test_names_with_colons_are_taken(tmp_path, name):
+    assert read_images([archive(tmp_path / "a.zip", {name: png(photo())})], "x")[0]["name"] == name
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("b/print.jpg", "cmyk", "is CMYK"),
+        ("b/half.png", "half", "does not open"),
+        ("b/deep.png", "deep", "16 bits"),
+        ("b/phone.heic", "junk", "no image that opens"),
+    ],
+)
+def test_a_bad_photo_among_many_is_named(tmp_path, name, change, message):
+    file = io.BytesIO()
+    if change == "cmyk":
+        Image.new("CMYK", (8, 8)).save(file, "JPEG")
+    elif change == "deep":
+        Image.fromarray(np.zeros((8, 8), np.uint16)).save(file, "PNG")
+    data = {"half": png(photo())[:-60], "junk": b"ftypheic"}.get(change, file.getvalue())
+    files = {**{f"a/{i}.png": png(photo(i)) for i in range(9)}, name: data}
+    with pytest.raises(RefusedError, match=f"^{name}.*{message}"):
+        read_images([archive(tmp_path / "a.zip", files)], "x")
 
 
 def test_a_link_in_an_archive_is_refused(tmp_path):
@@ -123,6 +168,27 @@ def test_tables_are_read_as_they_are(tmp_path):
     assert read[:] == {"text": ["two\nlines, one cell", "plain"], "label": ["x", "y"]}
     parquet.write_table(pa.table({"text": ["a", None], "label": [0, 1]}), tmp_path / "a.parquet")
     assert read_table(tmp_path / "a.parquet")[:] == {"text": ["a", None], "label": [0, 1]}
+
+
+def test_values_of_a_csv_file_stay_letter_by_letter(tmp_path):
+    (tmp_path / "a.csv").write_text("id;text;label\n007;None;1\n01069;;2\n")
+    assert read_table(tmp_path / "a.csv")[:] == {"id": ["007", "01069"], "text": ["None", ""], "label": [1, 2]}
+
+
+def test_a_csv_file_that_is_not_utf_8_or_reads_in_two_ways_says_so(tmp_path):
+    (tmp_path / "a.csv").write_bytes("text,label\ncafé,1\n".encode("latin-1"))
+    with pytest.raises(RefusedError, match=r"^a\.csv is not UTF-8 \(line 2, byte 0xe9\)\. Save it as CSV in UTF-8\.$"):
+        read_table(tmp_path / "a.csv")
+    (tmp_path / "b.csv").write_text('text,label\n"one,1\ntwo,0\nthree",1\n')
+    with pytest.raises(RefusedError, match="reads in two ways: 1 rows if quotes enclose values, 3 rows"):
+        read_table(tmp_path / "b.csv")
+
+
+def test_a_table_of_many_lines_is_refused_before_it_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(limits, "_MAX_LINES", 10)
+    (tmp_path / "a.csv").write_text("text,label\n" + "a,0\n" * 10)
+    with pytest.raises(RefusedError, match="has 11 lines"):
+        read_table(tmp_path / "a.csv")
 
 
 def test_tables_that_are_too_large_are_refused(tmp_path, monkeypatch):

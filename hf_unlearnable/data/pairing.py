@@ -1,0 +1,154 @@
+"""Which row after a protection belongs to which row before: by identity, not by where it happens to stand."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from hf_unlearnable.data.values import stored_bytes
+from hf_unlearnable.transform import require_columns
+
+
+def paired(before: Any, after: Any, *, columns: Sequence[str], id_column: str | None = None) -> Any:
+    """The rows after in the order of the rows before.
+
+    Rows are matched by `id_column` if there is one, pictures in folders by their names (endings may differ, as
+    `write_images` changes them), and others by their place. The columns that a protection leaves alone must agree
+    then; where they do not, they match the rows themselves if no two rows are alike in them.
+
+    Args:
+        before: A `Dataset`.
+        after: A `Dataset` with as many rows.
+        columns: The protected columns, which say nothing of identity.
+        id_column: A column that identifies a row, in both.
+
+    Returns:
+        `after`, or a view of it in another order.
+
+    Raises:
+        ValueError: There are more or fewer rows, or they are in another order and nothing says in which. The message
+            names the first row that differs.
+    """
+    if len(before) != len(after):
+        raise ValueError(f"There are {len(before)} rows before and {len(after)} after: they do not correspond.")
+    for dataset in (before, after):
+        require_columns(dataset.column_names, [*columns, *([id_column] if id_column else [])])
+    if id_column:
+        return _matched(before, after, [id_column], f"column {id_column!r}")
+    for column in columns:
+        places = [_places(dataset, column) for dataset in (before, after)]
+        if places[0] and places[1]:
+            return _reordered(after, _by_name(*places))
+    common = [name for name in before.column_names if name in after.column_names and name not in columns]
+    differs = next(_different(before, after, common), None)
+    if differs is None:
+        return after
+    row, name, one, two = differs
+    try:
+        return _matched(before, after, common, "the columns that are not protected")
+    except ValueError as error:
+        raise ValueError(
+            f"The rows are in another order: row {row} has {_short(one)} in column {name!r} before and {_short(two)} "
+            f"after. Give both in the same order, or an id_column. ({error})"
+        ) from None
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _reordered(after: Any, order: list[int]) -> Any:
+    return after if order == list(range(len(order))) else after.select(order)
+
+
+# ---------------------------------------------------------------------- by columns
+def _rows(dataset: Any, other: Any, columns: Sequence[str]) -> Iterator[tuple]:
+    """The values of some columns by row; class names where the other dataset has names too, else as stored."""
+    from datasets import ClassLabel, Value
+
+    names = {}
+    for name in columns:
+        feature, there = dataset.features[name], other.features[name]
+        text = isinstance(there, Value) and there.dtype.endswith("string")
+        if isinstance(feature, ClassLabel) and (text or isinstance(there, ClassLabel)):
+            names[name] = feature.names
+    for table in dataset.select_columns(list(columns)).with_format("arrow").iter(batch_size=256):
+        values = [table[name].to_pylist() for name in columns]
+        for name, column in zip(columns, values, strict=True):
+            if name in names:
+                column[:] = [v if v is None or not 0 <= v < len(names[name]) else names[name][v] for v in column]
+        yield from zip(*(map(stored_bytes, column) for column in values), strict=True)
+
+
+def _different(before: Any, after: Any, columns: Sequence[str]) -> Iterator[tuple[int, str, Any, Any]]:
+    """Where the columns differ: the row, the column and both values."""
+    if not columns:
+        return
+    for row, (one, two) in enumerate(zip(_rows(before, after, columns), _rows(after, before, columns), strict=True)):
+        for name, first, second in zip(columns, one, two, strict=True):
+            if first != second and not (first != first and second != second):  # two times "not a number" is the same
+                yield row, name, first, second
+
+
+def _matched(before: Any, after: Any, columns: Sequence[str], what: str) -> Any:
+    import xxhash
+
+    places: dict[bytes, int] = {}
+    for row, values in enumerate(_rows(after, before, columns)):
+        if places.setdefault(xxhash.xxh3_128_digest(repr(values).encode()), row) != row:
+            raise ValueError(f"{what} after the protection: row {row} repeats an earlier one")
+    order = []
+    for row, values in enumerate(_rows(before, after, columns)):
+        place = places.pop(xxhash.xxh3_128_digest(repr(values).encode()), None)
+        if place is None:
+            raise ValueError(f"{what}: nothing after corresponds to row {row} before ({_short(values)})")
+        order.append(place)
+    return _reordered(after, order)
+
+
+# ---------------------------------------------------------------------- by names of files
+def _places(dataset: Any, column: str) -> list[Path]:
+    """Where the pictures of a folder stand below it; nothing for those that are stored in a table."""
+    from datasets import Image
+
+    if not isinstance(dataset.features[column], Image):
+        return []
+    stored = dataset.select_columns([column]).with_format("arrow")
+    values = [value for table in stored.iter(batch_size=256) for value in table[column].to_pylist()]
+    paths = [str(value["path"]) for value in values if value and value["path"] and value["bytes"] is None]
+    if not values or len(paths) < len(values) or not all(map(os.path.isabs, paths)):
+        return []
+    root = os.path.commonpath([os.path.dirname(path) for path in paths])
+    return [Path(path).relative_to(root) for path in paths]
+
+
+def _by_name(before: Sequence[Path], after: Sequence[Path]) -> list[int]:
+    """The place after of each picture before, from the surest sign to the least.
+
+    A changed `a.jpg` is `a.png`, or `a.jpg.png` where that name was taken; one that was left alone is still `a.jpg`.
+    """
+    own = {name.with_suffix("") for name in before}
+    free = {name: row for row, name in enumerate(after)}
+    order: dict[Path, int] = {}
+
+    def match(stem: Callable[[Path], Path | None], names: Callable[[Path], Path]) -> None:
+        found: dict[Path, list[Path]] = {}
+        for name in free:
+            found.setdefault(names(name), []).append(name)
+        for name in before:
+            candidates = found.get(stem(name) or Path(), []) if name not in order else []
+            if len(candidates) == 1:
+                order[name] = free.pop(candidates.pop())
+
+    match(lambda name: None if name in own else name, lambda name: name.with_suffix(""))
+    match(lambda name: name, lambda name: name)
+    match(lambda name: name.with_suffix(""), lambda name: name.with_suffix(""))
+    for name in before:
+        if name not in order:
+            raise ValueError(
+                f"There is no one picture after the protection for {name} before. Give both as they were."
+            )
+    return [order[name] for name in before]
