@@ -7,9 +7,12 @@ what it brings itself (`Attacker`). They never see the key.
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from functools import partial
+from textwrap import fill, indent
 from typing import Any
 
 import numpy as np
@@ -56,49 +59,216 @@ class Attacker:
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """How a victim trains on batches. Every victim has its own defaults; a modality may add fields of its own.
+    """How a victim trains. Every victim has its own defaults; a modality may add fields of its own.
 
     Args:
         seed: Decides the initial weights, the order of the batches and all else that is random.
         epochs: Passes over the training rows.
         batch_size: Rows per update.
-        learning_rate: Peak of the schedule; None for the victim's own rule.
-        on_epoch: `(accuracy, predicted)`, called after each epoch with the accuracy on the training rows as they were
-            trained on, in [0, 1], and the labels predicted for the test rows. It changes nothing of the outcome.
+        learning_rate: Peak of the schedule.
+        on_epoch: `(accuracy, predicted)`, called after each epoch (once by victims that have none) with the accuracy
+            on the training rows as they were trained on, in [0, 1], and the labels predicted for the test rows at
+            that time. It changes nothing of the outcome.
         in_training: See `Countermeasure`.
     """
 
     seed: int = 0
     epochs: int = 1
     batch_size: int = 32
-    learning_rate: float | None = None
+    learning_rate: float = 1e-3
     on_epoch: Callable[[float, np.ndarray], None] | None = None
     in_training: Callable[..., tuple[Any, Any]] | None = None
 
 
-@dataclass(frozen=True)
+_HOOKS = ("on_epoch", "in_training")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Victim:
-    """A model that an adversary may train, by name.
+    """A model that an adversary may train: a function, and what the product must know of it.
+
+    It is called as `victim(train_inputs, train_labels, test_inputs, seed=0, epochs=3)`; its signature shows every
+    setting with its default. The decorator `victim` makes one.
 
     Args:
-        train: `(train_inputs, train_labels, test_inputs, training, **settings) -> labels`: n inputs with integer
-            labels, m inputs to label, how to train, and what else this victim can be told; an int array [m].
-        modality: The kind of data that it reads.
+        train: `(train_inputs, train_labels, test_inputs, training, *, **settings) -> labels`: n inputs with integer
+            labels, m inputs to label, how to train, and by keyword what this victim alone can be told. It returns an
+            integer array [m]. A setting without a default is one that it needs, such as a pretrained model.
+        modality: The kind of data that it reads; None for any.
         training: Its defaults.
-        needs: Settings without which it cannot run, such as `("model",)` for a pretrained one.
-        hooks: Those fields of `training` that it calls: `("on_epoch", "in_training")`, or some of them.
+        takes: The fields of `training` that it follows, which a caller may set. A countermeasure with an
+            `in_training` is tried on victims that take "in_training".
+
+    Raises:
+        TypeError: `training` lacks a field that it takes.
     """
 
     train: Callable[..., np.ndarray]
-    modality: str
+    modality: str | None = None
     training: Training = Training()
-    needs: tuple[str, ...] = ()
-    hooks: tuple[str, ...] = ("on_epoch",)
+    takes: tuple[str, ...] = ("seed",)
+
+    def __post_init__(self) -> None:
+        function = _innermost(self.train)
+        name = getattr(function, "__name__", type(function).__name__)
+        given = inspect.signature(self.train).parameters.values()
+        types = {field.name: field.type for field in fields(self.training)}
+        if unknown := [one for one in self.takes if one not in types]:
+            raise TypeError(f"{name} takes {', '.join(unknown)}, which {type(self.training).__name__} does not have.")
+        signature = inspect.Signature(
+            [
+                *(p.replace(kind=p.POSITIONAL_ONLY) for p in list(given)[:3]),
+                *(
+                    inspect.Parameter(
+                        one, inspect.Parameter.KEYWORD_ONLY, default=getattr(self.training, one), annotation=types[one]
+                    )
+                    for one in self.takes
+                ),
+                *(p for p in given if p.kind is p.KEYWORD_ONLY),
+            ]
+        )
+        vars(self).update(__name__=name, __module__=function.__module__, __signature__=signature)
+        # `help` cuts the signature of an object short, so the settings stand in the docstring too.
+        told = f"{self}. {type(self.training).__name__} describes those that are not named above."
+        vars(self)["__doc__"] = f"{inspect.getdoc(function) or ''}\n\nSettings:\n{indent(fill(told, 100), '    ')}"
+
+    def __repr__(self) -> str:
+        return f"{self.name}({', '.join(str(p.replace(annotation=p.empty)) for p in self._settings())})"
+
+    def __call__(
+        self, train_inputs: Sequence[Any], train_labels: Sequence[int], test_inputs: Sequence[Any], /, **settings: Any
+    ) -> np.ndarray:
+        """Trains, and labels the test inputs.
+
+        Args:
+            train_inputs: n inputs.
+            train_labels: Their n labels, any integers; one that does not occur among them is never predicted.
+            test_inputs: m inputs to label.
+            settings: Fields of `training` and the victim's own settings, where they differ from its defaults.
+
+        Returns:
+            Predicted labels, integer array [m].
+
+        Raises:
+            TypeError: There is no such setting, or one that it needs is missing.
+        """
+        told = self.configured(**settings)
+        if told.needs:
+            raise TypeError(f"{self.name} has no default for {' and '.join(told.needs)}: give {told.needs[0]}=...")
+        return told.train(train_inputs, train_labels, test_inputs, told.training)
+
+    def configured(self, **settings: Any) -> Victim:
+        """The same victim with other defaults.
+
+        Raises:
+            TypeError: There is no such setting; the message names those there are.
+        """
+        known = [p.name for p in self._settings()]
+        for name in settings:
+            if name not in known:
+                raise TypeError(f"{self.name} has no setting {name!r}. Its settings: {', '.join(known)}.")
+        shared = {name: value for name, value in settings.items() if name in self.takes}
+        own = {name: value for name, value in settings.items() if name not in self.takes}
+        return replace(
+            self, train=partial(self.train, **own) if own else self.train, training=replace(self.training, **shared)
+        )
+
+    @classmethod
+    def of(cls, function: Callable[..., np.ndarray]) -> Victim:
+        """What is called like a victim as a `Victim`.
+
+        Args:
+            function: A victim, `partial(victim, epochs=8)`, or a plain function `(train_inputs, train_labels,
+                test_inputs, *, seed) -> labels`; the latter is given the hooks `on_epoch` and `in_training` if it has
+                parameters of these names, or takes any.
+        """
+        if isinstance(function, Victim):
+            return function
+        if isinstance(function, partial) and isinstance(function.func, Victim) and not function.args:
+            return function.func.configured(**function.keywords)
+        parameters = inspect.signature(function).parameters.values()
+        names = {p.name for p in parameters}
+        takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
+        return cls(_Plain(function), takes=("seed", *(hook for hook in _HOOKS if takes_any or hook in names)))
 
     @property
     def name(self) -> str:
         """Its function's name."""
-        return self.train.__name__
+        return vars(self)["__name__"]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What it trains with, by name: all but the seed, the hooks and what it still needs."""
+        return {
+            p.name: p.default for p in self._settings() if p.default is not p.empty and p.name not in ("seed", *_HOOKS)
+        }
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Settings without which it cannot run and that have no value yet, such as `("model",)`."""
+        return tuple(p.name for p in self._settings() if p.default is p.empty)
+
+    def _settings(self) -> list[inspect.Parameter]:
+        return [p for p in inspect.signature(self).parameters.values() if p.kind is p.KEYWORD_ONLY]
+
+
+def victim(
+    modality: str | None, training: type[Training] = Training, *, hooks: Sequence[str] = (), **defaults: Any
+) -> Callable[[Callable[..., np.ndarray]], Victim]:
+    """Makes the function below it a `Victim`.
+
+        @register
+        @victim("text", epochs=3, batch_size=16, hooks=["on_epoch"])
+        def my_model(train_texts, train_labels, test_texts, training, *, width=64): ...
+
+    Args:
+        modality: The kind of data that it reads; None for any.
+        training: `Training`, or a modality's class of its own.
+        hooks: Which of the fields `on_epoch` and `in_training` it calls.
+        defaults: The other fields of `training` that it follows, with its values; `seed` it always takes.
+
+    Raises:
+        TypeError: `training` lacks one of these fields.
+    """
+
+    def made(train: Callable[..., np.ndarray]) -> Victim:
+        found = Victim(train, modality, training(**defaults), ("seed", *defaults, *hooks))
+        train.__qualname__ += ".train"  # where the function now is: its name stands for the victim, in pickles too
+        return found
+
+    return made
+
+
+@dataclass(frozen=True, eq=False)
+class _Plain:
+    """A function that takes seed and hooks by name, to be called as `Victim.train` is."""
+
+    func: Callable[..., np.ndarray]
+
+    def __post_init__(self) -> None:
+        data = list(inspect.signature(self.__call__).parameters.values())[:4]
+        given = inspect.signature(self.func).parameters.values()
+        by_place = [p for p in given if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)][:3]
+        own = [
+            p.replace(kind=p.KEYWORD_ONLY)
+            for p in given
+            if p not in by_place and p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
+            and p.name not in ("seed", *_HOOKS)
+        ]  # fmt: skip
+        vars(self)["__signature__"] = inspect.Signature([*data, *own])
+
+    def __call__(
+        self, train_inputs: Sequence[Any], train_labels: Sequence[int], test_inputs: Sequence[Any],
+        training: Training, **settings: Any,
+    ) -> np.ndarray:  # fmt: skip
+        hooks = {name: hook for name in _HOOKS if (hook := getattr(training, name)) is not None}
+        return self.func(train_inputs, train_labels, test_inputs, seed=training.seed, **hooks, **settings)
+
+
+def _innermost(function: Any) -> Any:
+    while isinstance(function, partial | _Plain):
+        function = function.func
+    return function
 
 
 @dataclass(frozen=True)

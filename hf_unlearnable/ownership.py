@@ -8,11 +8,12 @@ other, since each has a random stream of its own. The number of rows that agree 
 independent coins of known chances, and its upper tail is the p-value (Chernoff's bound of it, never too small).
 Nothing is assumed of the data: texts may hold the words, and the clean originals count as made without the key.
 
-What carries the mark. A text has each word at a place that is drawn for its row: taking them out again succeeds with
-the key, and hardly ever with a decoy. A row that was edited no longer counts, the others do. Of images see
-`hf_unlearnable.image.trace`. Where the pattern is a class's, its rows are one question, so a few classes say less than
-many rows, and without labels all classes are one question. Rows may be shuffled, left out or mixed with others, and
-labels missing, wrong or renamed: texts, and noise of each image, are looked at without them.
+What carries the mark, the method tells (`Transform.ownership_scores`). A text has each word at a place that is drawn
+for its row: taking them out again succeeds with the key, and hardly ever with a decoy. A row that was edited no longer
+counts, the others do. Of images see `hf_unlearnable.image.trace`. Where the pattern is a class's, its rows are one
+question, so a few classes say less than many rows, and without labels all classes are one question. Rows may be
+shuffled, left out or mixed with others, and labels missing, wrong or renamed: texts, and noise of each image, are
+looked at without them.
 
 What it shows. That rows were made with this key. Not who made them: whoever holds a key can make such data at will, so
 it proves something to others only if they know that it is older than the dispute. Nor that a model was trained on the
@@ -32,18 +33,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hf_unlearnable.key import Key, row_stream
-from hf_unlearnable.registry import load_transform
-from hf_unlearnable.text.cells import Cells
+from hf_unlearnable.mark import ClassMarks, Marks, NoMarkError, Recovered, RowMarks
+from hf_unlearnable.registry import MODALITIES, load_transform
 from hf_unlearnable.transform import Transform, require_columns
 
 if TYPE_CHECKING:
     import os
 
-_SIGNIFICANT = -3.0  # log10 of the p-value from which on a sentence says that the data was protected
-_DECOYS = 19  # where rows are the questions: one that agrees with the key alone counts 1 in 20
-_CLASS_DECOYS = 999  # where classes are, of which there are few
-_PRESENT = 0.5  # share of a noise's amplitude from which on it counts as there
+    from hf_unlearnable.key import Key
+
+SIGNIFICANT = -3.0  # log10 of the p-value from which on a sentence says that the data was protected
 
 
 @dataclass(frozen=True)
@@ -75,9 +74,9 @@ class Ownership:
             f"{self.marked:,} of {self.rows:,} rows carry this key's mark; by chance one would expect "
             f"{self.expected:.3g}: p {_power(self.log10_p)}."
         )
-        if self.log10_p <= _SIGNIFICANT:
+        if self.log10_p <= SIGNIFICANT:
             return f"{counted} Rows of this data were protected with this key."
-        if self.log10_least > _SIGNIFICANT:
+        if self.log10_least > SIGNIFICANT:
             return f"{counted} So little data cannot tell: p could not have been less than {10**self.log10_least:.1g}."
         return f"{counted} There is no sign of this key."
 
@@ -97,26 +96,23 @@ def verify(
         How many rows carry the mark, and the p-value.
 
     Raises:
-        ValueError: A column is missing or holds something else, there are no rows, or the key leaves no mark that
-            could be told from chance; the message says which.
+        NoMarkError: The key leaves no mark that could be told from chance; the message says why.
+        ValueError: A column is missing or holds something else, or there are no rows; the message says which.
     """
-    key = key.key if isinstance(key, Transform) else key if isinstance(key, Key) else Key.load(key)
-    if column is not None:
-        known = {"text_column", "image_column"} & set(key.parameters)
-        key = replace(key, parameters={**key.parameters, **dict.fromkeys(known, column)})
+    cloak = key if isinstance(key, Transform) else load_transform(key)
     # Which rows were protected is for the data to tell; columns that said so may be gone.
-    key = replace(key, parameters={**key.parameters, "classes": None, "mask_column": None, "fraction": 1.0})
-    cloak = load_transform(key)
+    changes: dict[str, Any] = {"classes": None, "mask_column": None, "fraction": 1.0}
+    if column is not None:
+        changes[cloak.column_parameter] = column
+    key = cloak.key
+    cloak = cloak.from_key(replace(key, parameters={**key.parameters, **changes}))
     if getattr(cloak, cloak.strength_parameter) == 0:
-        raise ValueError(f"This key changes nothing ({cloak.strength_parameter}=0), so it leaves no mark.")
-    rows = _looked_at(dataset, cloak, max_rows)
-    return _of_texts(key, cloak, rows) if cloak.modality == "text" else _of_images(key, cloak, rows)
+        raise NoMarkError(f"This key changes nothing ({cloak.strength_parameter}=0), so it leaves no mark.")
+    return _judged(cloak.ownership_scores(_looked_at(dataset, cloak, max_rows)))
 
 
 def _looked_at(dataset: Any, cloak: Transform, max_rows: int) -> list[dict[str, Any]]:
     """Rows as they are stored, with the columns that the key needs."""
-    from datasets import Image
-
     if isinstance(dataset, dict):
         first = next(iter(dataset), "train")
         raise TypeError(f"This is a dictionary of splits. Give one of them: dataset[{first!r}].")
@@ -125,9 +121,11 @@ def _looked_at(dataset: Any, cloak: Transform, max_rows: int) -> list[dict[str, 
     needed = cloak._columns() + ([cloak.id_column] if cloak.id_column else [])
     if dataset.column_names:
         require_columns(dataset.column_names, needed)
-    for name in cloak._columns():
-        if isinstance((dataset.features or {}).get(name), Image):
-            dataset = dataset.cast_column(name, Image(decode=False))
+    features = dataset.features or {}
+    for name in set(features).intersection(cloak._columns()):
+        for _, modality in MODALITIES.items():
+            if modality.accepts(features[name]):
+                dataset = modality.undecoded(dataset, name)
     if hasattr(dataset, "select") and len(dataset) > max_rows:
         dataset = dataset.select(np.linspace(0, len(dataset) - 1, max_rows).astype(int))
     rows = list(dataset.with_format(None).take(max_rows))
@@ -139,156 +137,35 @@ def _looked_at(dataset: Any, cloak: Transform, max_rows: int) -> list[dict[str, 
     return rows
 
 
-# ------------------------------------------------------------------ texts
-def _of_texts(key: Key, cloak: Any, rows: Sequence[dict[str, Any]]) -> Ownership:
-    if getattr(cloak, "mode", "insert") != "insert":
-        raise ValueError(
-            "This key replaces words (mode='replace'), and the places were drawn from texts that are lost with them: "
-            "what stands in the data cannot be told from chance. mode='insert' can be shown."
-        )
-    if getattr(cloak, "position", "random") != "random" and cloak.tokens_per_class == 1:
-        raise ValueError(
-            f"This key puts one word at the {cloak.position} of every text, whatever the seed, so that there is "
-            "nothing to tell it from chance by. position='random' can be shown."
-        )
-    cloaks = [load_transform(one) for one in (key, *_decoys(key, _DECOYS))]
-    # Every label is tried, each different choice once: labels may be gone, or permuted.
-    labels = {repr(chosen): (label, cloak._pool(chosen)) for label, chosen in cloak._choose().items()}.values()
-    every = {word for _, pool in labels for word in pool}
-    agree, units = np.zeros((len(rows), len(cloaks)), bool), []
-    for i, row in enumerate(rows):
-        for name in cloak._columns():
-            if not isinstance(row[name], (str, list, type(None))):
-                kind = type(row[name]).__name__
-                raise ValueError(f"Row {i} holds {kind} in column {name!r}, and this is a key for texts.")
-        cells = Cells({name: [row[name]] for name in cloak._columns()}, cloak.role)
-        texts = [text for text in cells.texts if isinstance(text, str)]
-        # Rows with one random stream are one question, however often they are asked.
-        own = [cloak._canonical_type(text, every).text for text in texts]
-        units.append(repr(row[cloak.id_column]) if cloak.id_column else "\0".join(own))
-        for label, pool in labels:
-            if any(word in text for word in pool for text in texts):
-                agree[i] |= [_taken_out(one, {**row, cloak.label_column: label}) for one in cloaks]
-    return _by_row(agree, units)
-
-
-def _taken_out(cloak: Any, row: dict[str, Any]) -> bool:
-    """Whether every word that the key draws for a row stands where it draws it."""
-    try:
-        return any(cloak.restore(row)[name] != row[name] for name in cloak._columns())
-    except ValueError:
-        return False
-
-
-# ------------------------------------------------------------------ images
-def _of_images(key: Key, cloak: Any, rows: Sequence[dict[str, Any]]) -> Ownership:
-    from hf_unlearnable.image import trace
-    from hf_unlearnable.image.base import plain
-    from hf_unlearnable.image.learning.noise import ClassNoise, SampleNoise
-
-    noise = getattr(cloak, "_noise", None)
-    if cloak.method == "one-pixel":
-        raise ValueError(
-            "A key of one-pixel cannot be shown: its pixels are the most telling ones of the data, which anyone "
-            "finds, and the key drew from four of them only."
-        )
-    if cloak.method == "linearization":
-        raise ValueError(
-            "A key of linearization cannot be shown: its noise follows from the images and labels, and hardly from "
-            "the seed, so that another key on like data leaves the same."
-        )
-    if cloak.method == "error-min-one-pixel" and isinstance(noise, SampleNoise):
-        raise ValueError(
-            "A key of error-min-one-pixel cannot be shown: the pixel that it sets takes away what the original is "
-            "known by. noise='class' can be shown."
-        )
-    pictures = [cloak._opened(row[cloak.image_column], f"Row {i}") for i, row in enumerate(rows)]
-    levels = [picture.levels for picture in pictures]
-    cut = 2.0 * getattr(cloak, "max_levels", 0)
-
-    if isinstance(noise, SampleNoise):
-        if cloak.id_column:
-            raise ValueError(
-                f"This key knows its rows by column {cloak.id_column!r} and not by their content, so that nothing "
-                "tells whether noise that is taken off leaves an original. A key without id_column can be shown."
-            )
-        found = trace.recovered(noise, pictures, key.seed, cut)
-        chances = np.full(len({picture.content for picture in pictures}), trace.HASH_CHANCE)
-        different = len({picture.content for picture, one in zip(pictures, found, strict=True) if one})
-        log10_p, log10_least = (_tail(chances, count) for count in (different, len(chances)))
-        return Ownership(len(rows), int(found.sum()), len(rows) * trace.HASH_CHANCE, log10_p, log10_least)
-    if cloak.method == "random-noise" and cloak.noise == "sample":
-        if not cloak.id_column:
-            raise ValueError(
-                "This key draws the noise of an image from the original image, which the protected one does not give "
-                "away. With id_column, or noise='class', it can be shown."
-            )
-        return _by_row(*_drawn_by_id(key, cloak, rows, levels, cut))
-
-    given = [plain(row.get(cloak.label_column)) for row in rows]
-    learned = noise.levels if isinstance(noise, ClassNoise) else None
-    labels = cloak._state()[0].get("labels") or sorted({x for x in given if x is not None}, key=repr)
-    if not labels:
-        raise ValueError(f"This key draws a pattern for each label, and there is no column {cloak.label_column!r}.")
-    count = max(99, min(_CLASS_DECOYS, 10_000 // len(labels)))
-    if learned is None:
-        scores = trace.drawn_scores([load_transform(one) for one in (key, *_decoys(key, count))], levels, labels)
-    else:
-        scores = trace.learned_scores(learned, levels, cut, count)
-        scores = scores >= np.where(np.arange(scores.shape[2]) == 0, _PRESENT, _PRESENT / 2)
-    return _by_class(scores, [labels.index(x) if x in labels else -1 for x in given], learned is None)
-
-
-def _drawn_by_id(
-    key: Key, cloak: Any, rows: Sequence[dict[str, Any]], levels: Sequence[np.ndarray], cut: float
-) -> tuple[np.ndarray, list[str]]:
-    from hf_unlearnable.image.methods.random_noise import uniform_levels
-    from hf_unlearnable.image.trace import presence
-
-    units = [repr(row[cloak.id_column]) for row in rows]
-    seeds = [one.seed for one in (key, *_decoys(key, _DECOYS))]
-    agree = [
-        [presence(one, uniform_levels(row_stream(unit.encode(), seed), one.shape, cloak.max_levels), cut) >= _PRESENT
-         for seed in seeds]
-        for one, unit in zip(levels, units, strict=True)
-    ]  # fmt: skip
-    return np.array(agree), units
-
-
-def _decoys(key: Key, count: int) -> list[Key]:
-    """Keys that differ from `key` in nothing but the seed, always the same ones."""
-    return [replace(key, seed=row_stream(b"decoy %d" % i, key.seed)) for i in range(count)]
-
-
 # ------------------------------------------------------------------ chance
-def _by_row(agree: np.ndarray, units: Sequence[str]) -> Ownership:
-    """Where every row has a random stream of its own.
+def _judged(marks: Marks) -> Ownership:
+    match marks:
+        case RowMarks():
+            return _by_row(marks)
+        case ClassMarks():
+            return _by_class(marks)
+        case Recovered():
+            return _by_original(marks)
 
-    Args:
-        agree: boolean [rows, 1 + decoys]: which seeds agree with a row; the key's own is the first.
-        units: What a row's random stream comes from.
-    """
-    index = {unit: i for i, unit in enumerate(dict.fromkeys(units))}
+
+def _by_row(marks: RowMarks) -> Ownership:
+    agree = marks.agree
+    index = {unit: i for i, unit in enumerate(dict.fromkeys(marks.units))}
     seeds = agree.shape[1]
     each = np.zeros((len(index), seeds), bool)
-    np.logical_or.at(each, [index[unit] for unit in units], agree)
+    np.logical_or.at(each, [index[unit] for unit in marks.units], agree)
     log10_p = _tail(each.mean(axis=1), int(each[:, 0].sum()))
     expected = agree[:, 1:].sum() / (seeds - 1)
     return Ownership(len(agree), int(agree[:, 0].sum()), float(expected), log10_p, -len(each) * math.log10(seeds))
 
 
-def _by_class(scores: np.ndarray, given: Sequence[int], drawn: bool) -> Ownership:
-    """Where all rows of a class have one pattern: the independent questions are the classes, if labels are to be had.
-
-    Args:
-        scores: [rows, classes, 1 + decoys]; the key's own is the first.
-        given: Which class each row is said to be of, -1 for none.
-        drawn: Whether the scores tell how like a pattern is, so that the mark is to be the most alike of a hundred;
-            else they tell whether it is there.
-    """
+def _by_class(marks: ClassMarks) -> Ownership:
+    """The independent questions are the classes, if labels are to be had."""
+    scores, given = marks.scores, marks.given
     best = scores.max(axis=1)
     own = np.array([row[label] if label >= 0 else most for row, label, most in zip(scores, given, best, strict=True)])
-    shown = own[:, :100] >= own[:, :100].max(axis=1, keepdims=True) * (1 - 1e-4) if drawn else own
+    most = own[:, :100].max(axis=1, keepdims=True)
+    shown = own[:, :100] >= most * (1 - 1e-4) if marks.drawn else own
     # Without labels: one question, whether the key's patterns are more like the rows than a decoy's.
     log10_p, log10_least = math.log10(_rank(best)), -math.log10(best.shape[1])
     known = sorted(set(given) - {-1})
@@ -300,6 +177,14 @@ def _by_class(scores: np.ndarray, given: Sequence[int], drawn: bool) -> Ownershi
         log10_least = math.log10(2) + min(log10_least, least)
     expected = float(shown[:, 1:].sum() / (shown.shape[1] - 1))
     return Ownership(len(best), int(shown[:, 0].sum()), expected, log10_p, log10_least)
+
+
+def _by_original(marks: Recovered) -> Ownership:
+    rows, marked = len(marks.found), int(marks.found.sum())
+    different = {unit for unit, found in zip(marks.units, marks.found, strict=True) if found}
+    chances = np.full(len(set(marks.units)), marks.chance)
+    log10_p, log10_least = (_tail(chances, count) for count in (len(different), len(chances)))
+    return Ownership(rows, marked, rows * marks.chance, log10_p, log10_least)
 
 
 def _rank(scores: np.ndarray) -> float:

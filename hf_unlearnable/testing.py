@@ -316,6 +316,47 @@ def check_secrecy(transform: Transform, dataset: Dataset) -> None:
         assert not found, f"{place} holds a secret: {found}"
 
 
+def check_ownership(transform: Transform, dataset: Dataset) -> None:
+    """`verify` finds the key in the rows that it made and not in the clean ones, or says why it cannot be shown."""
+    from hf_unlearnable.mark import NoMarkError
+    from hf_unlearnable.ownership import SIGNIFICANT, verify
+
+    fitted = clone(transform).fit(dataset)
+    try:
+        own, clean = verify(fitted, _map(dataset, fitted)), verify(fitted, dataset)
+    except NoMarkError as error:
+        why = str(error)
+    else:
+        assert own.rows == len(dataset), f"verify looked at {own.rows} of {len(dataset)} rows"
+        found = own.log10_p <= SIGNIFICANT
+        assert found or own.log10_least > SIGNIFICANT, f"the key is not found in the rows that it made: {own}"
+        assert clean.log10_p > SIGNIFICANT, f"the key is found in clean rows: {clean}"
+        return
+    assert why.endswith("."), f"say in a sentence why the key cannot be shown, not {why!r}"
+
+
+def check_publish(transform: Transform, dataset: Dataset) -> None:
+    """What `push_protected` would upload holds the protected bytes, and a card that names the method."""
+    import pyarrow.parquet as pq
+
+    from hf_unlearnable.publish import push_protected
+    from hf_unlearnable.registry import METHODS
+
+    fitted = clone(transform).fit(dataset)
+    protected = _map(dataset, fitted)
+    here = {transform.method: type(transform)}
+    with tempfile.TemporaryDirectory() as scratch, mock.patch.dict(METHODS._registered, here):
+        folder = Path(scratch, "upload")
+        try:
+            done = push_protected(protected, "owner/name", key=fitted, original=dataset, dry_run=folder)
+        except ValueError as error:
+            raise AssertionError(f"push_protected refuses what this method makes: {error}") from error
+        uploaded = pq.read_table(sorted(folder.glob("data/*.parquet"))).to_pydict()
+    assert f"`{transform.method}`" in done.card, f"the card does not name {transform.method!r}"
+    for column, values in _stored(protected).items():
+        assert _without_paths(uploaded[column]) == _without_paths(values), f"other bytes of {column!r} are uploaded"
+
+
 CHECKS: list[Callable[[Any, Any], None]] = [
     check_init_only_stores,
     check_unfitted,
@@ -333,6 +374,8 @@ CHECKS: list[Callable[[Any, Any], None]] = [
     check_pickle,
     check_key,
     check_secrecy,
+    check_ownership,
+    check_publish,
 ]
 
 
@@ -355,6 +398,11 @@ def _map(dataset: Dataset, transform: Any, **kwargs: Any) -> Dataset:
 def _stored(dataset: Dataset) -> dict[str, list]:
     """The values as Arrow holds them, nothing decoded."""
     return dataset.with_format("arrow")[:].to_pydict()
+
+
+def _without_paths(values: list) -> list:
+    """Files by their bytes alone: what they are called does not leave."""
+    return [value["bytes"] if isinstance(value, dict) and "bytes" in value else value for value in values]
 
 
 def _rows(rows: Any) -> list[dict]:

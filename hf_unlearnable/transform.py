@@ -19,7 +19,7 @@ import inspect
 import re
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from mmap import mmap
 from pathlib import Path
 from typing import Any, ClassVar
@@ -28,6 +28,7 @@ import numpy as np
 
 import hf_unlearnable
 from hf_unlearnable.key import Key, draw, new_seed, row_stream
+from hf_unlearnable.mark import Marks, NoMarkError
 
 # Draws of a row's stream are numbered; these are set apart from those that a method takes from 0 on.
 _FRACTION_DRAW = 2**63
@@ -44,6 +45,7 @@ class Transform:
         method: The name in the registry.
         method_version: Raised by one whenever the same key would give other bytes.
         modality: "text", "image" or "audio".
+        column_parameter: The parameter that names the columns that are changed.
         strength_parameter: The parameter that, at 0, makes the transform the identity.
         adaptive_attacks: Countermeasures that its author would mount, who knows the method and not the key.
         needs_labels: Whether it reads `label_column`.
@@ -58,6 +60,7 @@ class Transform:
     method: ClassVar[str]
     method_version: ClassVar[int] = 1
     modality: ClassVar[str]
+    column_parameter: ClassVar[str]
     strength_parameter: ClassVar[str]
     adaptive_attacks: ClassVar[tuple[str, ...]] = ()
     needs_labels: ClassVar[bool] = True
@@ -99,6 +102,24 @@ class Transform:
     def _restore(self, rows: Rows) -> dict[str, list]:
         """The changed columns of a protected batch as they were, for methods that can be undone."""
         raise ValueError(f"{type(self).__name__} cannot be undone. Keep the original data.")
+
+    def ownership_scores(self, rows: Sequence[Mapping[str, Any]]) -> Marks:
+        """What tells these rows from rows that were made without the key, for `verify`.
+
+        Args:
+            rows: As they are stored, images undecoded. Labels may be missing, wrong or renamed.
+
+        Returns:
+            `RowMarks`, `ClassMarks` or `Recovered`: how well the key fits the rows, beside `decoys`.
+
+        Raises:
+            NoMarkError: The key leaves nothing that could be told from chance.
+            ValueError: A row holds what the method does not protect.
+        """
+        raise NoMarkError(
+            f"A key of {self.method} cannot be shown: the method does not tell what its mark looks like. Keep the "
+            "original data: the key makes the same rows of it again."
+        )
 
     def _is_row(self, value: Any) -> bool:
         """Whether `value`, found in a protected column, belongs to a single row rather than to a batch."""
@@ -183,6 +204,12 @@ class Transform:
         except (TypeError, KeyError) as error:
             raise ValueError(f"The key is damaged, parts of it are missing or unknown: {error}.") from error
         return transform
+
+    def decoys(self, count: int) -> list[Transform]:
+        """Transforms that differ from this one in nothing but the seed, always the same ones."""
+        key = self.key
+        seeds = (row_stream(b"decoy %d" % i, key.seed) for i in range(count))
+        return [self.from_key(replace(key, seed=seed)) for seed in seeds]
 
     def secrets(self) -> dict[str, Any]:
         """What may stand nowhere beside the published data, for the scan before the upload; never show it.

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from hf_unlearnable import OrderCodeTransform, RegTextTransform, TextureTransform, ownership
+from hf_unlearnable import OrderCodeTransform, RegTextTransform, TextureTransform, mark
 from hf_unlearnable.ownership import Ownership, _fisher, _tail, verify
 from hf_unlearnable.registry import method_class
 from hf_unlearnable.samples import load_digits
@@ -128,7 +128,7 @@ def test_ids_chats_columns_and_scripts():
 
 @pytest.mark.parametrize(("name", "parameters"), DRAWN)
 def test_drawn_patterns_are_found(name, parameters, monkeypatch):
-    monkeypatch.setattr(ownership, "_CLASS_DECOYS", 299)
+    monkeypatch.setattr(mark, "_CLASS_DECOYS", 299)
     dataset = load_digits("train").select(range(200)).add_column("id", list(range(200)))
     cloak = made(name, dataset, **parameters)
     protected = dataset.map(cloak, batched=True)
@@ -191,7 +191,7 @@ def test_keys_find_nothing_in_texts_that_others_made(parameters):
 
 @pytest.mark.parametrize(("name", "parameters"), DRAWN)
 def test_keys_find_nothing_in_images_that_others_made(name, parameters, monkeypatch):
-    monkeypatch.setattr(ownership, "_CLASS_DECOYS", 99)
+    monkeypatch.setattr(mark, "_CLASS_DECOYS", 99)
     dataset = images(24, height=12, width=12)
     foreign = dataset.map(made(name, dataset, seed=10**9, **parameters), batched=True)
     p_values = [

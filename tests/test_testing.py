@@ -3,11 +3,14 @@
 import logging
 import os
 import random
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from hf_unlearnable import RegTextTransform
 from hf_unlearnable import testing as suite
+from hf_unlearnable.mark import NoMarkError, RowMarks
 from hf_unlearnable.testing import check_transform
 from tests.data import notes
 
@@ -95,6 +98,30 @@ class WorksInInit(Broken):
                          fraction=fraction, classes=classes, mask_column=mask_column, id_column=id_column, seed=seed)  # fmt: skip
 
 
+class TellsSeed(Broken):
+    def _protect(self, rows):
+        return {name: [f"{text} {2**60 + 1}" for text in texts] for name, texts in super()._protect(rows).items()}
+
+    def _resolved_seed(self):
+        self._seed = 2**60 + 1
+        return self._seed
+
+
+class FindsNothing(Broken):
+    def ownership_scores(self, rows):
+        return replace(super().ownership_scores(rows), agree=np.zeros((len(rows), 20), bool))
+
+
+class FindsEverything(Broken):
+    def ownership_scores(self, rows):
+        return RowMarks(np.eye(1, 20, dtype=bool).repeat(len(rows), axis=0), range(len(rows)))
+
+
+class HasNoReason(Broken):
+    def ownership_scores(self, rows):
+        raise NoMarkError
+
+
 def test_a_sound_transform_passes():
     check_transform(Broken(seed=3), notes(40))
 
@@ -116,6 +143,12 @@ def test_a_sound_transform_passes():
         (TouchesOtherColumns, suite.check_columns_untouched),
         (ProtectsEverything, suite.check_rows_untouched),
         (WorksInInit, suite.check_init_only_stores),
+        (FindsNothing, suite.check_ownership),
+        (FindsEverything, suite.check_ownership),
+        (HasNoReason, suite.check_ownership),
+        (GlobalRandomness, suite.check_publish),
+        (DoesNothing, suite.check_publish),
+        (TellsSeed, suite.check_publish),
     ],
     ids=lambda value: value.__name__,
 )

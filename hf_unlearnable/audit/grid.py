@@ -7,7 +7,6 @@ same dose that tells nothing.
 
 from __future__ import annotations
 
-import inspect
 import logging
 import os
 import time
@@ -20,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hf_unlearnable import __version__
-from hf_unlearnable.adversary import Attacker, Countermeasure, Rows
+from hf_unlearnable.adversary import Attacker, Countermeasure, Rows, Victim
 from hf_unlearnable.audit.statistics import Interval, accuracy_interval
 from hf_unlearnable.audit.store import Store, digest
 from hf_unlearnable.modality import modality_of
@@ -163,11 +162,10 @@ def audit(
         versions: What to train on. Rows of fewer than two classes teach nothing: the victim then guesses the label
             that is most frequent in the test, the best a guess can do.
         test: Clean held-out rows.
-        victims: Functions `(train_inputs, train_labels, test_inputs, *, seed, on_epoch, in_training)` to predicted
-            labels, by name; the last two are passed only when they are needed and the victim takes them.
+        victims: By name: each a `Victim`, `partial(victim, epochs=8)`, or a plain function, see `Victim.of`.
         countermeasures: By name, apart from "none", which is always there. In a store they and the victims are known
-            by name and function: give one that does something else (another share, another model behind a callable)
-            another name.
+            by name, function and settings: give one that does something else (another share, another model behind a
+            callable) another name.
         attacker: What the adversary has of its own. Its seed is that of the training.
         seeds: One training each.
         input_column, label_column: Columns of all of them, texts or images and their labels.
@@ -208,7 +206,8 @@ class _Grid:
         if len(test) == 0:
             raise ValueError("The test is empty. Victims are judged on clean rows that they were not trained on.")
         self.versions = {version.name: version for version in versions}
-        self.victims, self.attacker, self.seeds, self.store = victims, attacker, seeds, store
+        self.victims = {name: Victim.of(victim) for name, victim in victims.items()}
+        self.attacker, self.seeds, self.store = attacker, seeds, store
         self.countermeasures = {NONE: Countermeasure(), **countermeasures}
         self.columns, self.on_cell = columns, on_cell
         self.test = rows_of(test, columns)
@@ -277,7 +276,7 @@ class _Grid:
                 self.not_run[f"{name}: the attacker was given no {' and no '.join(missing)}"] = None
                 continue
             for victim in self.victims:
-                if countermeasure.in_training is not None and not _takes(self.victims[victim], "in_training"):
+                if countermeasure.in_training is not None and "in_training" not in self.victims[victim].takes:
                     self.not_run[f"{_on(name, victim)}: it takes nothing in training"] = None
                     continue
                 for version in self.versions.values():
@@ -403,12 +402,12 @@ class _Grid:
         self.not_run[f"{part}: {' '.join(str(error).split())}"] = None
         logger.warning("%s is left out: %s", part, error)
 
-    def _result(self, run: Callable, rows: Rows, hook: Callable | None, seed: int) -> dict:
+    def _result(self, run: Victim, rows: Rows, hook: Callable | None, seed: int) -> dict:
         curve: list[tuple[float, float]] = []
         predicted = self.guess
         if len(set(rows.labels)) > 1:
             options: dict[str, Any] = {} if hook is None else {"in_training": hook}
-            if _takes(run, "on_epoch"):
+            if "on_epoch" in run.takes:
                 options["on_epoch"] = lambda train, test: curve.append(
                     (round(float(train), 4), round(float(np.mean(test == self.truth)), 4))
                 )
@@ -446,9 +445,3 @@ def _said(training: _Training) -> str:
 def _unpacked(result: dict) -> np.ndarray:
     bits = np.unpackbits(np.frombuffer(bytes.fromhex(result["correct"]), np.uint8))
     return bits[: result["test_rows"]].astype(bool)
-
-
-def _takes(function: Callable, name: str) -> bool:
-    """Whether a function has a parameter of that name."""
-    parameters = inspect.signature(function).parameters.values()
-    return any(p.name == name or p.kind is p.VAR_KEYWORD for p in parameters)

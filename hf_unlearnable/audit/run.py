@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hf_unlearnable.adversary import Attacker
+from hf_unlearnable.adversary import Attacker, Victim
 from hf_unlearnable.audit.grid import NONE, Audit, Cell, Version, audit, rows_of
 from hf_unlearnable.audit.inputs import column_of, identities, trained_on
 from hf_unlearnable.audit.versions import (
@@ -55,9 +53,6 @@ class Effort:
     budget: float = math.inf
 
 
-_HOOKS = ("on_epoch", "in_training")
-_RESNET = {"model": "microsoft/resnet-18"}
-_SETTINGS = {"linear_probe": _RESNET, "pretrained_image_model": _RESNET}  # of victims that an effort does not name
 EFFORTS = {
     "quick": Effort(1500, 500, seeds=1, grid="quick", budget=150),
     "laptop": Effort(3000, 2000, seeds=3, grid="laptop", shares=(0.5,), budget=3600),
@@ -74,7 +69,7 @@ def attack(
     label_column: str = "label",
     method: str | None = None,
     effort: str | Effort = "laptop",
-    victims: Sequence[str] | None = None,
+    victims: Sequence[str] | Mapping[str, Callable[..., np.ndarray]] | None = None,
     countermeasures: Sequence[str] | None = None,
     models: Mapping[str, str] | None = None,
     attacker: Attacker | None = None,
@@ -98,7 +93,8 @@ def attack(
         method: Name of the method, if it is known: the attacks that its author would mount are then tried first.
         effort: "quick" (under three minutes on two cores), "laptop" (an hour at most), "full" (hours, with a GPU), or
             an `Effort` of your own.
-        victims, countermeasures: Names to try instead of those of the effort.
+        victims, countermeasures: Names to try instead of those of the effort. Victims may also be a mapping of your
+            own, by name: see `Victim.of`.
         models: Hub id or folder of a pretrained victim's model, by the victim's name.
         attacker: What the adversary has of its own.
         own_clean: Its clean rows, instead of those of `attacker`: none of them published, none of them tested on. Of
@@ -126,15 +122,18 @@ def attack(
     modality = trained_on(clean, column)
     known_victims, known_countermeasures = victims_of(modality.name), countermeasures_of(modality.name)
     grid = modality.grids[chosen.grid] if isinstance(chosen.grid, str) else chosen.grid
+    settings = grid.victims
+    if isinstance(victims, Mapping):
+        known_victims, settings = {name: Victim.of(one) for name, one in victims.items()}, {}
     names = _checked(victims or grid.victims, known_victims, "victim")
-    run = _victims(names, {**_SETTINGS, **grid.victims}, known_victims, models or {})
-    no_model = [name for name, victim in run.items() if _lacks_model(victim)]
-    if no_model and victims:
-        raise ValueError(f"{no_model[0]} starts from a pretrained model, and none is given: --model {no_model[0]}=ID.")
+    run = _victims(names, settings, known_victims, models or {})
+    lacking = {name: _lacks(name, victim) for name, victim in run.items() if victim.needs}
+    if lacking and victims:
+        raise ValueError(f"{next(iter(lacking.values()))}.")
     first = method_class(method).adaptive_attacks if method else ()
     others = countermeasures if countermeasures is not None else grid.countermeasures
     wanted = dict.fromkeys([*first, *(known_countermeasures if others is None else others)])
-    tried = _checked(wanted, known_countermeasures, "counter-measure")
+    tried = _checked(wanted, known_countermeasures, "countermeasure")
 
     keep = np.sort(np.random.default_rng(0).permutation(len(clean))[: chosen.rows])
     clean, protected = clean.select(keep), protected.select(keep)
@@ -147,7 +146,7 @@ def attack(
         attacker = replace(attacker, clean=rows_of(aside, (column, label_column)))
     versions = _versions(clean, protected, column, chosen.shares)
     found = audit(
-        versions, test, {name: victim for name, victim in run.items() if name not in no_model},
+        versions, test, {name: victim for name, victim in run.items() if name not in lacking},
         {name: known_countermeasures[name] for name in tried}, attacker=attacker,
         seeds=range(seeds or chosen.seeds), input_column=column, label_column=label_column, store=store,
         budget=chosen.budget if budget is None else budget, on_cell=on_cell,
@@ -161,12 +160,8 @@ def attack(
         "method": method or "not said", "attacks of the method's author": ", ".join(first) or "not known",
         "victims": {name: _settings(victim) for name, victim in run.items()},
     }  # fmt: skip
-    left_out = [
-        f"{name}: it starts from a pretrained model, and none is given (--model {name}=ID)" for name in no_model
-    ]
-    return replace(
-        found, not_run=[*left_out, *found.not_run], protocol=protocol, warnings=warnings, fingerprints=fingerprints
-    )
+    not_run = [*lacking.values(), *found.not_run]
+    return replace(found, not_run=not_run, protocol=protocol, warnings=warnings, fingerprints=fingerprints)
 
 
 def _prepared(given: Mapping[str, Dataset], column: str, label_column: str) -> list[Dataset]:
@@ -261,24 +256,26 @@ def _checked(names: Any, known: Mapping[str, Any], what: str) -> list[str]:
 
 
 def _victims(
-    names: Sequence[str], settings: Mapping[str, Mapping[str, Any]], known: Mapping[str, Callable],
+    names: Sequence[str], settings: Mapping[str, Mapping[str, Any]], known: Mapping[str, Victim],
     models: Mapping[str, str],
-) -> dict[str, partial]:  # fmt: skip
+) -> dict[str, Victim]:  # fmt: skip
     for name in _checked(models, known, "victim"):
-        if "model" not in inspect.signature(known[name]).parameters:
+        if "model" not in (*known[name].settings, *known[name].needs):
             raise ValueError(f"{name} takes no model: it starts from nothing.")
     chosen = {name: {"model": models[name]} if name in models else {} for name in names}
-    return {name: partial(known[name], **{**settings.get(name, {}), **chosen[name]}) for name in names}
+    return {name: known[name].configured(**{**settings.get(name, {}), **chosen[name]}) for name in names}
 
 
-def _lacks_model(victim: partial) -> bool:
-    return "model" not in _settings(victim) and "model" in inspect.signature(victim).parameters
+def _lacks(name: str, victim: Victim) -> str:
+    """Why a victim cannot run."""
+    if victim.needs == ("model",):
+        return f"{name}: it starts from a pretrained model, and none is given (--model {name}=ID)"
+    return f"{name}: it has no default for {', '.join(victim.needs)}, and nothing is given (victims of an Effort)"
 
 
-def _settings(victim: partial) -> dict[str, Any]:
+def _settings(victim: Victim) -> dict[str, Any]:
     """All that it is trained with, usual values too."""
-    parameters = inspect.signature(victim).parameters.values()
-    settings = {p.name: p.default for p in parameters if p.default is not p.empty and p.name not in _HOOKS}
+    settings = victim.settings
     if os.path.isdir(str(settings.get("model"))):  # where a folder stands is nobody's business
         settings["model"] = os.path.basename(os.path.abspath(settings["model"]))
     return settings

@@ -12,6 +12,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import fields, is_dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -98,7 +99,12 @@ class Store:
 
 
 def digest(*parts: Any) -> str:
-    """A name for what a result depends on: strings, numbers, arrays, images, functions and containers of them."""
+    """A name for what a result depends on, the same in every process.
+
+    Args:
+        parts: Strings, numbers, arrays, images, functions, dataclasses such as a `Victim`, and containers of them. A
+            function is known by its name, an object without a `repr` of its own by its type and attributes.
+    """
     hashed = xxhash.xxh3_128()
     for part in _pieces(parts):
         hashed.update(len(part).to_bytes(8, "little"))
@@ -111,6 +117,8 @@ def _pieces(value: Any) -> Iterator[bytes]:
         yield value.encode("utf-8", "surrogatepass")
     elif isinstance(value, partial):
         yield from _pieces((value.func, value.args, value.keywords))
+    elif is_dataclass(value) and not isinstance(value, type):  # such as a Victim
+        yield from _pieces((type(value), {field.name: getattr(value, field.name) for field in fields(value)}))
     elif callable(value):
         # A function is known by its name: give a victim another name when you change what it does.
         yield f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', repr(type(value)))}".encode()
@@ -123,10 +131,14 @@ def _pieces(value: Any) -> Iterator[bytes]:
         array = np.asarray(value)
         yield f"{array.dtype}{array.shape}".encode()
         yield np.ascontiguousarray(array).tobytes()
+    elif isinstance(value, set | frozenset):  # whose order is another one in every process
+        yield from _pieces(sorted(digest(item) for item in value))
     elif isinstance(value, Iterable):
         items = list(value)
         yield str(len(items)).encode()
         for item in items:
             yield from _pieces(item)
+    elif type(value).__repr__ is object.__repr__:  # it would show an address
+        yield from _pieces((type(value), getattr(value, "__dict__", {})))
     else:
         yield repr(value).encode()

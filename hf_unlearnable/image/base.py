@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
 from hf_unlearnable.image.codec import ENCODINGS, ImageError, Picture, decode, like
+from hf_unlearnable.image.trace import Bank, drawn_scores
+from hf_unlearnable.mark import ClassMarks, Marks, class_decoys
 from hf_unlearnable.transform import NotFittedError, Rows, Transform, require_columns
 
 
@@ -39,6 +41,7 @@ class ImageTransform(Transform):
     seed: int | None = None
 
     modality: ClassVar[str] = "image"
+    column_parameter: ClassVar[str] = "image_column"
     open_parameters: ClassVar[tuple[str, ...]] = (*Transform.open_parameters, "image_column", "encoding")
     additive: ClassVar[bool] = True  # whether `epsilon` bounds the change of every level
     choices: ClassVar[Mapping[str, tuple[str, ...]]] = {"encoding": ENCODINGS}
@@ -75,6 +78,49 @@ class ImageTransform(Transform):
             The same shape and type.
         """
         raise NotImplementedError
+
+    def _pattern_bank(self, labels: Sequence[Any], shape: tuple[int, ...]) -> Bank:
+        """The patterns that the seed draws for these classes, by which `verify` knows the key.
+
+        A method without such patterns leaves this as it is: `verify` says then that its key cannot be shown.
+
+        Args:
+            labels: The classes.
+            shape: Of the images that are looked at: height, width and channels.
+
+        Returns:
+            `trace.stretched`, `trace.repeated` or `trace.filtered` of one pattern for each label, in their order.
+        """
+        raise NotImplementedError
+
+    def _pattern_kind(self, shape: tuple[int, ...]) -> Hashable:
+        """What `_pattern_bank` depends on of a shape: images of one kind are compared with the same patterns."""
+        return shape[2]
+
+    # ------------------------------------------------------------------ ownership
+    def ownership_scores(self, rows: Sequence[Mapping[str, Any]]) -> Marks:
+        """How much each image is like the patterns that the seed draws, where the method tells of any."""
+        if type(self)._pattern_bank is ImageTransform._pattern_bank:
+            return super().ownership_scores(rows)
+        levels = [picture.levels for picture in self._looked_at(rows)]
+        labels, given = self._classes_of(rows)
+        cloaks = [self, *self.decoys(class_decoys(len(labels)))]
+        return ClassMarks(drawn_scores(cloaks, levels, labels), given, drawn=True)  # type: ignore[arg-type]
+
+    def _looked_at(self, rows: Sequence[Mapping[str, Any]]) -> list[Picture]:
+        return [self._opened(row[self.image_column], f"Row {i}") for i, row in enumerate(rows)]
+
+    def _classes_of(self, rows: Sequence[Mapping[str, Any]]) -> tuple[list[Any], list[int]]:
+        """The classes that the key knows, or else those that the rows name, and which of them each row is said to be.
+
+        Raises:
+            ValueError: Neither knows any.
+        """
+        given = [plain(row.get(self.label_column)) for row in rows]
+        labels = self._state()[0].get("labels") or sorted({x for x in given if x is not None}, key=repr)
+        if not labels:
+            raise ValueError(f"This key draws a pattern for each label, and there is no column {self.label_column!r}.")
+        return labels, [labels.index(x) if x in labels else -1 for x in given]
 
     # ------------------------------------------------------------------ contract
     def _columns(self) -> list[str]:

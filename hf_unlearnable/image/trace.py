@@ -18,19 +18,20 @@ the amplitude is asked for, and of decoys a quarter.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hf_unlearnable.image.codec import Picture
 from hf_unlearnable.image.learning.noise import SampleNoise
-from hf_unlearnable.image.methods.convolution import ConvolutionTransform, class_kernel
-from hf_unlearnable.image.methods.linear_separable import BLOCKS, LinearSeparableTransform, class_cluster
-from hf_unlearnable.image.methods.random_noise import PATTERN, class_stream, uniform_levels
-from hf_unlearnable.image.methods.texture import TextureTransform, grain_cell
 from hf_unlearnable.key import row_stream
 
+if TYPE_CHECKING:
+    from hf_unlearnable.image.base import ImageTransform
+
+PRESENT = 0.5  # share of a noise's amplitude from which on it counts as there
 _CANDIDATES = 64  # noises that are taken off an image, those most like it
 _CROP = 96  # pixels a side, from the middle, that are enough to find them
 _WINDOW = 32  # pixels a side of which spectra are taken
@@ -93,7 +94,83 @@ def presence(levels: np.ndarray, noise: np.ndarray, cut: float) -> float:
 
 
 # ------------------------------------------------------------------ patterns of classes
-def drawn_scores(cloaks: Sequence[Any], levels: Sequence[np.ndarray], labels: Sequence[Any]) -> np.ndarray:
+@dataclass(frozen=True)
+class Bank:
+    """The patterns of all classes that one seed draws, and how an image is looked at to compare it with them.
+
+    Args:
+        patterns: float [classes, places, features]: each in all places that it may have.
+        look: Images' levels, of one kind, to float [images, features].
+    """
+
+    patterns: np.ndarray
+    look: Callable[[Sequence[np.ndarray]], np.ndarray]
+
+
+def stretched(patterns: Sequence[np.ndarray], channels: int, max_levels: float) -> Bank:
+    """Patterns that are stretched over the whole of an image and added to it, as `fitted_to` lays them.
+
+    Args:
+        patterns: Of each class, at any scale, float [height, width, channels].
+        channels: Of the images, 1 or 3; a gray image meets the mean over a pattern's, a gray pattern lies on all.
+        max_levels: By how many levels they change a pixel at most: edges that are twice as hard are cut off.
+    """
+    bank = np.stack(patterns)
+    bank = bank if bank.shape[3] <= channels else bank.mean(axis=3, keepdims=True)
+    bank = np.broadcast_to(bank, (*bank.shape[:3], channels))
+    size = bank.shape[1:3]
+
+    def look(images: Sequence[np.ndarray]) -> np.ndarray:
+        seen = []
+        for one in images:
+            down, right = (np.arange(n) * m // n for n, m in zip(one.shape[:2], size, strict=True))
+            # Not each at length 1: a smooth image holds little of any pattern, and says so.
+            seen.append(_seen(one, 2.0 * max_levels, down, right, size) / one.size)
+        return np.stack(seen)
+
+    return Bank(bank[:, None], look)
+
+
+def repeated(tiles: np.ndarray, cell: Callable[[tuple[int, ...]], int], max_levels: float) -> Bank:
+    """Square tiles that are repeated over an image, from any of their entries on, and added to it.
+
+    Args:
+        tiles: Of each class, at any scale, [classes, period, period, channels].
+        cell: How many pixels a side an entry covers in an image of a shape.
+        max_levels: By how many levels they change a pixel at most.
+    """
+    period = tiles.shape[1]
+    shifts = [(i, j) for i in range(period) for j in range(period)]
+    ringed = _ring_high_pass(tiles.astype(np.float32))
+
+    def look(images: Sequence[np.ndarray]) -> np.ndarray:
+        seen = []
+        for one in images:
+            step = cell(one.shape)
+            down, right = (np.arange(n) // step % period for n in one.shape[:2])
+            seen.append(_seen(one, 2.0 * max_levels, down, right, (period, period), step) / one.size)
+        return np.stack(seen)
+
+    return Bank(np.stack([np.roll(ringed, shift, (1, 2)) for shift in shifts], axis=1), look)
+
+
+def filtered(kernels: Sequence[np.ndarray], dilation: int) -> Bank:
+    """Kernels that an image is convolved with.
+
+    Args:
+        kernels: Of each class, float [k, k].
+        dilation: Pixels between two entries.
+    """
+    spectra = np.stack([_kernel_spectrum(kernel, dilation) for kernel in kernels])
+
+    def look(images: Sequence[np.ndarray]) -> np.ndarray:
+        seen = np.stack([_spectrum(one) for one in images])
+        return seen - seen.mean(axis=0)  # what all images have in common tells nothing of their filters
+
+    return Bank((spectra - spectra.mean(axis=0))[:, None], look)
+
+
+def drawn_scores(cloaks: Sequence[ImageTransform], levels: Sequence[np.ndarray], labels: Sequence[Any]) -> np.ndarray:
     """How much each image is like each class's pattern, for the key and for decoys. Float [images, classes, cloaks].
 
     Args:
@@ -101,21 +178,12 @@ def drawn_scores(cloaks: Sequence[Any], levels: Sequence[np.ndarray], labels: Se
         levels: The images.
         labels: The classes.
     """
-    cloak = cloaks[0]
     scores = np.zeros((len(levels), len(labels), len(cloaks)), np.float32)
-    filters = isinstance(cloak, ConvolutionTransform)
-    for rows in _grouped([cloak._kernel_of(one.shape) if filters else one.shape[2] for one in levels]):
+    for rows in _grouped([cloaks[0]._pattern_kind(one.shape) for one in levels]):
         shape = levels[rows[0]].shape
-        if filters:
-            images = np.stack([_spectrum(levels[i]) for i in rows])
-            images -= images.mean(axis=0)  # what all images have in common tells nothing of their filters
-        else:
-            # Not each at length 1: a smooth image holds little of any pattern, and says so.
-            cut = 2.0 * cloak.max_levels
-            parts = [_seen(levels[i], cut, *_places(cloak, levels[i].shape)) / levels[i].size for i in rows]
-            images = np.stack(parts)
-        for b, other in enumerate(cloaks):
-            bank = _bank(other, labels, shape)
+        images = cloaks[0]._pattern_bank(labels, shape).look([levels[i] for i in rows])
+        for b, cloak in enumerate(cloaks):
+            bank = cloak._pattern_bank(labels, shape).patterns
             alike = images @ _unit(bank.reshape(-1, images.shape[1])).T
             scores[rows, :, b] = alike.reshape(len(rows), *bank.shape[:2]).max(axis=2)
     return scores
@@ -165,33 +233,6 @@ def _grouped(kinds: Sequence[Any]) -> list[list[int]]:
 def _unit(rows: np.ndarray) -> np.ndarray:
     """Each row at length 1, float32."""
     return (rows / (np.linalg.norm(rows, axis=1, keepdims=True) + 1e-9)).astype(np.float32)
-
-
-def _bank(cloak: Any, labels: Sequence[Any], shape: tuple[int, ...]) -> np.ndarray:
-    """The patterns of all classes in all places that they may have, float [classes, places, ...]."""
-    streams = [class_stream(label, cloak._resolved_seed()) for label in labels]
-    if isinstance(cloak, ConvolutionTransform):
-        size, blur, dilation = cloak._kernel_of(shape)
-        spectra = np.stack([_kernel_spectrum(class_kernel(stream, size, blur), dilation) for stream in streams])
-        return (spectra - spectra.mean(axis=0))[:, None]
-    if isinstance(cloak, TextureTransform):
-        tiles = cloak._drawn_tiles(shape[2]).astype(np.float32)
-        shifts = [(i, j) for i in range(tiles.shape[1]) for j in range(tiles.shape[1])]
-        return np.stack([np.roll(_ring_high_pass(tiles), shift, (1, 2)) for shift in shifts], axis=1)
-    if isinstance(cloak, LinearSeparableTransform):
-        patterns = np.stack([class_cluster(stream)[0].reshape(BLOCKS) for stream in streams])
-    else:
-        patterns = np.stack([uniform_levels(stream, (PATTERN, PATTERN, 3), cloak.max_levels) for stream in streams])
-    return (patterns if shape[2] == 3 else patterns.mean(axis=3, keepdims=True))[:, None]
-
-
-def _places(cloak: Any, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, tuple[int, int], int]:
-    """Which row and column of a pattern each pixel row and column of an image shows, its size and finest step."""
-    if isinstance(cloak, TextureTransform):
-        period, cell = cloak._tiles[shape[2] == 3].shape[1], grain_cell(shape)
-        return np.arange(shape[0]) // cell % period, np.arange(shape[1]) // cell % period, (period, period), cell
-    size = BLOCKS[0] if isinstance(cloak, LinearSeparableTransform) else PATTERN
-    return np.arange(shape[0]) * size // shape[0], np.arange(shape[1]) * size // shape[1], (size, size), 1
 
 
 def _seen(

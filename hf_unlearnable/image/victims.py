@@ -5,50 +5,53 @@ nothing else. A pretrained one already sees what the images show; fine-tuned who
 signal, as a linear probe on frozen features hardly can. SimCLR learns features from the protected images themselves,
 but without the labels that most protections lean on.
 
-All take `(train_images, train_labels, test_images, *, seed)` and return one predicted label per test image. Images
-are PIL images or uint8 arrays [height, width, channels]; they are seen in RGB at one size, without further
-normalisation (but for that of a pretrained model's processor), cropped and mirrored at random while training (shifts
-of up to an eighth of the width), as unlearnable examples are tested in the literature since Huang et al. (ICLR 2021).
-On one machine's CPU the same seed gives the same predictions; the caller's torch generators are left as they were.
-
-Those that train on batches take two hooks. `on_epoch(accuracy, predicted)` is told after every epoch how many of that
-epoch's training images were answered correctly, in [0, 1] and as they were met (augmented, by a model that still
-learned), and which labels the model gives the test images now; it changes nothing. `in_training` is a
-`Countermeasure.in_training`, called on every batch.
+Each is a `Victim`, called as `victim(train_images, train_labels, test_images, seed=0, **settings)`. What its docstring
+does not name among its settings is described in `ImageTraining`. Images are PIL images or uint8 arrays
+[height, width, channels]; they are seen in RGB at one size, without further normalisation (but for that of a
+pretrained model's processor), as unlearnable examples are tested in the literature since Huang et al. (ICLR 2021). On
+one machine's CPU the same seed gives the same predictions; the caller's torch generators are left as they were.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hf_unlearnable._extras import require
+from hf_unlearnable.adversary import Training, Victim, victim
 from hf_unlearnable.text.victims import _class_indices
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-    OnEpoch = Callable[[float, np.ndarray], None]
-
 _LARGEST = 64  # pixels a side that a model trained from nothing sees when nothing else is said
+_HOOKS = ("on_epoch", "in_training")
 
 
+@dataclass(frozen=True, kw_only=True)
+class ImageTraining(Training):
+    """How an image victim trains: the fields of `Training`, and two more.
+
+    The schedule is a cosine, where nothing else is said of SGD with momentum 0.9 and weight decay 5e-4. The accuracy
+    that `on_epoch` is told is that on the images as they were met: augmented, by a model that still learned.
+
+    Args:
+        augment: Whether training images are mirrored, and shifted by up to an eighth of the width, at random.
+        image_size: Pixels a side that the model sees; None for the first image's larger side, from 8 to 64.
+    """
+
+    augment: bool = True
+    image_size: int | None = None
+
+
+@victim("image", ImageTraining, epochs=12, batch_size=128, learning_rate=0.1, augment=True, image_size=None,
+        hooks=_HOOKS)  # fmt: skip
 def small_cnn(
-    train_images: Sequence[Any],
-    train_labels: Sequence[int],
-    test_images: Sequence[Any],
-    *,
-    seed: int,
-    epochs: int = 12,
-    batch_size: int = 128,
-    learning_rate: float = 0.1,
-    augment: bool = True,
-    image_size: int | None = None,
-    on_epoch: OnEpoch | None = None,
-    in_training: Callable[..., tuple[Tensor, Tensor]] | None = None,
+    train_images: Sequence[Any], train_labels: Sequence[int], test_images: Sequence[Any], training: ImageTraining
 ) -> np.ndarray:
     """Three convolutions with batch norm (95,000 weights): a few thousand small images in half a minute on one core.
 
@@ -56,14 +59,7 @@ def small_cnn(
         train_images: n training images.
         train_labels: their n integer labels.
         test_images: m images to label.
-        seed: decides the initial weights, the order of the batches and the augmentation.
-        epochs: passes over the training images.
-        batch_size: images an update.
-        learning_rate: where the cosine schedule of SGD (momentum 0.9, weight decay 5e-4) starts.
-        augment: whether training images are shifted and mirrored.
-        image_size: pixels a side that the model sees; None for the first image's larger side, from 8 to 64.
-        on_epoch: called after every epoch, see above.
-        in_training: called on every batch, see above.
+        training: how to train.
 
     Returns:
         Predicted labels, int array of shape [m].
@@ -72,56 +68,44 @@ def small_cnn(
         ImportError: torch or pillow is not installed.
         ValueError: no test images, or train_labels that are not one integer per image from at least two classes.
     """
-    return _from_nothing("small_cnn", train_images, train_labels, test_images, seed, epochs, batch_size,
-                         learning_rate, augment, image_size, on_epoch, in_training)  # fmt: skip
+    return _from_nothing("small_cnn", train_images, train_labels, test_images, training)
 
 
+@victim("image", ImageTraining, epochs=60, batch_size=128, learning_rate=0.1, augment=True, image_size=None,
+        hooks=_HOOKS)  # fmt: skip
 def resnet18(
-    train_images: Sequence[Any],
-    train_labels: Sequence[int],
-    test_images: Sequence[Any],
-    *,
-    seed: int,
-    epochs: int = 60,
-    batch_size: int = 128,
-    learning_rate: float = 0.1,
-    augment: bool = True,
-    image_size: int | None = None,
-    on_epoch: OnEpoch | None = None,
-    in_training: Callable[..., tuple[Tensor, Tensor]] | None = None,
+    train_images: Sequence[Any], train_labels: Sequence[int], test_images: Sequence[Any], training: ImageTraining
 ) -> np.ndarray:
     """ResNet-18 with the CIFAR stem, the victim of most published numbers; takes a GPU for more than a few images.
 
-    Arguments, result and errors are those of `small_cnn`.
+    Data, result and errors are those of `small_cnn`.
     """
-    return _from_nothing("resnet18", train_images, train_labels, test_images, seed, epochs, batch_size,
-                         learning_rate, augment, image_size, on_epoch, in_training)  # fmt: skip
+    return _from_nothing("resnet18", train_images, train_labels, test_images, training)
 
 
+@victim("image", ImageTraining, epochs=8, batch_size=64, learning_rate=0.02, augment=True, image_size=None,
+        hooks=_HOOKS)  # fmt: skip
 def pretrained_image_model(
     train_images: Sequence[Any],
     train_labels: Sequence[int],
     test_images: Sequence[Any],
+    training: ImageTraining,
     *,
-    model: str,
-    seed: int,
-    epochs: int = 8,
-    batch_size: int = 64,
-    learning_rate: float = 0.02,
-    augment: bool = True,
-    image_size: int | None = None,
-    on_epoch: OnEpoch | None = None,
-    in_training: Callable[..., tuple[Tensor, Tensor]] | None = None,
+    model: str = "microsoft/resnet-18",
 ) -> np.ndarray:
     """A pretrained model with a fresh head, all of its weights fine-tuned: what most people train today.
 
-    Arguments that are not named here, result and errors are those of `small_cnn`.
+    Data, result and errors are those of `small_cnn`, with these differences.
 
     Args:
+        train_images, train_labels, test_images: as in `small_cnn`.
+        training: how to train. Images are augmented at `image_size`; None for the first image's larger side, from 8
+            to the size that the model's processor asks for.
         model: id on the Hub or folder of an `AutoModelForImageClassification`, with its processor. Batches are
             enlarged to the size that the processor asks for, after augmentation.
-        image_size: pixels a side at which images are augmented; None for the first image's larger side, from 8 to
-            the size that the processor asks for.
+
+    Returns:
+        Predicted labels, int array of shape [m].
 
     Raises:
         ImportError: torch, pillow or transformers is not installed.
@@ -129,35 +113,34 @@ def pretrained_image_model(
         ValueError: as `small_cnn`, or the model does not end in a linear layer.
     """
     require("attack", "transformers")
-    size = image_size or min(_side(train_images), _model_size(model))
-    return _train_and_predict(lambda classes: _fresh(model, classes), train_images, train_labels, test_images, seed,
-                              epochs, batch_size, learning_rate, augment, size, on_epoch, in_training)  # fmt: skip
+    size = training.image_size or min(_side(train_images), _model_size(model))
+    return _train_and_predict(
+        lambda classes: _fresh(model, classes), train_images, train_labels, test_images, size, training
+    )
 
 
+@victim("image", ImageTraining, image_size=None)
 def linear_probe(
     train_images: Sequence[Any],
     train_labels: Sequence[int],
     test_images: Sequence[Any],
+    training: ImageTraining,
     *,
-    model: str,
-    seed: int,
+    model: str = "microsoft/resnet-18",
     C: float = 0.1,  # noqa: N803, scikit-learn's name
-    image_size: int | None = None,
 ) -> np.ndarray:
     """Logistic regression on the features of a pretrained model that stays as it is: seconds, and hard to mislead.
 
     Every image is seen once and there are no batches, so there are no hooks: what an adversary does to the rows
-    applies, what it does in training does not.
+    applies, what it does in training does not. Nothing here is random: all seeds give the same answer.
 
     Args:
         train_images: n training images.
         train_labels: their n integer labels.
         test_images: m images to label.
+        training: seed, and `image_size` as in `pretrained_image_model`.
         model: as in `pretrained_image_model`; the features are what its last linear layer reads.
-        seed: taken as every victim takes it, but nothing here is random: all seeds give the same answer.
         C: inverse strength of the L2 penalty on the weights of the standardised features, above 0.
-        image_size: pixels a side that images are brought to first; None for the first image's larger side, from 8
-            to the size that the processor asks for.
 
     Returns:
         Predicted labels, int array of shape [m].
@@ -171,25 +154,22 @@ def linear_probe(
     import torch
 
     classes, targets = _class_indices(train_images, train_labels, test_images)
-    size = image_size or min(_side(train_images), _model_size(model))
+    size = training.image_size or min(_side(train_images), _model_size(model))
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        torch.manual_seed(seed)
+        torch.manual_seed(training.seed)
         frozen = _fresh(model, len(classes)).to(_device())
     return classes[_probed(frozen, _rgb(train_images, size), targets, _rgb(test_images, size), C)]
 
 
+@victim("image", ImageTraining, epochs=10, batch_size=256, learning_rate=1e-3, image_size=None)
 def simclr_probe(
     train_images: Sequence[Any],
     train_labels: Sequence[int],
     test_images: Sequence[Any],
+    training: ImageTraining,
     *,
-    seed: int,
-    epochs: int = 10,
-    batch_size: int = 256,
-    learning_rate: float = 1e-3,
     temperature: float = 0.5,
     C: float = 0.1,  # noqa: N803, scikit-learn's name
-    image_size: int | None = None,
 ) -> np.ndarray:
     """`small_cnn` trained by SimCLR on the images without their labels, then a linear probe with them.
 
@@ -204,13 +184,9 @@ def simclr_probe(
         train_images: n training images.
         train_labels: their n integer labels.
         test_images: m images to label.
-        seed: decides the initial weights, the order of the batches and the views.
-        epochs: passes over the training images.
-        batch_size: images an update; each is told from the others of its batch.
-        learning_rate: where the cosine schedule of Adam starts.
+        training: how to train, with Adam. Each image is told from the others of its batch.
         temperature: as above.
         C: inverse strength of the L2 penalty on the weights of the standardised features, above 0.
-        image_size: pixels a side that the model sees; None for the first image's larger side, from 8 to 64.
 
     Returns:
         Predicted labels, int array of shape [m].
@@ -226,16 +202,17 @@ def simclr_probe(
     from hf_unlearnable.image.learning.surrogate import image_classifier
 
     classes, targets = _class_indices(train_images, train_labels, test_images)
-    size = image_size or min(_side(train_images), _LARGEST)
+    size = training.image_size or min(_side(train_images), _LARGEST)
     images = _rgb(train_images, size).to(_device())
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        torch.manual_seed(seed)
-        random = torch.Generator().manual_seed(seed)
+        torch.manual_seed(training.seed)
+        random = torch.Generator().manual_seed(training.seed)
         model = image_classifier("small_cnn", 64).to(_device()).train()  # its last layer projects: 64 dimensions
-        optimizer = torch.optim.Adam(model.parameters(), learning_rate)
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs * -(-len(images) // batch_size))
-        for _ in range(epochs):
-            for rows in torch.randperm(len(images), generator=random).split(batch_size):
+        optimizer = torch.optim.Adam(model.parameters(), training.learning_rate)
+        steps = training.epochs * -(-len(images) // training.batch_size)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+        for _ in range(training.epochs):
+            for rows in torch.randperm(len(images), generator=random).split(training.batch_size):
                 twice = _seen(images[rows.to(images.device)]).repeat(2, 1, 1, 1)
                 loss = _nt_xent(model(_view(twice, random)), temperature)
                 optimizer.zero_grad()
@@ -246,22 +223,20 @@ def simclr_probe(
 
 
 def _from_nothing(
-    name: str, train_images: Sequence[Any], train_labels: Sequence[int], test_images: Sequence[Any], seed: int,
-    epochs: int, batch_size: int, learning_rate: float, augment: bool, image_size: int | None,
-    on_epoch: OnEpoch | None, in_training: Callable[..., tuple[Tensor, Tensor]] | None,
+    name: str, train_images: Sequence[Any], train_labels: Sequence[int], test_images: Sequence[Any],
+    training: ImageTraining,
 ) -> np.ndarray:  # fmt: skip
     from hf_unlearnable.image.learning.surrogate import image_classifier
 
-    size = image_size or min(_side(train_images), _LARGEST)
-    return _train_and_predict(lambda classes: image_classifier(name, classes), train_images, train_labels,
-                              test_images, seed, epochs, batch_size, learning_rate, augment, size, on_epoch,
-                              in_training)  # fmt: skip
+    size = training.image_size or min(_side(train_images), _LARGEST)
+    return _train_and_predict(
+        lambda classes: image_classifier(name, classes), train_images, train_labels, test_images, size, training
+    )
 
 
 def _train_and_predict(
     build: Callable[[int], nn.Module], train_images: Sequence[Any], train_labels: Sequence[int],
-    test_images: Sequence[Any], seed: int, epochs: int, batch_size: int, learning_rate: float, augment: bool,
-    size: int, on_epoch: OnEpoch | None, in_training: Callable[..., tuple[Tensor, Tensor]] | None,
+    test_images: Sequence[Any], size: int, training: ImageTraining,
 ) -> np.ndarray:  # fmt: skip
     """Build a classifier of so many classes, train it by SGD on a cosine schedule, label the test images."""
     require("image", "torch", "PIL")
@@ -282,19 +257,19 @@ def _train_and_predict(
         return classes[answers.numpy()]
 
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        torch.manual_seed(seed)
-        random = torch.Generator().manual_seed(seed)
+        torch.manual_seed(training.seed)
+        random = torch.Generator().manual_seed(training.seed)
         model = build(len(classes)).to(device).train()
-        steps = epochs * -(-len(images) // batch_size)
-        optimizer = torch.optim.SGD(model.parameters(), learning_rate, momentum=0.9, weight_decay=5e-4)
+        steps = training.epochs * -(-len(images) // training.batch_size)
+        optimizer = torch.optim.SGD(model.parameters(), training.learning_rate, momentum=0.9, weight_decay=5e-4)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-        for _ in range(epochs):
+        for _ in range(training.epochs):
             correct = 0.0
-            for rows in torch.randperm(len(images), generator=random).split(batch_size):
+            for rows in torch.randperm(len(images), generator=random).split(training.batch_size):
                 batch, wanted = _seen(images[rows.to(device)]), labels[rows.to(device)]
-                batch = crop_and_flip(batch, random) if augment else batch
-                if in_training is not None:
-                    batch, wanted = in_training(batch, wanted, model, random)
+                batch = crop_and_flip(batch, random) if training.augment else batch
+                if training.in_training is not None:
+                    batch, wanted = training.in_training(batch, wanted, model, random)
                 logits = model(batch.contiguous(memory_format=torch.channels_last))
                 loss = torch.nn.functional.cross_entropy(logits, wanted)
                 optimizer.zero_grad()
@@ -302,11 +277,11 @@ def _train_and_predict(
                 torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
                 optimizer.step()
                 schedule.step()
-                if on_epoch is not None:
+                if training.on_epoch is not None:
                     hard = wanted if wanted.ndim == 1 else wanted.argmax(1)
                     correct += (logits.argmax(1) == hard).sum().item()
-            if on_epoch is not None:
-                on_epoch(correct / len(images), predicted())
+            if training.on_epoch is not None:
+                training.on_epoch(correct / len(images), predicted())
     return predicted()
 
 
@@ -444,7 +419,7 @@ def _rgb(images: Sequence[Any], size: int) -> Tensor:
     return torch.from_numpy(np.stack([one(image) for image in images]))
 
 
-IMAGE_VICTIMS: dict[str, Callable] = {
+IMAGE_VICTIMS: dict[str, Victim] = {
     "small_cnn": small_cnn,
     "resnet18": resnet18,
     "pretrained_image_model": pretrained_image_model,

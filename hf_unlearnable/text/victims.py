@@ -4,52 +4,61 @@ They fail in different ways, which is why there are several. The linear model an
 see their order. The small Llama sees order, but has to learn the language from your rows alone. The pretrained encoder
 and the causal language model already know it, need few examples, and are usually the hardest to keep from learning.
 
-All take `(train_texts, train_labels, test_texts, *, seed)` and return one predicted label per test text. Labels are
-any integers; a class that never occurs in `train_labels` is never predicted. With `on_epoch`, a function is called
-after each epoch (once, where there are none) with the accuracy on the training rows as they were trained on, in
-[0, 1], and the labels predicted for the test texts at that time; what is predicted in the end is the same with and
-without it. The neural victims use a GPU when there is one. On one machine's CPU the same seed gives the same
-predictions every time; on a GPU some sums are done in no fixed order, and training can grow such a last-bit difference
-into other answers on close calls. The caller's torch generators are left as they were.
+Each is a `Victim`, called as `victim(train_texts, train_labels, test_texts, seed=0, **settings)`. What its docstring
+does not name among its settings is described in `TextTraining`. The neural victims use a GPU when there is one. On one
+machine's CPU the same seed gives the same predictions every time; on a GPU some sums are done in no fixed order, and
+training can grow such a last-bit difference into other answers on close calls. The caller's torch generators are left
+as they were.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hf_unlearnable._extras import require
+from hf_unlearnable.adversary import Training, Victim, victim
 
 if TYPE_CHECKING:
     import torch
 
 
-OnEpoch = Callable[[float, np.ndarray], None]
+@dataclass(frozen=True, kw_only=True)
+class TextTraining(Training):
+    """How a text victim trains: the fields of `Training`, and one more. The schedule is one cycle of AdamW.
+
+    Args:
+        max_length: Longest input in tokens; the rest of a text is cut.
+    """
+
+    max_length: int = 128
 
 
+@victim("text", hooks=("on_epoch",))
 def tfidf_logistic_regression(
     train_texts: Sequence[str],
     train_labels: Sequence[int],
     test_texts: Sequence[str],
+    training: Training,
     *,
-    seed: int,
     C: float = 10.0,  # noqa: N803, scikit-learn's name
     ngram_range: tuple[int, int] = (1, 2),
-    on_epoch: OnEpoch | None = None,
 ) -> np.ndarray:
     """Logistic regression on TF-IDF weighted words and word pairs: seconds, and strong when words give the label away.
+
+    Nothing here is random: all seeds give the same answer.
 
     Args:
         train_texts: n training texts.
         train_labels: their n integer labels.
         test_texts: m texts to label.
-        seed: taken as every victim takes it, but nothing here is random: all seeds give the same answer.
+        training: seed and `on_epoch`, which is called once.
         C: inverse strength of the L2 penalty, above 0.
         ngram_range: shortest and longest n-gram counted, in words.
-        on_epoch: called once, see above.
 
     Returns:
         Predicted labels, int array of shape [m].
@@ -62,41 +71,25 @@ def tfidf_logistic_regression(
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
 
-    classifier = LogisticRegression(C=C, max_iter=1000, random_state=seed)
+    classifier = LogisticRegression(C=C, max_iter=1000, random_state=training.seed)
     return _fit_and_predict(
-        TfidfVectorizer(ngram_range=ngram_range), classifier, train_texts, train_labels, test_texts, on_epoch
+        TfidfVectorizer(ngram_range=ngram_range), classifier, train_texts, train_labels, test_texts, training
     )
 
 
+@victim("text", hooks=("on_epoch",))
 def naive_bayes(
-    train_texts: Sequence[str],
-    train_labels: Sequence[int],
-    test_texts: Sequence[str],
-    *,
-    seed: int,
-    on_epoch: OnEpoch | None = None,
+    train_texts: Sequence[str], train_labels: Sequence[int], test_texts: Sequence[str], training: Training
 ) -> np.ndarray:
     """Multinomial naive Bayes on word counts: every word weighs by itself, so an inserted one hides no other.
 
-    Args:
-        train_texts: n training texts.
-        train_labels: their n integer labels.
-        test_texts: m texts to label.
-        seed: taken as every victim takes it, but nothing here is random: all seeds give the same answer.
-        on_epoch: called once, see above.
-
-    Returns:
-        Predicted labels, int array of shape [m].
-
-    Raises:
-        ImportError: scikit-learn is not installed.
-        ValueError: as in `tfidf_logistic_regression`.
+    Data, result and errors are those of `tfidf_logistic_regression`, and nothing here is random either.
     """
     require("attack", "sklearn")
     from sklearn.feature_extraction.text import CountVectorizer
     from sklearn.naive_bayes import MultinomialNB
 
-    return _fit_and_predict(CountVectorizer(), MultinomialNB(), train_texts, train_labels, test_texts, on_epoch)
+    return _fit_and_predict(CountVectorizer(), MultinomialNB(), train_texts, train_labels, test_texts, training)
 
 
 def _fit_and_predict(
@@ -105,7 +98,7 @@ def _fit_and_predict(
     train_texts: Sequence[str],
     train_labels: Sequence[int],
     test_texts: Sequence[str],
-    on_epoch: OnEpoch | None,
+    training: Training,
 ) -> np.ndarray:
     """What the two victims that count words share, with scikit-learn's vectorizer and classifier."""
     classes, targets = _class_indices(train_texts, train_labels, test_texts)
@@ -113,32 +106,28 @@ def _fit_and_predict(
     if not any(words(text) for text in train_texts):  # such as where only empty texts were left unprotected
         guess = np.bincount(targets).argmax()
         predicted = np.full(len(test_texts), classes[guess])
-        if on_epoch is not None:
-            on_epoch(float((targets == guess).mean()), predicted.copy())
+        if training.on_epoch is not None:
+            training.on_epoch(float((targets == guess).mean()), predicted.copy())
         return predicted
     counts = vectorizer.fit_transform(train_texts)
     classifier.fit(counts, targets)
     predicted = classes[classifier.predict(vectorizer.transform(test_texts))]
-    if on_epoch is not None:
-        on_epoch(float((classifier.predict(counts) == targets).mean()), predicted.copy())
+    if training.on_epoch is not None:
+        training.on_epoch(float((classifier.predict(counts) == targets).mean()), predicted.copy())
     return predicted
 
 
+@victim("text", TextTraining, epochs=12, batch_size=16, learning_rate=3e-3, max_length=128, hooks=("on_epoch",))
 def small_llama(
     train_texts: Sequence[str],
     train_labels: Sequence[int],
     test_texts: Sequence[str],
+    training: TextTraining,
     *,
-    seed: int,
     vocab_size: int = 4096,
     hidden_size: int = 128,
     num_hidden_layers: int = 1,
     num_attention_heads: int = 4,
-    max_length: int = 128,
-    epochs: int = 12,
-    batch_size: int = 16,
-    learning_rate: float = 3e-3,
-    on_epoch: OnEpoch | None = None,
 ) -> np.ndarray:
     """A small Llama-style classifier and its own tokenizer, both trained from nothing on the training texts.
 
@@ -148,16 +137,11 @@ def small_llama(
         train_texts: n training texts.
         train_labels: their n integer labels.
         test_texts: m texts to label.
-        seed: decides the initial weights and the order of the batches.
+        training: how to train; the end token that every text gets is part of `max_length`.
         vocab_size: largest size of the byte-level BPE vocabulary; few texts give a smaller one.
         hidden_size: width of the model, a multiple of `2 * num_attention_heads`.
         num_hidden_layers: number of transformer blocks.
-        num_attention_heads: attention heads a block.
-        max_length: longest input in tokens, the end token included; the rest of a text is cut.
-        epochs: passes over the training texts.
-        batch_size: texts an update.
-        learning_rate: peak of the one-cycle schedule.
-        on_epoch: called after each epoch, see above.
+        num_attention_heads: attention heads per block.
 
     Returns:
         Predicted labels, int array of shape [m].
@@ -188,7 +172,7 @@ def small_llama(
     def encode(texts: Sequence[str]) -> list[list[int]]:
         # Llama classifies from the last token that is not padding. Ending every text with the same token gives it one
         # place to learn to gather the text in, and gives an empty text something to be.
-        return [[*encoding.ids[: max_length - 1], end] for encoding in tokenizer.encode_batch(list(texts))]
+        return [[*encoding.ids[: training.max_length - 1], end] for encoding in tokenizer.encode_batch(list(texts))]
 
     config = LlamaConfig(
         vocab_size=tokenizer.get_vocab_size(),
@@ -196,7 +180,7 @@ def small_llama(
         intermediate_size=2 * hidden_size,
         num_hidden_layers=num_hidden_layers,
         num_attention_heads=num_attention_heads,
-        max_position_embeddings=max_length,
+        max_position_embeddings=training.max_length,
         pad_token_id=pad,
         bos_token_id=None,
         eos_token_id=end,
@@ -210,26 +194,18 @@ def small_llama(
             encode(test_texts),
             classes=classes,
             pad_token_id=pad,
-            seed=seed,
-            epochs=epochs,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            on_epoch=on_epoch,
+            training=training,
         )
 
 
+@victim("text", TextTraining, epochs=2, batch_size=32, learning_rate=1e-4, max_length=64, hooks=("on_epoch",))
 def finetuned_encoder(
     train_texts: Sequence[str],
     train_labels: Sequence[int],
     test_texts: Sequence[str],
+    training: TextTraining,
     *,
-    seed: int,
     model: str = "sentence-transformers/all-MiniLM-L6-v2",
-    max_length: int = 64,
-    epochs: int = 2,
-    batch_size: int = 32,
-    learning_rate: float = 1e-4,
-    on_epoch: OnEpoch | None = None,
 ) -> np.ndarray:
     """A pretrained encoder with a new classification head, all of its weights fine-tuned.
 
@@ -237,13 +213,8 @@ def finetuned_encoder(
         train_texts: n training texts.
         train_labels: their n integer labels.
         test_texts: m texts to label.
-        seed: decides the new head, the dropout and the order of the batches.
+        training: how to train.
         model: a model id on the Hub or a local folder, with its tokenizer.
-        max_length: longest input in tokens; the rest of a text is cut.
-        epochs: passes over the training texts.
-        batch_size: texts an update.
-        learning_rate: peak of the one-cycle schedule.
-        on_epoch: called after each epoch, see above.
 
     Returns:
         Predicted labels, int array of shape [m].
@@ -262,7 +233,7 @@ def finetuned_encoder(
         raise ValueError(f"the tokenizer of {model!r} has no padding token; use an encoder such as the default model")
 
     def encode(texts: Sequence[str]) -> list[list[int]]:
-        return tokenizer(list(texts), truncation=True, max_length=max_length)["input_ids"]
+        return tokenizer(list(texts), truncation=True, max_length=training.max_length)["input_ids"]
 
     def build() -> torch.nn.Module:
         # .float(): some checkpoints are stored in half precision, in which AdamW loses small updates.
@@ -277,28 +248,21 @@ def finetuned_encoder(
         encode(test_texts),
         classes=classes,
         pad_token_id=tokenizer.pad_token_id,
-        seed=seed,
-        epochs=epochs,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        on_epoch=on_epoch,
+        training=training,
     )
 
 
+@victim("text", TextTraining, epochs=3, batch_size=16, max_length=128, hooks=("on_epoch",))
 def causal_lm(
     train_texts: Sequence[str],
     train_labels: Sequence[int],
     test_texts: Sequence[str],
+    training: TextTraining,
     *,
-    seed: int,
     model: str,
     lora: bool = True,
     rank: int = 16,
-    max_length: int = 128,
-    epochs: int = 3,
-    batch_size: int = 16,
     learning_rate: float | None = None,
-    on_epoch: OnEpoch | None = None,
 ) -> np.ndarray:
     """A pretrained causal language model, fine-tuned to complete "<text>, line break, Label:" with a class.
 
@@ -310,16 +274,12 @@ def causal_lm(
         train_texts: n training texts.
         train_labels: their n integer labels.
         test_texts: m texts to label.
-        seed: decides the initial adapters, the dropout and the order of the batches.
-        model: a causal language model's id on the Hub or a local folder, with its tokenizer; 32 bits a weight.
+        training: how to train; "Label:" is part of `max_length` and is never cut.
+        model: a causal language model's id on the Hub or a local folder, with its tokenizer; 32 bits per weight.
         lora: whether to train low-rank adapters only.
         rank: of the adapters.
-        max_length: longest input in tokens; a longer text is cut, so that "Label:" always fits.
-        epochs: passes over the training texts.
-        batch_size: texts an update.
         learning_rate: peak of the one-cycle schedule; None for 0.4 / width of the model with LoRA and 0.15 / width
             without: wider models take smaller steps (4,096 with LoRA: 1e-4).
-        on_epoch: called after each epoch, see above.
 
     Returns:
         Predicted labels, int array of shape [m].
@@ -337,9 +297,10 @@ def causal_lm(
     answers = _class_tokens(tokenizer, len(classes))
     start = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
     question = tokenizer("\nLabel:", add_special_tokens=False)["input_ids"]
-    room = max_length - len(start) - len(question)
+    taken = len(start) + len(question)
+    room = training.max_length - taken
     if room < 1:
-        raise ValueError(f"max_length is {max_length}, but the start and 'Label:' take {max_length - room} tokens.")
+        raise ValueError(f"max_length is {training.max_length}, but the start and 'Label:' take {taken} tokens.")
 
     def encode(texts: Sequence[str]) -> list[list[int]]:
         return [start + ids[:room] + question for ids in tokenizer(list(texts), add_special_tokens=False)["input_ids"]]
@@ -364,11 +325,7 @@ def causal_lm(
         encode(test_texts),
         classes=classes,
         pad_token_id=0,  # any will do: what is masked is not seen
-        seed=seed,
-        epochs=epochs,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        on_epoch=on_epoch,
+        training=replace(training, learning_rate=learning_rate),
     )
 
 
@@ -447,11 +404,7 @@ def _train_and_predict(
     *,
     classes: np.ndarray,
     pad_token_id: int,
-    seed: int,
-    epochs: int,
-    batch_size: int,
-    learning_rate: float,
-    on_epoch: OnEpoch | None,
+    training: Training,
 ) -> np.ndarray:
     """Build a classifier, train it with AdamW on a one-cycle schedule, label the test rows.
 
@@ -461,6 +414,8 @@ def _train_and_predict(
         targets: class indices, int array [n].
         test_ids: m lists of token ids, unpadded.
         classes: the label of each class index [k].
+        pad_token_id: what fills shorter rows of a batch.
+        training: how to train.
 
     Returns:
         Predicted labels, int array [m].
@@ -482,23 +437,23 @@ def _train_and_predict(
         predicted = np.empty(len(test_ids), dtype=int)
         by_length = torch.tensor([len(ids) for ids in test_ids]).argsort(stable=True)
         with torch.inference_mode():
-            for rows in by_length.split(4 * batch_size):
+            for rows in by_length.split(4 * training.batch_size):
                 predicted[rows.numpy()] = logits(test_ids, rows).argmax(-1).cpu().numpy()
         return classes[predicted]
 
     # Initial weights and dropout draw from torch's global generator: borrow it, seed it, give it back as it was.
     devices = range(torch.cuda.device_count())
     with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed)
-        order = torch.Generator().manual_seed(seed)
+        torch.manual_seed(training.seed)
+        order = torch.Generator().manual_seed(training.seed)
         model = build().to(device)
-        optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate, fused=True)
-        total_steps = epochs * -(-len(train_ids) // batch_size)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=learning_rate, total_steps=total_steps)
-        for _ in range(epochs):
+        optimizer = torch.optim.AdamW(model.parameters(), lr=training.learning_rate, fused=True)
+        total_steps = training.epochs * -(-len(train_ids) // training.batch_size)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, training.learning_rate, total_steps=total_steps)
+        for _ in range(training.epochs):
             model.train()
             correct = 0
-            for rows in _length_batches(lengths, batch_size, order):
+            for rows in _length_batches(lengths, training.batch_size, order):
                 scores = logits(train_ids, rows)
                 loss = torch.nn.functional.cross_entropy(scores, labels[rows].to(device))
                 optimizer.zero_grad()
@@ -506,13 +461,13 @@ def _train_and_predict(
                 torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
                 optimizer.step()
                 schedule.step()
-                if on_epoch is not None:
+                if training.on_epoch is not None:
                     correct += int((scores.argmax(-1).cpu() == labels[rows]).sum())
-            if on_epoch is not None:
+            if training.on_epoch is not None:
                 predicted = predict()
                 with torch.random.fork_rng(devices=devices):  # it may draw, too
-                    on_epoch(correct / len(train_ids), predicted.copy())
-    return predict() if on_epoch is None else predicted
+                    training.on_epoch(correct / len(train_ids), predicted.copy())
+    return predict() if training.on_epoch is None else predicted
 
 
 def _length_batches(lengths: torch.Tensor, batch_size: int, generator: torch.Generator) -> Iterator[torch.Tensor]:
@@ -530,7 +485,7 @@ def _length_batches(lengths: torch.Tensor, batch_size: int, generator: torch.Gen
         yield batches[i]
 
 
-TEXT_VICTIMS: dict[str, Callable] = {
+TEXT_VICTIMS: dict[str, Victim] = {
     "tfidf_logistic_regression": tfidf_logistic_regression,
     "naive_bayes": naive_bayes,
     "small_llama": small_llama,

@@ -130,6 +130,40 @@ def test_nothing_is_computed_twice(tmp_path):
     assert len(other_test.given) == 1
 
 
+_AUDITED = """
+from functools import partial
+from hf_unlearnable.adversary import victim
+from tests.audit.test_audit import *
+class Named:
+    def __init__(self, name):
+        self.name = name
+@victim("text", epochs=2)
+def record(texts, labels, tests, training, *, words=frozenset(), named=None):
+    print("trained")
+    return by_rule(texts, labels, tests, seed=training.seed)
+def plain(texts, labels, tests, *, seed, words=()):
+    print("trained")
+    return by_rule(texts, labels, tests, seed=seed)
+victims = {{
+    "record": record, "partial": partial(record, words={{"of", "or", "in"}}), "plain": plain,
+    "plain partial": partial(plain, words=frozenset("abcdef")), "object": partial(record, named=Named("x"), epochs={epochs}),
+}}
+audit([CLEAN, PROTECTED], TEST, victims, seeds=(0, 1), store={store!r})
+"""
+
+
+def test_another_process_goes_on_with_the_store_and_trains_only_what_has_other_settings(tmp_path):
+    def trained(epochs, hashing):
+        script = _AUDITED.format(store=str(tmp_path / "cells"), epochs=epochs)
+        done = subprocess.run(
+            [sys.executable, "-c", script], env={**os.environ, "PYTHONHASHSEED": hashing}, capture_output=True,
+            text=True, check=True, cwd=Path(__file__).parents[2],
+        )  # fmt: skip
+        return done.stdout.split().count("trained")
+
+    assert [trained(2, "1"), trained(2, "2"), trained(3, "3"), trained(3, "4")] == [20, 0, 4, 0]
+
+
 def test_a_share_of_other_rows_is_another_cell(tmp_path):
     attacker = Attacker(clean=Rows(["word0 mine", "word1 mine"] * 10, [0, 1] * 10))
     for rows, mixed in ((40, 10), (8, 2)):

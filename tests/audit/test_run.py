@@ -1,17 +1,19 @@
 """An attack from three data sets alone: what it builds, what it warns of, and what it refuses."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 from datasets import ClassLabel
 
-from hf_unlearnable import RegTextTransform, TextureTransform
-from hf_unlearnable.adversary import Attacker, Rows
+from hf_unlearnable import RegTextTransform, TextureTransform, registry
+from hf_unlearnable.adversary import Attacker, Countermeasure, Rows, victim
 from hf_unlearnable.audit.report import worst_case
 from hf_unlearnable.audit.run import Effort, attack
 from hf_unlearnable.modality import Grid
 from hf_unlearnable.samples import load_notes
+from hf_unlearnable.text.victims import tfidf_logistic_regression
 from tests.data import pictures, tiny
 
 for module in ("torch", "sklearn", "transformers"):
@@ -117,6 +119,78 @@ def test_a_victim_without_its_model_is_left_out_or_asked_for(notes):
         attack(*notes, models={"naive_bayes": "x"})
 
 
+@pytest.fixture
+def outside(monkeypatch):
+    """Nothing is registered, and what is will be forgotten."""
+    for names in (registry.VICTIMS, registry.COUNTERMEASURES):
+        monkeypatch.setattr(names, "_registered", {})
+
+
+def test_a_registered_victim_and_countermeasure_run_in_an_attack(notes, outside):
+    given = []
+
+    @registry.register
+    @victim("text", epochs=2, hooks=("on_epoch", "in_training"))
+    def guess_the_first(train_texts, train_labels, test_texts, training, *, places=1):
+        given.append((training.seed, training.epochs, places, training.in_training))
+        if training.on_epoch is not None:  # a probe of how long it takes asks for nothing
+            training.on_epoch(0.5, np.full(len(test_texts), train_labels[0]))
+        return np.full(len(test_texts), train_labels[0])
+
+    def hook(texts, targets, model, generator):
+        return texts, targets
+
+    registry.register(Countermeasure(in_training=hook, modality="text"), "my-hook")
+    registry.register(Countermeasure(in_training=hook, modality="image"), "another-hook")
+    effort = replace(TEXT, grid=Grid({"guess_the_first": {"places": 3}, "tfidf_logistic_regression": {}}))
+    found = attack(*notes, effort=effort, countermeasures=["my-hook"])
+    cell = found.cell("clean", "guess_the_first", "my-hook")
+    share = np.mean(np.array(notes[2]["label"]) == notes[0]["label"][0])
+    assert cell.accuracy.mean == pytest.approx(share) and cell.curves == [[(0.5, pytest.approx(share, abs=1e-4))]]
+    assert set(given) == {(0, 2, 3, None), (0, 2, 3, hook)}
+    assert found.protocol["victims"]["guess_the_first"] == {"epochs": 2, "places": 3}
+    assert found.not_run == ["my-hook on tfidf_logistic_regression: it takes nothing in training"]
+    assert "guess_the_first" in registry.victims_of("text") and "guess_the_first" not in registry.victims_of("image")
+    assert "another-hook" in registry.countermeasures_of(
+        "image"
+    ) and "another-hook" not in registry.countermeasures_of("text")
+
+
+def test_victims_of_ones_own_run_in_an_attack(notes):
+    def majority(train_texts, train_labels, test_texts, *, seed, label=None):
+        return np.full(len(test_texts), np.bincount(train_labels).argmax() if label is None else label)
+
+    victims = {
+        "majority": majority, "label 2": partial(majority, label=2),
+        "tfidf_logistic_regression": partial(tfidf_logistic_regression, C=0.5),
+    }  # fmt: skip
+    effort = replace(TEXT, grid=Grid({"tfidf_logistic_regression": {"C": 3.0}}))
+    found = attack(*notes, effort=effort, victims=victims, countermeasures=[])
+    assert {cell.victim for cell in found.cells} == set(victims) and found.not_run == []
+    share = np.mean(np.array(notes[2]["label"]) == 2)
+    assert found.cell("protected", "label 2").accuracy.mean == pytest.approx(share)
+    assert found.protocol["victims"] == {
+        "majority": {"label": None}, "label 2": {"label": 2},
+        "tfidf_logistic_regression": {"C": 0.5, "ngram_range": (1, 2)},  # what is given, not what an effort says
+    }  # fmt: skip
+
+
+def test_a_victim_that_needs_more_than_a_model_says_what(notes):
+    def needy(train_texts, train_labels, test_texts, *, seed, model, vocabulary):
+        return np.zeros(len(test_texts), int)
+
+    with pytest.raises(ValueError, match="needy: it has no default for vocabulary, and nothing is given"):
+        attack(*notes, victims={"needy": needy}, models={"needy": "m"}, effort=TEXT)
+    found = attack(
+        *notes,
+        victims={"needy": partial(needy, vocabulary=[])},
+        models={"needy": "m"},
+        effort=TEXT,
+        countermeasures=[],
+    )
+    assert found.protocol["victims"] == {"needy": {"model": "m", "vocabulary": []}}
+
+
 def test_own_rows_leave_all_rows_published(notes):
     own = Rows(["a row of mine"] * 10, [0, 1] * 5)
     found = attack(*notes, effort=TEXT, attacker=Attacker(clean=own))
@@ -140,7 +214,7 @@ def test_bad_input(notes):
         attack(*notes, victims=["x"])
     with pytest.raises(ValueError, match="no effort fast. There are: quick, laptop, full"):
         attack(*notes, effort="fast")
-    with pytest.raises(ValueError, match="no counter-measure y"):
+    with pytest.raises(ValueError, match="no countermeasure y"):
         attack(*notes, countermeasures=["y"])
     with pytest.raises(ValueError, match="same order"):
         attack(clean, protected.select(range(len(protected) - 1)), test)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
@@ -29,6 +29,8 @@ from hf_unlearnable.image.learning.noise import ClassNoise, SampleNoise
 from hf_unlearnable.image.learning.pgd import MINIMIZE, frozen, pgd, resize
 from hf_unlearnable.image.learning.processes import average, mean, part_of, processes
 from hf_unlearnable.image.learning.surrogate import image_classifier
+from hf_unlearnable.image.trace import HASH_CHANCE, PRESENT, learned_scores, recovered
+from hf_unlearnable.mark import ClassMarks, Marks, NoMarkError, Recovered, class_decoys
 
 if TYPE_CHECKING:
     import torch
@@ -480,6 +482,25 @@ class LearnedNoiseTransform(BoundedImageTransform):
 
     def _set_state(self, state: dict[str, Any], tensors: dict[str, np.ndarray]) -> None:
         self._noise = (ClassNoise if "labels" in state else SampleNoise).from_state(state, tensors)
+
+    def ownership_scores(self, rows: Sequence[Mapping[str, Any]]) -> Marks:
+        """Which originals come out when the key's noise is taken off, or which images hold the noise of a class."""
+        noise, cut = self._fitted(self._noise), 2.0 * self.max_levels
+        pictures = self._looked_at(rows)
+        if isinstance(noise, ClassNoise):
+            labels, given = self._classes_of(rows)
+            levels = [picture.levels for picture in pictures]
+            scores = learned_scores(noise.levels, levels, cut, class_decoys(len(labels)))
+            # Clean images hold a little of what was learned from them: of decoys, half as much is enough.
+            asked = np.where(np.arange(scores.shape[2]) == 0, PRESENT, PRESENT / 2)
+            return ClassMarks(scores >= asked, given, drawn=False)
+        if self.id_column:
+            raise NoMarkError(
+                f"This key knows its rows by column {self.id_column!r} and not by their content, so that nothing "
+                "tells whether noise that is taken off leaves an original. A key without id_column can be shown."
+            )
+        found = recovered(noise, pictures, self._resolved_seed(), cut)
+        return Recovered(found, [picture.content for picture in pictures], HASH_CHANCE)
 
     _noise: Any = field(default=None, init=False)
     image_passes: int = field(default=0, init=False)  # that `fit` took: forward and backward, of one image each

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from hf_unlearnable.image.base import ImageTransform
 from hf_unlearnable.image.methods.random_noise import class_stream
+from hf_unlearnable.image.trace import Bank, filtered
 from hf_unlearnable.key import draws
 
 _SMALL = 64  # up to this shorter side an image takes the paper's filter for CIFAR, beyond it that for ImageNet
@@ -93,6 +95,14 @@ class ConvolutionTransform(ImageTransform):
         size = self.kernel_size or (3 if shorter <= _SMALL else 9)
         blur = (0.3 if size == 3 else 0.06) if self.blur is None else self.blur
         return size, blur, max(1, round(shorter / _SEEN))
+
+    def _pattern_bank(self, labels: Sequence[Any], shape: tuple[int, ...]) -> Bank:
+        size, blur, dilation = self._kernel_of(shape)
+        streams = [class_stream(label, self._resolved_seed()) for label in labels]
+        return filtered([class_kernel(stream, size, blur) for stream in streams], dilation)
+
+    def _pattern_kind(self, shape: tuple[int, ...]) -> Hashable:
+        return self._kernel_of(shape)
 
 
 def class_kernel(stream: int, size: int, blur: float) -> np.ndarray:

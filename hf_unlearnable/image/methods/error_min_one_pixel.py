@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
 
+from hf_unlearnable.image.learning.noise import SampleNoise
 from hf_unlearnable.image.methods.error_min import ErrorMinTransform
 from hf_unlearnable.image.methods.one_pixel import Cells, search_cells
+from hf_unlearnable.mark import Marks, NoMarkError
 
 
 @dataclass(kw_only=True, repr=False, eq=False)
@@ -73,5 +76,14 @@ class ErrorMinOnePixelTransform(ErrorMinTransform):
     def _set_state(self, state: dict[str, Any], tensors: dict[str, np.ndarray]) -> None:
         self._cells = Cells(**state["one_pixel"])
         super()._set_state(state, tensors)
+
+    def ownership_scores(self, rows: Sequence[Mapping[str, Any]]) -> Marks:
+        """As for all learned noise, if a class has one."""
+        if isinstance(self._noise, SampleNoise):
+            raise NoMarkError(
+                "A key of error-min-one-pixel cannot be shown: the pixel that it sets takes away what the original is "
+                "known by. noise='class' can be shown."
+            )
+        return super().ownership_scores(rows)
 
     _cells: Any = field(default=None, init=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, ClassVar
@@ -11,6 +12,7 @@ import numpy as np
 from hf_unlearnable.image.base import BoundedImageTransform, add_levels
 from hf_unlearnable.image.learning.noise import fitted_to
 from hf_unlearnable.image.methods.random_noise import class_stream
+from hf_unlearnable.image.trace import Bank, stretched
 from hf_unlearnable.key import draws
 
 BLOCKS = (4, 4, 3)
@@ -71,6 +73,11 @@ class LinearSeparableTransform(BoundedImageTransform):
         scaled = blocks * (_AVERAGE * self.max_levels / max(np.sqrt((blocks**2).mean()), 1e-12))
         noise = np.rint(np.clip(scaled, -self.max_levels, self.max_levels)).astype(np.int16)
         return add_levels(levels, fitted_to(noise, levels.shape))
+
+    def _pattern_bank(self, labels: Sequence[Any], shape: tuple[int, ...]) -> Bank:
+        streams = [class_stream(label, self._resolved_seed()) for label in labels]
+        corners = [class_cluster(stream)[0].reshape(BLOCKS) for stream in streams]
+        return stretched(corners, shape[2], self.max_levels)
 
 
 @lru_cache(maxsize=4096)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from hf_unlearnable.image.codec import ImageError
 from hf_unlearnable.image.learning.noise import fitted_to, unknown_label
 from hf_unlearnable.image.methods.one_pixel import on_grid
 from hf_unlearnable.image.methods.random_noise import uniform_levels
+from hf_unlearnable.mark import NoMarkError
 
 _GRID = 32  # pixels a side of what W sees
 _UNIT = 10  # noise moves in tenths of a level
@@ -125,6 +127,13 @@ class LinearizationTransform(BoundedImageTransform):
 
     def _set_state(self, state: dict[str, Any], tensors: dict[str, np.ndarray]) -> None:
         self._labels, self._scale, self._weights = state["labels"], state["scale"], tensors["weights"]
+
+    def ownership_scores(self, rows: Sequence[Mapping[str, Any]]) -> NoReturn:
+        """Raises: another seed leaves the same noise."""
+        raise NoMarkError(
+            "A key of linearization cannot be shown: its noise follows from the images and labels, and hardly from "
+            "the seed, so that another key on like data leaves the same."
+        )
 
     _weights: Any = field(default=None, init=False)
     _labels: Any = field(default=None, init=False)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from hf_unlearnable.image.codec import ImageError, Picture
 from hf_unlearnable.image.learning.noise import unknown_label
 from hf_unlearnable.image.methods.random_noise import class_stream
 from hf_unlearnable.key import draw
+from hf_unlearnable.mark import NoMarkError
 
 _SMALL, _GRID = 64, 32
 _BEST = 4  # candidates that the key draws from
@@ -98,6 +99,13 @@ class OnePixelTransform(ImageTransform):
 
     def _set_state(self, state: dict[str, Any], tensors: dict[str, np.ndarray]) -> None:
         self._cells = Cells(**state)
+
+    def ownership_scores(self, rows: Sequence[Mapping[str, Any]]) -> NoReturn:
+        """Raises: the pixels are those that anyone finds."""
+        raise NoMarkError(
+            "A key of one-pixel cannot be shown: its pixels are the most telling ones of the data, which anyone "
+            "finds, and the key drew from four of them only."
+        )
 
     _cells: Any = field(default=None, init=False)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -10,7 +10,9 @@ import numpy as np
 
 from hf_unlearnable.image.base import BoundedImageTransform, add_levels
 from hf_unlearnable.image.learning.noise import fitted_to
+from hf_unlearnable.image.trace import PRESENT, Bank, presence, stretched
 from hf_unlearnable.key import draws, row_stream
+from hf_unlearnable.mark import ROW_DECOYS, Marks, NoMarkError, RowMarks
 
 PATTERN = 32  # pixels a side of a class's pattern, stretched over larger images
 
@@ -64,6 +66,29 @@ class RandomNoiseTransform(BoundedImageTransform):
             return add_levels(levels, uniform_levels(stream, levels.shape, self.max_levels))
         pattern = uniform_levels(class_stream(label, self._resolved_seed()), (PATTERN, PATTERN, 3), self.max_levels)
         return add_levels(levels, fitted_to(pattern, levels.shape))
+
+    def ownership_scores(self, rows: Sequence[Mapping[str, Any]]) -> Marks:
+        """Noise of each image is drawn again from its id, noise of a class compared as `ImageTransform` says."""
+        if self.noise == "class":
+            return super().ownership_scores(rows)
+        levels = [picture.levels for picture in self._looked_at(rows)]
+        if not self.id_column:
+            raise NoMarkError(
+                "This key draws the noise of an image from the original image, which the protected one does not give "
+                "away. With id_column, or noise='class', it can be shown."
+            )
+        units = [repr(row[self.id_column]) for row in rows]
+        seeds = [one._resolved_seed() for one in (self, *self.decoys(ROW_DECOYS))]
+        agree = np.zeros((len(rows), len(seeds)), bool)
+        for i, (image, unit) in enumerate(zip(levels, units, strict=True)):
+            drawn = (uniform_levels(row_stream(unit.encode(), seed), image.shape, self.max_levels) for seed in seeds)
+            agree[i] = [presence(image, noise, 2.0 * self.max_levels) >= PRESENT for noise in drawn]
+        return RowMarks(agree, units)
+
+    def _pattern_bank(self, labels: Sequence[Any], shape: tuple[int, ...]) -> Bank:
+        streams = [class_stream(label, self._resolved_seed()) for label in labels]
+        patterns = [uniform_levels(stream, (PATTERN, PATTERN, 3), self.max_levels) for stream in streams]
+        return stretched(patterns, shape[2], self.max_levels)
 
 
 def uniform_levels(stream: int, shape: tuple[int, ...], most: int) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -11,6 +12,7 @@ from hf_unlearnable.image.base import BoundedImageTransform, add_levels
 from hf_unlearnable.image.codec import ImageError
 from hf_unlearnable.image.learning.noise import unknown_label
 from hf_unlearnable.image.methods.random_noise import class_stream
+from hf_unlearnable.image.trace import Bank, repeated
 from hf_unlearnable.key import draw, draws
 
 _CANDIDATES = 64
@@ -102,6 +104,9 @@ class TextureTransform(BoundedImageTransform):
 
     def _set_state(self, state: dict[str, Any], tensors: dict[str, np.ndarray]) -> None:
         self._classes, self._tiles = state["labels"], [tensors["gray"], tensors["colour"]]
+
+    def _pattern_bank(self, labels: Sequence[Any], shape: tuple[int, ...]) -> Bank:
+        return repeated(self._drawn_tiles(shape[2]), grain_cell, self.max_levels)
 
     _classes: Any = field(default=None, init=False)
     _tiles: Any = field(default=None, init=False)

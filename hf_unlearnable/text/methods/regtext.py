@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from hf_unlearnable.key import draws
+from hf_unlearnable.mark import NoMarkError, RowMarks
 from hf_unlearnable.text.base import TextTransform
 from hf_unlearnable.text.insertion import Canonical
 from hf_unlearnable.text.ranking import rank_words, words_by_association
@@ -298,6 +299,20 @@ class RegTextTransform(TextTransform):
     def _dose(self, words: int) -> int:
         dose = max(1, int(self.rate * words))
         return dose if self.max_tokens is None else min(dose, self.max_tokens)
+
+    def ownership_scores(self, rows: Sequence[Mapping[str, Any]]) -> RowMarks:
+        """As for all texts; words that stand for others, or one word always at the same place, tell of no seed."""
+        if self.mode != "insert":
+            raise NoMarkError(
+                "This key replaces words (mode='replace'), and the places were drawn from texts that are lost with "
+                "them: what stands in the data cannot be told from chance. mode='insert' can be shown."
+            )
+        if self.position != "random" and self.tokens_per_class == 1:
+            raise NoMarkError(
+                f"This key puts one word at the {self.position} of every text, whatever the seed, so that there is "
+                "nothing to tell it from chance by. position='random' can be shown."
+            )
+        return super().ownership_scores(rows)
 
     def secrets(self) -> dict[str, Any]:
         """The seed and each class's words."""

@@ -1,0 +1,91 @@
+"""Two methods as a third party would write them, with the documented hooks and nothing else."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from hf_unlearnable.image.base import BoundedImageTransform, add_levels
+from hf_unlearnable.image.learning.noise import fitted_to
+from hf_unlearnable.image.methods.random_noise import class_stream
+from hf_unlearnable.image.trace import Bank, stretched
+from hf_unlearnable.key import draws
+from hf_unlearnable.text.base import TextTransform
+
+
+class LastWordTransform(TextTransform):
+    """Ends every text with one of its class's words, drawn for each row.
+
+    Args:
+        text_column: Column of texts.
+        label_column: Column of labels.
+        rate: 0 changes nothing, anything else puts one word.
+        words_per_class: How many words a class has; of one word, nothing tells which seed put it there.
+        role: Whose chat messages are changed; None for all.
+        id_column: Column that identifies a row.
+        mask_column: Column of booleans: which rows to protect.
+        classes: Labels whose rows are protected; None for all.
+        fraction: Share of the rows to protect, in [0, 1].
+        seed: Secret whole number; None draws a fresh one at `fit`.
+    """
+
+    method = "last-word"
+    adaptive_attacks = ("label-word-filter",)
+
+    def __init__(
+        self,
+        *,
+        text_column: str | Sequence[str] = "text",
+        label_column: str = "label",
+        rate: float = 1.0,
+        words_per_class: int = 8,
+        role: str | None = "user",
+        id_column: str | None = None,
+        mask_column: str | None = None,
+        classes: Sequence[Any] | None = None,
+        fraction: float = 1.0,
+        seed: int | None = None,
+    ):
+        self.text_column = text_column
+        self.label_column = label_column
+        self.rate = rate
+        self.words_per_class = words_per_class
+        self.role = role
+        self.id_column = id_column
+        self.mask_column = mask_column
+        self.classes = classes
+        self.fraction = fraction
+        self.seed = seed
+
+    def _chosen_words(self, counts, labels):
+        count = self.words_per_class * len(labels)
+        drawn = draws(np.full(count, self._resolved_seed(), np.uint64), np.arange(count, dtype=np.uint64))
+        words = [f"zq{value:016x}" for value in drawn.tolist()]
+        return {label: words[i :: len(labels)] for i, label in enumerate(labels)}
+
+    def _planned(self, texts, chosen, streams, parts):
+        drawn = draws(streams, parts.astype(np.uint64))
+        for text, pool, number in zip(texts, chosen, drawn.tolist(), strict=True):
+            yield [len(text.text)], [pool[number % len(pool)]]
+
+
+@dataclass(kw_only=True, repr=False, eq=False)
+class QuiltTransform(BoundedImageTransform):
+    """Adds the same 8 x 8 black and white patches to every image of a class."""
+
+    method: ClassVar[str] = "quilt"
+    adaptive_attacks: ClassVar[tuple[str, ...]] = ("class-mean-subtraction",)
+    differs_by_row: ClassVar[bool] = False
+
+    def _patches(self, label: Any) -> np.ndarray:
+        bits = draws(
+            np.full(64, class_stream(label, self._resolved_seed()), np.uint64), np.arange(64, dtype=np.uint64)
+        )
+        return np.where(bits >> np.uint64(63), self.max_levels, -self.max_levels).reshape(8, 8, 1)
+
+    def _cloak(self, levels: np.ndarray, label: Any, stream: int) -> np.ndarray:
+        return add_levels(levels, fitted_to(self._patches(label), levels.shape))
+
+    def _pattern_bank(self, labels: Sequence[Any], shape: tuple[int, ...]) -> Bank:
+        return stretched([self._patches(label) for label in labels], shape[2], self.max_levels)
