@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import inspect
 import pkgutil
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import fields, replace
 from importlib.abc import InspectLoader
 from importlib.util import find_spec
 from types import CodeType
@@ -38,9 +38,9 @@ def _names() -> Iterator[str]:
         yield from (method, *inspect.signature(cls).parameters)
     for name, modality in MODALITIES.items():
         yield from (name, modality.plural, *countermeasures_of(name))
-        victims: Mapping[str, Any] = victims_of(name)
-        for victim, record in victims.items():
-            yield from (victim, *inspect.signature(getattr(record, "train", record)).parameters)
+        for victim, record in victims_of(name).items():
+            settings = (field.name for field in fields(record.training))
+            yield from (victim, *settings, *inspect.signature(record.train).parameters)
 
 
 def _texts() -> Iterator[str]:
