@@ -15,7 +15,7 @@ from typing import Any
 
 from hf_unlearnable import __version__
 from hf_unlearnable._words import COMMAND_LINE
-from hf_unlearnable.data import load_rows, load_splits
+from hf_unlearnable.data import load_rows, load_splits, table_form
 from hf_unlearnable.key import Key
 from hf_unlearnable.modality import usual_column
 from hf_unlearnable.registry import METHODS, MODALITIES, countermeasures_of, method_class, victims_of
@@ -72,6 +72,7 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     verify.add_argument("--data", required=True, help="the suspect: file, folder, or id on the Hub")
     verify.add_argument("--split", default="train", help="which split (default: %(default)s)")
     verify.add_argument("--column", help="texts or images, where they have another name than in the key")
+    _add_reading_arguments(verify)
     verify.set_defaults(run=_verify)
 
     space = commands.add_parser("space", help="all of this in a browser, on this machine")
@@ -94,7 +95,7 @@ def _add_protect_arguments(parser: argparse.ArgumentParser, name: str) -> None:
     parser.set_defaults(run=_protect, method=name)
     parser.add_argument("source", help="file (Parquet, CSV, JSON lines), folder, or id of a dataset on the Hub")
     parser.add_argument(
-        "--output", required=True, help="where to write: a new folder, or a file that ends in .parquet"
+        "--output", required=True, help="where to write: a new folder, or a file .parquet, .csv, .tsv or .jsonl"
     )
     parser.add_argument("--key", required=True, help="the owner's secret: written if new, used again if it is there")
     modality = MODALITIES[cls.modality]
@@ -104,6 +105,13 @@ def _add_protect_arguments(parser: argparse.ArgumentParser, name: str) -> None:
         + "".join(f"; {name}, the default for a folder of them, are files" for name in modality.files),
     )  # fmt: skip
     parser.add_argument("--report", help="new folder for fidelity.json and what to look at, such as a contact sheet")
+    if modality.files:
+        parser.add_argument(
+            "--skip-broken", action="store_true", help="name files that do not open or are of no class, and go on"
+        )
+    else:
+        parser.set_defaults(skip_broken=False)
+        _add_reading_arguments(parser)
     parser.add_argument("--config-name", help="configuration of a dataset on the Hub")
     parser.add_argument("--split", default="train", help="which split to protect (default: train)")
     parser.add_argument("--num-proc", type=int, help="number of processes")
@@ -154,6 +162,7 @@ def _add_attack_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--budget", type=float, metavar="MINUTES", help="time it may take (default: 60, --quick 2.5, --full any)"
     )
+    _add_reading_arguments(parser)
 
 
 def _add_publish_arguments(parser: argparse.ArgumentParser) -> None:
@@ -184,6 +193,22 @@ def _add_publish_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--create-pr", action="store_true", help="open a pull request instead")
     parser.add_argument("--allow", action="append", default=[], metavar="FINDING", help="a finding you looked at")
     parser.add_argument("--dry-run", metavar="FOLDER", help="new folder for exactly what would be uploaded")
+    _add_reading_arguments(parser)
+
+
+def _add_reading_arguments(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("how CSV files are read")
+    group.add_argument("--separator", help="letter between two values (default: found)")
+    group.add_argument(
+        "--quoting", choices=("minimal", "none"), help="whether quotes enclose values or are letters (default: found)"
+    )
+    group.add_argument("--encoding", dest="file_encoding", help="of the text, such as latin-1 (default: UTF-8)")
+
+
+def _reading(arguments: argparse.Namespace) -> dict[str, str | None]:
+    """The options of `_add_reading_arguments`, as `load_rows` takes them."""
+    names = {"separator": "separator", "quoting": "quoting", "encoding": "file_encoding"}
+    return {name: getattr(arguments, option, None) for name, option in names.items()}
 
 
 def _argument_type(annotation: str) -> dict[str, Any]:
@@ -218,7 +243,14 @@ def _protect(arguments: argparse.Namespace) -> None:
 
     cls = method_class(arguments.method)
     modality = MODALITIES[cls.modality]
-    dataset = load_rows(arguments.source, config=arguments.config_name, split=arguments.split)
+    skipped: list[str] = []
+    reading = _reading(arguments)
+    dataset = load_rows(
+        arguments.source, config=arguments.config_name, split=arguments.split, need_labels=cls.needs_labels is True,
+        skip_broken=arguments.skip_broken, skipped=skipped, **reading,
+    )  # fmt: skip
+    for line in skipped:
+        print(f"Skipped: {line}")
     options = {name[7:]: value for name, value in vars(arguments).items() if name.startswith("option_")}
     there = Path(arguments.key).exists()
     of_key = Key.load(arguments.key).parameters if there else {}
@@ -227,9 +259,11 @@ def _protect(arguments: argparse.Namespace) -> None:
     if kind is None:  # a folder of photos becomes a folder of photos
         folder = Path(arguments.source).is_dir() and Path(arguments.output).suffix != ".parquet"
         kind = modality.files[0] if modality.files and folder and modality.holds(arguments.source) else "parquet"
+    is_csv = Path(arguments.source.removesuffix(".gz")).suffix.lower() in (".csv", ".tsv")
     done = protect(
         {arguments.split: dataset}, with_key(arguments.method, options, arguments.key), arguments.output,
         key=arguments.key, report=arguments.report, format=kind, source=arguments.source,
+        form=table_form(arguments.source, **reading) if is_csv and Path(arguments.source).is_file() else None,
         num_proc=arguments.num_proc,
     )  # fmt: skip
     (changed,), (rows,), (fidelity,) = (each.values() for each in (done.changed, done.rows, done.fidelity))
@@ -267,10 +301,13 @@ def _attack(arguments: argparse.Namespace) -> None:
         raise FileExistsError(f"{report} exists and holds something else. Give another --report, or move it away.")
     if any("=" not in pair for pair in arguments.model):
         raise ValueError("--model takes VICTIM=ID, such as finetuned_encoder=my/encoder.")
-    clean, protected = (load_rows(source, split=arguments.split) for source in (arguments.clean, arguments.protected))
-    test = _test_rows(arguments.test, arguments.test_split)
+    reading = _reading(arguments)
+    clean, protected = (
+        load_rows(source, split=arguments.split, **reading) for source in (arguments.clean, arguments.protected)
+    )
+    test = _test_rows(arguments.test, arguments.test_split, reading)
     column = arguments.input_column or usual_column(clean.column_names)
-    corpus = load_rows(arguments.corpus) if arguments.corpus else None
+    corpus = load_rows(arguments.corpus, **reading) if arguments.corpus else None
     if corpus is not None:
         require_columns(corpus.column_names, [column])
     attacker = Attacker(
@@ -282,7 +319,7 @@ def _attack(arguments: argparse.Namespace) -> None:
     found = attack(
         clean, protected, test, input_column=column, label_column=arguments.label_column, method=arguments.method,
         effort=arguments.effort, victims=arguments.victims, countermeasures=arguments.countermeasures,
-        attacker=attacker, own_clean=load_rows(arguments.own_clean) if arguments.own_clean else None,
+        attacker=attacker, own_clean=load_rows(arguments.own_clean, **reading) if arguments.own_clean else None,
         models=dict(pair.split("=", 1) for pair in arguments.model), seeds=arguments.seeds,
         budget=None if arguments.budget is None else 60 * arguments.budget, store=report / "cells",
         on_cell=lambda cell: print(
@@ -296,21 +333,23 @@ def _attack(arguments: argparse.Namespace) -> None:
     print(f"\n{verdict(found, 'protected')}\n\nThe whole report: {report / 'report.md'}")
 
 
-def _test_rows(source: str, split: str | None) -> Any:
+def _test_rows(source: str, split: str | None, reading: dict[str, Any]) -> Any:
     if split is not None:
-        return load_rows(source, split=split)
+        return load_rows(source, split=split, **reading)
     try:
-        return load_rows(source, split="test")
+        return load_rows(source, split="test", **reading)
     except ValueError:
-        return load_rows(source, split="train")
+        return load_rows(source, split="train", **reading)
 
 
 def _publish(arguments: argparse.Namespace) -> None:
     from hf_unlearnable.publish import push_protected
 
+    reading = _reading(arguments)
     done = push_protected(
-        load_splits(arguments.source, streaming=True), arguments.repo_id, key=arguments.key,
-        original=load_splits(arguments.original) if arguments.original else None, report=arguments.report,
+        load_splits(arguments.source, streaming=True, need_labels=False, **reading), arguments.repo_id,
+        key=arguments.key,
+        original=load_splits(arguments.original, need_labels=False, **reading) if arguments.original else None, report=arguments.report,
         column=arguments.column, private=arguments.private, gated=arguments.gated, questions=arguments.question,
         prompt=arguments.prompt, license=arguments.license, opt_out=arguments.opt_out, citation=arguments.citation,
         revision=arguments.revision, create_pr=arguments.create_pr, allow=arguments.allow, dry_run=arguments.dry_run,
@@ -328,7 +367,13 @@ def _publish(arguments: argparse.Namespace) -> None:
 def _verify(arguments: argparse.Namespace) -> None:
     from hf_unlearnable.ownership import verify
 
-    print(verify(arguments.key, load_rows(arguments.data, split=arguments.split), column=arguments.column))
+    print(
+        verify(
+            arguments.key,
+            load_rows(arguments.data, split=arguments.split, need_labels=False, **_reading(arguments)),
+            column=arguments.column,
+        )
+    )
 
 
 def _space(arguments: argparse.Namespace) -> None:

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 from hf_unlearnable._words import spelled
 from hf_unlearnable.data import load_rows, load_splits, whole_or_nothing, write_rows
 from hf_unlearnable.key import Key
+from hf_unlearnable.mark import NoMarkError
+from hf_unlearnable.ownership import verify
 from hf_unlearnable.registry import MODALITIES, load_transform, method_class
 from hf_unlearnable.transform import NotFittedError, Transform
 
@@ -26,8 +28,11 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
     from datasets import Dataset
 
+    from hf_unlearnable.data import Form
     from hf_unlearnable.modality import Modality
 
+_LOOKED_AT = 200  # rows of a split that a key's mark is looked for in, before they are protected
+_SURELY = -6.0  # log10 of p from which on they are refused
 _ROW_OF_BATCH = re.compile(r"Row (\d+) of this batch")
 
 
@@ -69,6 +74,7 @@ def protect(
     report: str | os.PathLike | None = None,
     format: str = "parquet",
     source: str | os.PathLike | None = None,
+    form: Form | None = None,
     num_proc: int | None = None,
     accelerator: Accelerator | None = None,
     checkpoint_dir: str | os.PathLike | None = None,
@@ -78,11 +84,13 @@ def protect(
     Args:
         data: A `Dataset`, or several splits by name.
         transform: Not fitted: it then learns from the first split. Or fitted, such as one of `load_transform(key)`.
-        output: A new folder, or for a single split a file that ends in .parquet; None keeps the rows in memory.
+        output: A new folder, or for a single split a file that ends in .parquet, .csv, .tsv or .jsonl; None keeps the
+            rows in memory.
         key: Where the key is saved. One that is there already has to be that of `transform`.
         report: A new folder for fidelity.json and what a person should look at, such as a contact sheet.
         format: "parquet", "arrow" as `save_to_disk` writes it, or the modality's own: "images" for a folder of files.
         source: The folder of files that the rows were read from, whose names "images" keeps.
+        form: How a CSV or TSV file is written, as `data.table_form` tells of the source; None for the usual form.
         num_proc: Processes that `map` uses.
         accelerator: Of `accelerate`, with one process or several on one machine or many: each learns from and protects
             a part of the rows, and writes a file of its own.
@@ -102,6 +110,7 @@ def protect(
     if format not in ("parquet", "arrow", *modality.files):
         raise ValueError(f"There is no format {format!r} for {modality.plural}.")
     _check_places(output, key, report, checkpoint_dir)
+    _check_unmarked(transform, splits)
     transform = _fitted(transform, next(iter(splits.values())), key, accelerator, checkpoint_dir)
     if output is None:
         made = {name: _mapped(rows, transform, modality, num_proc=num_proc) for name, rows in splits.items()}
@@ -123,8 +132,13 @@ def protect(
                 modality.write_files(made[name], rows, place, transform._columns()[0], source)
                 written[name] = made[name]
             else:
-                write_rows(made[name], place, format=format)
-                written[name] = load_splits(place, streaming=True)["train"]
+                write_rows(made[name], place, format=format, form=form)
+                read = (
+                    {}
+                    if form is None
+                    else {"separator": form.separator, "quoting": form.quoting, "encoding": form.encoding}
+                )
+                written[name] = load_splits(place, streaming=True, **read)["train"]
         found = _checked(before, made, written, transform, modality)
         if report is not None:
             with _scratch(Path(report), accelerator) as folder:
@@ -173,6 +187,22 @@ def _check_places(output: Any, key: Any, report: Any, checkpoint_dir: Any) -> No
     for name, path in {"key": key, "report": report, "checkpoint_dir": checkpoint_dir}.items():
         if path is not None and output is not None and Path(path).absolute().is_relative_to(Path(output).absolute()):
             raise ValueError(f"{spelled(name)} is within {spelled('output')}. Give it a place of its own.")
+
+
+def _check_unmarked(transform: Transform, splits: Mapping[str, Dataset]) -> None:
+    """Rows that carry the key's mark would be changed a second time."""
+    try:
+        transform.key  # noqa: B018, one that is not fitted has left no mark
+        found = {name: verify(transform, rows, max_rows=_LOOKED_AT) for name, rows in splits.items() if len(rows)}
+    except (NotFittedError, NoMarkError):
+        return
+    for name, one in found.items():
+        if one.log10_p <= _SURELY:
+            raise ValueError(
+                f"Split {name!r} was protected with this key already: {one.marked} of {one.rows} rows that were looked "
+                "at carry its mark. Protecting twice changes rows twice as much. Give the originals, or leave these "
+                f"rows out with {spelled('mask_column')}."
+            )
 
 
 def _fitted(
@@ -253,7 +283,7 @@ def _scratch(output: Path, accelerator: Accelerator | None) -> Iterator[Path]:
 def _place(scratch: Path, split: str, format: str, splits: int) -> Path:
     """Where a split goes: a file in the output, or the output itself."""
     if format == "parquet":
-        return scratch if scratch.suffix == ".parquet" and splits == 1 else scratch / f"{split}.parquet"
+        return scratch if scratch.suffix and splits == 1 else scratch / f"{split}.parquet"
     return scratch if splits == 1 else scratch / split
 
 

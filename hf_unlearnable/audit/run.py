@@ -22,7 +22,7 @@ from hf_unlearnable.audit.versions import (
     random_dose,
     set_aside,
 )
-from hf_unlearnable.data import fingerprint
+from hf_unlearnable.data import fingerprint, paired
 from hf_unlearnable.modality import Grid, usual_column
 from hf_unlearnable.registry import countermeasures_of, method_class, victims_of
 from hf_unlearnable.transform import require_columns
@@ -113,6 +113,8 @@ def attack(
     """
     chosen = EFFORTS[_checked([effort], EFFORTS, "effort")[0]] if isinstance(effort, str) else effort
     column = input_column or usual_column(clean.column_names)
+    if len(clean) == len(protected):  # else check_pair says which row is in one of them only
+        protected = paired(clean, protected, columns=[column])
     fingerprints = {name: fingerprint(part, column) for name, part in (("clean", clean), ("protected", protected))}
     given = {"clean": clean, "protected": protected, "test": test, "attacker's own": own_clean}
     parts = _prepared({what: part for what, part in given.items() if part is not None}, column, label_column)

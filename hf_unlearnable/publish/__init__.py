@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hf_unlearnable._version import __version__
-from hf_unlearnable.data import whole_or_nothing
+from hf_unlearnable.data import paired, whole_or_nothing
 from hf_unlearnable.publish.card import Facts, Wishes, render
 from hf_unlearnable.publish.checks import checked, earlier_versions
 from hf_unlearnable.publish.hub import PUBLIC, Repository
@@ -170,6 +170,10 @@ def push_protected(
         columns = _columns(column, transform, told, staged)
         if told is not None:
             _copy_report(report, folder)
+        before = {
+            name: paired(parts[name], rows, columns=columns) if _comparable(parts.get(name), rows) else rows
+            for name, rows in before.items()
+        }
         changed, fidelity = checked(staged, before, columns, transform, told)
         said = told["protocol"].get("method") if told else None
         method = transform.method if transform else said
@@ -206,6 +210,11 @@ def push_protected(
             commit = repository.push(additions, merged, f"Protected data (hf-unlearnable {__version__})", create_pr)
         sizes = {path: file.stat().st_size for path, file in files.items()}
         return Published(facts.repo_id, card.read_text(encoding="utf-8"), sizes, commit)
+
+
+def _comparable(part: Any, original: Any) -> bool:
+    """Whether rows can be brought into one order: a stream has no places, and other numbers of rows are told later."""
+    return hasattr(part, "__len__") and len(part) == len(original)
 
 
 @contextmanager

@@ -38,7 +38,7 @@ def protect_images(rows: list[dict[str, Any]], method: str, strength: str) -> tu
     original, fitted_on = image_dataset(rows, method)
     if method not in methods("image"):
         raise RefusedError(f"There is no method {method!r} for images. Choose one of {', '.join(methods('image'))}.")
-    cloak = transform(method, strength)
+    cloak = transform(method, strength, encoding="png-fast")
     if cloak.needs_training:
         _check_learned(rows, method)
         cloak = _learned(cloak, fitted_on)
