@@ -205,7 +205,7 @@ def _add_reading_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--encoding", dest="file_encoding", help="of the text, such as latin-1 (default: UTF-8)")
 
 
-def _reading(arguments: argparse.Namespace) -> dict[str, str | None]:
+def _reading(arguments: argparse.Namespace) -> dict[str, Any]:
     """The options of `_add_reading_arguments`, as `load_rows` takes them."""
     names = {"separator": "separator", "quoting": "quoting", "encoding": "file_encoding"}
     return {name: getattr(arguments, option, None) for name, option in names.items()}
@@ -345,11 +345,12 @@ def _test_rows(source: str, split: str | None, reading: dict[str, Any]) -> Any:
 def _publish(arguments: argparse.Namespace) -> None:
     from hf_unlearnable.publish import push_protected
 
-    reading = _reading(arguments)
+    reading = {"need_labels": False, **_reading(arguments)}
+    original = load_splits(arguments.original, **reading) if arguments.original else None
     done = push_protected(
-        load_splits(arguments.source, streaming=True, need_labels=False, **reading), arguments.repo_id,
+        load_splits(arguments.source, streaming=True, **reading), arguments.repo_id,
         key=arguments.key,
-        original=load_splits(arguments.original, need_labels=False, **reading) if arguments.original else None, report=arguments.report,
+        original=original, report=arguments.report,
         column=arguments.column, private=arguments.private, gated=arguments.gated, questions=arguments.question,
         prompt=arguments.prompt, license=arguments.license, opt_out=arguments.opt_out, citation=arguments.citation,
         revision=arguments.revision, create_pr=arguments.create_pr, allow=arguments.allow, dry_run=arguments.dry_run,
@@ -367,13 +368,8 @@ def _publish(arguments: argparse.Namespace) -> None:
 def _verify(arguments: argparse.Namespace) -> None:
     from hf_unlearnable.ownership import verify
 
-    print(
-        verify(
-            arguments.key,
-            load_rows(arguments.data, split=arguments.split, need_labels=False, **_reading(arguments)),
-            column=arguments.column,
-        )
-    )
+    suspect = load_rows(arguments.data, split=arguments.split, need_labels=False, **_reading(arguments))
+    print(verify(arguments.key, suspect, column=arguments.column))
 
 
 def _space(arguments: argparse.Namespace) -> None:

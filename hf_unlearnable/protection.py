@@ -133,12 +133,7 @@ def protect(
                 written[name] = made[name]
             else:
                 write_rows(made[name], place, format=format, form=form)
-                read = (
-                    {}
-                    if form is None
-                    else {"separator": form.separator, "quoting": form.quoting, "encoding": form.encoding}
-                )
-                written[name] = load_splits(place, streaming=True, **read)["train"]
+                written[name] = load_splits(place, streaming=True, **(form.options if form else {}))["train"]
         found = _checked(before, made, written, transform, modality)
         if report is not None:
             with _scratch(Path(report), accelerator) as folder:
@@ -199,9 +194,9 @@ def _check_unmarked(transform: Transform, splits: Mapping[str, Dataset]) -> None
     for name, one in found.items():
         if one.log10_p <= _SURELY:
             raise ValueError(
-                f"Split {name!r} was protected with this key already: {one.marked} of {one.rows} rows that were looked "
-                "at carry its mark. Protecting twice changes rows twice as much. Give the originals, or leave these "
-                f"rows out with {spelled('mask_column')}."
+                f"Split {name!r} was protected with this key already: of {one.rows} rows that were looked at, "
+                f"{one.marked} carry its mark. Protecting twice changes rows twice as much. Give the originals, or leave "
+                f"these rows out with {spelled('mask_column')}."
             )
 
 

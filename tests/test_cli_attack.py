@@ -58,7 +58,7 @@ def test_bad_input(files, tmp_path, capsys):
     argv = command(files, tmp_path / "r")
     same = [f"--protected={files / 'clean'}.parquet" if "--protected" in part else part for part in argv]
     assert "never protected" in failed(*same)
-    assert "no counter-measure magic" in failed(*argv, "--countermeasures", "magic")
+    assert "no countermeasure magic" in failed(*argv, "--countermeasures", "magic")
     assert "VICTIM=ID" in failed(*argv, "--model", "some/model")
     assert "There is no file or folder" in failed(*[p.replace("test.parquet", "absent.parquet") for p in argv])
     assert "colour" in failed(*argv, "--label-column", "colour")

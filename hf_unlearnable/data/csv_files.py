@@ -41,6 +41,11 @@ class Form:
     encoding: str = "utf-8"
     line_end: str = "\n"
 
+    @property
+    def options(self) -> dict[str, Any]:
+        """What `load_rows` takes to read such a file again."""
+        return {"separator": self.separator, "quoting": self.quoting, "encoding": self.encoding}
+
 
 @dataclass(frozen=True)
 class _Survey:

@@ -126,6 +126,7 @@ def _compared(
         )
     largest, mean = _difference(one, two, row, max_levels)
     left_out = [name for name in one.metadata if name not in two.metadata]
+    left_out += [f"colour chunk {name.decode()}" for name, _ in set(one.colour_chunks) - set(two.colour_chunks)]
     similarity = _similarity(_middle(one.levels), _middle(two.levels)) if measured else None
     return largest, mean, left_out, similarity
 
