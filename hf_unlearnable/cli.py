@@ -391,8 +391,7 @@ def _demo(arguments: argparse.Namespace) -> None:
 
 
 def _list(arguments: argparse.Namespace) -> None:
-    for name in METHODS:
-        cls = method_class(name)
+    for name, cls in METHODS.items():
         print(f"{name}  {cls.modality}  {cls.described()['summary']}")
     for modality in MODALITIES:
         print(f"\nvictims, {modality}: {', '.join(victims_of(modality))}")

@@ -195,8 +195,8 @@ def _check_unmarked(transform: Transform, splits: Mapping[str, Dataset]) -> None
         if one.log10_p <= _SURELY:
             raise ValueError(
                 f"Split {name!r} was protected with this key already: of {one.rows} rows that were looked at, "
-                f"{one.marked} carry its mark. Protecting twice changes rows twice as much. Give the originals, or leave "
-                f"these rows out with {spelled('mask_column')}."
+                f"{one.marked} carry its mark. Protecting twice changes rows twice as much. Give the originals, "
+                f"or leave these rows out with {spelled('mask_column')}."
             )
 
 
