@@ -259,11 +259,12 @@ def _protect(arguments: argparse.Namespace) -> None:
     if kind is None:  # a folder of photos becomes a folder of photos
         folder = Path(arguments.source).is_dir() and Path(arguments.output).suffix != ".parquet"
         kind = modality.files[0] if modality.files and folder and modality.holds(arguments.source) else "parquet"
-    is_csv = Path(arguments.source.removesuffix(".gz")).suffix.lower() in (".csv", ".tsv")
+    like_source = Path(arguments.output).suffix in (".csv", ".tsv") and Path(arguments.source).is_file()
+    like_source &= Path(arguments.source.removesuffix(".gz")).suffix.lower() in (".csv", ".tsv")
     done = protect(
         {arguments.split: dataset}, with_key(arguments.method, options, arguments.key), arguments.output,
         key=arguments.key, report=arguments.report, format=kind, source=arguments.source,
-        form=table_form(arguments.source, **reading) if is_csv and Path(arguments.source).is_file() else None,
+        form=table_form(arguments.source, **reading) if like_source else None,
         num_proc=arguments.num_proc,
     )  # fmt: skip
     (changed,), (rows,), (fidelity,) = (each.values() for each in (done.changed, done.rows, done.fidelity))

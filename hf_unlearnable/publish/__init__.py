@@ -171,7 +171,9 @@ def push_protected(
         if told is not None:
             _copy_report(report, folder)
         before = {
-            name: paired(parts[name], rows, columns=columns) if _comparable(parts.get(name), rows) else rows
+            name: paired(parts[name], rows, columns=columns, id_column=transform.id_column if transform else None)
+            if _comparable(parts.get(name), rows)
+            else rows
             for name, rows in before.items()
         }
         changed, fidelity = checked(staged, before, columns, transform, told)
