@@ -306,6 +306,30 @@ def require_columns(present: Sequence[str], wanted: Iterable[str]) -> None:
             raise ValueError(f"There is no column {name!r}.{hint} Columns: {', '.join(map(repr, present))}.")
 
 
+def has_label(label: Any, feature: Any = None) -> bool:
+    """Whether a row has a label.
+
+    Args:
+        label: Its value; None is no label.
+        feature: The column's feature, where known: -1 is what `datasets` gives a `ClassLabel` for "no label".
+    """
+    from datasets import ClassLabel
+
+    return label is not None and not (isinstance(feature, ClassLabel) and label == -1)
+
+
+def no_label(row: str, column: str) -> ValueError:
+    """The error for a row without a label.
+
+    Args:
+        row: The row in words, for example "Row 3 of this batch".
+        column: The label column.
+    """
+    return ValueError(
+        f"{row} has no label in column {column!r}. Leave such rows out with classes or mask_column, or filter them out."
+    )
+
+
 def _rebuild(cls: type[Transform], parameters: dict, seed: int | None, state: tuple | None, version: str) -> Transform:
     del version  # part of the pickled identity only
     transform = cls(**parameters)
