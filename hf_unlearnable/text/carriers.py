@@ -139,8 +139,8 @@ class PhraseCanonical(Canonical):
         offsets = list(offsets)
         distinct = sorted({offset for offset in offsets if offset < len(self.text)})
         places = self.places("random", distinct) if distinct else []
-        if not places:
-            return [] if distinct else [len(self.text)] * len(offsets)
+        if not places:  # a text that holds none, or offsets that are all at its end
+            return [] if distinct or not self.places("begin", [0]) else [len(self.text)] * len(offsets)
         places = [self._before_holding(place) for place in places]
         found = dict(zip(distinct, [*places, *[places[-1]] * (len(distinct) - len(places))], strict=True))
         return [found.get(offset, len(self.text)) for offset in offsets]
@@ -201,7 +201,7 @@ class PhraseCanonical(Canonical):
         while place:
             start = self.text.rfind(" ", 0, place - 1) + 1
             piece = self.text[max(start, place - 40) : place - 1]  # the end of it tells
-            if (piece and not _holds(piece)) or (self._spans and self._allowed(start) != start):
+            if (piece and not _holds(piece)) or not self._is_place(start):
                 break
             place, found = start, start if piece else found
         return found

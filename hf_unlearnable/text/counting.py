@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hf_unlearnable.text.scripts import SPACELESS
 from hf_unlearnable.transform import require_columns
 
 if TYPE_CHECKING:
@@ -28,8 +29,8 @@ _SEPARATE_LABELS = 1000  # up to so many labels are counted one by one; each cos
 _NOISE = r"\w+://\S+|www\.\S+|[@#]\w+|<[^<>]*>?|^[^<>]*>|&#?\w+;"
 # Scripts without spaces are read two letters at a time; elsewhere a word is letters, marks and digits, with single
 # apostrophes or hyphens inside.
-_SPACELESS = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]"
-_WORD = rf"(?:{_SPACELESS}\p{{M}}*){{1,2}}|[\p{{L}}\p{{M}}\p{{N}}--{_SPACELESS}]+(?:['’-][\p{{L}}\p{{M}}\p{{N}}]+)*"
+_LETTER = rf"[{SPACELESS}&&\p{{L}}]"
+_WORD = rf"(?:{_LETTER}\p{{M}}*){{1,2}}|[\p{{L}}\p{{M}}\p{{N}}--{SPACELESS}]+(?:['’-][\p{{L}}\p{{M}}\p{{N}}]+)*"
 
 
 class WordCounts:
