@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from hf_unlearnable.text.insertion import Canonical
 
@@ -86,6 +86,7 @@ _SENTENCE = re.compile(r"(?:[.!?…।][\"'”’)]*|<br />) +(?=\S)")
 _ABBREVIATED = re.compile(r"(?:\b(?:Mr|Mrs|Ms|Dr|St|Jr|Prof|vs|cf|i\.e|e\.g|[A-Z])|(?:^|[ (])\d\d?)\. +$")
 _LONGEST = 100  # words of a sentence: what goes on for longer is cut, for want of a full stop
 _TAGS = re.compile(r"<[^<>]*>")
+_PIECE = re.compile(r"[^ ]+")
 _LAST_WORD = re.compile(r"([^\W_](?:[\w'-]*\w)?)[^\w,.;:!?…)\]]*$")
 _GLUES = range(0xE000, 0xF900)  # private use
 
@@ -167,9 +168,13 @@ class PhraseCanonical(Canonical):
         places = []
         for i in sorted({min(bisect_left(ends, offset + 1), len(ends) - 1) for offset in offsets}):
             start = ends[i - 1] if i else 0
-            words = [word for word in self._words(start, ends[i]) if self._before_holding(word) == word]
-            behind = len(words) < 2 or self.text[start : ends[i]][-1].isalnum()
-            places.append((words[0], ends[i] if behind else words[-1]) if words else (start, start))
+            first = next((word for word in self._words(start, ends[i]) if self._before_holding(word) == word), None)
+            last = next((word for word in self._back(start, ends[i]) if self._before_holding(word) == word), None)
+            if first is None or last is None:
+                places.append((start, start))
+            else:
+                behind = first == last or self.text[ends[i] - 1].isalnum()
+                places.append((first, ends[i] if behind else last))
         return places
 
     def _ends(self) -> list[int]:
@@ -181,17 +186,28 @@ class PhraseCanonical(Canonical):
             if end < len(self.text) and (many < 2 or _ABBREVIATED.search(self.text, max(start, end - 9), end)):
                 continue
             if many > _LONGEST:
-                words = self._words(start, end)
+                words = list(self._words(start, end))
                 ends += [self._before_holding(cut) for cut in words[_LONGEST : len(words) - _LONGEST // 2 : _LONGEST]]
             ends.append(end)
             start = end
         return ends
 
-    def _words(self, start: int, end: int) -> list[int]:
+    def _words(self, start: int, end: int) -> Iterable[int]:
         """Where the words of a stretch begin, two letters each in scripts without spaces."""
         if self.spaceless:
-            return list(range(start, end, 2))
-        return [start + match.start() for match in re.finditer(r"[^ ]+", self.text[start:end])]
+            return range(start, end, 2)
+        return (match.start() for match in _PIECE.finditer(self.text, start, end))
+
+    def _back(self, start: int, end: int) -> Iterator[int]:
+        """The same from the last word to the first."""
+        if self.spaceless:
+            yield from reversed(range(start, end, 2))
+            return
+        while end > start:
+            begin = max(start, self.text.rfind(" ", start, end) + 1)
+            if begin < end:
+                yield begin
+            end = begin - 1
 
     def _before_holding(self, place: int) -> int:
         """The same place, or the one in front of the negations and quantifiers that it would part from their word."""

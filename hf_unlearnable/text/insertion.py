@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Collection, Sequence
+from unicodedata import category
 
 import regex
 
@@ -26,7 +27,7 @@ _SPACE = re.compile(" ")
 _NOT_SPACE = re.compile(r"\S*")
 # A space that no place is behind: in a run of white space, or one cluster with the mark that follows it.
 _NO_PLACE = re.compile(r" (?=\s)")
-_RUNS = ("  ", " \n", " \r", " \t")
+_BEHIND_SPACE = re.compile(" ([^\x00-\u02ff])")
 _NO_PLACE_MARKS = regex.compile(r" (?=[\s\p{M}\u200d])")
 
 
@@ -86,9 +87,11 @@ class Canonical:
     # the shadow: this lets one search serve every kind of script.
     def _shadow_behind_spaces(self) -> str:
         text = self.text
-        if not text.isascii():
+        if not text.isascii() and any(category(c)[0] in "MC" for c in {*_BEHIND_SPACE.findall(text)}):
             return _NO_PLACE_MARKS.sub("_", text)
-        return _NO_PLACE.sub("_", text) if any(run in text for run in _RUNS) else text
+        if "\n" in text or "\r" in text or "\t" in text or "   " in text:
+            return _NO_PLACE.sub("_", text)
+        return text.replace("  ", "_ ")
 
     def _shadow_between_letters(self) -> str:
         text = self.text

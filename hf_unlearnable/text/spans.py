@@ -38,16 +38,19 @@ _SPAN = re.compile(
 )
 _OPENING = re.compile(r"[<&\[`~\n{%\\$]")
 _ANY_OPENING = re.compile(r"[<&\[`~\n{%\\$:.@#＠＃]")
-# A text without any of these holds no span that a space could lie in.
-_SIGNS = ("<", "lt;", "&#", "[", "`", "~~~", "\n    ", "\n\t", "{", "%(", "\\", "$")
-_INDENTED = (" ", "\t")
 _LOCAL_PART = 64  # letters of a mail address in front of its sign, at most
 _AT_ITS_LINE = ("json", "fence", "indented")  # at the start of a text nothing goes in front of these either
 
 
 def may_hold_spans(text: str) -> bool:
-    """Whether a text may hold a span with a space in it: fast, and true for few texts."""
-    return text.startswith(_INDENTED) or any(sign in text for sign in _SIGNS)
+    """Whether a text may hold a span with a space in it. Single letters are found some fifty times faster than more."""
+    # fmt: off
+    return (
+        "<" in text or "&" in text or "[" in text or "`" in text or "~" in text or "{" in text or "%" in text
+        or "\\" in text or "$" in text or ("\n" in text and ("\n    " in text or "\n\t" in text))
+        or text.startswith((" ", "\t"))
+    )
+    # fmt: on
 
 
 def spans(text: str, addresses: bool = False) -> list[tuple[int, int]]:
