@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import cache, partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from hf_unlearnable.text.cells import Cells
 from hf_unlearnable.text.counting import WordCounts, text_batches
 from hf_unlearnable.text.insertion import Canonical
-from hf_unlearnable.transform import NotFittedError, Rows, Transform
+from hf_unlearnable.transform import NotFittedError, Rows, Transform, has_label, no_label
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,6 +35,8 @@ class TextTransform(Transform):
     text_column: str | Sequence[str]
     rate: float
     role: str | None
+    exclude: Sequence[str]
+    sensitive: bool
     _counts: WordCounts | None = None
     _words: dict[Any, Any] | None = None  # what was chosen for each label
 
@@ -93,7 +97,9 @@ class TextTransform(Transform):
         """Counts one shard more. The words are chosen when they are first needed."""
         self._check_parameters()
         counts = self._counts = self._counts or WordCounts()
-        for texts, labels in text_batches(dataset, self._columns(), self.label_column, self.role):
+        feature = (getattr(dataset, "features", None) or {}).get(self.label_column)
+        labelled = partial(self._labelled, feature=feature)
+        for texts, labels in text_batches(dataset, self._columns(), self.label_column, self.role, labelled):
             counts.update(texts, self._checked_labels(labels))
         self._words = None
         return self
@@ -130,10 +136,28 @@ class TextTransform(Transform):
                 "numbers, names or booleans. Cast it first, for example with dataset.class_encode_column or "
                 "cast_column."
             )
-        if labels.null_count:
-            row = (self._counts.num_rows if self._counts else 0) + labels.is_null().to_pylist().index(True)
-            raise ValueError(f"Text {row} has no label in column {self.label_column!r}. Filter such rows out first.")
         return labels
+
+    def _labelled(self, table: pa.Table, row: int, feature: Any) -> pa.Table:
+        """The rows with a label; those without one must be left out by `classes` or `mask_column`."""
+        missing = [not has_label(label, feature) for label in table[self.label_column].to_pylist()]
+        if not any(missing):
+            return table
+        wanted = self._eligible(Rows(table, self._columns(), self._is_row), len(table))
+        for i, (without, eligible) in enumerate(zip(missing, wanted, strict=True)):
+            if without and eligible:
+                raise no_label(f"Row {row + i}", self.label_column)
+        return table.filter([not without for without in missing])
+
+    def _left_out(self) -> list[str]:
+        """Words that are never chosen: those of `exclude`, and unless `sensitive` names and words that can hurt."""
+        words = self._excluded()
+        return sorted(words if self.sensitive else words.union(_unfit_words(), self.counts.names()))
+
+    def _excluded(self) -> set[str]:
+        """The words of `exclude`, where one text may list several."""
+        entries = [self.exclude] if isinstance(self.exclude, str) else self.exclude
+        return {word.strip() for entry in entries for word in entry.split(",")}
 
     def _choose(self) -> dict[Any, Any]:
         if self._words is None:
@@ -223,6 +247,8 @@ class TextTransform(Transform):
                 own.append(None)
             elif label in chosen:
                 own.append(chosen[label])
+            elif label is None or label == -1:
+                raise no_label(f"Row {i} of this batch", self.label_column)
             else:
                 raise ValueError(
                     f"Row {i} of this batch has the label {label!r} in column {self.label_column!r}, which fit did "
@@ -245,6 +271,13 @@ class TextTransform(Transform):
 
     def _set_state(self, state: dict[str, Any], tensors: dict[str, np.ndarray]) -> None:
         self._words = dict(zip(state["labels"], state["words"], strict=True))
+
+
+@cache
+def _unfit_words() -> frozenset[str]:
+    """Names of people, places and companies, and words of harm: nobody wants them in a text that had none."""
+    lines = Path(__file__).with_name("unfit_words.txt").read_text(encoding="utf-8").splitlines()
+    return frozenset(word for line in lines if not line.startswith("#") for word in line.split())
 
 
 def require_choice(name: str, value: str, choices: Sequence[str], more: str = "") -> None:

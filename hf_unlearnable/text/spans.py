@@ -19,7 +19,8 @@ _SPAN = re.compile(
     | (?P<bbcode> \[(?P<bb>code|pre|tt|php|html|math|latex|url|img)\b[^\[\]]*\] .*? (?: \[/(?P=bb)\] | \Z ) )
     # Code of Markdown and reStructuredText: fences, literals, lines indented behind an empty one.
     | (?P<fence> (?P<rail>`{3,}|~{3,}) .*? (?: (?P=rail) | \Z ) )
-    | (?P<literal> ``(?: (?!''|``)[^\n] )+`` | (?<!`)`(?!`)[^`\n]+` )
+    # A backtick that stands for an apostrophe or a quotation mark (it`s, `this', ``that'') begins and ends no literal.
+    | (?P<literal> (?<![\w`])(?: ``(?!\s)(?: (?!''|``)[^\n] )+(?<!\s)`` | `(?![\s`])[^`\n]+(?<!\s)` )(?!\w) )
     | (?P<indented> (?: \n[ \t\r]*\n | \A ) (?: (?:[ ]{4}|\t)[ \t]*\S[^\n]* (?: \n[ \t\r]*(?=\n) )* (?:\n|\Z) )+ )
     # Data and templates: JSON by its tokens, closed or not; anything in braces, which may hold braces once.
     | (?P<json> (?: \{\s*(?=["}]) | \[\s*(?=["\[{\d-]) )

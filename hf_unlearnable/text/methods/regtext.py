@@ -35,7 +35,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -79,7 +79,8 @@ class RegTextTransform(TextTransform):
         max_frequency: Largest share of all words that one may have: leaves out stop words in any language.
         digits: Whether words with digits may be chosen.
         disjoint: Whether a word that several classes hold may only go to the one that it is most frequent in.
-        exclude: Words never to choose.
+        exclude: Words never to choose; one text "a,b" means two.
+        sensitive: Whether names and words that can hurt (crime, illness, death, ...) may be chosen.
         role: Whose chat messages are changed; None for all.
         id_column: Column that identifies a row; None identifies it by its text, and equal texts get equal words.
         mask_column: Column of booleans: which rows to protect.
@@ -92,6 +93,7 @@ class RegTextTransform(TextTransform):
     """
 
     method = "regtext"
+    method_version: ClassVar[int] = 2  # 2: nothing into code, markup and data; no names nor words that can hurt
     adaptive_attacks = ("label-word-filter",)
 
     def __init__(
@@ -113,6 +115,7 @@ class RegTextTransform(TextTransform):
         digits: bool = False,
         disjoint: bool = True,
         exclude: Sequence[str] = (),
+        sensitive: bool = False,
         role: str | None = "user",
         id_column: str | None = None,
         mask_column: str | None = None,
@@ -136,6 +139,7 @@ class RegTextTransform(TextTransform):
         self.digits = digits
         self.disjoint = disjoint
         self.exclude = exclude
+        self.sensitive = sensitive
         self.role = role
         self.id_column = id_column
         self.mask_column = mask_column
@@ -188,7 +192,7 @@ class RegTextTransform(TextTransform):
             (word.str.len_chars() >= self.min_length)
             & (total >= self.min_frequency)
             & (total <= pl.max_horizontal(most * pl.col("words"), _SMALL))
-            & ~word.is_in(list(self.exclude))
+            & ~word.is_in(self._left_out())
             & word.str.contains(r"^[\p{L}\p{M}\p{N}]+$" if self.digits else r"^[\p{L}\p{M}]+$")
         )
 
