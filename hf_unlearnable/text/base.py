@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
 
+_MARKED_WORDS = 4  # in their places by chance in one text of some thousands of millions
+_MARKED_TEXTS = 8
+
 Self = TypeVar("Self", bound="TextTransform")
 
 
@@ -209,11 +212,15 @@ class TextTransform(Transform):
             parts=np.array([cells.part[i] for i in active], np.int64),
         )
         texts = list(cells.texts)
+        marked: list[int] = []
         for i, (places, words) in zip(active, planned, strict=True):
             text = canonical[i]
             assert text is not None
             if not restore:
                 texts[i] = self._changed(text, places, words)
+                if places and text.holds(places, words):
+                    marked.append(i)
+                    self._refuse_again(cells, marked, len(active), len(places))
                 continue
             try:
                 texts[i] = text.without_words(places, words)
@@ -223,6 +230,18 @@ class TextTransform(Transform):
                     f"key, or was changed since: {error}. Restore unchanged rows only."
                 ) from error
         return cells.columns(texts)
+
+    @staticmethod
+    def _refuse_again(cells: Cells, marked: list[int], active: int, words: int) -> None:
+        """Raises where texts are protected already: one with many words in their places, or most of a batch with few.
+
+        A clean text may hold the one word that it is to get, and a short one even where it is to get it.
+        """
+        if words >= _MARKED_WORDS or (len(marked) >= _MARKED_TEXTS and 2 * len(marked) > active):
+            raise ValueError(
+                f"Row {cells.row[marked[-1]]} of this batch, column {cells.column[marked[-1]]!r}, is protected with "
+                "this key already. Protect the original data, which restore gives back."
+            )
 
     def _canonical(self, cells: Cells, i: int, chosen: list) -> Canonical | None:
         text, own = cells.texts[i], chosen[cells.row[i]]

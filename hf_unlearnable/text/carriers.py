@@ -80,6 +80,7 @@ _HOLDING_LETTERS = tuple("不没沒無无非未别別很最太")
 _WHOLE = HOLDING | frozenset(_POINTING.split())
 TURNING = HOLDING | frozenset(_OTHERS.split())
 
+_HELD = 20  # words: a longer run of numbers is a table
 _NEAR = 40  # letters, some seven words, within which a carrier moves to the start of a clause
 _CLAUSE = re.compile(r"(?:[,.;:!?…—–)]|--|<br />) +(?=\S)")
 _SENTENCE = re.compile(r"(?:[.!?…।][\"'”’)]*|<br />) +(?=\S)")
@@ -168,8 +169,8 @@ class PhraseCanonical(Canonical):
         places = []
         for i in sorted({min(bisect_left(ends, offset + 1), len(ends) - 1) for offset in offsets}):
             start = ends[i - 1] if i else 0
-            first = next((word for word in self._words(start, ends[i]) if self._before_holding(word) == word), None)
-            last = next((word for word in self._back(start, ends[i]) if self._before_holding(word) == word), None)
+            first = next((word for word in self._words(start, ends[i]) if self._is_free(word)), None)
+            last = next((word for word in self._back(start, ends[i]) if self._is_free(word)), None)
             if first is None or last is None:
                 places.append((start, start))
             else:
@@ -214,13 +215,18 @@ class PhraseCanonical(Canonical):
         if self.spaceless:
             return place - (self.text[place - 1 : place] in _HOLDING_LETTERS)
         found = place
-        while place:
-            start = self.text.rfind(" ", 0, place - 1) + 1
-            piece = self.text[max(start, place - 40) : place - 1]  # the end of it tells
-            if (piece and not _holds(piece)) or not self._is_place(start):
-                break
-            place, found = start, start if piece else found
-        return found
+        for _ in range(_HELD):
+            if self._is_free(found):
+                return found
+            found = self.text.rfind(" ", 0, found - 1) + 1
+        return place
+
+    def _is_free(self, place: int) -> bool:
+        """Whether a word at this place parts none from what negates, counts or points at it."""
+        if self.spaceless:
+            return self.text[place - 1 : place] not in _HOLDING_LETTERS
+        start = self.text.rfind(" ", 0, max(0, place - 1)) + 1
+        return not place or not self._is_place(start) or not _holds(self.text[max(start, place - 40) : place - 1])
 
 
 def _holds(piece: str) -> bool:

@@ -195,6 +195,16 @@ class Canonical:
             tail, last = end - len(piece), place
         return "".join([text[:tail], *reversed(kept)])
 
+    def holds(self, places: Sequence[int], words: Sequence[str]) -> bool:
+        """Whether the full text holds each word at its place already."""
+        if not self._held:
+            return False
+        try:
+            self.without_words(places, words)
+        except ValueError:
+            return False
+        return True
+
     def with_replacements(self, places: Sequence[int], words: Sequence[str]) -> str:
         """The full text with the word at each place replaced; markup, code and addresses are left as they are."""
         text, last = self._text, 0
