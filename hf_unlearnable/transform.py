@@ -326,7 +326,8 @@ def no_label(row: str, column: str) -> ValueError:
         column: The label column.
     """
     return ValueError(
-        f"{row} has no label in column {column!r}. Leave such rows out with classes or mask_column, or filter them out."
+        f"{row} has no label in column {column!r}. Leave such rows out with classes or mask_column, or filter them "
+        "out."
     )
 
 

@@ -218,15 +218,21 @@ class PhraseCanonical(Canonical):
         for _ in range(_HELD):
             if self._is_free(found):
                 return found
-            found = self.text.rfind(" ", 0, found - 1) + 1
+            found = self._piece_before(found)[0]
         return place
 
     def _is_free(self, place: int) -> bool:
         """Whether a word at this place parts none from what negates, counts or points at it."""
         if self.spaceless:
             return self.text[place - 1 : place] not in _HOLDING_LETTERS
-        start = self.text.rfind(" ", 0, max(0, place - 1)) + 1
-        return not place or not self._is_place(start) or not _holds(self.text[max(start, place - 40) : place - 1])
+        start, end = self._piece_before(place)
+        return start == end or not self._is_place(start) or not _holds(self.text[max(start, end - 40) : end])
+
+    def _piece_before(self, place: int) -> tuple[int, int]:
+        """Start and end of what stands in front of the spaces in front of a place; the same where nothing does."""
+        while place and self.text[place - 1] == " ":
+            place -= 1
+        return self.text.rfind(" ", 0, place) + 1, place
 
 
 def _holds(piece: str) -> bool:

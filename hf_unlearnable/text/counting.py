@@ -75,7 +75,8 @@ class WordCounts:
             .explode("word")
             .drop_nulls("word")
             .with_columns(
-                lean=lean * pl.col("count"), word=pl.col("word").str.replace(_MARK, "", literal=True).str.to_lowercase()
+                lean=lean * pl.col("count"),
+                word=pl.col("word").str.replace(_MARK, "", literal=True).str.to_lowercase(),
             )
             .group_by("label", "word")
             .agg(pl.col("count").sum(), pl.col("lean").sum())

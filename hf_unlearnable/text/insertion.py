@@ -106,7 +106,8 @@ class Canonical:
         return "".join(shadow)
 
     def _shadow_outside_spans(self) -> str:
-        parts, last = [], 0
+        parts: list[str] = []
+        last = 0
         for start, end in self._spans:
             start, end = max(start, 0), end - self._shadow.endswith(" ", 0, end)
             parts += (self._shadow[last:start], "_" * (end - start))

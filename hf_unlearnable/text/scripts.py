@@ -69,4 +69,3 @@ def pieces(text: str) -> list[str]:
     A word that was put between two letters of such a script is a piece of its own.
     """
     return (_ASCII_PIECE if text.isascii() else _PIECE).findall(text)
-

@@ -235,7 +235,8 @@ class RegTextTransform(TextTransform):
         if len(words) < need:
             raise ValueError(
                 f"The data has {len(words)} words to choose from, and {len(labels)} classes with "
-                f"{self.tokens_per_class} each take {need}. Lower tokens_per_class or min_frequency."
+                f"{self.tokens_per_class} each take {need}. Lower tokens_per_class or min_frequency, or "
+                "allow names and words that can hurt with sensitive=True."
             )
         if self.word_source == "neutral":
             words = words[: max(_NEUTRAL, 2 * need)]
