@@ -24,7 +24,7 @@ from hf_unlearnable.adversary import Attacker, Countermeasure, Rows, mixed_with_
 from hf_unlearnable.text.carriers import PHRASES
 from hf_unlearnable.text.counting import _NOISE, _WORD, WordCounts
 from hf_unlearnable.text.ranking import rank_words
-from hf_unlearnable.text.scripts import mostly_spaceless, pieces
+from hf_unlearnable.text.scripts import mostly_spaceless, pieces_of
 
 if TYPE_CHECKING:
     import polars as pl
@@ -766,7 +766,7 @@ def truncate(rows: Rows, attacker: Attacker) -> Rows:
 def _cut(text: str) -> tuple[list[str], str]:
     """Words and what joins them: pieces between spaces; in scripts that are written without them, letters."""
     if mostly_spaceless(text):
-        return pieces(text), ""
+        return pieces_of(text), ""
     return text.split(" "), " "
 
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from hf_unlearnable.key import draws
-from hf_unlearnable.text.scripts import pieces
+from hf_unlearnable.text.scripts import pieces_of
 
 _WORDS, _ORDER, _PLACES = 0, 1 << 32, 2 << 32  # where in a row's stream the draws for each of these start
 
@@ -31,7 +31,7 @@ def random_words(before: str, after: str, stream: int, vocabulary: Sequence[str]
         stream: The row's random stream.
         vocabulary: What words are drawn from, all with the same chance.
     """
-    clean, protected = pieces(before), pieces(after)
+    clean, protected = pieces_of(before), pieces_of(after)
     spans = _inserted(clean, protected)
     if spans is None:
         return _edited(clean, protected, stream, vocabulary)

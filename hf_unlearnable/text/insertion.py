@@ -7,7 +7,7 @@ markup, data and the like (`spans`), nor between two spaces; a text that holds n
 
 Taking words out has to find them without the original at hand. Everything is therefore computed from the *canonical*
 text: the text without the pieces that equal one of the pool's words. The original and the protected text share it, so
-they share the dose, the spans, the places and the words; a pool word that the original held already stays where it was.
+they share dose, spans, places and words; a pool word that the original held already stays where it was.
 """
 
 from __future__ import annotations

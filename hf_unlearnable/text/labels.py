@@ -44,8 +44,8 @@ def suspicious_labels(dataset: Any, text_column: str = "text", label_column: str
     classes, numbers = np.unique(np.array([labels[i] for i in rows]), return_inverse=True)
     if len(classes) < 2 or np.bincount(numbers).min() < _FOLDS:
         raise ValueError(
-            f"Column {label_column!r} needs two classes or more with {_FOLDS} texts each, so that every text is judged "
-            f"by a model that did not see it. Leave rarer classes out, for example with dataset.filter."
+            f"Column {label_column!r} needs two classes or more with {_FOLDS} texts each, so that every text is "
+            "judged by a model that did not see it. Leave rarer classes out, for example with dataset.filter."
         )
     model = make_pipeline(TfidfVectorizer(sublinear_tf=True, ngram_range=(1, 2)), LogisticRegression(C=10))
     chances = cross_val_predict(model, [texts[i] for i in rows], numbers, cv=_FOLDS, method="predict_proba")

@@ -63,7 +63,7 @@ def word_count(texts: Sequence[str | None]) -> int:
     return words
 
 
-def pieces(text: str) -> list[str]:
+def pieces_of(text: str) -> list[str]:
     """A text in pieces that join to it: each white space, each character of a script without spaces, runs of others.
 
     A word that was put between two letters of such a script is a piece of its own.
