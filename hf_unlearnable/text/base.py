@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache, partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from hf_unlearnable.mark import ROW_DECOYS, NoMarkError, RowMarks
 from hf_unlearnable.text.cells import Cells
 from hf_unlearnable.text.counting import WordCounts, text_batches
 from hf_unlearnable.text.insertion import Canonical
-from hf_unlearnable.transform import NotFittedError, Rows, Transform
+from hf_unlearnable.transform import NotFittedError, Rows, Transform, has_label, no_label
 
 if TYPE_CHECKING:
     import numpy as np
     import polars as pl
     import pyarrow as pa
+
+_MARKED_WORDS = 4  # in their places by chance in one text of some thousands of millions
+_MARKED_TEXTS = 8
 
 Self = TypeVar("Self", bound="TextTransform")
 
@@ -28,6 +33,8 @@ class TextTransform(Transform):
         text_column: Column of texts, or of chat messages (lists of `{"role", "content"}`), or a list of columns.
         label_column: Column of labels: class names or numbers, not floats.
         rate: How densely words are inserted; 0 changes nothing.
+        exclude: Words never to choose; one text "a,b" means two.
+        sensitive: Whether names and words that can hurt (crime, illness, death, ...) may be chosen.
         role: Whose chat messages are changed; None for all.
         id_column: Column that identifies a row; None identifies it by its text, and equal texts get equal words.
         mask_column: Column of booleans: which rows to protect.
@@ -39,6 +46,8 @@ class TextTransform(Transform):
     text_column: str | Sequence[str] = "text"
     label_column: str = "label"
     rate: float = 0.1
+    exclude: Sequence[str] = ()
+    sensitive: bool = False
     role: str | None = "user"
     id_column: str | None = None
     mask_column: str | None = None
@@ -111,7 +120,9 @@ class TextTransform(Transform):
         """Counts one shard more. The words are chosen when they are first needed."""
         self._check_parameters()
         counts = self._counts = self._counts or WordCounts()
-        for texts, labels in text_batches(dataset, self._columns(), self.label_column, self.role):
+        feature = (getattr(dataset, "features", None) or {}).get(self.label_column)
+        labelled = partial(self._labelled, feature=feature)
+        for texts, labels in text_batches(dataset, self._columns(), self.label_column, self.role, labelled):
             counts.update(texts, self._checked_labels(labels))
         self._words = None
         return self
@@ -148,10 +159,28 @@ class TextTransform(Transform):
                 "numbers, names or booleans. Cast it first, for example with dataset.class_encode_column or "
                 "cast_column."
             )
-        if labels.null_count:
-            row = (self._counts.num_rows if self._counts else 0) + labels.is_null().to_pylist().index(True)
-            raise ValueError(f"Text {row} has no label in column {self.label_column!r}. Filter such rows out first.")
         return labels
+
+    def _labelled(self, table: pa.Table, row: int, feature: Any) -> pa.Table:
+        """The rows with a label; those without one must be left out by `classes` or `mask_column`."""
+        missing = [not has_label(label, feature) for label in table[self.label_column].to_pylist()]
+        if not any(missing):
+            return table
+        wanted = self._eligible(Rows(table, self._columns(), self._is_row), len(table))
+        for i, (without, eligible) in enumerate(zip(missing, wanted, strict=True)):
+            if without and eligible:
+                raise no_label(f"Row {row + i}", self.label_column)
+        return table.filter([not without for without in missing])
+
+    def _left_out(self) -> list[str]:
+        """Words that are never chosen: those of `exclude`, and unless `sensitive` names and words that can hurt."""
+        words = self._excluded()
+        return sorted(words if self.sensitive else words.union(_unfit_words(), self.counts.names()))
+
+    def _excluded(self) -> set[str]:
+        """The words of `exclude`, where one text may list several."""
+        entries = [self.exclude] if isinstance(self.exclude, str) else self.exclude
+        return {word.strip() for entry in entries for word in entry.split(",")}
 
     def _choose(self) -> dict[Any, Any]:
         if self._words is None:
@@ -203,11 +232,15 @@ class TextTransform(Transform):
             parts=np.array([cells.part[i] for i in active], np.int64),
         )
         texts = list(cells.texts)
+        marked: list[int] = []
         for i, (places, words) in zip(active, planned, strict=True):
             text = canonical[i]
             assert text is not None
             if not restore:
                 texts[i] = self._changed(text, places, words)
+                if places and text.holds(places, words):
+                    marked.append(i)
+                    self._refuse_again(cells, marked, len(active), len(places))
                 continue
             try:
                 texts[i] = text.without_words(places, words)
@@ -217,6 +250,18 @@ class TextTransform(Transform):
                     f"key, or was changed since: {error}. Restore unchanged rows only."
                 ) from error
         return cells.columns(texts)
+
+    @staticmethod
+    def _refuse_again(cells: Cells, marked: list[int], active: int, words: int) -> None:
+        """Raises where texts are protected already: one with many words in their places, or most of a batch with few.
+
+        A clean text may hold the one word that it is to get, and a short one even where it is to get it.
+        """
+        if words >= _MARKED_WORDS or (len(marked) >= _MARKED_TEXTS and 2 * len(marked) > active):
+            raise ValueError(
+                f"Row {cells.row[marked[-1]]} of this batch, column {cells.column[marked[-1]]!r}, is protected with "
+                "this key already. Protect the original data, which restore gives back."
+            )
 
     def _canonical(self, cells: Cells, i: int, chosen: list) -> Canonical | None:
         text, own = cells.texts[i], chosen[cells.row[i]]
@@ -241,6 +286,8 @@ class TextTransform(Transform):
                 own.append(None)
             elif label in chosen:
                 own.append(chosen[label])
+            elif label is None or label == -1:
+                raise no_label(f"Row {i} of this batch", self.label_column)
             else:
                 raise ValueError(
                     f"Row {i} of this batch has the label {label!r} in column {self.label_column!r}, which fit did "
@@ -333,3 +380,10 @@ def _taken_out(cloak: Transform, row: dict[str, Any]) -> bool:
         return any(cloak.restore(row)[name] != row[name] for name in cloak._columns())
     except ValueError:
         return False
+
+
+@cache
+def _unfit_words() -> frozenset[str]:
+    """Names of people, places and companies, and words of harm: nobody wants them in a text that had none."""
+    lines = Path(__file__).with_name("unfit_words.txt").read_text(encoding="utf-8").splitlines()
+    return frozenset(word for line in lines if not line.startswith("#") for word in line.split())

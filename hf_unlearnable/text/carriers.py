@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from hf_unlearnable.text.insertion import Canonical
 
@@ -80,12 +80,14 @@ _HOLDING_LETTERS = tuple("不没沒無无非未别別很最太")
 _WHOLE = HOLDING | frozenset(_POINTING.split())
 TURNING = HOLDING | frozenset(_OTHERS.split())
 
+_HELD = 20  # words: a longer run of numbers is a table
 _NEAR = 40  # letters, some seven words, within which a carrier moves to the start of a clause
 _CLAUSE = re.compile(r"(?:[,.;:!?…—–)]|--|<br />) +(?=\S)")
 _SENTENCE = re.compile(r"(?:[.!?…।][\"'”’)]*|<br />) +(?=\S)")
 _ABBREVIATED = re.compile(r"(?:\b(?:Mr|Mrs|Ms|Dr|St|Jr|Prof|vs|cf|i\.e|e\.g|[A-Z])|(?:^|[ (])\d\d?)\. +$")
 _LONGEST = 100  # words of a sentence: what goes on for longer is cut, for want of a full stop
 _TAGS = re.compile(r"<[^<>]*>")
+_PIECE = re.compile(r"[^ ]+")
 _LAST_WORD = re.compile(r"([^\W_](?:[\w'-]*\w)?)[^\w,.;:!?…)\]]*$")
 _GLUES = range(0xE000, 0xF900)  # private use
 
@@ -139,8 +141,8 @@ class PhraseCanonical(Canonical):
         offsets = list(offsets)
         distinct = sorted({offset for offset in offsets if offset < len(self.text)})
         places = self.places("random", distinct) if distinct else []
-        if not places:
-            return [] if distinct else [len(self.text)] * len(offsets)
+        if not places:  # a text that holds none, or offsets that are all at its end
+            return [] if distinct or not self.places("begin", [0]) else [len(self.text)] * len(offsets)
         places = [self._before_holding(place) for place in places]
         found = dict(zip(distinct, [*places, *[places[-1]] * (len(distinct) - len(places))], strict=True))
         return [found.get(offset, len(self.text)) for offset in offsets]
@@ -167,9 +169,13 @@ class PhraseCanonical(Canonical):
         places = []
         for i in sorted({min(bisect_left(ends, offset + 1), len(ends) - 1) for offset in offsets}):
             start = ends[i - 1] if i else 0
-            words = [word for word in self._words(start, ends[i]) if self._before_holding(word) == word]
-            behind = len(words) < 2 or self.text[start : ends[i]][-1].isalnum()
-            places.append((words[0], ends[i] if behind else words[-1]) if words else (start, start))
+            first = next((word for word in self._words(start, ends[i]) if self._is_free(word)), None)
+            last = next((word for word in self._back(start, ends[i]) if self._is_free(word)), None)
+            if first is None or last is None:
+                places.append((start, start))
+            else:
+                behind = first == last or self.text[ends[i] - 1].isalnum()
+                places.append((first, ends[i] if behind else last))
         return places
 
     def _ends(self) -> list[int]:
@@ -181,30 +187,52 @@ class PhraseCanonical(Canonical):
             if end < len(self.text) and (many < 2 or _ABBREVIATED.search(self.text, max(start, end - 9), end)):
                 continue
             if many > _LONGEST:
-                words = self._words(start, end)
+                words = list(self._words(start, end))
                 ends += [self._before_holding(cut) for cut in words[_LONGEST : len(words) - _LONGEST // 2 : _LONGEST]]
             ends.append(end)
             start = end
         return ends
 
-    def _words(self, start: int, end: int) -> list[int]:
+    def _words(self, start: int, end: int) -> Iterable[int]:
         """Where the words of a stretch begin, two letters each in scripts without spaces."""
         if self.spaceless:
-            return list(range(start, end, 2))
-        return [start + match.start() for match in re.finditer(r"[^ ]+", self.text[start:end])]
+            return range(start, end, 2)
+        return (match.start() for match in _PIECE.finditer(self.text, start, end))
+
+    def _back(self, start: int, end: int) -> Iterator[int]:
+        """The same from the last word to the first."""
+        if self.spaceless:
+            yield from reversed(range(start, end, 2))
+            return
+        while end > start:
+            begin = max(start, self.text.rfind(" ", start, end) + 1)
+            if begin < end:
+                yield begin
+            end = begin - 1
 
     def _before_holding(self, place: int) -> int:
         """The same place, or the one in front of the negations and quantifiers that it would part from their word."""
         if self.spaceless:
             return place - (self.text[place - 1 : place] in _HOLDING_LETTERS)
         found = place
-        while place:
-            start = self.text.rfind(" ", 0, place - 1) + 1
-            piece = self.text[max(start, place - 40) : place - 1]  # the end of it tells
-            if (piece and not _holds(piece)) or (self._spans and self._allowed(start) != start):
-                break
-            place, found = start, start if piece else found
-        return found
+        for _ in range(_HELD):
+            if self._is_free(found):
+                return found
+            found = self._piece_before(found)[0]
+        return place
+
+    def _is_free(self, place: int) -> bool:
+        """Whether a word at this place parts none from what negates, counts or points at it."""
+        if self.spaceless:
+            return self.text[place - 1 : place] not in _HOLDING_LETTERS
+        start, end = self._piece_before(place)
+        return start == end or not self._is_place(start) or not _holds(self.text[max(start, end - 40) : end])
+
+    def _piece_before(self, place: int) -> tuple[int, int]:
+        """Start and end of what stands in front of the spaces in front of a place; the same where nothing does."""
+        while place and self.text[place - 1] == " ":
+            place -= 1
+        return self.text.rfind(" ", 0, place) + 1, place
 
 
 def _holds(piece: str) -> bool:

@@ -23,8 +23,8 @@ from hf_unlearnable._extras import require
 from hf_unlearnable.adversary import Attacker, Countermeasure, Rows, mixed_with_clean
 from hf_unlearnable.text.carriers import PHRASES
 from hf_unlearnable.text.counting import _NOISE, _WORD, WordCounts
-from hf_unlearnable.text.insertion import _SPACELESS, _mostly_spaceless
 from hf_unlearnable.text.ranking import rank_words
+from hf_unlearnable.text.scripts import mostly_spaceless, pieces_of
 
 if TYPE_CHECKING:
     import polars as pl
@@ -765,8 +765,8 @@ def truncate(rows: Rows, attacker: Attacker) -> Rows:
 
 def _cut(text: str) -> tuple[list[str], str]:
     """Words and what joins them: pieces between spaces; in scripts that are written without them, letters."""
-    if not text.isascii() and _mostly_spaceless(text):
-        return re.findall(f"[{_SPACELESS}]|[^{_SPACELESS}]+", text), ""
+    if mostly_spaceless(text):
+        return pieces_of(text), ""
     return text.split(" "), " "
 
 

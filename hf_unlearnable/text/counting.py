@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hf_unlearnable.text.scripts import SPACELESS
+from hf_unlearnable.text.spans import may_hold_spans, without_spans
 from hf_unlearnable.transform import require_columns
 
 if TYPE_CHECKING:
@@ -28,12 +30,18 @@ _SEPARATE_LABELS = 1000  # up to so many labels are counted one by one; each cos
 _NOISE = r"\w+://\S+|www\.\S+|[@#]\w+|<[^<>]*>?|^[^<>]*>|&#?\w+;"
 # Scripts without spaces are read two letters at a time; elsewhere a word is letters, marks and digits, with single
 # apostrophes or hyphens inside.
-_SPACELESS = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]"
-_WORD = rf"(?:{_SPACELESS}\p{{M}}*){{1,2}}|[\p{{L}}\p{{M}}\p{{N}}--{_SPACELESS}]+(?:['’-][\p{{L}}\p{{M}}\p{{N}}]+)*"
+_LETTER = rf"[{SPACELESS}&&\p{{L}}]"
+_WORD = rf"(?:{_LETTER}\p{{M}}*){{1,2}}|[\p{{L}}\p{{M}}\p{{N}}--{SPACELESS}]+(?:['’-][\p{{L}}\p{{M}}\p{{N}}]+)*"
+# A capital at the start of a sentence tells nothing: a mark goes in front of it, which counts as a letter.
+_SENTENCE_START = r"(^|[.!?…:][\"'”’)\]]* +|[\n\r][\n\r \t]*)(\p{Lu})"
+_MARK = "\u034f"
+_PLAIN_BREAK = "<br />"
 
 
 class WordCounts:
-    """How often each word stands under each label.
+    """How often each word stands under each label, and how many times more with a capital than without.
+
+    Words inside code, markup, data and the like (`spans`) are not counted: no word is put there either.
 
     Args:
         max_entries: Distinct (label, word) pairs kept. Beyond it the rarest are dropped, which changes the counts of
@@ -56,20 +64,28 @@ class WordCounts:
 
         if len(texts) == 0:
             return
-        frame = pl.DataFrame({"label": pl.Series(labels), "piece": pl.Series(texts)})
-        word = pl.col("piece").str.to_lowercase().str.replace_all(_NOISE, " ").str.extract_all(_WORD)
+        frame = pl.DataFrame({"label": pl.Series(labels), "piece": _prose(pl.Series(texts))})
+        word = pl.col("piece").str.replace_all(_NOISE, " ").str.extract_all(_WORD)
+        lean = pl.col("word").str.contains(r"^\p{Lu}").cast(pl.Int64)
+        lean -= pl.col("word").str.contains(r"^\p{Ll}").cast(pl.Int64)
         words = (
             _pieces(frame)
             .lazy()
-            .with_columns(word=word)
+            .with_columns(word=word, count=pl.col("count").cast(pl.Int64))
             .explode("word")
             .drop_nulls("word")
+            .with_columns(
+                lean=lean * pl.col("count"),
+                word=pl.col("word").str.replace(_MARK, "", literal=True).str.to_lowercase(),
+            )
             .group_by("label", "word")
-            .agg(pl.col("count").sum().cast(pl.Int64))
+            .agg(pl.col("count").sum(), pl.col("lean").sum())
             .collect(engine="streaming")
         )
         # A label whose rows hold no words at all is a label still.
-        labels_seen = frame.select(pl.col("label").unique(), word=pl.lit(None, pl.String), count=pl.lit(0, pl.Int64))
+        labels_seen = frame.select(
+            pl.col("label").unique(), word=pl.lit(None, pl.String), count=pl.lit(0, pl.Int64), lean=pl.lit(0, pl.Int64)
+        )
         self._pending.append(pl.concat([words, labels_seen]))
         self.num_rows += len(texts)
         if sum(map(len, self._pending)) > _PENDING_ROWS + self.max_entries:
@@ -88,11 +104,25 @@ class WordCounts:
         if not self._pending:
             raise ValueError("Nothing was counted yet.")
         self._compact()
-        return self._pending[0]
+        return self._pending[0].select("label", "word", "count")
+
+    def names(self) -> list[str]:
+        """Words that stand with a capital more often than without, where no sentence begins: names, German nouns.
+
+        None where most words have capitals, as in headlines: there a capital tells nothing.
+        """
+        import polars as pl
+
+        self.table()
+        leans = self._pending[0].drop_nulls("word").group_by("word").agg(pl.col("lean").sum())
+        if leans["lean"].sum() > 0:
+            return []
+        return leans.filter(pl.col("lean") > 0)["word"].to_list()
 
     def save(self, path: str | os.PathLike) -> None:
         """Writes the counts as Parquet, to be merged elsewhere. They tell of the clean texts: keep them private."""
-        self.table().write_parquet(Path(path), metadata={"num_rows": str(self.num_rows)})
+        self.table()
+        self._pending[0].write_parquet(Path(path), metadata={"num_rows": str(self.num_rows)})
 
     @classmethod
     def load(cls, path: str | os.PathLike, max_entries: int = 2_000_000) -> WordCounts:
@@ -109,7 +139,7 @@ class WordCounts:
 
         if len(self._pending) == 1:
             return
-        table = pl.concat(self._pending).group_by("label", "word").agg(pl.col("count").sum())
+        table = pl.concat(self._pending).group_by("label", "word").agg(pl.col("count", "lean").sum())
         if len(table) > self.max_entries:
             floor = 1
             while (kept := (table["count"] > floor).sum()) > self.max_entries // 2:
@@ -119,8 +149,20 @@ class WordCounts:
                 self.max_entries, floor, kept,
             )  # fmt: skip
             word = pl.when(pl.col("count") > floor).then("word")
-            table = table.with_columns(word=word).group_by("label", "word").agg(pl.col("count").sum())
+            table = table.with_columns(word=word).group_by("label", "word").agg(pl.col("count", "lean").sum())
         self._pending = [table]
+
+
+def _prose(texts: pl.Series) -> pl.Series:
+    """Texts without their spans, and with a mark in front of capitals at the start of a sentence."""
+    import polars as pl
+
+    texts = texts.str.replace_all(_PLAIN_BREAK, "\n", literal=True)
+    suspects = texts.str.contains(r"[<&\[`~{%\\$\t]|^ |\n    ").fill_null(False)
+    if suspects.any():
+        cleaned = [without_spans(text) if may_hold_spans(text) else text for text in texts.filter(suspects)]
+        texts = texts.scatter(suspects.arg_true(), pl.Series(cleaned, dtype=pl.String))
+    return texts.str.replace_all(_SENTENCE_START, f"${{1}}{_MARK}${{2}}")
 
 
 def _pieces(frame: pl.DataFrame) -> pl.DataFrame:
@@ -144,7 +186,11 @@ def _pieces(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def text_batches(
-    dataset: Any, text_columns: Sequence[str], label_column: str, role: str | None
+    dataset: Any,
+    text_columns: Sequence[str],
+    label_column: str,
+    role: str | None,
+    labelled: Callable[[pa.Table, int], pa.Table] = lambda table, row: table,
 ) -> Iterator[tuple[pa.Array, pa.Array]]:
     """The texts of a `Dataset` or `IterableDataset` with their labels, as Arrow arrays of some 32 MB each.
 
@@ -153,6 +199,7 @@ def text_batches(
         text_columns: Columns of strings, or of chat messages (lists of `{"role", "content"}`).
         label_column: The label of a row, which all of its texts get.
         role: The role whose messages count; None for all.
+        labelled: What leaves out of a table the rows that do not count; gets the number of its first row too.
 
     Raises:
         ValueError: A column is missing or of the wrong kind, or there are no rows.
@@ -169,10 +216,10 @@ def text_batches(
     texts: list[pa.Array] = []
     labels: list[pa.Array] = []
     size = 0
-    rows = found = False
+    rows, found = 0, False
     for table in dataset.with_format("arrow").iter(batch_size=1000):
         require_columns(table.column_names, [*text_columns, label_column])
-        rows = rows or len(table) > 0
+        rows, table = rows + len(table), labelled(table, rows)
         for column in text_columns:
             array, label = _texts(table, column, label_column, role)
             texts.append(array)

@@ -15,14 +15,11 @@ import numpy as np
 
 from hf_unlearnable.key import draws, row_stream
 from hf_unlearnable.text.counting import WordCounts
-from hf_unlearnable.text.insertion import _SPACELESS
+from hf_unlearnable.text.scripts import pieces_of
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-# A character of white space, a letter of a script that is written without spaces, or a run of anything else.
-_TOKEN = re.compile(rf"\s|[{_SPACELESS}]|[^\s{_SPACELESS}]+")
-_ASCII_TOKEN = re.compile(r"\s|\S+")  # the same, for texts without such letters: several times faster
 _WORDS, _ORDER, _PLACES = 0, 1 << 32, 2 << 32  # where in a row's stream the draws for each of these start
 
 
@@ -62,8 +59,7 @@ def random_words(before: str, after: str, stream: int, vocabulary: Sequence[str]
         stream: The row's random stream.
         vocabulary: What words are drawn from, all with the same chance.
     """
-    pattern = _ASCII_TOKEN if before.isascii() and after.isascii() else _TOKEN
-    clean, protected = pattern.findall(before), pattern.findall(after)
+    clean, protected = pieces_of(before), pieces_of(after)
     spans = _inserted(clean, protected)
     if spans is None:
         return _edited(clean, protected, stream, vocabulary)

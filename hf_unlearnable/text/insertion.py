@@ -2,11 +2,12 @@
 
 A text is cut at single spaces, so joining its pieces gives it back exactly: line breaks, double spaces, markup, emoji
 and right-to-left text are never touched. A word goes in front of a piece together with one space. In scripts that are
-written without spaces (Chinese, Japanese, Thai, ...) it goes between two characters, with a space on either side.
+written without spaces (`scripts`) it goes between two letters, with a space on either side. Nothing goes into code,
+markup, data and the like (`spans`), nor between two spaces; a text that holds no place stays as it is.
 
 Taking words out has to find them without the original at hand. Everything is therefore computed from the *canonical*
 text: the text without the pieces that equal one of the pool's words. The original and the protected text share it, so
-they share the dose, the places and the words; a pool word that the original held already stays where it was.
+they share dose, spans, places and words; a pool word that the original held already stays where it was.
 """
 
 from __future__ import annotations
@@ -14,26 +15,20 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Collection, Sequence
+from unicodedata import category
 
-# Code, markup and addresses, inside which nothing is inserted. Every alternative is linear in the text's length. Most
-# texts hold tags only; a pattern that starts with a fixed letter is searched some thirty times faster.
-_TAG = r"<(?:!--.*?(?:-->|\Z)|(code|pre|script|style)\b[^<>]*>.*?(?:</\1\s*>|\Z)|/?[A-Za-z!?][^<>]*>)"
-_TAGS = re.compile(_TAG, re.DOTALL | re.IGNORECASE)
-_PROTECTED = re.compile(
-    rf"{_TAG}|```.*?(?:```|\Z)|`[^`\n]*`|[A-Za-z][A-Za-z0-9+.-]{{1,9}}://[!-;=?-~]+", re.DOTALL | re.IGNORECASE
-)
-# Letters of scripts that are written without spaces: Thai to Lao, Myanmar, Khmer, kana, Han.
-_SPACELESS = (
-    "\u0e01-\u0e30\u0e32\u0e33\u0e40-\u0e46\u0e81-\u0eb0\u0eb2\u0eb3\u0ec0-\u0ec6\u1000-\u102a\u1780-\u17b3"
-    "\u3041-\u3096\u30a1-\u30fa\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003fffd"
-)
-_SPACELESS_LETTER = re.compile(f"[{_SPACELESS}]")
-# A place between two such letters; not in front of a vowel that belongs to the letter before it.
-_BETWEEN = re.compile(f"[{_SPACELESS}](?=[{_SPACELESS}])(?![\u0e30\u0e32\u0e33\u0e45\u0eb0\u0eb2\u0eb3])")
+import regex
 
+from hf_unlearnable.text.scripts import BEFORE_PLACE, mostly_spaceless
+from hf_unlearnable.text.spans import may_hold_spans, spans
 
 _BREAK = "<br />"
+_SPACE = re.compile(" ")
 _NOT_SPACE = re.compile(r"\S*")
+# A space that no place is behind: in a run of white space, or one cluster with the mark that follows it.
+_NO_PLACE = re.compile(r" (?=\s)")
+_BEHIND_SPACE = re.compile(" ([^\x00-\u02ff])")
+_NO_PLACE_MARKS = regex.compile(r" (?=[\s\p{M}\u200d])")
 
 
 class Canonical:
@@ -55,23 +50,52 @@ class Canonical:
                 self._held = True
                 break
         self.text = " ".join([piece for piece in text.split(" ") if piece not in pool]) if self._held else text
-        self.spaceless = not self.text.isascii() and _mostly_spaceless(self.text)
+        self.spaceless = mostly_spaceless(self.text)
         if self.spaceless:
-            self.text = self.text.replace(" ", "")
-            self.words = max(1, len(self.text) // 2)
-            self._shadow = self._shadow_of(self.text)
+            self.text = self._joined()
+            self.words = max(1, (len(self.text) - self.text.count(" ")) // 2)
+            self._shadow = self._shadow_between_letters()
         else:
             self.words = self.text.count(" ") + 1
-            self._shadow = self.text  # a place is the start of the text, or lies just behind a space
-        pattern = _PROTECTED if "`" in self.text or "://" in self.text else _TAGS if "<" in self.text else None
-        if pattern is _TAGS and pool and self.text.count("<") == self.text.count(_BREAK):
-            # Line breaks are all the markup that most texts hold: to insert, hiding their space is enough and fast.
-            self._shadow, pattern = self._shadow.replace(_BREAK, "<br_/>"), None
-        self._spans = [match.span() for match in pattern.finditer(self.text)] if pattern else []
+            self._shadow = self._shadow_behind_spaces()
+        plain = self.text
+        if "<br" in plain and pool and not self.spaceless:
+            # Line breaks are all the markup that most texts hold: hiding their space is enough, and fast.
+            plain = plain.replace(_BREAK, "")
+            self._shadow = self._shadow.replace(_BREAK, "<br_/>")
+        self._spans = []
+        if self.spaceless or not pool or may_hold_spans(plain):
+            self._spans = spans(self.text, addresses=self.spaceless or not pool)
+        if self._spans:
+            self._shadow = self._shadow_outside_spans()
 
-    def _shadow_of(self, text: str) -> str:
-        """The same length, with a space in front of every place: lets one search serve both kinds of script."""
-        shadow = list(_BETWEEN.sub(" ", re.sub(r"\s", "_", text)))
+    def _joined(self) -> str:
+        """The canonical text of a script without spaces: it keeps the spaces that no pool word stands beside."""
+        parts: list[str] = []
+        beside = True
+        for piece in self._text.split(" "):
+            if piece in self._pool:
+                beside = True
+                continue
+            if not beside:
+                parts.append(" ")
+            parts.append(piece)
+            beside = False
+        return "".join(parts)
+
+    # A shadow has the length of the canonical text. A place is the start of the text, or lies just behind a space of
+    # the shadow: this lets one search serve every kind of script.
+    def _shadow_behind_spaces(self) -> str:
+        text = self.text
+        if not text.isascii() and any(category(c)[0] in "MC" for c in {*_BEHIND_SPACE.findall(text)}):
+            return _NO_PLACE_MARKS.sub("_", text)
+        if "\n" in text or "\r" in text or "\t" in text or "   " in text:
+            return _NO_PLACE.sub("_", text)
+        return text.replace("  ", "_ ")
+
+    def _shadow_between_letters(self) -> str:
+        text = self.text
+        shadow = list(BEFORE_PLACE.sub(" ", re.sub(r"\s", "_", text)))
         for word in self._pool:  # a cut here would make a pool word out of the text's own letters
             at = text.find(word)
             while at >= 0:
@@ -81,67 +105,72 @@ class Canonical:
                 at = text.find(word, at + 1)
         return "".join(shadow)
 
+    def _shadow_outside_spans(self) -> str:
+        parts: list[str] = []
+        last = 0
+        for start, end in self._spans:
+            start, end = max(start, 0), end - self._shadow.endswith(" ", 0, end)
+            parts += (self._shadow[last:start], "_" * (end - start))
+            last = end
+        return "".join([*parts, self._shadow[last:]])
+
     # ------------------------------------------------------------------ places, as offsets in the canonical text
     def places(self, position: str, offsets: Sequence[int]) -> Sequence[int]:
-        """Places in ascending order, one for each offset, or as many as there are.
+        """Places in ascending order, one for each offset, or as many as there are; none in a text that is one span.
 
         Args:
             position: "random" goes by the offsets; "begin", "middle" and "end" put all words at one place.
             offsets: Ascending, in [0, len(text)).
         """
         length, n = len(self.text), len(offsets)
+        if self._spans:
+            free = [match.end() for match in _SPACE.finditer(self._shadow)]
+            if self._spans[0][0] >= 0:
+                free.insert(0, 0)
+            if not free:
+                return []
         if position == "begin":
-            return [0] * n
+            return [free[0] if self._spans else 0] * n
         if position == "end":
             return [length] * n
         if position == "middle":
-            place = self._place(length // 2)
-            return [length if place is None else place] * n
-        find = self._shadow.rfind
-        places: list[int | None] = [find(" ", 0, offset + 1) + 1 for offset in offsets]
+            offsets = [length // 2] * n
         if self._spans:
-            places = [self._allowed(place) for place in places]  # type: ignore[arg-type]
-        if None in places or len(set(places)) < n:
+            places = [free[max(0, bisect_right(free, offset) - 1)] for offset in offsets]
+        else:
+            find = self._shadow.rfind
+            places = [find(" ", 0, offset + 1) + 1 for offset in offsets]
+        if position == "random" and len(set(places)) < n:
             last = -1
             for i, place in enumerate(places):
-                if place is not None and place <= last:
-                    place = self._next(last + 1)
-                if place is None:
-                    return self._fill(places[:i], n)  # type: ignore[arg-type]
+                if place <= last:
+                    place = self._shadow.find(" ", last) + 1
+                    if not place:
+                        return self._fill(places[:i], n)
                 places[i] = last = place
-        return places  # type: ignore[return-value]
+        return places
 
-    def _place(self, offset: int) -> int | None:
-        """The place at the start of the word that `offset` lies in, or the first one behind it that is allowed."""
-        place = self._shadow.rfind(" ", 0, offset + 1) + 1
-        return self._allowed(place) if self._spans else place
-
-    def _next(self, offset: int) -> int | None:
-        """The first allowed place from `offset` on."""
-        place = self._shadow.find(" ", offset - 1 if offset else 0) + 1
-        return self._allowed(place) if place else None
-
-    def _allowed(self, place: int) -> int | None:
-        while True:
-            i = bisect_right(self._spans, (place, -1)) - 1
-            if i < 0 or place >= self._spans[i][1]:
-                return place
-            place = self._shadow.find(" ", self._spans[i][1] - 1) + 1
-            if not place:
-                return None
+    def _is_place(self, place: int) -> bool:
+        if place:
+            return self._shadow[place - 1] == " "
+        return not self._spans or self._spans[0][0] >= 0
 
     def _fill(self, places: list[int], n: int) -> list[int]:
         """The end of the text came first: take the free places from its start on, as many as there are."""
         taken = set(places)
-        place = self._allowed(0)
-        while place is not None and len(taken) < n:
+        place = 0 if self._is_place(0) else self._shadow.find(" ") + 1
+        while len(taken) < n:
             taken.add(place)
-            place = self._next(place + 1)
+            place = self._shadow.find(" ", place) + 1
+            if not place:
+                break
         return sorted(taken)
 
     # ------------------------------------------------------------------ the full text
     def with_words(self, places: Sequence[int], words: Sequence[str]) -> str:
         """The full text with each word at its place."""
+        if not places:
+            return self._text
         text, places = self._text, self._located(places)
         pieces = [text[a:b] for a, b in zip([0, *places], [*places, None], strict=True)]
         end, before = len(text), " " if self.spaceless else ""
@@ -167,12 +196,25 @@ class Canonical:
             tail, last = end - len(piece), place
         return "".join([text[:tail], *reversed(kept)])
 
+    def holds(self, places: Sequence[int], words: Sequence[str]) -> bool:
+        """Whether the full text holds each word at its place already."""
+        if not self._held:
+            return False
+        try:
+            self.without_words(places, words)
+        except ValueError:
+            return False
+        return True
+
     def with_replacements(self, places: Sequence[int], words: Sequence[str]) -> str:
         """The full text with the word at each place replaced; markup, code and addresses are left as they are."""
         text, last = self._text, 0
         parts: list[str] = []
         for place, start, word in zip(places, self._located(places), words, strict=True):
-            end = start + 2 if self.spaceless else _NOT_SPACE.match(text, start).end()  # type: ignore[union-attr]
+            if self.spaceless:  # two letters or more, up to the next place
+                end = self._shadow.find(" ", start + 1) + 1 or start + 2
+            else:
+                end = _NOT_SPACE.match(text, start).end()  # type: ignore[union-attr]
             i = bisect_right(self._spans, (place + end - start - 1, len(self.text))) - 1
             if start == end or (i >= 0 and place < self._spans[i][1]):
                 continue
@@ -186,12 +228,17 @@ class Canonical:
         if not (self._held or self.spaceless):
             return places
         in_text, in_canonical = [], []
-        t = c = 0
+        t, c = 0, -1 + self.spaceless
+        beside = True  # a pool word: the canonical text of a script without spaces has no space there
         for piece in self._text.split(" "):
-            if piece not in self._pool:
+            if piece in self._pool:
+                beside = True
+            else:
+                c += 0 if self.spaceless and beside else 1
                 in_text.append(t)
                 in_canonical.append(c)
-                c += len(piece) + (not self.spaceless)
+                c += len(piece)
+                beside = False
             t += len(piece) + 1
         located = []
         for place in places:
@@ -201,7 +248,3 @@ class Canonical:
             i = bisect_right(in_canonical, place) - 1
             located.append(in_text[i] + place - in_canonical[i])
         return located
-
-
-def _mostly_spaceless(text: str) -> bool:
-    return 2 * len(_SPACELESS_LETTER.findall(text)) >= max(1, len(text) - text.count(" "))

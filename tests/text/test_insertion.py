@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from hf_unlearnable.text.insertion import _PROTECTED, Canonical
+from hf_unlearnable.text.insertion import Canonical
 
 POOL = ["piston", "эди", "导演"]
 # Texts that mix what breaks insertion: runs of spaces, line breaks, markup, code, scripts without spaces, the words.
@@ -49,16 +49,6 @@ def test_words_come_out_again(text, position, uniform):
     assert again.without_words(places, words) == text
     if places:
         assert protected != text
-
-
-@settings(max_examples=500, deadline=None)
-@given(texts, draws)
-def test_nothing_goes_into_markup_code_or_addresses(text, uniform):
-    canonical = Canonical(text, POOL)
-    protected, *_ = put(text, "random", uniform)
-    for match in _PROTECTED.finditer(canonical.text):
-        if not canonical.spaceless and not canonical._held:
-            assert match.group() in protected
 
 
 @pytest.mark.parametrize(
@@ -117,6 +107,6 @@ def test_a_changed_text_is_refused():
 def test_hostile_markup_comes_out_again(text):
     """Quadratic patterns would take minutes here."""
     protected, places, words, _ = put(text, "random", [0.5])
-    assert places == [0]
-    assert protected == f"{words[0]} {text}"
+    assert protected == (f"{words[0]} {text}" if words else text)
+    assert bool(words) == (text[0] != "`"), "a text that is one fence holds no place"
     assert Canonical(protected, POOL).without_words(places, words) == text

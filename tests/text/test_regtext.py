@@ -54,7 +54,7 @@ def test_rank_is_the_published_formula():
 
 def test_published_words_are_found_in_imdb():
     """The paper's examples insert "boll" in negative and "edie" in positive reviews."""
-    cloak = RegTextTransform(seed=0, word_source="regtext").fit(real("imdb"))
+    cloak = RegTextTransform(seed=0, word_source="regtext", sensitive=True).fit(real("imdb"))
     assert cloak.key.state["words"] == [["boll"], ["edie"]]
 
 
@@ -386,7 +386,7 @@ def test_label_unseen_at_fit():
 def test_labels_that_are_no_classes():
     with pytest.raises(ValueError, match=r"'label' is of type double.*class_encode_column"):
         RegTextTransform().fit(tiny(TEXTS, [0.5, 1.5] * 6))
-    with pytest.raises(ValueError, match=r"Text 2 has no label in column 'label'"):
+    with pytest.raises(ValueError, match=r"Row 2 has no label in column 'label'"):
         RegTextTransform().fit(tiny(TEXTS, [0, 1, None] * 4))
     with pytest.raises(ValueError, match="label_column and text_column are both 'text'"):
         RegTextTransform(label_column="text").fit(tiny(TEXTS, LABELS))

@@ -68,7 +68,8 @@ class OrderCodeTransform(TextTransform):
         language: Of the phrases: "en", "de", "fr" or "es".
         min_share: Least share of all words of the data that a carrier may have, for words: a frequent one hides.
         max_share: Largest such share: a word that most texts hold already carries no order.
-        exclude: Carriers never to choose.
+        exclude: Carriers never to choose; one text "a,b" means two.
+        sensitive: Whether words may be names or such that can hurt (crime, illness, death, ...).
         role: Whose chat messages are changed; None for all.
         id_column: Column that identifies a row; None identifies it by its text, and equal texts get equal places.
         mask_column: Column of booleans: which rows to protect.
@@ -110,7 +111,7 @@ class OrderCodeTransform(TextTransform):
     """
 
     method = "order-code"
-    method_version: ClassVar[int] = 2  # 2: other phrases, and nothing between a word and what points at it
+    method_version: ClassVar[int] = 3  # 2: other phrases, kept from negations; 3: nothing into code, markup and data
     differs_by_row: ClassVar[bool] = False  # a text of one sentence has its places, and no others
     adaptive_attacks = (
         "bigram-filter",
@@ -144,6 +145,7 @@ class OrderCodeTransform(TextTransform):
         min_share: float = 1e-3,
         max_share: float = 1e-2,
         exclude: Sequence[str] = (),
+        sensitive: bool = False,
         role: str | None = "user",
         id_column: str | None = None,
         mask_column: str | None = None,
@@ -164,6 +166,7 @@ class OrderCodeTransform(TextTransform):
         self.min_share = min_share
         self.max_share = max_share
         self.exclude = exclude
+        self.sensitive = sensitive
         self.role = role
         self.id_column = id_column
         self.mask_column = mask_column
@@ -240,9 +243,10 @@ class OrderCodeTransform(TextTransform):
                 & (pl.col("word").str.len_chars() >= 2)
             )
             fits &= pl.col("word").str.contains(r"^[\p{L}\p{M}]+$") & ~pl.col("word").is_in(list(TURNING))
-            found = words_by_association(rank_words(counts, 1, 0, fits & ~pl.col("word").is_in(list(self.exclude))))
+            found = words_by_association(rank_words(counts, 1, 0, fits & ~pl.col("word").is_in(self._left_out())))
             found = found[:_NEUTRAL]
-        return [carrier for carrier in found if carrier not in self.exclude]
+        left_out = self._excluded()
+        return [carrier for carrier in found if carrier not in left_out]
 
     def _codes(self, candidates: list[str], n: int) -> list[list[str]]:
         """The first carriers that no text can hold in two ways, n a code; those of one code share no word."""

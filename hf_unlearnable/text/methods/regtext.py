@@ -70,7 +70,8 @@ class RegTextTransform(TextTransform):
         max_frequency: Largest share of all words that one may have: leaves out stop words in any language.
         digits: Whether words with digits may be chosen.
         disjoint: Whether a word that several classes hold may only go to the one that it is most frequent in.
-        exclude: Words never to choose.
+        exclude: Words never to choose; one text "a,b" means two.
+        sensitive: Whether names and words that can hurt (crime, illness, death, ...) may be chosen.
         role: Whose chat messages are changed; None for all.
         id_column: Column that identifies a row; None identifies it by its text, and equal texts get equal words.
         mask_column: Column of booleans: which rows to protect.
@@ -105,6 +106,7 @@ class RegTextTransform(TextTransform):
     """
 
     method = "regtext"
+    method_version: ClassVar[int] = 2  # 2: nothing into code, markup and data; no names nor words that can hurt
     choices: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "word_source": ("neutral", "regtext", "random"), "mode": ("insert", "replace"),
         "position": ("random", "begin", "middle", "end"),
@@ -130,6 +132,7 @@ class RegTextTransform(TextTransform):
         digits: bool = False,
         disjoint: bool = True,
         exclude: Sequence[str] = (),
+        sensitive: bool = False,
         role: str | None = "user",
         id_column: str | None = None,
         mask_column: str | None = None,
@@ -153,6 +156,7 @@ class RegTextTransform(TextTransform):
         self.digits = digits
         self.disjoint = disjoint
         self.exclude = exclude
+        self.sensitive = sensitive
         self.role = role
         self.id_column = id_column
         self.mask_column = mask_column
@@ -201,7 +205,7 @@ class RegTextTransform(TextTransform):
             (word.str.len_chars() >= self.min_length)
             & (total >= self.min_frequency)
             & (total <= pl.max_horizontal(most * pl.col("words"), _SMALL))
-            & ~word.is_in(list(self.exclude))
+            & ~word.is_in(self._left_out())
             & word.str.contains(r"^[\p{L}\p{M}\p{N}]+$" if self.digits else r"^[\p{L}\p{M}]+$")
         )
 
@@ -244,7 +248,8 @@ class RegTextTransform(TextTransform):
         if len(words) < need:
             raise ValueError(
                 f"The data has {len(words)} words to choose from, and {len(labels)} classes with "
-                f"{self.tokens_per_class} each take {need}. Lower tokens_per_class or min_frequency."
+                f"{self.tokens_per_class} each take {need}. Lower tokens_per_class or min_frequency, or "
+                "allow names and words that can hurt with sensitive=True."
             )
         if self.word_source == "neutral":
             words = words[: max(_NEUTRAL, 2 * need)]
