@@ -26,7 +26,7 @@ def test_words_spread_over_the_text_and_part_no_cluster(script):
     canonical = Canonical(text, ["piston"])
     dose = canonical.words // 10
     places = canonical.places("random", [int((i + 0.5) * len(text) / dose) for i in range(dose)])
-    assert len(set(places)) == dose >= 8 and places[-1] > 0.8 * len(text)
+    assert len(set(places)) == dose >= 7 and places[-1] > 0.8 * len(text)
     clusters = {match.start() for match in regex.finditer(r"\X", text)}
     assert set(places) <= clusters
     protected = canonical.with_words(places, ["piston"] * dose)
