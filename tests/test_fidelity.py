@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from hf_unlearnable import RegTextTransform
 from hf_unlearnable.image.codec import Picture, encode
 from hf_unlearnable.image.fidelity import ImageFidelity, contact_sheet, image_fidelity, require_lossless
 from hf_unlearnable.text.fidelity import text_fidelity
@@ -346,3 +347,28 @@ def test_words_of_chat_messages():
     longer = [[{"role": "user", "content": "a x b"}, {"role": "assistant", "content": "c"}]]
     found = text_fidelity(Dataset.from_dict({"text": chat}), Dataset.from_dict({"text": longer}))
     assert found.words == 3 and found.words_added == found.edit_rate == pytest.approx(100 / 3)
+
+
+@pytest.mark.parametrize(
+    ("script", "sentences"),
+    {
+        "Chinese": (
+            "这部电影非常好看我很喜欢演员表演出色值得推荐给大家",
+            "剧情无聊表演糟糕浪费时间我不喜欢这部建议不要去看",
+        ),
+        "Japanese": (
+            "とても面白い映画で俳優の演技も素晴らしかったです",
+            "退屈な話で時間の無駄でしたおすすめできません",
+        ),
+        "Thai": ("หนังเรื่องนี้สนุกมากนักแสดงเก่งมากและดนตรีไพเราะ", "หนังเรื่องนี้น่าเบื่อมากเสียเวลาไม่ควรดูเลย"),
+        "English": ("a lovely and moving film with a fine cast ", "a dull and tedious film with an awful plot "),
+    }.items(),
+)
+def test_what_a_reader_has_more_to_read_is_counted_in_words_of_the_script(script, sentences):
+    random = np.random.default_rng(0)
+    rows = [sentences[i % 2] * 4 + f"{''.join(random.permutation(list(sentences[0].strip())))} " for i in range(200)]
+    data = Dataset.from_dict({"text": rows, "label": [i % 2 for i in range(200)]})
+    protected = data.map(RegTextTransform(seed=1, rate=0.1).fit(data), batched=True)
+    found = text_fidelity(data, protected)
+    assert found.changed == 200
+    assert 6 <= found.words_added <= 12 and found.edit_rate == pytest.approx(found.words_added, rel=0.2)

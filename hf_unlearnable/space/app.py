@@ -131,7 +131,7 @@ def protect_text(
     """
     after, change, secret = text.protect_one(words, topic, method, strength)
     session = Session(request.session_hash).open()
-    found = {"words": change.words, "words_added": change.added, "edit_rate": round(change.edit_rate, 4)}
+    found = {"words": change.words, "words_added": change.added, "edit_rate": round((change.edit_rate or 0) / 100, 4)}
     return after, found, str(zip_key(secret, session.served / f"{method}.key.zip"))
 
 

@@ -6,7 +6,6 @@ import csv
 import io
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from difflib import SequenceMatcher
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hf_unlearnable.registry import METHODS, method_class
+from hf_unlearnable.text.scripts import pieces_of
 
 from .limits import RefusedError
 
@@ -47,52 +47,12 @@ def transform(method: str, strength: str, **parameters: Any) -> Transform:
 
 
 # ---------------------------------------------------------------------- texts
-@dataclass(frozen=True)
-class TextChange:
-    """What a protection did to texts.
-
-    Args:
-        words: Words of the originals.
-        added: Words that were put in or stand elsewhere.
-        longer: Whether the texts got longer by as many: nothing was moved or replaced.
-        rows: How many texts there are.
-        changed: How many of them are not as they were.
-    """
-
-    words: int
-    added: int
-    longer: bool
-    rows: int
-    changed: int
-
-    @property
-    def edit_rate(self) -> float:
-        """Words put in or moved as a share of the words that were there."""
-        return self.added / max(1, self.words)
-
-
-def text_change(originals: Sequence[str | None], protected: Sequence[str | None]) -> TextChange:
-    """Compares texts before and after by their words."""
-    words = after_words = added = changed = 0
-    for before, after in zip(originals, protected, strict=True):
-        words += len((before or "").split())
-        after_words += len((after or "").split())
-        if before != after:
-            changed += 1
-            added += sum(len(part.split()) for part, new in highlighted(before or "", after or "") if new)
-    return TextChange(words, added, after_words - words >= added, len(originals), changed)
-
-
-# Letters of scripts without spaces stand alone, so that a word put between two of them is found.
-_PIECES = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]|\s|[^\s\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]+")  # fmt: skip  # noqa: E501
-
-
 def highlighted(original: str, protected: str) -> list[tuple[str, bool]]:
     """The protected text in parts, each with whether the protection put it there.
 
     Where only words were put in, one pass finds them; where words were replaced, the longest common parts tell.
     """
-    before, after = _PIECES.findall(original), _PIECES.findall(protected)
+    before, after = pieces_of(original), pieces_of(protected)
     new, i = [], 0
     for piece in after:
         same = i < len(before) and piece == before[i]

@@ -16,13 +16,11 @@ from .chart import figures
 from .limits import MAX_LETTERS, MAX_ROWS, RefusedError, check_text, read_table
 from .page import caption, downloads, told
 from .protection import (
-    TextChange,
     about,
     guessed_columns,
     highlighted,
     inert_csv,
     methods,
-    text_change,
     transform,
 )  # fmt: skip
 from .session import Session, zip_key
@@ -31,6 +29,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from hf_unlearnable.key import Key
+    from hf_unlearnable.text.fidelity import TextFidelity
 
 _TEXT, _TABLE = "A text", "A table"
 _SHOWN = 4000  # letters of a row of a table that is shown
@@ -56,7 +55,7 @@ def _notes() -> Dataset:
     return load_notes("train")
 
 
-def protect_one(text: str, topic: str, method: str, strength: str) -> tuple[str, TextChange, Key]:
+def protect_one(text: str, topic: str, method: str, strength: str) -> tuple[str, TextFidelity, Key]:
     """Protects a text as one more of the sample notes: its class needs others to stand against.
 
     Args:
@@ -78,8 +77,8 @@ def protect_one(text: str, topic: str, method: str, strength: str) -> tuple[str,
     row = {"text": [text], "label": [TOPICS.index(topic)]}
     both = concatenate_datasets([_notes(), Dataset.from_dict(row, features=_notes().features)])
     cloak = transform(method, strength).fit(both)
-    (protected,) = protect(Dataset.from_dict(row, features=_notes().features), cloak).data["train"]["text"]
-    return protected, text_change([text], [protected]), cloak.key
+    done = protect(Dataset.from_dict(row, features=_notes().features), cloak)
+    return done.data["train"]["text"][0], done.fidelity["train"], cloak.key
 
 
 def tab() -> None:
@@ -200,9 +199,9 @@ def _protect(
             raise RefusedError("Choose the column of texts and the column of classes.")
         original = read_table(file)
         cloak = transform(method, strength, text_column=text_column, label_column=label_column).fit(original)
-        protected, key = protect(original, cloak).data["train"], cloak.key
+        done = protect(original, cloak)
+        protected, change, key = done.data["train"], done.fidelity["train"], cloak.key
         texts = original[text_column][:], protected[text_column][:]
-        change = text_change(*texts)
         row = next((i for i, (one, two) in enumerate(zip(*texts, strict=True)) if one != two), 0)
         before, after = (str(column[row] or "")[:_SHOWN] for column in texts)
         session.keep("text", original, protected, {"column": text_column, "label_column": label_column}, key)
@@ -221,11 +220,11 @@ def _protect(
     )  # fmt: skip
 
 
-def _numbers(change: TextChange) -> str:
+def _numbers(change: TextFidelity) -> str:
     return figures(
-        (f"{change.added:,}", "words put in" if change.longer else "words changed"),
-        (f"{100 * change.edit_rate:.1f} %", "of the words"),
-        (f"{change.changed:,} of {change.rows:,}", "texts changed"),
+        (f"{change.added:,}", "words more"),
+        (f"{change.edit_rate or 0:.1f} %", "of the words"),
+        (f"{change.changed:,} of {change.texts:,}", "texts changed"),
     )
 
 

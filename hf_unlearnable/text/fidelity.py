@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
+from hf_unlearnable.text.scripts import pieces_of, word_count
 
 if TYPE_CHECKING:
     import polars as pl
@@ -20,8 +20,8 @@ class TextFidelity:
     Args:
         texts: How many there are.
         changed: How many of them differ.
-        words: Words of the changed ones before, told apart by spaces.
-        words_added: How many more they have after, of 100 words.
+        words: Words of the changed ones before, see `scripts.word_count`.
+        added: How many more they have after.
         edit_rate: Words inserted, deleted or replaced, of 100 words before, over some 200 texts spread over the data;
             None where none of these changed.
     """
@@ -29,8 +29,13 @@ class TextFidelity:
     texts: int
     changed: int
     words: int
-    words_added: float | None
+    added: int
     edit_rate: float | None
+
+    @property
+    def words_added(self) -> float | None:
+        """Words more of 100 words before; None where no text changed."""
+        return 100 * self.added / max(1, self.words) if self.changed else None
 
     def __str__(self) -> str:
         if not self.changed:
@@ -63,24 +68,22 @@ def text_fidelity(original: Any, protected: Any, text_column: str = "text") -> T
         one, two = (_joined(pl.Series(part[text_column].combine_chunks())) for part in (before, table))
         new = (one != two).fill_null(False)
         changed += int(new.sum())
-        words += _words(one.filter(new))
-        words_after += _words(two.filter(new))
+        words += word_count(one.filter(new))
+        words_after += word_count(two.filter(new))
         for row in range((len(table) - texts) % every, len(table), every):
             if new[row]:
-                edits += _edits(one[row].split(), two[row].split())
-                measured += len(one[row].split())
+                edits += _edits(one[row], two[row])
+                measured += word_count([one[row]])
     if texts != len(original):
         raise ValueError("There are not as many texts after as before: the rows do not correspond.")
     if not changed:
-        return TextFidelity(texts, 0, 0, None, None)
+        return TextFidelity(texts, 0, 0, 0, None)
     rate = 100 * edits / measured if measured else None
-    return TextFidelity(texts, changed, int(words), 100 * (words_after - words) / max(1, words), rate)
+    return TextFidelity(texts, changed, words, words_after - words, rate)
 
 
-def _words(texts: pl.Series) -> int:
-    """How many words all texts hold, told apart by spaces."""
-    spaces = np.frombuffer(texts.to_arrow().buffers()[2] or b"", np.uint8) == ord(" ")
-    return len(texts) + int(np.count_nonzero(spaces))
+def _pieces(text: str) -> list[str]:
+    return [piece for piece in pieces_of(text) if not piece.isspace()]
 
 
 def _joined(texts: pl.Series) -> pl.Series:
@@ -93,12 +96,14 @@ def _joined(texts: pl.Series) -> pl.Series:
     return texts.fill_null("")
 
 
-def _edits(one: list[str], two: list[str]) -> int:
+def _edits(before: str, after: str) -> int:
     """Words inserted, deleted or replaced between two texts."""
     from difflib import SequenceMatcher
 
+    one, two = _pieces(before), _pieces(after)
     left = iter(two)
-    if all(word in left for word in one):  # words were only inserted
-        return len(two) - len(one)
+    if all(piece in left for piece in one):  # words were only inserted
+        return word_count([after]) - word_count([before])
     steps = SequenceMatcher(None, one, two, autojunk=False).get_opcodes()
-    return sum(max(b - a, d - c) for step, a, b, c, d in steps if step != "equal")
+    parts = [(" ".join(one[a:b]), " ".join(two[c:d])) for step, a, b, c, d in steps if step != "equal"]
+    return sum(max(word_count([old]), word_count([new])) for old, new in parts)

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from typing import Any
 
 import regex
 
@@ -47,11 +47,11 @@ def mostly_spaceless(text: str) -> bool:
     return 2 * len(_LETTER.findall(text)) >= max(1, len(text) - text.count(" "))
 
 
-def word_count(texts: Sequence[str | None]) -> int:
+def word_count(texts: Any) -> int:
     """The words of some texts: what stands between white space, and two letters each of scripts without spaces.
 
     Args:
-        texts: Texts; None holds no word.
+        texts: A sequence of texts or a series of Polars; None holds no word.
     """
     import polars as pl
 

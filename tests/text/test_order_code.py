@@ -436,7 +436,7 @@ def test_several_columns_and_chat_messages():
         ({"rate": 1.5}, "rate is 1.5"),
         ({"code": "colour"}, "code is 'colour'.*'place', 'refrain', 'order', 'adjacent'"),
         ({"language": "la"}, "language is 'la'"),
-        ({"carrier_source": "names"}, "carrier_source is 'names'.*or a list of carriers"),
+        ({"carrier_source": "names"}, "carrier_source is 'names'.*or a list of your own"),
         ({"carrier_source": ["two  spaces"]}, "single spaces"),
         ({"num_codes": 0}, "start at 1"),
         ({"min_share": 0.5, "max_share": 0.1}, "min_share is 0.5 and max_share 0.1"),
