@@ -371,4 +371,4 @@ def test_what_a_reader_has_more_to_read_is_counted_in_words_of_the_script(script
     protected = data.map(RegTextTransform(seed=1, rate=0.1).fit(data), batched=True)
     found = text_fidelity(data, protected)
     assert found.changed == 200
-    assert 6 <= found.words_added <= 12 and found.edit_rate == pytest.approx(found.words_added, rel=0.2)
+    assert 6 <= found.words_added <= 13 and found.edit_rate == pytest.approx(found.words_added, rel=0.2)
