@@ -132,7 +132,7 @@ def _add_protect_arguments(parser: argparse.ArgumentParser, name: str) -> None:
 def _add_attack_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Trains victims on the clean rows, the protected ones, without these, and on a random change of the same "
-        "dose, after every counter-measure, and reports the worst case. Finished trainings are kept in the report's "
+        "dose, after every countermeasure, and reports the worst case. Finished trainings are kept in the report's "
         "folder: run it again to go on."
     )
     parser.set_defaults(run=_attack)

@@ -95,7 +95,7 @@ class AttackArguments:
         protected: The same rows, protected, in the same order. Or give `method`.
         random: The same rows with the same dose of random words; None makes them from `clean` and "protected".
         test: Clean test rows; None takes them where `clean` comes from.
-        dataset_config: Configuration of a data set on the Hub.
+        dataset_config: Configuration of a dataset on the Hub.
         dataset_train_split: Split of `clean`, `protected` and `random`, where they have several.
         dataset_test_split: Split of `test`.
         train_rows: Train on so many rows, always the same ones; None for all.

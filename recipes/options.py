@@ -20,7 +20,7 @@ def new_parser(description: str, method: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", help="YAML file with any of the options below")
     parser.add_argument("--dataset_name", help="Hub id, file or folder")
-    parser.add_argument("--dataset_config", help="configuration of a data set on the Hub")
+    parser.add_argument("--dataset_config", help="configuration of a dataset on the Hub")
     parser.add_argument("--method", default=method, choices=list(METHODS))
     parser.add_argument("--parameters", type=yaml.safe_load, default={}, help="arguments of the method, as YAML")
     return parser

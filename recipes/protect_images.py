@@ -1,7 +1,7 @@
 # /// script
 # dependencies = ["hf-unlearnable[image]", "pyyaml"]
 # ///
-"""Protects one split of an image data set, on one GPU, several, several machines, or a CPU.
+"""Protects one split of an image dataset, on one GPU, several, several machines, or a CPU.
 
     accelerate launch recipes/protect_images.py --config recipes/configs/cifar10_error_min.yaml
     accelerate launch --multi_gpu --num_processes 8 --mixed_precision bf16 recipes/protect_images.py --config ...

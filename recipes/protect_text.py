@@ -1,7 +1,7 @@
 # /// script
 # dependencies = ["hf-unlearnable", "pyyaml"]
 # ///
-"""Protects the splits of a text data set with one key.
+"""Protects the splits of a text dataset with one key.
 
     python recipes/protect_text.py --config recipes/configs/imdb_regtext.yaml
     python recipes/protect_text.py --config recipes/configs/imdb_regtext.yaml --dataset_name my.csv --output mine

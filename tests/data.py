@@ -1,4 +1,4 @@
-"""Small data sets for tests, made of the samples that the package carries, and the real ones where they are there."""
+"""Small datasets for tests, made of the samples that the package carries, and the real ones where they are there."""
 
 import os
 from pathlib import Path
@@ -45,10 +45,10 @@ def pictures(rows: int = 40, classes: int = 4, **shape: int) -> Dataset:
 
 
 def real(name: str, split: str = "train") -> Dataset:
-    """A real data set; the test is skipped where it is absent."""
+    """A real dataset; the test is skipped where it is absent."""
     path = DATA / name / f"{split}.parquet"
     if not path.is_file():
-        pytest.skip(f"{path} is not there: it is a development data set, see HF_UNLEARNABLE_DATA")
+        pytest.skip(f"{path} is not there: it is a development dataset, see HF_UNLEARNABLE_DATA")
     from datasets import load_dataset
 
     return load_dataset("parquet", data_files=str(path), split="train")

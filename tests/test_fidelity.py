@@ -19,7 +19,7 @@ from hf_unlearnable.text.fidelity import text_fidelity
 
 
 def images(*values, column="image"):
-    """A data set of arrays, pictures and files."""
+    """A dataset of arrays, pictures and files."""
     stored = [
         value
         if isinstance(value, bytes)

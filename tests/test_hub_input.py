@@ -1,4 +1,4 @@
-"""The command line on the id of a data set, with the real clients and a Hub on this machine."""
+"""The command line on the id of a dataset, with the real clients and a Hub on this machine."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Runs the grid: every version of a data set, every victim, every counter-measure, every seed, on the same clean test.
+"""Runs the grid: every version of a dataset, every victim, every countermeasure, every seed, on the same clean test.
 
 A protection is worth what the best attacker leaves of it, so the grid holds more than the protected rows and one
 victim. It also holds what a number is compared with: the clean rows, the protected rows dropped, and a change of the
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-NONE = "none"  # the counter-measure that changes nothing
+NONE = "none"  # the countermeasure that changes nothing
 ROLES = ("clean", "protected", "partly", "random", "dropped")
 
 
@@ -39,7 +39,7 @@ class Version:
 
     Args:
         name: As the report shows it.
-        rows: A data set, or a function from a seed to one: every training then meets a key of its own, and the
+        rows: A dataset, or a function from a seed to one: every training then meets a key of its own, and the
             interval tells how much keys differ.
         role: "clean", "protected", "partly" (some rows protected, the others clean), "random" (the same dose of a
             change that tells nothing) or "dropped" (without the protected rows).
@@ -58,7 +58,7 @@ class Version:
 
 @dataclass(frozen=True, eq=False)
 class Cell:
-    """What one victim learned from one version after one counter-measure.
+    """What one victim learned from one version after one countermeasure.
 
     Args:
         version: Whose rows it was trained on.
@@ -67,7 +67,7 @@ class Cell:
         correct: Boolean [seeds, test rows]: which test rows each seed labelled rightly.
         seeds: The seeds that were run, in the order of `correct`.
         curves: For each seed, (training accuracy, test accuracy) after each epoch; empty where nothing was trained.
-        train_rows: How many rows it was trained on, the counter-measure done.
+        train_rows: How many rows it was trained on, the countermeasure done.
         seconds: What the trainings took, all seeds together.
     """
 
@@ -104,7 +104,7 @@ class Audit:
     """What was found.
 
     Args:
-        cells: One for each version, victim and counter-measure that was run.
+        cells: One for each version, victim and countermeasure that was run.
         not_run: What was not, and why.
         classes: Number of classes in the test.
         protocol: How it was measured: data, rows, parameters that may be published.
@@ -152,10 +152,10 @@ def audit(
     budget: float | None = None,
     on_cell: Callable[[Cell], Any] = lambda cell: None,
 ) -> Audit:
-    """Trains every victim on every version after every counter-measure, and tests it on clean rows.
+    """Trains every victim on every version after every countermeasure, and tests it on clean rows.
 
-    The order is: the first seed of everything, then the next; in a seed the trainings without a counter-measure come
-    first. Counter-measures are tried on the protected versions and on the clean ones, which shows what they cost;
+    The order is: the first seed of everything, then the next; in a seed the trainings without a countermeasure come
+    first. Countermeasures are tried on the protected versions and on the clean ones, which shows what they cost;
     those that bring clean rows of their own on the dropped ones too, which shows what these rows alone are worth.
 
     Args:
@@ -176,7 +176,7 @@ def audit(
         on_cell: Called with each cell as soon as all of its seeds are there.
 
     Returns:
-        The cells, in the order of versions, victims and counter-measures, and what was not run.
+        The cells, in the order of versions, victims and countermeasures, and what was not run.
 
     Raises:
         ValueError: No test rows, or two versions of one name.
@@ -217,15 +217,15 @@ class _Grid:
         full = [v.rows for v in versions if v.role != "dropped"]
         self.published = len(full[0](self.seeds[0]) if callable(full[0]) else full[0]) if full else None
         self.not_run: dict[str, None] = {}
-        # Everything a result depends on besides its own rows, victim, counter-measure and seed.
+        # Everything a result depends on besides its own rows, victim, countermeasure and seed.
         brought = [self.attacker.clean and (self.attacker.clean.inputs, self.attacker.clean.labels),
                    self.attacker.corpus, self.attacker.language_model, self.attacker.paraphrase]  # fmt: skip
         self._common = {True: digest(__version__, self.test.inputs, self.test.labels, brought),
                         False: digest(__version__, self.test.inputs, self.test.labels)}  # fmt: skip
         self._digests: dict[tuple, str] = {}
-        self._broken: set[str] = set()  # victims and counter-measures whose model or framework is not to be had
-        self._seconds: dict[str, float] = {}  # what a training of this victim takes without a counter-measure
-        self._prepared: dict[str, float] = {}  # what this counter-measure takes on the rows
+        self._broken: set[str] = set()  # victims and countermeasures whose model or framework is not to be had
+        self._seconds: dict[str, float] = {}  # what a training of this victim takes without a countermeasure
+        self._prepared: dict[str, float] = {}  # what this countermeasure takes on the rows
         if "LOCAL_RANK" in os.environ:  # under accelerate launch or torchrun, each process has its own GPU
             import torch
 
@@ -322,7 +322,7 @@ class _Grid:
 
     # ------------------------------------------------------------------ one training
     def _name(self, training: _Training) -> str:
-        """Named by the rows that are given to the counter-measure."""
+        """Named by the rows that are given to the countermeasure."""
         rows = self._digest_of(training)
         plain = training.countermeasure == NONE
         # Of the rows that are mixed in, as many as were published count, which the rows themselves do not tell then.
@@ -378,7 +378,7 @@ class _Grid:
         """What is returned, or None.
 
         What cannot be had, such as a model of the Hub without a network, ends the cells that need that part and no
-        others; a counter-measure that fails, or leaves rows that the victim cannot take, ends this training only.
+        others; a countermeasure that fails, or leaves rows that the victim cannot take, ends this training only.
         """
         try:
             return do()

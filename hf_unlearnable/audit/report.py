@@ -107,7 +107,7 @@ def markdown_table(audit: Audit, countermeasure: str = NONE) -> str:
 
 
 def grid_table(audit: Audit, protected: str) -> str:
-    """Counter-measures as rows, the worst first, victims as columns: accuracy (and that on clean rows)."""
+    """Countermeasures as rows, the worst first, victims as columns: accuracy (and that on clean rows)."""
     cells = [cell for cell in audit.cells if cell.version.name == protected]
     victims = list(dict.fromkeys(cell.victim for cell in cells))
     rows: dict[str, float] = {}
@@ -120,7 +120,7 @@ def grid_table(audit: Audit, protected: str) -> str:
         return "" if cell is None else f"{cell.accuracy}{cost}"
 
     order = sorted(rows, key=lambda name: -rows[name])
-    return _table(["counter-measure", *victims], [[name, *(entry(name, v) for v in victims)] for name in order])
+    return _table(["countermeasure", *victims], [[name, *(entry(name, v) for v in victims)] for name in order])
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -135,7 +135,7 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def write_report(folder: Path, audit: Audit) -> None:
     """Writes `report.json`, `report.md` and, with matplotlib installed, the plots.
 
-    `grid.png` is every counter-measure and victim, `curves.png` training and test accuracy by epoch of clean and
+    `grid.png` is every countermeasure and victim, `curves.png` training and test accuracy by epoch of clean and
     protected rows, `share.png` accuracy against the protected share where there are versions protected in part.
 
     Args:
@@ -154,7 +154,7 @@ def write_report(folder: Path, audit: Audit) -> None:
         )
     for name, table in contents["attacks"].items():
         parts += [f"## Attacks on: {name}", "The worst first; in parentheses the same on clean rows: what the "
-                  "counter-measure costs the attacker.", table]  # fmt: skip
+                  "countermeasure costs the attacker.", table]  # fmt: skip
     if audit.not_run:
         parts += ["## Not run", "\n".join(f"- {reason}" for reason in audit.not_run)]
     parts += ["## Protocol", "\n".join(f"- {name}: {value}" for name, value in contents["protocol"].items())]
@@ -168,8 +168,8 @@ def as_dict(audit: Audit) -> dict[str, Any]:
     """The whole report as JSON values: what `report.json` holds, and what a card is made of.
 
     Returns:
-        "verdict", "warnings", "table" (Markdown, without counter-measures), "attacks" (Markdown by protected version,
-        where there were counter-measures), "protocol", "fingerprints" of the data, "cells" and "not_run".
+        "verdict", "warnings", "table" (Markdown, without countermeasures), "attacks" (Markdown by protected version,
+        where there were countermeasures), "protocol", "fingerprints" of the data, "cells" and "not_run".
     """
     protected = [version.name for version in _versions(audit) if version.role == "protected"]
     tried = {cell.version.name for cell in audit.cells if cell.countermeasure != NONE}
@@ -243,7 +243,7 @@ def write_plots(folder: Path, audit: Audit) -> list[Path]:
 
 
 def _grid_plot(figure: Any, audit: Audit) -> bool:
-    """A heat map a protected version: counter-measures down, victims across, dark where the attacker learns."""
+    """A heat map a protected version: countermeasures down, victims across, dark where the attacker learns."""
     protected = [v.name for v in _versions(audit) if v.role == "protected"]
     names = list(dict.fromkeys(c.countermeasure for c in audit.cells if c.version.role == "protected"))
     victims = list(dict.fromkeys(cell.victim for cell in audit.cells))

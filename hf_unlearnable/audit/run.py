@@ -1,4 +1,4 @@
-"""Attacks a protected data set as its owner has it: the clean rows, the protected ones, and a clean test."""
+"""Attacks a protected dataset as its owner has it: the clean rows, the protected ones, and a clean test."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def attack(
 ) -> Audit:
     """Trains on the clean and the protected rows, on these without the protected ones and on a random dose.
 
-    No key is needed. Clean rows for the counter-measures that mix some in are set aside from the training rows (a
+    No key is needed. Clean rows for the countermeasures that mix some in are set aside from the training rows (a
     sixth of them), unless the attacker brings its own.
 
     Args:
@@ -108,7 +108,7 @@ def attack(
         The audit, with its protocol and what a reader should know of the data.
 
     Raises:
-        ValueError: The three data sets do not belong together (which row or label, and what to do), or a name is
+        ValueError: The three datasets do not belong together (which row or label, and what to do), or a name is
             unknown, or a victim was named that needs a model and has none.
     """
     chosen = EFFORTS[_checked([effort], EFFORTS, "effort")[0]] if isinstance(effort, str) else effort

@@ -1,4 +1,4 @@
-"""The versions of a data set that an audit compares, made and checked from the data alone, without key or method.
+"""The versions of a dataset that an audit compares, made and checked from the data alone, without key or method.
 
 A protected accuracy means nothing by itself. It is read beside what training on only the unprotected rows reaches
 (`dropped`) and beside the same dose of a change that tells nothing (`random_dose`), and it is worth nothing when the
@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 # ---------------------------------------------------------------------- checks
 def check_pair(clean: Dataset, protected: Dataset, input_column: str, label_column: str) -> int:
-    """Whether two data sets are a clean and a protected version of the same rows.
+    """Whether two datasets are a clean and a protected version of the same rows.
 
     Args:
         clean: The rows before.
@@ -97,7 +97,7 @@ def check_test(train: Dataset, test: Dataset, input_column: str, label_column: s
     if tested - known:
         raise ValueError(
             f"The test has the labels {_listed(tested - known)}, which no training row has (those have "
-            f"{_listed(known)}). Give the test of this data set, or filter these rows out."
+            f"{_listed(known)}). Give the test of this dataset, or filter these rows out."
         )
     if known - tested:
         logger.warning("No test row has the labels %s: the accuracy says nothing about them.", _listed(known - tested))
@@ -112,7 +112,7 @@ def check_test(train: Dataset, test: Dataset, input_column: str, label_column: s
 
 
 def check_names(one: Dataset, two: Dataset, label_column: str, what: str) -> None:
-    """Numbers that stand for other classes in two data sets would be compared as if they were the same."""
+    """Numbers that stand for other classes in two datasets would be compared as if they were the same."""
     names = [getattr(data.features[label_column], "names", None) for data in (one, two)]
     for number, (first, second) in enumerate(zip(names[0] or (), names[1] or (), strict=False)):
         if first != second:

@@ -123,7 +123,7 @@ def _verdict(proof: Proof, curves: dict[str, list[float]]) -> str:
             f"Of what the clean data teach beyond a guess, the protected data taught {max(0, 100 * share):.0f} %. "
             "Now see what is left of that when the attacker tries something."
         )
-    return f"After this counter-measure the attacker has {max(0, 100 * share):.0f} % of what the clean data teach."
+    return f"After this countermeasure the attacker has {max(0, 100 * share):.0f} % of what the clean data teach."
 
 
 @told
@@ -148,7 +148,7 @@ def accuracies(data: str, file: str | None, countermeasure: str, session: Sessio
     proof = file_proof(file) if file else sample_proof(data)
     wanted: dict[str, str | None] = {"clean": None, "protected": NONE}
     if countermeasure != NONE:
-        wanted["protected, after the counter-measure"] = countermeasure
+        wanted["protected, after the countermeasure"] = countermeasure
     curves: dict[str, list[float]] = {name: [] for name in wanted}
     for name, accuracy in _train(proof, wanted, session.start_training()):
         curves[name].append(round(accuracy, 4))

@@ -147,7 +147,7 @@ def _inputs(values: Sequence[Any]) -> list[Any]:
     return pictures
 
 
-# ---------------------------------------------------------------------- counter-measures
+# ---------------------------------------------------------------------- countermeasures
 def countermeasures(kind: str) -> list[str]:
     """Names of those that need nothing but the published rows and hardly slow the training, the strongest first."""
     from hf_unlearnable.registry import countermeasures_of
@@ -168,7 +168,7 @@ def trainings(proof: Proof, wanted: Mapping[str, str | None]) -> dict[str, Calla
 
     Args:
         proof: What is trained on.
-        wanted: Name to None for the clean rows, or to the counter-measure against the protected ones.
+        wanted: Name to None for the clean rows, or to the countermeasure against the protected ones.
     """
     from hf_unlearnable.adversary import Attacker, Rows
     from hf_unlearnable.image.victims import small_cnn
@@ -182,7 +182,7 @@ def trainings(proof: Proof, wanted: Mapping[str, str | None]) -> dict[str, Calla
         if against not in (None, NONE):
             if against not in countermeasures(proof.kind):
                 raise RefusedError(
-                    f"There is no counter-measure {against!r}. Choose one of {', '.join(countermeasures(proof.kind))}."
+                    f"There is no countermeasure {against!r}. Choose one of {', '.join(countermeasures(proof.kind))}."
                 )
             measure = countermeasures_of(proof.kind)[against]
             rows = measure.on_rows(rows, Attacker()) if measure.on_rows else rows

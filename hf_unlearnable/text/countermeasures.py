@@ -1,7 +1,7 @@
 """What an adversary does to protected texts before training: filters, clean-up, rewriting, clean rows mixed in.
 
 Every one is a pure function `(rows, attacker) -> rows` with the thresholds of its paper, or thresholds under which
-little of a clean data set is lost. Words are those of `hf_unlearnable.text.counting`, in lower case, and counted once
+little of a clean dataset is lost. Words are those of `hf_unlearnable.text.counting`, in lower case, and counted once
 a row. Whoever deletes a word deletes it in any case, together with one space; all other bytes stay. No filter drops a
 row or a class but those that say so.
 """
@@ -81,7 +81,7 @@ def z_score_filter(rows: Rows, attacker: Attacker) -> Rows:
 def z_score_filter_robust(rows: Rows, attacker: Attacker) -> Rows:
     """Deletes words whose z stands out: above the median and 15 median absolute deviations more.
 
-    Idea: as `z_score_filter`, with a threshold that neither poisoned words nor the size of the data set move much.
+    Idea: as `z_score_filter`, with a threshold that neither poisoned words nor the size of the dataset move much.
     Costs, on clean data, the words that tell most of the label: none of 7,000 rows of SST-2, ten of 67,000
     and of TREC. Breaks what `z_score_filter` breaks.
     """

@@ -46,7 +46,7 @@ class Reference:
         self.optimizer = torch.optim.SGD(self.model.parameters(), 0.1, momentum=0.9, weight_decay=5e-4)
 
     def batches(self) -> Iterator[tuple[Tensor, Tensor, int]]:
-        """Opened image by image, as a torchvision data set with `ToTensor` does."""
+        """Opened image by image, as a torchvision dataset with `ToTensor` does."""
         for start in range(0, len(self.levels), BATCH):
             images = []
             for one in self.levels[start : start + BATCH]:

@@ -59,7 +59,7 @@ class Moved(_Design):
 
 
 class RarestLeft(OrderCodeTransform):
-    """The rows of the rarest label stay as they are: no code means that label. `classes` does it for a data set."""
+    """The rows of the rarest label stay as they are: no code means that label. `classes` does it for a dataset."""
 
     def fit(self, dataset: Dataset) -> RarestLeft:
         labels = Counter(dataset[self.label_column])

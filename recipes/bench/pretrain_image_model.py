@@ -5,7 +5,7 @@
 
     python recipes/bench/pretrain_image_model.py --output ../pretrained_0_to_4 --classes 0 1 2 3 4
 
-It learns some classes of a data set, so that a victim can start from it on the others: a ResNet (He et al., CVPR 2016,
+It learns some classes of a dataset, so that a victim can start from it on the others: a ResNet (He et al., CVPR 2016,
 arXiv:1512.03385) of three stages with one block each. Its ImageNet stem halves an image twice before the first block;
 the saved processor therefore asks for 64 pixels, and a 32-pixel image loses next to nothing. `AutoImageProcessor` and
 `AutoModelForImageClassification` load the folder.

@@ -1,7 +1,7 @@
 # /// script
 # dependencies = ["hf-unlearnable[attack,image]"]
 # ///
-"""What protections leave of real data sets, and what attackers make of that: the result tables in the README.
+"""What protections leave of real datasets, and what attackers make of that: the result tables in the README.
 
     python recipes/bench/protection.py --config recipes/configs/text_protection.yaml
     python recipes/bench/protection.py --config recipes/configs/image_attack.yaml --store cells
@@ -110,10 +110,10 @@ def main() -> None:
     )
     parser.add_argument("--model", nargs="+", default=[], help="VICTIM=FOLDER: the pretrained model of a victim")
     parser.add_argument("--language_model", help="causal language model that looks for words out of place")
-    parser.add_argument("--only", nargs="+", help="data sets to run")
+    parser.add_argument("--only", nargs="+", help="datasets to run")
     parser.add_argument("--versions", nargs="+", help="versions to run")
     parser.add_argument("--victims", nargs="+", help="victims to run")
-    parser.add_argument("--countermeasures", nargs="+", help="counter-measures to run")
+    parser.add_argument("--countermeasures", nargs="+", help="countermeasures to run")
     parser.add_argument("--seeds", nargs="+", type=int, help="seeds to run")
     parser.add_argument("--store", default="cells", help="folder of finished trainings (default: %(default)s)")
     parser.add_argument("--output", help="default: the name of the configuration, .jsonl, here")
@@ -194,7 +194,7 @@ def write(output: Path, data: str, found: Audit, costs: dict[str, list], protoco
 
 
 def show(data: str, found: Audit) -> None:
-    """Prints the tables of one data set and victim."""
+    """Prints the tables of one dataset and victim."""
     print(f"\n{data}\n\n{markdown_table(found)}")
     for name in dict.fromkeys(cell.version.name for cell in found.cells if cell.version.role == "protected"):
         if any(cell.countermeasure != "none" for cell in found.cells):

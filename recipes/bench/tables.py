@@ -45,7 +45,7 @@ Cells = dict[tuple[str, str, str], dict]
 
 
 def load(name: str, data: str | None = None) -> Cells:
-    """The cells of a file, or of one data set in it, by victim, version and counter-measure."""
+    """The cells of a file, or of one dataset in it, by victim, version and countermeasure."""
     cells = map(json.loads, (BENCH / name).read_text(encoding="utf-8").splitlines())
     kept = [cell for cell in cells if data in (None, cell["data"])]
     return {(cell["victim"], cell["version"], cell["countermeasure"]): cell for cell in kept}
@@ -71,7 +71,7 @@ def table(rows: list[list[str]]) -> str:
 
 
 def grid(cells: Cells, victim: str, names: dict[str, str]) -> str:
-    """Counter-measures down, the worst first, versions across."""
+    """Countermeasures down, the worst first, versions across."""
     tried = list(dict.fromkeys(key[2] for key in cells if key[0] == victim))
     shown = [name for name in names if any((victim, name, one) in cells for one in tried)]
 
@@ -81,11 +81,11 @@ def grid(cells: Cells, victim: str, names: dict[str, str]) -> str:
 
     tried.sort(key=lambda one: (one != "none", -reached(one)))
     rows = [[one, *(short(cells.get((victim, name, one))) for name in shown)] for one in tried]
-    return table([["counter-measure", *(names[name] for name in shown)], *rows])
+    return table([["countermeasure", *(names[name] for name in shown)], *rows])
 
 
 def worst(cells: Cells, victim: str, version: str) -> str:
-    """The counter-measure that reached most, those with clean rows of the attacker's own left aside."""
+    """The countermeasure that reached most, those with clean rows of the attacker's own left aside."""
     tried = [c for (v, n, one), c in cells.items() if (v, n) == (victim, version) and one != "none"]
     tried = [cell for cell in tried if not cell["countermeasure"].startswith("clean-")]
     if version in BASELINES or not tried:
@@ -95,7 +95,7 @@ def worst(cells: Cells, victim: str, version: str) -> str:
 
 
 def headline(cells: Cells, names: dict[str, str], columns: dict[str, tuple[str, str]], what: str) -> str:
-    """Versions down; a column is a victim with no counter-measure, or after its worst one."""
+    """Versions down; a column is a victim with no countermeasure, or after its worst one."""
     rows = []
     for name, short_name in names.items():
         said = {"dropped": "protected rows dropped: a guess", "random noise": "random noise, same dose"}
@@ -108,7 +108,7 @@ def headline(cells: Cells, names: dict[str, str], columns: dict[str, tuple[str, 
 
 
 def overview(data: dict[str, Cells], names: dict[str, str]) -> str:
-    """Data sets and victims down, versions across, with no counter-measure."""
+    """Datasets and victims down, versions across, with no countermeasure."""
     rows = []
     for name, cells in data.items():
         for victim in dict.fromkeys(key[0] for key in cells):
@@ -124,13 +124,13 @@ def tables() -> dict[str, str]:
     image_columns = {
         "linear probe of a pretrained model": ("linear_probe", "none"),
         "the same, fine-tuned": ("pretrained_image_model", "none"),
-        "small CNN, worst counter-measure": ("small_cnn", "worst"),
+        "small CNN, worst countermeasure": ("small_cnn", "worst"),
         "small CNN": ("small_cnn", "none"),
     }
     text_columns = {
-        "encoder, worst counter-measure": ("finetuned_encoder", "worst"),
+        "encoder, worst countermeasure": ("finetuned_encoder", "worst"),
         "encoder": ("finetuned_encoder", "none"),
-        "TF-IDF, worst counter-measure": ("tfidf_logistic_regression", "worst"),
+        "TF-IDF, worst countermeasure": ("tfidf_logistic_regression", "worst"),
         "TF-IDF": ("tfidf_logistic_regression", "none"),
     }
     return {

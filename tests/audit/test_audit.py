@@ -256,7 +256,7 @@ def test_a_countermeasure_that_fails_ends_its_own_cells_only(caplog):
         "hook on v: no kornia", "model: no language model",
     }  # fmt: skip
     assert len(found.not_run) == 6
-    with pytest.raises(ValueError, match="empty vocabulary"):  # what fails without a counter-measure is misused
+    with pytest.raises(ValueError, match="empty vocabulary"):  # what fails without a countermeasure is misused
         audit([Version("empty", tiny([""] * 4, [0, 1, 0, 1]), "clean")], TEST, {"v": hooked}, seeds=(0,))
 
 

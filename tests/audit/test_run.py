@@ -1,4 +1,4 @@
-"""An attack from three data sets alone: what it builds, what it warns of, and what it refuses."""
+"""An attack from three datasets alone: what it builds, what it warns of, and what it refuses."""
 
 from dataclasses import replace
 from functools import partial

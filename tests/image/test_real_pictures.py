@@ -1,4 +1,4 @@
-"""Pictures that people have: files of installed packages and of real data sets, through protection and back."""
+"""Pictures that people have: files of installed packages and of real datasets, through protection and back."""
 
 import io
 from importlib.util import find_spec

@@ -246,7 +246,7 @@ def test_two_models_train_and_the_attacker_has_his_turn(visit, shots):
     assert clean > 75 and protected < clean - 15 and guess == 25
     assert tab.locator("#proof-chart circle").count() == 10
     button(tab, "See what is left").click()
-    tab.get_by_text("After this counter-measure").wait_for(timeout=60_000)
+    tab.get_by_text("After this countermeasure").wait_for(timeout=60_000)
     clean, protected, left, _ = (int(one.split()[0]) for one in tab.locator("#proof-figures b").all_inner_texts())
     assert left > protected + 10
     tab.screenshot(path=shots / "proof.png", full_page=True)

@@ -312,7 +312,7 @@ def test_countermeasures_need_nothing_that_a_visitor_lacks():
     assert training.countermeasures("image")[0] == "jpeg-10"
     assert not {"onion", "clean-5%", "paraphrase"} & set(training.countermeasures("text"))
     proof = training.own_proof(notes(120), notes(120), "text", "label", "regtext")
-    with pytest.raises(RefusedError, match="no counter-measure 'wish'"):
+    with pytest.raises(RefusedError, match="no countermeasure 'wish'"):
         training.trainings(proof, {"a": "wish"})
 
 

@@ -1,4 +1,4 @@
-"""Every counter-measure finds what it is for, costs clean texts no more than it says, and repeats itself."""
+"""Every countermeasure finds what it is for, costs clean texts no more than it says, and repeats itself."""
 
 import os
 from collections import Counter
