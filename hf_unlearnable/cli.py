@@ -261,8 +261,12 @@ def _protect(arguments: argparse.Namespace) -> None:
         kind = modality.files[0] if modality.files and folder and modality.holds(arguments.source) else "parquet"
     like_source = Path(arguments.output).suffix in (".csv", ".tsv") and Path(arguments.source).is_file()
     like_source &= Path(arguments.source.removesuffix(".gz")).suffix.lower() in (".csv", ".tsv")
+    transform = with_key(arguments.method, options, arguments.key)
+    if not there and not transform.needs_training:
+        transform.fit(dataset)
+        _show_words(transform, dataset)
     done = protect(
-        {arguments.split: dataset}, with_key(arguments.method, options, arguments.key), arguments.output,
+        {arguments.split: dataset}, transform, arguments.output,
         key=arguments.key, report=arguments.report, format=kind, source=arguments.source,
         form=table_form(arguments.source, **reading) if like_source else None,
         num_proc=arguments.num_proc,
@@ -270,6 +274,19 @@ def _protect(arguments: argparse.Namespace) -> None:
     (changed,), (rows,), (fidelity,) = (each.values() for each in (done.changed, done.rows, done.fidelity))
     print(f"{changed} of {rows} rows protected with {arguments.method}: {arguments.output}\n{fidelity}")
     print(f"Key: {arguments.key}{'' if there else ' (new: keep it, and keep it private)'}")
+
+
+def _show_words(transform: Transform, dataset: Any) -> None:
+    """Shows the owner the words of each class before they stand in the data."""
+    from datasets import ClassLabel
+
+    words = transform.secrets()["words"]
+    if not words:
+        return
+    feature = (dataset.features or {}).get(transform.label_column)
+    for label, pool in zip(transform.key.state["labels"], words, strict=True):
+        name = feature.int2str(label) if isinstance(feature, ClassLabel) else label
+        print(f"Words for {name}: {', '.join(pool)} (for your eyes: --exclude leaves words out)")
 
 
 def _plain(cls: type[Transform], name: str, value: Any, dataset: Any, options: dict[str, Any]) -> Any:

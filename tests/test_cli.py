@@ -37,9 +37,22 @@ def test_protect_and_restore(here, capsys):
     assert data.features == notes(40).features
     assert data["text"][:] != notes(40)["text"][:]
     assert cloak.restore(data)["text"][:] == notes(40)["text"][:]
-    assert str(cloak.key.seed) not in out and not any(word in out for word in words)
+    assert str(cloak.key.seed) not in out
+    names = notes(40).features["label"].names
+    assert [f"Words for {name}: {word} (for" in out for name, word in zip(names, words)] == [True] * 4
+    assert out.index("Words for") < out.index("40 of 40"), "shown before they are put in"
     assert sorted(path.name for path in here.iterdir()) == ["my.key", "notes.parquet", "protected"]
     assert sorted(path.name for path in (here / "protected").iterdir()) == ["train.parquet"]
+
+
+def test_words_left_out_by_exclude_are_not_drawn(here, capsys):
+    assert protect("--word-source", "neutral") == 0
+    drawn = [
+        line.split(": ")[1].split(" (")[0] for line in capsys.readouterr().out.splitlines() if "Words for" in line
+    ]
+    assert len(drawn) == 4
+    assert protect("--exclude", ",".join(drawn), "--seed", "7", output="other", key="other.key") == 0
+    assert not set(drawn) & {word for pool in load_transform("other.key").secrets()["words"] for word in pool}
 
 
 def test_a_key_is_used_again(here, capsys):

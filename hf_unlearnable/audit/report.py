@@ -139,9 +139,10 @@ def write_report(folder: Path, audit: Audit) -> None:
     protected rows, `share.png` accuracy against the protected share where there are versions protected in part.
 
     Args:
-        folder: Exists already.
+        folder: Made if it is not there.
         audit: What was found.
     """
+    Path(folder).mkdir(parents=True, exist_ok=True)
     contents = as_dict(audit)
     Path(folder, "report.json").write_text(json.dumps(contents, indent=1, default=str) + "\n", encoding="utf-8")
     parts = [*contents["verdict"], *(f"**Mind:** {warning}" for warning in audit.warnings)]
