@@ -17,7 +17,7 @@ from hf_unlearnable import __version__
 from hf_unlearnable._words import COMMAND_LINE
 from hf_unlearnable.data import load_rows, load_splits, table_form
 from hf_unlearnable.key import Key
-from hf_unlearnable.modality import usual_column
+from hf_unlearnable.modality import Modality, usual_column
 from hf_unlearnable.registry import METHODS, MODALITIES, countermeasures_of, method_class, victims_of
 from hf_unlearnable.transform import Transform, require_columns
 
@@ -112,6 +112,9 @@ def _add_protect_arguments(parser: argparse.ArgumentParser, name: str) -> None:
     else:
         parser.set_defaults(skip_broken=False)
         _add_reading_arguments(parser)
+    parser.add_argument(
+        "--check-labels", action="store_true", help="stop if labels look wrong, before the protection hides that"
+    )
     parser.add_argument("--config-name", help="configuration of a dataset on the Hub")
     parser.add_argument("--split", default="train", help="which split to protect (default: train)")
     parser.add_argument("--num-proc", type=int, help="number of processes")
@@ -262,6 +265,8 @@ def _protect(arguments: argparse.Namespace) -> None:
     like_source = Path(arguments.output).suffix in (".csv", ".tsv") and Path(arguments.source).is_file()
     like_source &= Path(arguments.source.removesuffix(".gz")).suffix.lower() in (".csv", ".tsv")
     transform = with_key(arguments.method, options, arguments.key)
+    if arguments.check_labels:
+        _check_labels(transform, modality, dataset)
     if not there and not transform.needs_training:
         transform.fit(dataset)
         _show_words(transform, dataset)
@@ -274,6 +279,17 @@ def _protect(arguments: argparse.Namespace) -> None:
     (changed,), (rows,), (fidelity,) = (each.values() for each in (done.changed, done.rows, done.fidelity))
     print(f"{changed} of {rows} rows protected with {arguments.method}: {arguments.output}\n{fidelity}")
     print(f"Key: {arguments.key}{'' if there else ' (new: keep it, and keep it private)'}")
+
+
+def _check_labels(transform: Transform, modality: Modality, dataset: Any) -> None:
+    found = modality.suspicious_labels(dataset, transform._columns()[0], transform.label_column)
+    if found:
+        rows = ", ".join(map(str, found[:20])) + (", ..." if len(found) > 20 else "")
+        raise ValueError(
+            f"{len(found)} of {len(dataset)} labels look wrong, the most suspicious first: rows {rows}. Put them "
+            "right, for nobody finds them afterwards; or go on without --check-labels."
+        )
+    print(f"No label of {len(dataset)} looks wrong.")
 
 
 def _show_words(transform: Transform, dataset: Any) -> None:

@@ -176,6 +176,10 @@ class Modality(ABC):
             features=clean.features, desc="Random change of the same dose",
         )  # fmt: skip
 
+    def suspicious_labels(self, dataset: Dataset, column: str, label_column: str) -> list[int]:
+        """Rows whose label does not go with their value, to look at before a protection hides them."""
+        raise ValueError(f"There is no check of labels for {self.plural}.")
+
     # ------------------------------------------------------------------ what it costs a reader
     @abstractmethod
     def fidelity(self, original: Any, protected: Any, column: str, transform: Transform | None = None) -> Any:

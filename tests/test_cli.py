@@ -55,6 +55,23 @@ def test_words_left_out_by_exclude_are_not_drawn(here, capsys):
     assert not set(drawn) & {word for pool in load_transform("other.key").secrets()["words"] for word in pool}
 
 
+def test_wrong_labels_stop_the_command_that_was_asked_to_look_for_them(here, capsys):
+    pytest.importorskip("cleanlab", reason="the check of labels needs the labels extra")
+    half = "lovely warm bright", "dull cold grey"
+    labels = [i % 2 for i in range(200)]
+    texts = [f"{half[i % 2]} day number {i // 2}" for i in range(200)]
+    datasets.Dataset.from_dict({"text": texts, "label": labels}).to_parquet("right.parquet")
+    flipped = [1 - y if i in (10, 33, 80, 121) else y for i, y in enumerate(labels)]
+    datasets.Dataset.from_dict({"text": texts, "label": flipped}).to_parquet("wrong.parquet")
+    assert protect("--check-labels", source="wrong.parquet") == 1
+    said = capsys.readouterr().err
+    found = {int(row) for row in said.split("rows ")[1].split(".")[0].split(", ")}
+    assert f"{len(found)} of 200 labels look wrong" in said and len(found) >= 3 and found <= {10, 33, 80, 121}
+    assert not (here / "protected").exists() and not (here / "my.key").exists()
+    assert protect("--check-labels", source="right.parquet") == 0
+    assert "No label of 200 looks wrong." in capsys.readouterr().out
+
+
 def test_a_key_is_used_again(here, capsys):
     assert protect() == 0
     assert protect(output="again.parquet") == 0

@@ -75,6 +75,11 @@ class TextModality(Modality):
     def as_input(self, value: Any) -> str:
         return "" if value is None else value
 
+    def suspicious_labels(self, dataset: Dataset, column: str, label_column: str) -> list[int]:
+        from hf_unlearnable.text.labels import suspicious_labels
+
+        return suspicious_labels(dataset, column, label_column)
+
     def random_dose(self, clean: Dataset, protected: Dataset, column: str, seed: int) -> Dataset:
         from hf_unlearnable.text.dose import random_changes
 
