@@ -59,7 +59,7 @@ def test_wrong_labels_stop_the_command_that_was_asked_to_look_for_them(here, cap
     pytest.importorskip("cleanlab", reason="the check of labels needs the labels extra")
     half = "lovely warm bright", "dull cold grey"
     labels = [i % 2 for i in range(200)]
-    texts = [f"{half[i % 2]} day number {i // 2}" for i in range(200)]
+    texts = [f"{half[i % 2]} day {i}" for i in range(200)]
     datasets.Dataset.from_dict({"text": texts, "label": labels}).to_parquet("right.parquet")
     flipped = [1 - y if i in (10, 33, 80, 121) else y for i, y in enumerate(labels)]
     datasets.Dataset.from_dict({"text": texts, "label": flipped}).to_parquet("wrong.parquet")
