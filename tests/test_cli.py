@@ -68,7 +68,7 @@ def test_wrong_labels_stop_the_command_that_was_asked_to_look_for_them(here, cap
     found = {int(row) for row in said.split("rows ")[1].split(".")[0].split(", ")}
     assert f"{len(found)} of 200 labels look wrong" in said and len(found) >= 3 and found <= {10, 33, 80, 121}
     assert not (here / "protected").exists() and not (here / "my.key").exists()
-    assert protect("--check-labels", source="right.parquet") == 0
+    assert protect("--check-labels", "--word-source", "quokka", "zephyr", source="right.parquet") == 0
     assert "No label of 200 looks wrong." in capsys.readouterr().out
 
 
