@@ -95,7 +95,7 @@ class Modality(ABC):
         column: Usual name of the column.
         cast: How a column is made one of this kind, as code that a user can copy.
         batch_size: Rows in memory at once while a dataset is protected.
-        files: Names of the formats in which a dataset is a folder of such files: `("images",)`.
+        files: Names of the formats in which a dataset is a folder of such files, such as `("images",)`.
         task: The Hub's name of the task, for a card.
         errors: What reading a broken value raises; the message goes on after "the image".
         copies: How copies of it are recognised; None where values are no files.
@@ -137,15 +137,18 @@ class Modality(ABC):
 
     @abstractmethod
     def content(self, value: Any) -> bytes:
-        """What a stored value shows, whatever it is encoded in: equal for equal texts, for images of equal pixels."""
+        """What a stored value shows, whatever it is encoded in: equal for equal texts, for images of equal pixels.
+
+        A file comes as `{"bytes": ..., "path": ...}`, with at least one of the two.
+        """
 
     def same(self, before: Any, after: Any) -> bool:
         """Whether two stored values show the same."""
         return before == after or self.content(before) == self.content(after)
 
-    def as_input(self, value: Any) -> Any:
-        """A value as victims take it."""
-        return value
+    def read(self, dataset: Dataset, column: str) -> list[Any]:
+        """The values of a column as victims take them."""
+        return dataset[column][:]
 
     @abstractmethod
     def random_dose(self, clean: Dataset, protected: Dataset, column: str, seed: int) -> Dataset:
