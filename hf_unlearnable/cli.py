@@ -125,7 +125,9 @@ def _add_protect_arguments(parser: argparse.ArgumentParser, name: str) -> None:
             dest=f"option_{parameter.name}",
             default=argparse.SUPPRESS,
             help=text + shown,
-            **_argument_type(str(parameter.annotation)),
+            **_argument_type(
+                str(parameter.annotation)
+            ),  # the name of a type, or "<class 'int'>" without a future import
         )
 
 
@@ -176,7 +178,9 @@ def _add_publish_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--key", help="the owner's secret: names the method, and is what the scan looks for")
     parser.add_argument("--original", metavar="DATA", help="the data before: for the bound, fidelity and clean copies")
     parser.add_argument("--report", metavar="FOLDER", help="what attack reported on this data")
-    parser.add_argument("--column", help="the protected column (default: that of the key, or the usual name, such as text or image)")
+    parser.add_argument(
+        "--column", help="the protected column (default: that of the key, or the usual name, such as text or image)"
+    )
     seen = parser.add_mutually_exclusive_group()
     seen.add_argument("--private", action="store_true", default=True, help="for the owner only (the default)")
     seen.add_argument("--public", dest="private", action="store_false", help="for everybody")
@@ -212,11 +216,13 @@ def _reading(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _argument_type(annotation: str) -> dict[str, Any]:
-    if annotation == "bool":
-        return {"action": argparse.BooleanOptionalAction}
-    if "Sequence" in annotation:
+    if re.search(r"\b(Sequence|list|tuple)\b", annotation):
         return {"nargs": "+", "metavar": "VALUE"}
-    return {"type": {"float": _number, "int": int}.get(annotation.split(" ")[0], str), "metavar": "VALUE"}
+    named = re.search(r"\b(bool|int|float|str)\b", annotation)
+    name = named[0] if named else "str"
+    if name == "bool":
+        return {"action": argparse.BooleanOptionalAction}
+    return {"type": {"float": _number, "int": int}.get(name, str), "metavar": "VALUE"}
 
 
 def _number(text: str) -> float:

@@ -9,6 +9,6 @@ from hf_unlearnable.data.values import contents, fingerprint, holds_files, store
 from hf_unlearnable.data.writing import whole_or_nothing, write_rows
 
 __all__ = [
-    "PICTURES", "READERS", "Form", "contents", "fingerprint", "holds_files", "holds_images", "is_hub_id", "load_rows", "load_splits",
-    "paired", "stored_bytes", "table_form", "whole_or_nothing", "write_images", "write_rows",
+    "PICTURES", "READERS", "Form", "contents", "fingerprint", "holds_files", "holds_images", "is_hub_id", "load_rows",
+    "load_splits", "paired", "stored_bytes", "table_form", "whole_or_nothing", "write_images", "write_rows",
 ]  # fmt: skip

@@ -146,7 +146,5 @@ def _by_name(before: Sequence[Path], after: Sequence[Path]) -> list[int]:
     match(lambda name: name.with_suffix(""), lambda name: name.with_suffix(""))
     for name in before:
         if name not in order:
-            raise ValueError(
-                f"There is no one file after the protection for {name} before. Give both as they were."
-            )
+            raise ValueError(f"There is no one file after the protection for {name} before. Give both as they were.")
     return [order[name] for name in before]

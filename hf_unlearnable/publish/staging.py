@@ -163,8 +163,8 @@ def _inferred(table: pa.Table, known: Mapping[str, Any], split: str) -> Features
             found[field.name] = before
         elif holds_files(field.type):
             raise ValueError(
-                f"Column {field.name!r} of this stream holds files, but the stream does not say of what kind after map. "
-                "Give map(..., features=stream.features), with the stream from before."
+                f"Column {field.name!r} of this stream may hold files, such as images, but the stream does not say so "
+                "after map. Give map(..., features=stream.features), with the stream from before."
             )
         elif not known and str(field.type) == "int64":
             logger.warning(

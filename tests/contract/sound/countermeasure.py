@@ -13,7 +13,9 @@ def smoothed(rows: Rows, attacker: Attacker) -> Rows:
 
 
 def _mean(sound: np.ndarray) -> np.ndarray:
-    padded = np.pad(sound.astype(float), ((WIDTH // 2, WIDTH // 2), (0, 0)), mode="reflect" if len(sound) > 2 else "edge")
+    padded = np.pad(
+        sound.astype(float), ((WIDTH // 2, WIDTH // 2), (0, 0)), mode="reflect" if len(sound) > 2 else "edge"
+    )
     windows = np.lib.stride_tricks.sliding_window_view(padded, WIDTH, axis=0)
     return np.rint(windows.mean(axis=-1)).astype(np.int16)
 

@@ -82,7 +82,11 @@ class ToneTransform(Transform):
         return {self.audio_column: list(self._changed(rows.column(self.label_column), values, sounds, streams))}
 
     def _changed(
-        self, labels: Sequence[Any], values: Sequence[Any], sounds: Sequence[Sound | None], streams: Sequence[int | None]
+        self,
+        labels: Sequence[Any],
+        values: Sequence[Any],
+        sounds: Sequence[Sound | None],
+        streams: Sequence[int | None],
     ) -> Iterator[Any]:
         for i, (label, value, sound, stream) in enumerate(zip(labels, values, sounds, streams, strict=True)):
             if sound is None or stream is None or not self._sampled(stream):
@@ -95,9 +99,9 @@ class ToneTransform(Transform):
             yield stored(replace(sound, samples=plus(sound.samples, tone[:, None])))
 
     def _pitch(self, label: Any) -> float:
-        """Periods per frame of a class's tone, in [0.05, 0.45)."""
+        """Periods per frame of a class's tone, in [0.1, 0.45)."""
         stream = row_stream(b"class " + repr(label).encode(), self._resolved_seed())
-        return 0.05 + 0.4 * draw(stream, 0) * 2.0**-64
+        return 0.1 + 0.35 * draw(stream, 0) * 2.0**-64
 
     def _opened(self, value: Any, row: str) -> Sound:
         try:

@@ -152,7 +152,9 @@ class SoundModality(Modality):
             change = after.samples.astype(np.int32) - before.samples
             most = int(np.abs(change).max(initial=0))
             if bound is not None and most > bound:
-                raise ValueError(f"Row {row}, column {column!r}: a sample value changed by {most}, the bound is {bound}.")
+                raise ValueError(
+                    f"Row {row}, column {column!r}: a sample value changed by {most}, the bound is {bound}."
+                )
             largest = max(largest, most)
             if most:
                 energy = np.sum(before.samples.astype(float) ** 2)

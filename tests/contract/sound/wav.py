@@ -38,10 +38,12 @@ def read(value: Any) -> Sound:
             width, channels, rate = file.getsampwidth(), file.getnchannels(), file.getframerate()
             frames = file.readframes(file.getnframes())
     except (wave.Error, EOFError) as error:
-        raise SoundError(f"does not open as a WAV file ({error or 'it is cut off'})") from None
+        raise SoundError(f"does not open as a WAV file ({str(error) or 'it is cut off'})") from None
     if width != 2:
         raise SoundError(f"has {8 * width}-bit samples. Convert it to 16 bits")
-    return Sound(np.frombuffer(frames[: len(frames) - len(frames) % (2 * channels)], "<i2").reshape(-1, channels), rate)
+    return Sound(
+        np.frombuffer(frames[: len(frames) - len(frames) % (2 * channels)], "<i2").reshape(-1, channels), rate
+    )
 
 
 def stored(sound: Sound) -> dict[str, Any]:
