@@ -125,9 +125,7 @@ def _add_protect_arguments(parser: argparse.ArgumentParser, name: str) -> None:
             dest=f"option_{parameter.name}",
             default=argparse.SUPPRESS,
             help=text + shown,
-            **_argument_type(
-                str(parameter.annotation)
-            ),  # the name of a type, or "<class 'int'>" without a future import
+            **_argument_type(str(parameter.annotation)),
         )
 
 
@@ -216,6 +214,7 @@ def _reading(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _argument_type(annotation: str) -> dict[str, Any]:
+    """By the first type in an annotation: "int | None", "typing.Optional[int]" and "<class 'int'>" are one."""
     if re.search(r"\b(Sequence|list|tuple)\b", annotation):
         return {"nargs": "+", "metavar": "VALUE"}
     named = re.search(r"\b(bool|int|float|str)\b", annotation)

@@ -1,7 +1,7 @@
 """What a kind of data is to the rest of the product.
 
-One object for each: `hf_unlearnable.text.modality.TEXT`, `hf_unlearnable.image.modality.IMAGE`. Nothing outside a
-modality's folder asks which kind it has before it: it asks the object.
+One object for each: `hf_unlearnable.text.modality.TEXT`, `hf_unlearnable.image.modality.IMAGE`, and those of other
+packages. Nothing outside a modality's folder asks which kind it has before it: it asks the object.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Copies(ABC):
 
     @abstractmethod
     def told(self, data: bytes) -> list[tuple[str, str]]:
-        """What a file's metadata tells: kinds of findings, "gps" or "camera", each with a sentence."""
+        """What a file's metadata tells: kinds of findings, such as "gps" or "camera", each with a sentence."""
 
     @abstractmethod
     def smaller(self, data: bytes) -> bytes | None:

@@ -300,6 +300,19 @@ def test_a_clean_copy_of_a_sound_is_found(tmp_path, copy, row):
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.parametrize("chunk", [b"bext", b"LIST....bext", b"bext\0\0\0\0Recorder of Jane Doe"])
+def test_what_a_sound_tells_of_its_making_is_found_under_a_name_of_its_own(tmp_path, chunk):
+    rows = dataset()
+    after, cloak = protected_of(rows)
+    values = [None] * len(rows)
+    values[9] = wav.stored(wav.Sound(np.zeros((50, 1), np.int16), 8000))["bytes"] + chunk
+    with pytest.raises(LeakError) as caught:
+        push_protected(extra(after, values), "me/x", key=cloak, original=extra(rows, values), dry_run=tmp_path / "new")
+    (found,) = caught.value.findings
+    assert (found.name, found.row) == ("recorder:train/extra", 9)
+    assert found.remedy.startswith("Store the file without its metadata")
+
+
 def test_a_stream_that_does_not_say_what_its_files_are_is_refused(tmp_path):
     after, cloak = protected_of(dataset(feature=PLAIN))
 

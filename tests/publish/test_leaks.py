@@ -620,7 +620,7 @@ def test_a_kind_of_data_of_another_package_is_searched_too(tmp_path, monkeypatch
     expected = {
         "bytes": [("clean-copy:train/extra", 5, 1)], "base64": [("clean-copy:train/extra", 5, 1)], "nothing": [],
         "order": [("clean-copy:train/extra", 5, 1)] if known else [], "within": [("clean-copy:train/sound", 5, 1)],
-        "recorder": [("camera:train/extra", 5, 1)], "split": [("clean-copy:test/sound", 0, 2)] if known else [],
+        "recorder": [("recorder:train/extra", 5, 1)], "split": [("clean-copy:test/sound", 0, 2)] if known else [],
     }  # fmt: skip
     assert found == expected[where]
 

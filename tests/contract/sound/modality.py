@@ -56,7 +56,7 @@ class WaveCopies(Copies):
         return False
 
     def told(self, data: bytes) -> list[tuple[str, str]]:
-        return [("camera", "A sound tells its recorder.")] if b"bext" in data else []
+        return [("recorder", "A sound tells what recorded it.")] if b"bext" in data else []
 
     def smaller(self, data: bytes) -> bytes | None:
         return data[data.index(b"LIST") + 4 :] if b"LIST" in data else None
