@@ -210,6 +210,24 @@ class Modality(ABC):
         """Whether a folder is one of such files, as against one of tables."""
         return False
 
+    def read_files(
+        self,
+        folder: str | os.PathLike,
+        *,
+        need_labels: bool,
+        skip_broken: bool,
+        skipped: list[str] | None,
+    ) -> dict[str, Callable[[], Dataset]]:
+        """What reads each split of a folder of such files.
+
+        Args:
+            folder: One that this kind of data holds.
+            need_labels: Whether a file outside the folders of classes is refused.
+            skip_broken: Whether files that do not open or stand outside the classes are left out.
+            skipped: Gets a line for each of these.
+        """
+        raise ValueError(f"A folder of {self.plural} is not read: give a table.")
+
     def write_files(
         self, protected: Any, original: Any, output: Path, column: str, source: str | os.PathLike | None
     ) -> None:

@@ -19,7 +19,7 @@ from hf_unlearnable.adversary import Countermeasure, Rows
 from hf_unlearnable.audit.grid import rows_of
 from hf_unlearnable.audit.run import EFFORTS, Effort
 from hf_unlearnable.cli import main
-from hf_unlearnable.data import paired
+from hf_unlearnable.data import load_splits, paired
 from hf_unlearnable.modality import Grid
 from hf_unlearnable.publish import LeakError
 from hf_unlearnable.registry import COUNTERMEASURES, METHODS, MODALITIES
@@ -155,23 +155,58 @@ def test_the_command_line_protects_attacks_verifies_and_publishes(tmp_path, caps
     assert "audio-classification" in card.split("---")[1] and "The sounds of this dataset were changed" in card
 
 
-def test_a_folder_of_sounds_stays_one(tmp_path):
-    values = sounds(30)
+def folder_of(place, values):
+    """Sounds as files below a folder for each class."""
     for row, value in enumerate(values):
-        place = tmp_path / "in" / ("bell", "drum", "horn")[row % 3] / f"{row:02}.wav"
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(value["bytes"])
-    places = sorted((tmp_path / "in").rglob("*.wav"), key=lambda place: place.name)
-    rows = dataset(values=[{"bytes": None, "path": str(place)} for place in places])
-    with pytest.raises(ValueError, match="There is no format 'images' for sounds"):
-        protect(rows, ToneTransform(seed=5), tmp_path / "out", format="images")
-    cloak = ToneTransform(seed=5, classes=[0, 2])
-    done = protect(rows, cloak, tmp_path / "out", format="sounds", source=tmp_path / "in")
-    assert done.changed == {"train": 20} and done.fidelity["train"].changed == 20
-    for place, value in zip(places, stored(rows.map(cloak, batched=True)), strict=True):
-        after = (tmp_path / "out" / place.relative_to(tmp_path / "in")).read_bytes()
-        assert after == (value["bytes"] or place.read_bytes())
-        assert (after == place.read_bytes()) == (place.parent.name == "drum")
+        file = place / ("bell", "drum", "horn")[row % 3] / f"{row:02}.wav"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(value["bytes"])
+    return place
+
+
+def test_a_folder_of_sounds_stays_one(tmp_path, capsys):
+    clean, out, key = folder_of(tmp_path / "in", sounds(30)), tmp_path / "out", tmp_path / "key"
+    folder_of(tmp_path / "test", sounds(12, seed=1))
+    argv = ["protect", "tone", str(clean), "--output", str(out), "--key", str(key), "--classes", "bell", "horn"]
+    assert main(argv) == 0, capsys.readouterr().err
+    assert "20 of 30 rows protected with tone" in capsys.readouterr().out
+    files = sorted(path.relative_to(clean) for path in clean.rglob("*.wav"))
+    assert files == sorted(path.relative_to(out) for path in out.rglob("*.wav")) and len(files) == 30
+    for file in files:
+        assert ((out / file).read_bytes() == (clean / file).read_bytes()) == (file.parent.name == "drum")
+    assert main(["verify", "--key", str(key), "--data", str(out)]) == 0
+    assert "Rows of this data were protected with this key." in capsys.readouterr().out
+    argv = ["attack", f"--clean={clean}", f"--protected={out}", f"--test={tmp_path}/test", f"--report={tmp_path}/r"]
+    assert main([*argv, "--quick", "--countermeasures", "none"]) == 0, capsys.readouterr().err
+    assert json.loads((tmp_path / "r" / "report.json").read_text())["protocol"]["of them protected"] == "67 %"
+
+
+@pytest.mark.parametrize("parts", [("train",), ("train", "test"), ("train", "dev", "test")])
+def test_folders_of_splits_hold_sounds(tmp_path, parts):
+    for i, part in enumerate(parts):
+        folder_of(tmp_path / "in" / part, sounds(3 * (i + 1)))
+    found = load_splits(tmp_path / "in")
+    assert {name: len(rows) for name, rows in found.items()} == {
+        "validation" if part == "dev" else part: 3 * (i + 1) for i, part in enumerate(parts)
+    }
+    assert all(rows.features == dataset().features for rows in found.values())
+
+
+def test_a_broken_file_of_a_folder_is_named_or_skipped(tmp_path, capsys):
+    broken = folder_of(tmp_path / "in", sounds(12)) / "drum" / "01.wav"
+    broken.write_bytes(b"RIFF")
+    argv = ["protect", "tone", f"{tmp_path}/in", f"--output={tmp_path}/out", f"--key={tmp_path}/key"]
+    assert main(argv) == 1
+    assert f"{broken}: the sound does not open as a WAV file (it is cut off)." in capsys.readouterr().err
+    assert main([*argv, "--skip-broken"]) == 0
+    said = capsys.readouterr().out
+    assert f"Skipped: {broken}: the sound does not open" in said and "11 of 11 rows protected" in said
+
+
+def test_formats_of_other_kinds_of_data_are_refused(tmp_path):
+    for other in ("images", "wav", "csv"):
+        with pytest.raises(ValueError, match=f"There is no format '{other}' for sounds"):
+            protect(dataset(), ToneTransform(seed=5), tmp_path / "out", format=other)
 
 
 def test_files_of_folders_are_paired_by_name(tmp_path):

@@ -1,14 +1,15 @@
 """Sounds, as the rest of the product sees them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
 from hf_unlearnable.adversary import Countermeasure, Victim, mixed_with_clean
-from hf_unlearnable.data import stored_bytes
+from hf_unlearnable.data import split_folders, stored_bytes
 from hf_unlearnable.modality import Copies, Grid, Modality
 
 from .countermeasure import moving_average
@@ -175,11 +176,40 @@ class SoundModality(Modality):
     def holds(self, folder: Any) -> bool:
         return any(Path(folder).rglob("*.wav"))
 
+    def read_files(self, folder: Any, **options: Any) -> dict[str, Callable[[], Any]]:
+        parts = split_folders(Path(folder).absolute(), [".wav"])
+        return {name: partial(_folder, place, **options) for name, place in parts.items()}
+
     def write_files(self, protected: Any, original: Any, output: Path, column: str, source: Any) -> None:
         for before, after in zip(self._values(original, column), self._values(protected, column), strict=True):
             place = output / Path(before["path"]).relative_to(Path(source).absolute())
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_bytes(stored_bytes(after))
+
+
+def _folder(folder: Path, need_labels: bool, skip_broken: bool, skipped: list[str] | None) -> Any:
+    """The sounds of a folder, with the folders that they stand in as classes."""
+    import pyarrow as pa
+    from datasets import Audio, ClassLabel, Dataset, Features
+
+    places = []
+    for place in sorted(folder.rglob("*.wav")):
+        try:
+            read({"bytes": None, "path": str(place)})
+        except SoundError as error:
+            if not skip_broken:
+                raise ValueError(f"{place}: the sound {error}.") from None
+            if skipped is not None:
+                skipped.append(f"{place}: the sound {error}.")
+        else:
+            places.append(place)
+    names = sorted({place.parent.name for place in places})
+    features = Features({"audio": Audio(), "label": ClassLabel(names=names)})
+    columns = {
+        "audio": [{"bytes": None, "path": str(place)} for place in places],
+        "label": [names.index(place.parent.name) for place in places],
+    }
+    return Dataset(pa.Table.from_pydict(columns, schema=features.arrow_schema))
 
 
 def _with_change_of(value: Any, before: Any, after: Any) -> Any:
