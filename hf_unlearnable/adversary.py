@@ -25,7 +25,8 @@ class Rows:
     """Training rows.
 
     Args:
-        inputs: n texts, or n images (PIL images, or uint8 arrays [height, width, channels]).
+        inputs: n inputs as `Modality.read` gives them: texts, images (PIL images, or uint8 arrays [height, width,
+            channels]), or those of another kind.
         labels: n integer labels.
     """
 
@@ -297,7 +298,7 @@ class Countermeasure:
 
 
 def mixed_with_clean(share: float) -> Countermeasure:
-    """Adds clean rows of the attacker, of texts or images, behind the published ones.
+    """Adds clean rows of the attacker, of any kind of data, behind the published ones.
 
     An adversary that can label some data itself, or buys it, adds it to the protected rows; that costs nothing. What
     it gains depends on the protection: one that only makes its own rows worthless (Fowl et al., arXiv 2106.10807)

@@ -71,7 +71,7 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     verify.add_argument("--key", required=True, help="the owner's secret")
     verify.add_argument("--data", required=True, help="the suspect: file, folder, or id on the Hub")
     verify.add_argument("--split", default="train", help="which split (default: %(default)s)")
-    verify.add_argument("--column", help="texts or images, where they have another name than in the key")
+    verify.add_argument("--column", help="the protected column, where it has another name than in the key")
     _add_reading_arguments(verify)
     verify.set_defaults(run=_verify)
 
@@ -170,7 +170,7 @@ def _add_attack_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_publish_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Scans what would leave for secrets and clean copies, opens every image again, writes the card, and pushes it "
+        "Scans what would leave for secrets and clean copies, opens every value again, writes the card, and pushes it "
         "all in one commit. The more it is given, the more it can check. The key and the original stay here."
     )
     parser.set_defaults(run=_publish)
@@ -179,7 +179,9 @@ def _add_publish_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--key", help="the owner's secret: names the method, and is what the scan looks for")
     parser.add_argument("--original", metavar="DATA", help="the data before: for the bound, fidelity and clean copies")
     parser.add_argument("--report", metavar="FOLDER", help="what attack reported on this data")
-    parser.add_argument("--column", help="the protected column (default: that of the key, or text or image)")
+    parser.add_argument(
+        "--column", help="the protected column (default: that of the key, or the usual name, such as text or image)"
+    )
     seen = parser.add_mutually_exclusive_group()
     seen.add_argument("--private", action="store_true", default=True, help="for the owner only (the default)")
     seen.add_argument("--public", dest="private", action="store_false", help="for everybody")
@@ -215,11 +217,14 @@ def _reading(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _argument_type(annotation: str) -> dict[str, Any]:
-    if annotation == "bool":
-        return {"action": argparse.BooleanOptionalAction}
-    if "Sequence" in annotation:
+    """By the first type in an annotation: "int | None", "typing.Optional[int]" and "<class 'int'>" are one."""
+    if re.search(r"\b(Sequence|list|tuple)\b", annotation):
         return {"nargs": "+", "metavar": "VALUE"}
-    return {"type": {"float": _number, "int": int}.get(annotation.split(" ")[0], str), "metavar": "VALUE"}
+    named = re.search(r"\b(bool|int|float|str)\b", annotation)
+    name = named[0] if named else "str"
+    if name == "bool":
+        return {"action": argparse.BooleanOptionalAction}
+    return {"type": {"float": _number, "int": int}.get(name, str), "metavar": "VALUE"}
 
 
 def _number(text: str) -> float:

@@ -1,7 +1,7 @@
 """What a kind of data is to the rest of the product.
 
-One object for each: `hf_unlearnable.text.modality.TEXT`, `hf_unlearnable.image.modality.IMAGE`. Nothing outside a
-modality's folder asks which kind it has before it: it asks the object.
+One object for each: `hf_unlearnable.text.modality.TEXT`, `hf_unlearnable.image.modality.IMAGE`, and those of other
+packages. Nothing outside a modality's folder asks which kind it has before it: it asks the object.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Copies(ABC):
 
     @abstractmethod
     def told(self, data: bytes) -> list[tuple[str, str]]:
-        """What a file's metadata tells: kinds of findings, "gps" or "camera", each with a sentence."""
+        """What a file's metadata tells: kinds of findings, such as "gps" or "camera", each with a sentence."""
 
     @abstractmethod
     def smaller(self, data: bytes) -> bytes | None:
@@ -95,7 +95,7 @@ class Modality(ABC):
         column: Usual name of the column.
         cast: How a column is made one of this kind, as code that a user can copy.
         batch_size: Rows in memory at once while a dataset is protected.
-        files: Names of the formats in which a dataset is a folder of such files: `("images",)`.
+        files: Names of the formats in which a dataset is a folder of such files, such as `("images",)`.
         task: The Hub's name of the task, for a card.
         errors: What reading a broken value raises; the message goes on after "the image".
         copies: How copies of it are recognised; None where values are no files.
@@ -137,15 +137,18 @@ class Modality(ABC):
 
     @abstractmethod
     def content(self, value: Any) -> bytes:
-        """What a stored value shows, whatever it is encoded in: equal for equal texts, for images of equal pixels."""
+        """What a stored value shows, whatever it is encoded in: equal for equal texts, for images of equal pixels.
+
+        A file comes as `{"bytes": ..., "path": ...}`, with at least one of the two.
+        """
 
     def same(self, before: Any, after: Any) -> bool:
         """Whether two stored values show the same."""
         return before == after or self.content(before) == self.content(after)
 
-    def as_input(self, value: Any) -> Any:
-        """A value as victims take it."""
-        return value
+    def read(self, dataset: Dataset, column: str) -> list[Any]:
+        """The values of a column as victims take them."""
+        return dataset[column][:]
 
     @abstractmethod
     def random_dose(self, clean: Dataset, protected: Dataset, column: str, seed: int) -> Dataset:
@@ -210,6 +213,24 @@ class Modality(ABC):
     def holds(self, folder: str | os.PathLike) -> bool:
         """Whether a folder is one of such files, as against one of tables."""
         return False
+
+    def read_files(
+        self,
+        folder: str | os.PathLike,
+        *,
+        need_labels: bool,
+        skip_broken: bool,
+        skipped: list[str] | None,
+    ) -> dict[str, Callable[[], Dataset]]:
+        """What reads each split of a folder of such files.
+
+        Args:
+            folder: One that this kind of data holds.
+            need_labels: Whether a file outside the folders of classes is refused.
+            skip_broken: Whether files that do not open or stand outside the classes are left out.
+            skipped: Gets a line for each of these.
+        """
+        raise ValueError(f"A folder of {self.plural} is not read: give a table.")
 
     def write_files(
         self, protected: Any, original: Any, output: Path, column: str, source: str | os.PathLike | None

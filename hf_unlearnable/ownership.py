@@ -89,7 +89,7 @@ def verify(
     Args:
         key: The `Key`, the directory that holds it, or the fitted transform.
         dataset: A `Dataset` or `IterableDataset` that may or may not be made of the protected one.
-        column: Column of texts or images, where it is not called as it was.
+        column: The protected column, where it is not called as it was.
         max_rows: How many rows to look at: spread over a `Dataset`, the first of an `IterableDataset`.
 
     Returns:

@@ -44,7 +44,7 @@ class Transform:
     Attributes:
         method: The name in the registry.
         method_version: Raised by one whenever the same key would give other bytes.
-        modality: "text", "image" or "audio".
+        modality: Name of the kind of data, such as "text" or "image".
         column_parameter: The parameter that names the columns that are changed.
         strength_parameter: The parameter that, at 0, makes the transform the identity.
         adaptive_attacks: Countermeasures that its author would mount, who knows the method and not the key.
@@ -107,7 +107,7 @@ class Transform:
         """What tells these rows from rows that were made without the key, for `verify`.
 
         Args:
-            rows: As they are stored, images undecoded. Labels may be missing, wrong or renamed.
+            rows: As they are stored, files undecoded. Labels may be missing, wrong or renamed.
 
         Returns:
             `RowMarks`, `ClassMarks` or `Recovered`: how well the key fits the rows, beside `decoys`.
@@ -356,7 +356,7 @@ class Rows:
         return [v.item() if hasattr(v, "item") and getattr(v, "ndim", 1) == 0 else v for v in values]
 
     def stored(self, name: str) -> list:
-        """The values of one column as they are stored, where that is known: images not decoded."""
+        """The values of one column as they are stored, where that is known: files not decoded."""
         if self._source is None:
             return self.column(name)
         require_columns(self._names, [name])

@@ -3,13 +3,18 @@
 import builtins
 import json
 import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Optional
 
 import datasets
 import pytest
 from datasets import load_dataset, load_from_disk
 
-from hf_unlearnable import load_transform
+from hf_unlearnable import Key, load_transform
 from hf_unlearnable.cli import main
+from hf_unlearnable.registry import METHODS
+from tests.contract.toys import LastWordTransform
 from tests.data import notes
 
 
@@ -210,3 +215,35 @@ def test_help_describes_every_option(capsys):
         "(default: 0.1)",
     ):
         assert phrase in text
+
+
+@dataclass(kw_only=True, repr=False, eq=False)
+class AnnotatedTransform(LastWordTransform):
+    """A method of a module without `from __future__ import annotations`: its annotations are types, not strings."""
+
+    count: int = 3
+    limit: Optional[int] = None  # noqa: UP045
+    share: float = 0.5
+    ratio: float | None = None
+    loud: bool = False
+    names: Optional[Sequence[str]] = None  # noqa: UP045
+    pair: tuple[str, ...] = ()
+    word: str | None = None
+
+    method: ClassVar[str] = "annotated"
+
+
+@pytest.mark.parametrize(
+    ("option", "parameter", "value"),
+    [
+        (["--count", "7"], "count", 7), (["--limit", "7"], "limit", 7), (["--share", "1/4"], "share", 0.25),
+        (["--ratio", "0.25"], "ratio", 0.25), (["--loud"], "loud", True), (["--no-loud"], "loud", False),
+        (["--names", "a", "b"], "names", ["a", "b"]), (["--pair", "a", "b"], "pair", ["a", "b"]),
+        (["--word", "7"], "word", "7"), (["--rate", "0.3"], "rate", 0.3), (["--text-column", "text"], "text_column", "text"),
+    ],
+)  # fmt: skip
+def test_an_option_has_the_type_of_its_parameter_however_it_is_annotated(here, monkeypatch, option, parameter, value):
+    monkeypatch.setitem(METHODS._registered, "annotated", AnnotatedTransform)
+    assert main(["protect", "annotated", "notes.parquet", "--output", "out", "--key", "my.key", *option]) == 0
+    found = Key.load("my.key").parameters[parameter]
+    assert found == value and type(found) is type(value)

@@ -46,7 +46,7 @@ def test_pictures_are_paired_by_name_whatever_their_order(tmp_path, names, fract
 
 def test_pictures_without_a_partner_are_named(tmp_path):
     before, after = files(tmp_path / "in", ["a.png", "b.png"]), files(tmp_path / "out", ["a.png", "c.png"])
-    with pytest.raises(ValueError, match=r"no one picture after the protection for b\.png"):
+    with pytest.raises(ValueError, match=r"no one file after the protection for b\.png"):
         paired(before, after, columns=["image"])
 
 

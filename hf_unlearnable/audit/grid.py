@@ -168,7 +168,7 @@ def audit(
             callable) another name.
         attacker: What the adversary has of its own. Its seed is that of the training.
         seeds: One training each.
-        input_column, label_column: Columns of all of them, texts or images and their labels.
+        input_column, label_column: Columns of all of them, inputs and their labels.
         store: Folder for a result file a training: what stands there is not computed again, and several processes
             that run the same audit share the work (`accelerate launch` gives each its GPU).
         budget: Seconds that it may take, `math.inf` for any. How long the whole grid would take is logged before it
@@ -190,8 +190,7 @@ def audit(
 def rows_of(dataset: Dataset, columns: tuple[str, str]) -> Rows:
     """Inputs, as victims take them, and labels of a dataset."""
     modality = modality_of(dataset.features, columns[0])
-    inputs, labels = (dataset[column][:] for column in columns)
-    return Rows([modality.as_input(one) for one in inputs], labels)
+    return Rows(modality.read(dataset, columns[0]), dataset[columns[1]][:])
 
 
 class _Grid:

@@ -88,7 +88,7 @@ def attack(
         clean: The rows before.
         protected: The rows after, in the same order.
         test: Clean held-out rows.
-        input_column: Column of texts or images; None for the usual name, "text" or "image", whichever is there.
+        input_column: Column of inputs; None for the usual name, such as "text" or "image", whichever is there.
         label_column: Column of labels: whole numbers, ClassLabel, names or booleans.
         method: Name of the method, if it is known: the attacks that its author would mount are then tried first.
         effort: "quick" (under three minutes on two cores), "laptop" (an hour at most), "full" (hours, with a GPU), or
@@ -123,7 +123,9 @@ def attack(
 
     modality = trained_on(clean, column)
     known_victims, known_countermeasures = victims_of(modality.name), countermeasures_of(modality.name)
-    grid = modality.grids[chosen.grid] if isinstance(chosen.grid, str) else chosen.grid
+    grid = chosen.grid
+    if isinstance(grid, str):
+        grid = modality.grids[_checked([grid], modality.grids, f"grid for {modality.plural}")[0]]
     settings = grid.victims
     if isinstance(victims, Mapping):
         known_victims, settings = {name: Victim.of(one) for name, one in victims.items()}, {}

@@ -39,7 +39,7 @@ def check_pair(clean: Dataset, protected: Dataset, input_column: str, label_colu
         How many rows the protection left as they were.
 
     Raises:
-        ValueError: A column is missing, the rows or their labels differ, one holds texts and the other images, or
+        ValueError: A column is missing, the rows or their labels differ, they hold other kinds of inputs, or
             nothing was protected. The message names the first row that differs.
     """
     for data in (clean, protected):
@@ -85,7 +85,7 @@ def check_test(train: Dataset, test: Dataset, input_column: str, label_column: s
         input_column, label_column: Columns of both.
 
     Returns:
-        How many test rows are training rows too: the same text, or the same pixels.
+        How many test rows are training rows too: what they show is the same.
 
     Raises:
         ValueError: A column is missing, or the test has labels that no training row has.
@@ -175,7 +175,7 @@ def set_aside(
 def random_dose(clean: Dataset, protected: Dataset, input_column: str, *, seed: int) -> Dataset:
     """The clean rows with as much change as the protected ones have, but a change that does not follow the label.
 
-    Of what kind it is, the modality says: `text.dose.random_words`, `image.dose.random_pixels`.
+    Of what kind it is, the modality says, see `Modality.random_dose`.
 
     What is drawn depends on the seed and on the clean rows, not on their order nor on their labels. Which rows change,
     and how many words of a text, is as the protection has it: if that differs by class, it still does.
@@ -187,10 +187,10 @@ def random_dose(clean: Dataset, protected: Dataset, input_column: str, *, seed: 
         seed: Whole number in [0, 2**64).
 
     Returns:
-        `clean` with its inputs changed, the same features; changed images as PNG.
+        `clean` with its inputs changed, the same features; changed files stored without loss.
 
     Raises:
-        ValueError: The versions differ in length, or an image has another size or another number of channels after.
+        ValueError: The versions differ in length, or the two versions of a row cannot be compared.
     """
     check_length(clean, protected)
     return modality_of(clean.features, input_column).random_dose(clean, protected, input_column, seed)

@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from hf_unlearnable.data.values import stored_bytes
+from hf_unlearnable.data.values import holds_files, stored_bytes
 from hf_unlearnable.transform import require_columns
 
 
 def paired(before: Any, after: Any, *, columns: Sequence[str], id_column: str | None = None) -> Any:
     """The rows after in the order of the rows before.
 
-    Rows are matched by `id_column` if there is one, pictures in folders by their names (endings may differ, as
+    Rows are matched by `id_column` if there is one, files in folders by their names (endings may differ, as
     `write_images` changes them), and others by their place. The columns that a protection leaves alone must agree
     then; where they do not, they match the rows themselves if no two rows are alike in them.
 
@@ -111,10 +111,8 @@ def _matched(before: Any, after: Any, columns: Sequence[str], what: str) -> Any:
 
 # ---------------------------------------------------------------------- by names of files
 def _places(dataset: Any, column: str) -> list[Path]:
-    """Where the pictures of a folder stand below it; nothing for those that are stored in a table."""
-    from datasets import Image
-
-    if not isinstance(dataset.features[column], Image):
+    """Where the files of a folder stand below it; nothing for those that are stored in a table."""
+    if not holds_files(dataset.features.arrow_schema.field(column).type):
         return []
     stored = dataset.select_columns([column]).with_format("arrow")
     values = [value for table in stored.iter(batch_size=256) for value in table[column].to_pylist()]
@@ -126,7 +124,7 @@ def _places(dataset: Any, column: str) -> list[Path]:
 
 
 def _by_name(before: Sequence[Path], after: Sequence[Path]) -> list[int]:
-    """The place after of each picture before, from the surest sign to the least.
+    """The place after of each file before, from the surest sign to the least.
 
     A changed `a.jpg` is `a.png`, or `a.jpg.png` where that name was taken; one that was left alone is still `a.jpg`.
     """
@@ -148,7 +146,5 @@ def _by_name(before: Sequence[Path], after: Sequence[Path]) -> list[int]:
     match(lambda name: name.with_suffix(""), lambda name: name.with_suffix(""))
     for name in before:
         if name not in order:
-            raise ValueError(
-                f"There is no one picture after the protection for {name} before. Give both as they were."
-            )
+            raise ValueError(f"There is no one file after the protection for {name} before. Give both as they were.")
     return [order[name] for name in before]

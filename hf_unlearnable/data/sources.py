@@ -5,13 +5,16 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from hf_unlearnable.data.pictures import METADATA, PICTURES, holds_images, read_pictures, walk
+from hf_unlearnable.data.pictures import METADATA, walk
 from hf_unlearnable.data.tables import READERS, read_tables, reader_of
+
+if TYPE_CHECKING:
+    from hf_unlearnable.modality import Modality
 
 # As `datasets` names splits, by words in names of folders and files.
 _SPLITS = {
@@ -47,8 +50,9 @@ def load_rows(
         separator: Letter between the values of CSV files; None finds it.
         quoting: "minimal" where quotes enclose values of CSV files, "none" where they are letters; None finds it.
         encoding: Of CSV and JSON files; None takes UTF-8, or what a byte order mark says.
-        need_labels: Whether a picture outside the folders of classes is refused; False reads it, without labels.
-        skip_broken: Whether pictures that do not open or stand outside the classes are left out.
+        need_labels: Whether a file outside the folders of classes, such as a picture, is refused; False reads it,
+            without labels.
+        skip_broken: Whether such files that do not open or stand outside the classes are left out.
         skipped: Gets a line for each of these.
 
     Returns:
@@ -60,14 +64,14 @@ def load_rows(
             picture cannot be read. The message names it.
     """
     text: dict[str, Any] = {"separator": separator, "quoting": quoting, "encoding": encoding}
-    pictures: dict[str, Any] = {"need_labels": need_labels, "skip_broken": skip_broken, "skipped": skipped}
+    of_files: dict[str, Any] = {"need_labels": need_labels, "skip_broken": skip_broken, "skipped": skipped}
     path = Path(source)
     if path.is_file():
         return read_tables([path], **text)
     if not path.is_dir():
         _require_hub_id(source)
         return _from_datasets(str(source), config, split)
-    splits = _splits_of(path, config, text, pictures)
+    splits = _splits_of(path, config, text, of_files)
     if split not in splits and not (path / "state.json").is_file():
         raise ValueError(f"{path} has no split {split!r}. Splits: {', '.join(splits)}.")
     return splits[split if split in splits else "train"]()
@@ -92,16 +96,16 @@ def load_splits(
         separator: As for `load_rows`, like all that follow.
         quoting: For CSV files.
         encoding: For CSV and JSON files.
-        need_labels: For pictures.
-        skip_broken: For pictures.
-        skipped: For pictures.
+        need_labels: For folders of files, such as pictures.
+        skip_broken: For these.
+        skipped: For these.
 
     Raises:
         FileNotFoundError: There is nothing at `source`.
         ValueError: As for `load_rows`.
     """
     text: dict[str, Any] = {"separator": separator, "quoting": quoting, "encoding": encoding}
-    pictures: dict[str, Any] = {"need_labels": need_labels, "skip_broken": skip_broken, "skipped": skipped}
+    of_files: dict[str, Any] = {"need_labels": need_labels, "skip_broken": skip_broken, "skipped": skipped}
     path = Path(source)
     if path.is_file():
         files = {"train": [path]}
@@ -109,11 +113,11 @@ def load_splits(
     if not path.is_dir():
         _require_hub_id(source)
         return dict(_called(source, _load_dataset, str(source), streaming=streaming))
-    if streaming and not _is_saved(path) and not holds_images(path) and not _is_configured(path):
+    if streaming and not _is_saved(path) and not _held(path) and not _is_configured(path):
         files = _files_of(path)
         if files and _streams(files):
             return _stream(files)
-    return {split: read() for split, read in _splits_of(path, None, text, pictures).items()}
+    return {split: read() for split, read in _splits_of(path, None, text, of_files).items()}
 
 
 def _streams(files: dict[str, list[Path]]) -> bool:
@@ -128,23 +132,28 @@ def _stream(files: dict[str, list[Path]]) -> dict[str, Any]:
     return dict(_called(first, _load_dataset, "parquet", data_files=patterns, streaming=True))
 
 
-def _splits_of(path: Path, config: str | None, text: dict, pictures: dict) -> dict[str, Callable[[], Any]]:
+def _splits_of(path: Path, config: str | None, text: dict, of_files: dict) -> dict[str, Callable[[], Any]]:
     """What reads each split of a folder."""
     if _is_saved(path):
         return _saved(path)
     if _is_configured(path) or config:
         names = _called(path, _split_names, _plain(path), config)
         return {name: partial(_from_datasets, _plain(path), config, name) for name in names}
-    if holds_images(path):
-        parts = _picture_splits(path)
-        every = tuple(parts.values())
-        return {name: partial(read_pictures, parts[name], split=name, parts=every, **pictures) for name in parts}
+    if modality := _held(path):
+        return modality.read_files(path, **of_files)
     if files := _files_of(path):
         return {name: partial(read_tables, files[name], split=name, **text) for name in files}
     if not any(walk(path)):
         raise ValueError(f"{path} is a folder without files: there is nothing to read.")
     names = _called(path, _split_names, _plain(path), None)
     return {name: partial(_from_datasets, _plain(path), None, name) for name in names}
+
+
+def _held(folder: Path) -> Modality | None:
+    """The kind of data that a folder holds files of."""
+    from hf_unlearnable.registry import MODALITIES
+
+    return next((modality for _, modality in MODALITIES.items() if modality.holds(folder)), None)
 
 
 def _is_saved(folder: Path) -> bool:
@@ -200,8 +209,16 @@ def _files_of(folder: Path) -> dict[str, list[Path]]:
     return {"train": files} if files else {}
 
 
-def _picture_splits(folder: Path) -> dict[str, Path]:
-    """Folders of splits, where there is nothing else; a folder of pictures is "train" by itself."""
+def split_folders(folder: Path, endings: Collection[str]) -> dict[str, Path]:
+    """Folders of splits, where there is nothing else; a folder of files is "train" by itself.
+
+    Args:
+        folder: Of files of one kind.
+        endings: What their names end in, such as ".png".
+
+    Raises:
+        ValueError: A file stands beside the folders of splits.
+    """
     entries = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
     names = {entry.name: entry for entry in entries if entry.is_dir()}
     words = {"train": "train", **dict.fromkeys(_SPLITS["validation"], "validation"), "test": "test"}
@@ -213,7 +230,7 @@ def _picture_splits(folder: Path) -> dict[str, Path]:
         or any((folder / name).is_file() for name in METADATA)
     ):
         return {"train": folder}
-    stray = [entry for entry in entries if entry.suffix.lower() in PICTURES and entry.is_file()]
+    stray = [entry for entry in entries if entry.suffix.lower() in endings and entry.is_file()]
     if stray:
         raise ValueError(f"{stray[0]} stands beside the folders of splits. Move it into one of them, or away.")
     return {words[name]: names[name] for name in sorted(names, key=list(words).index)}

@@ -10,14 +10,14 @@ from hf_unlearnable.transform import require_columns
 
 
 def contents(table: Any, column: str) -> Iterator[bytes]:
-    """What each value of a column of an Arrow table holds, images as the bytes of their file wherever that stands."""
+    """What each value of a column of an Arrow table holds, files as their bytes wherever they stand."""
     for value in table[column].to_pylist():
         value = stored_bytes(value)
         yield value if isinstance(value, bytes) else repr(value).encode()
 
 
 def stored_bytes(value: Any) -> Any:
-    """The file behind a stored image, wherever it stands; anything else as it is."""
+    """The file behind a stored image or sound, wherever it stands; anything else as it is."""
     if not isinstance(value, dict) or not value or not set(value) <= {"bytes", "path"}:
         return value
     if value.get("bytes") is not None or not value.get("path"):
@@ -28,6 +28,13 @@ def stored_bytes(value: Any) -> Any:
 
     with fsspec.open(value["path"], "rb") as file:
         return file.read()
+
+
+def holds_files(type: Any) -> bool:
+    """Whether a column of this Arrow type holds files as `datasets` stores them: their bytes, their path or both."""
+    import pyarrow as pa
+
+    return pa.types.is_struct(type) and {field.name for field in type} == {"bytes", "path"}
 
 
 def fingerprint(dataset: Any, column: str) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from hf_unlearnable.data import holds_images, write_images
+from hf_unlearnable.data import PICTURES, holds_images, read_pictures, split_folders, write_images
 from hf_unlearnable.image.codec import ImageError, decode
 from hf_unlearnable.image.copies import ImageCopies
 from hf_unlearnable.modality import Grid, Modality
@@ -104,6 +105,11 @@ class ImageModality(Modality):
 
     def holds(self, folder: str | os.PathLike) -> bool:
         return holds_images(folder)
+
+    def read_files(self, folder: str | os.PathLike, **options: Any) -> dict[str, Callable[[], Dataset]]:
+        parts = split_folders(Path(folder), PICTURES)
+        every = tuple(parts.values())
+        return {name: partial(read_pictures, parts[name], split=name, parts=every, **options) for name in parts}
 
     def write_files(
         self, protected: Any, original: Any, output: Path, column: str, source: str | os.PathLike | None

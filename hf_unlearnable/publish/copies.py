@@ -132,7 +132,7 @@ class CleanCopies:
             if kind is None:
                 continue
             try:
-                hashes[i] = xxhash.xxh3_64_intdigest(self._kinds[kind].content(data))
+                hashes[i] = xxhash.xxh3_64_intdigest(self._kinds[kind].content({"bytes": data, "path": None}))
             except self._kinds[kind].errors:  # it shows nothing that could have been protected
                 hashes[i] = 0
         return hashes

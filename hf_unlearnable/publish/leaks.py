@@ -43,13 +43,12 @@ if TYPE_CHECKING:
 
 _CHUNK_BYTES = 4 << 20  # data looked at in one go
 
+_METADATA = "Store the file without its metadata: open it and write anew what it shows, and nothing else."
 _REMEDIES = {
     "seed": "Remove it. Anybody who has seen it can undo the protection: protect the data again with a fresh key.",
     "words": "Remove the list of words. If others have seen it, protect the data again with a fresh key.",
     "clean-copy": "Remove the column or the rows, or protect them too.",
     "path": "Remove it, or write a path that tells nothing about this machine.",
-    "gps": "Store the file without its metadata: open it and write anew what it shows, and nothing else.",
-    "camera": "Store the file without its metadata: open it and write anew what it shows, and nothing else.",
     "token": "Remove it and revoke the token where it was issued.",
 }
 
@@ -59,7 +58,7 @@ class Finding:
     """One thing that must not be published.
 
     Args:
-        kind: "seed", "words", "clean-copy", "path", "gps", "camera" or "token".
+        kind: "seed", "words", "clean-copy", "path", "token", or what `Copies.told` tells, such as "gps".
         place: Where: "train/text" (split and column), "train/column names", "train/schema", or a file's name.
         row: The first row, counted from 0 within the split; None in a file.
         count: How many rows.
@@ -103,7 +102,9 @@ class Hits:
         for (kind, place), (what, parts) in sorted(self._found.items()):
             rows = np.unique(np.concatenate(parts))
             first = int(rows[0]) if len(rows) else None
-            findings.append(Finding(kind, patterns.hidden(place), first, max(1, len(rows)), what, _REMEDIES[kind]))
+            findings.append(
+                Finding(kind, patterns.hidden(place), first, max(1, len(rows)), what, _REMEDIES.get(kind, _METADATA))
+            )
         return findings
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import pkgutil
+import sys
 from collections.abc import Iterator
 from dataclasses import fields, replace
 from importlib.abc import InspectLoader
@@ -53,7 +54,8 @@ def _texts() -> Iterator[str]:
         for measure in countermeasures_of(name).values():
             modules |= {part.__module__ for part in (measure.on_rows, measure.in_training) if part is not None}
     for module in sorted(modules):
-        spec = find_spec(module)
+        loaded = sys.modules.get(module)  # what a notebook or a script defines has no code to be found
+        spec = find_spec(module) if loaded is None else loaded.__spec__
         code = spec.loader.get_code(module) if spec and isinstance(spec.loader, InspectLoader) else None
         yield from _constants(code)
 

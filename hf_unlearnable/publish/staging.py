@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hf_unlearnable.data import holds_files
+
 if TYPE_CHECKING:
     import pyarrow as pa
     from datasets import Features
@@ -71,7 +73,7 @@ def stage(dataset: Any, folder: Path, split: str, max_shard_size: int, features:
         features: Those of a stream that does not know its own, as after `map`.
 
     Raises:
-        ValueError: There are no rows, or nobody knows what a column of images is.
+        ValueError: There are no rows, or nobody knows what a column of files is.
     """
     import pyarrow.parquet as pq
     from datasets import Features, config
@@ -147,21 +149,22 @@ def _tables(dataset: Any, features: Features | None, split: str) -> Iterator[pa.
 def _inferred(table: pa.Table, known: Mapping[str, Any], split: str) -> Features:
     """The features of a stream that does not know its own: those of the types, and from before `map` where they fit.
 
-    Types alone do not tell an image from how it is stored, nor a class from an integer.
+    Types alone do not tell an image or a sound from how it is stored, nor a class from an integer.
     """
-    from datasets import Features, Image
+    from datasets import Features
+    from datasets.features.features import get_nested_type
 
     found = Features.from_arrow_schema(table.schema)
     for field in table.schema:
-        image = str(field.type).startswith("struct<") and {child.name for child in field.type} == {"bytes", "path"}
-        if field.name in known and (
-            isinstance(known[field.name], Image) if image else _fits(known[field.name], field)
+        before = known.get(field.name)
+        if before is not None and (
+            holds_files(get_nested_type(before)) if holds_files(field.type) else _fits(before, field)
         ):
-            found[field.name] = known[field.name]
-        elif image:
+            found[field.name] = before
+        elif holds_files(field.type):
             raise ValueError(
-                f"Column {field.name!r} of this stream may hold images, but the stream does not say so after map. "
-                "Give map(..., features=stream.features), with the stream from before."
+                f"Column {field.name!r} of this stream may hold files, such as images, but the stream does not say so "
+                "after map. Give map(..., features=stream.features), with the stream from before."
             )
         elif not known and str(field.type) == "int64":
             logger.warning(

@@ -72,8 +72,8 @@ class TextModality(Modality):
     def same(self, before: Any, after: Any) -> bool:
         return before == after
 
-    def as_input(self, value: Any) -> str:
-        return "" if value is None else value
+    def read(self, dataset: Dataset, column: str) -> list[str]:
+        return ["" if text is None else text for text in dataset[column][:]]
 
     def suspicious_labels(self, dataset: Dataset, column: str, label_column: str) -> list[int]:
         from hf_unlearnable.text.labels import suspicious_labels

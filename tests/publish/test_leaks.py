@@ -7,7 +7,6 @@ import json
 import random
 import re
 import string
-import wave
 
 import datasets
 import numpy as np
@@ -18,11 +17,12 @@ from datasets import Dataset
 from PIL import Image
 
 from hf_unlearnable.image.methods.texture import TextureTransform
-from hf_unlearnable.modality import Copies, Modality
 from hf_unlearnable.publish.leaks import Finding, scan
 from hf_unlearnable.registry import MODALITIES
 from hf_unlearnable.samples import load_digits
 from hf_unlearnable.text.methods.regtext import RegTextTransform
+from tests.contract.sound import wav
+from tests.contract.sound.modality import SOUND
 from tests.data import levels, notes, pictures, real
 
 ROWS = 40
@@ -580,60 +580,8 @@ def test_protected_chats(tmp_path):
 
 
 # ---------------------------------------------------------------------------------------------- other kinds of files
-class Sound(Modality):
-    """Sixteen-bit sounds in WAVE files, such as another package may bring."""
-
-    name, plural, column, task = "sound", "sounds", "sound", "audio-classification"
-    cast, batch_size = "datasets.Audio()", 4
-    victims = countermeasures = grids = None
-    errors = (wave.Error,)
-
-    class WaveCopies(Copies):
-        marks, base64 = "bext", "UklGR[A-Za-z0-9+/]{7}QVZF"
-
-        def knows(self, data):
-            return data[:4] == b"RIFF" and data[8:12] == b"WAVE"
-
-        def lossy(self, data):
-            return False
-
-        def told(self, data):
-            return [("camera", "A sound tells its recorder.")] if b"bext" in data else []
-
-        def smaller(self, data):
-            return data[data.index(b"LIST") + 4 :] if b"LIST" in data else None
-
-        def likeness(self, one, two):
-            one, two = (np.frombuffer(SOUND.content(data), np.int16).astype(float) for data in (one, two))
-            return 0.0 if np.array_equal(one, two) else float(np.corrcoef(one, two)[0, 1])
-
-        def stand_out(self, likeness):
-            return likeness > 0.9
-
-    copies = WaveCopies()
-
-    def accepts(self, feature):
-        return isinstance(feature, datasets.Audio)
-
-    def content(self, value):
-        with wave.open(io.BytesIO(value)) as file:
-            return file.readframes(file.getnframes())
-
-    def random_dose(self, *arguments): ...
-    def fidelity(self, *arguments): ...
-    def require_exact(self, *arguments): ...
-    def write_fidelity(self, *arguments): ...
-
-
-SOUND = Sound()
-
-
 def sound_of(samples, rate=8000):
-    file = io.BytesIO()
-    with wave.open(file, "wb") as out:
-        out.setparams((1, 2, rate, len(samples), "NONE", ""))
-        out.writeframes(samples.astype(np.int16).tobytes())
-    return file.getvalue()
+    return wav.stored(wav.Sound(samples.astype(np.int16)[:, None], rate))["bytes"]
 
 
 @pytest.mark.parametrize("mode", ["original", "none"])
@@ -672,7 +620,7 @@ def test_a_kind_of_data_of_another_package_is_searched_too(tmp_path, monkeypatch
     expected = {
         "bytes": [("clean-copy:train/extra", 5, 1)], "base64": [("clean-copy:train/extra", 5, 1)], "nothing": [],
         "order": [("clean-copy:train/extra", 5, 1)] if known else [], "within": [("clean-copy:train/sound", 5, 1)],
-        "recorder": [("camera:train/extra", 5, 1)], "split": [("clean-copy:test/sound", 0, 2)] if known else [],
+        "recorder": [("recorder:train/extra", 5, 1)], "split": [("clean-copy:test/sound", 0, 2)] if known else [],
     }  # fmt: skip
     assert found == expected[where]
 
