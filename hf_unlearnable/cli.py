@@ -17,8 +17,8 @@ from hf_unlearnable import __version__
 from hf_unlearnable._words import COMMAND_LINE
 from hf_unlearnable.data import load_rows, load_splits, table_form
 from hf_unlearnable.key import Key
-from hf_unlearnable.modality import Modality, usual_column
-from hf_unlearnable.registry import METHODS, MODALITIES, countermeasures_of, method_class, victims_of
+from hf_unlearnable.modality import Modality
+from hf_unlearnable.registry import METHODS, MODALITIES, countermeasures_of, method_class, usual_column, victims_of
 from hf_unlearnable.transform import Transform, require_columns
 
 

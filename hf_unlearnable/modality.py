@@ -14,9 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from hf_unlearnable.registry import MODALITIES
-from hf_unlearnable.transform import require_columns
-
 if TYPE_CHECKING:
     import numpy as np
     from datasets import Dataset
@@ -252,43 +249,3 @@ class Modality(ABC):
             yield
         except self.errors as error:
             raise ValueError(f"Row {row}, column {column!r}: the {self.name} {error}.") from None
-
-
-def modality_of(features: Any, column: str) -> Modality:
-    """What a column holds.
-
-    Args:
-        features: Of the dataset, a mapping of column to feature.
-        column: One of them.
-
-    Raises:
-        ValueError: There is no such column, or it is of no kind that is known.
-    """
-    require_columns(list(features), [column])
-    for _, modality in MODALITIES.items():
-        if modality.accepts(features[column]):
-            return modality
-    known = [modality for _, modality in MODALITIES.items()]
-    raise ValueError(
-        f"Column {column!r} is of type {features[column]}, neither {' nor '.join(one.name for one in known)}. Name "
-        f"the column of inputs, or cast it with dataset.cast_column to {' or '.join(one.cast for one in known)}."
-    )
-
-
-def usual_column(columns: Sequence[str], parameter: str = "input_column") -> str:
-    """The column that is protected when nobody names one.
-
-    Args:
-        columns: Those there are.
-        parameter: What names it otherwise, for the message.
-
-    Raises:
-        ValueError: None of them has a usual name.
-    """
-    usual = [modality.column for _, modality in MODALITIES.items()]
-    for name in usual:
-        if name in columns:
-            return name
-    raise ValueError(
-        f"There is no column {' or '.join(map(repr, usual))} among {', '.join(columns)}: name {parameter}."
-    )

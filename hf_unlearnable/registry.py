@@ -8,11 +8,13 @@ without being imported, by entry points of the groups `hf_unlearnable.methods`, 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from hf_unlearnable.transform import require_columns
 
 if TYPE_CHECKING:
     import os
@@ -161,6 +163,46 @@ def register(thing: type[Transform] | Modality | Victim | Countermeasure, name: 
 def method_class(name: str) -> type[Transform]:
     """The class registered under `name`; a ValueError names the methods there are."""
     return METHODS[name]
+
+
+def modality_of(features: Any, column: str) -> Modality:
+    """What a column holds.
+
+    Args:
+        features: Of the dataset, a mapping of column to feature.
+        column: One of them.
+
+    Raises:
+        ValueError: There is no such column, or it is of no kind that is known.
+    """
+    require_columns(list(features), [column])
+    for _, modality in MODALITIES.items():
+        if modality.accepts(features[column]):
+            return modality
+    known = [modality for _, modality in MODALITIES.items()]
+    raise ValueError(
+        f"Column {column!r} is of type {features[column]}, neither {' nor '.join(one.name for one in known)}. Name "
+        f"the column of inputs, or cast it with dataset.cast_column to {' or '.join(one.cast for one in known)}."
+    )
+
+
+def usual_column(columns: Sequence[str], parameter: str = "input_column") -> str:
+    """The column that is protected when nobody names one.
+
+    Args:
+        columns: Those there are.
+        parameter: What names it otherwise, for the message.
+
+    Raises:
+        ValueError: None of them has a usual name.
+    """
+    usual = [modality.column for _, modality in MODALITIES.items()]
+    for name in usual:
+        if name in columns:
+            return name
+    raise ValueError(
+        f"There is no column {' or '.join(map(repr, usual))} among {', '.join(columns)}: name {parameter}."
+    )
 
 
 def victims_of(modality: str) -> dict[str, Victim]:

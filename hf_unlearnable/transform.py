@@ -26,7 +26,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-import hf_unlearnable
+import hf_unlearnable._version
 from hf_unlearnable.key import Key, draw, new_seed, row_stream
 from hf_unlearnable.mark import Marks, NoMarkError
 
@@ -231,10 +231,10 @@ class Transform:
         try:
             state = self._state()
         except NotFittedError:
-            return _rebuild, (type(self), self.get_params(), None, None, hf_unlearnable.__version__)
+            return _rebuild, (type(self), self.get_params(), None, None, hf_unlearnable._version.__version__)
         parameters = {**self.get_params(), "seed": None}
         named = state[0], {name: _Mapped.of(array) for name, array in state[1].items()}
-        return _rebuild, (type(self), parameters, self._resolved_seed(), named, hf_unlearnable.__version__)
+        return _rebuild, (type(self), parameters, self._resolved_seed(), named, hf_unlearnable._version.__version__)
 
     # ------------------------------------------------------------------ use
     def __call__(self, batch: Any) -> Any:

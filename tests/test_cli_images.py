@@ -14,8 +14,8 @@ from PIL import Image
 
 from hf_unlearnable import load_transform
 from hf_unlearnable.cli import main
-from hf_unlearnable.data import holds_images, write_images
 from hf_unlearnable.image.codec import decode
+from hf_unlearnable.image.files import holds_images, write_images
 from tests.data import levels, pictures
 
 FLAT = ["DSC 1.JPG", "beach [2].jpg", "logo.png", "scan.png"]

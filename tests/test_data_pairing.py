@@ -7,8 +7,9 @@ from datasets import ClassLabel, Dataset, Image
 from PIL import Image as Pillow
 
 from hf_unlearnable import RandomNoiseTransform
-from hf_unlearnable.data import load_rows, paired, write_images
+from hf_unlearnable.data import load_rows, paired
 from hf_unlearnable.image.codec import decode
+from hf_unlearnable.image.files import write_images
 from tests.data import levels, notes, pictures
 
 

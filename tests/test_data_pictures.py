@@ -10,7 +10,8 @@ from PIL import Image as Pillow
 
 from hf_unlearnable import TextureTransform
 from hf_unlearnable.cli import main
-from hf_unlearnable.data import holds_images, load_rows, load_splits, write_images
+from hf_unlearnable.data import load_rows, load_splits
+from hf_unlearnable.image.files import holds_images, write_images
 from tests.data import levels
 
 
@@ -76,7 +77,7 @@ def test_pictures_that_cannot_be_read_are_named_or_skipped(here, monkeypatch, ca
     Path("in/a/half.png").write_bytes(b"\x89PNG\r\n\x1a\n no more")
     Pillow.new("CMYK", (4, 4)).save("in/b/print.jpg")
     Path("in/b/IMG.HEIC").write_bytes(b"\0\0\0\x18ftypheic")
-    monkeypatch.setattr("hf_unlearnable.data.pictures._reads_heic", lambda: False)
+    monkeypatch.setattr("hf_unlearnable.image.files._reads_heic", lambda: False)
     with pytest.raises(ValueError, match=r"b/IMG\.HEIC is HEIC: install pillow-heif"):
         load_rows("in")
     skipped = []

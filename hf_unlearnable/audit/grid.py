@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hf_unlearnable import __version__
+from hf_unlearnable._version import __version__
 from hf_unlearnable.adversary import Attacker, Countermeasure, Rows, Victim
 from hf_unlearnable.audit.statistics import Interval, accuracy_interval
 from hf_unlearnable.audit.store import Store, digest
-from hf_unlearnable.modality import modality_of
+from hf_unlearnable.registry import modality_of
 
 if TYPE_CHECKING:
     from datasets import Dataset

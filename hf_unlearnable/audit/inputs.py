@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hf_unlearnable.key import row_stream
-from hf_unlearnable.modality import Modality, modality_of
+from hf_unlearnable.modality import Modality
+from hf_unlearnable.registry import modality_of
 
 if TYPE_CHECKING:
     from datasets import Dataset

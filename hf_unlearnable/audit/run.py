@@ -23,8 +23,8 @@ from hf_unlearnable.audit.versions import (
     set_aside,
 )
 from hf_unlearnable.data import fingerprint, paired
-from hf_unlearnable.modality import Grid, usual_column
-from hf_unlearnable.registry import countermeasures_of, method_class, victims_of
+from hf_unlearnable.modality import Grid
+from hf_unlearnable.registry import countermeasures_of, method_class, usual_column, victims_of
 from hf_unlearnable.transform import require_columns
 
 if TYPE_CHECKING:

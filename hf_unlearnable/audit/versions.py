@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hf_unlearnable.audit.inputs import changed_rows, check_length, column_of, identities, trained_on
-from hf_unlearnable.modality import modality_of
+from hf_unlearnable.registry import modality_of
 from hf_unlearnable.transform import require_columns
 
 if TYPE_CHECKING:

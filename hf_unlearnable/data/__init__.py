@@ -2,13 +2,12 @@
 
 from hf_unlearnable.data.csv_files import Form, table_form
 from hf_unlearnable.data.pairing import paired
-from hf_unlearnable.data.pictures import PICTURES, holds_images, read_pictures, write_images
-from hf_unlearnable.data.sources import is_hub_id, load_rows, load_splits, split_folders
+from hf_unlearnable.data.sources import is_hub_id, load_rows, load_splits
 from hf_unlearnable.data.tables import READERS
 from hf_unlearnable.data.values import contents, fingerprint, holds_files, stored_bytes
 from hf_unlearnable.data.writing import whole_or_nothing, write_rows
 
 __all__ = [
-    "PICTURES", "READERS", "Form", "contents", "fingerprint", "holds_files", "holds_images", "is_hub_id", "load_rows",
-    "load_splits", "paired", "read_pictures", "split_folders", "stored_bytes", "table_form", "whole_or_nothing", "write_images", "write_rows",
+    "READERS", "Form", "contents", "fingerprint", "holds_files", "is_hub_id", "load_rows", "load_splits", "paired",
+    "stored_bytes", "table_form", "whole_or_nothing", "write_rows",
 ]  # fmt: skip

@@ -5,23 +5,17 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hf_unlearnable.data.pictures import METADATA, walk
+from hf_unlearnable.data.folders import SPLITS, walk
 from hf_unlearnable.data.tables import READERS, read_tables, reader_of
 
 if TYPE_CHECKING:
     from hf_unlearnable.modality import Modality
 
-# As `datasets` names splits, by words in names of folders and files.
-_SPLITS = {
-    "train": ("train", "training"),
-    "validation": ("validation", "valid", "dev", "val"),
-    "test": ("test", "testing", "eval", "evaluation"),
-}
 _SHARD = re.compile(r"(?P<split>\w+(\.\w+)*)-\d{5}-of-\d{5}\b.*")
 
 
@@ -181,7 +175,7 @@ def _is_configured(folder: Path) -> bool:
 # ---------------------------------------------------------------------- splits of a folder
 def _split_in(name: str) -> str | None:
     """The split that a word in a name tells of."""
-    for split, words in _SPLITS.items():
+    for split, words in SPLITS.items():
         if re.search(rf"(?:^|[-._ 0-9])(?:{'|'.join(words)})(?:[-._ 0-9]|$)", name):
             return split
     return None
@@ -203,37 +197,10 @@ def _files_of(folder: Path) -> dict[str, list[Path]]:
         for path, split in splits.items():
             if not split:
                 raise ValueError(f"{path} belongs to no split, as the other tables do. Name it after one, or move it.")
-        order = [*_SPLITS, *splits.values()]
+        order = [*SPLITS, *splits.values()]
         names = sorted({str(split) for split in splits.values()}, key=order.index)
         return {name: [path for path in files if splits[path] == name] for name in names}
     return {"train": files} if files else {}
-
-
-def split_folders(folder: Path, endings: Collection[str]) -> dict[str, Path]:
-    """Folders of splits, where there is nothing else; a folder of files is "train" by itself.
-
-    Args:
-        folder: Of files of one kind.
-        endings: What their names end in, such as ".png".
-
-    Raises:
-        ValueError: A file stands beside the folders of splits.
-    """
-    entries = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
-    names = {entry.name: entry for entry in entries if entry.is_dir()}
-    words = {"train": "train", **dict.fromkeys(_SPLITS["validation"], "validation"), "test": "test"}
-    splits = [words.get(name) for name in names]
-    if (
-        not names
-        or None in splits
-        or len(set(splits)) < len(splits)
-        or any((folder / name).is_file() for name in METADATA)
-    ):
-        return {"train": folder}
-    stray = [entry for entry in entries if entry.suffix.lower() in endings and entry.is_file()]
-    if stray:
-        raise ValueError(f"{stray[0]} stands beside the folders of splits. Move it into one of them, or away.")
-    return {words[name]: names[name] for name in sorted(names, key=list(words).index)}
 
 
 # ---------------------------------------------------------------------- what `datasets` reads

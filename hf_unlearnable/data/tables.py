@@ -97,7 +97,7 @@ def _kept(
     import xxhash
     from datasets import Dataset, NamedSplit, config
 
-    from hf_unlearnable import __version__
+    from hf_unlearnable._version import __version__
 
     stats = [(str(file.absolute()), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
     name = xxhash.xxh3_128_hexdigest(repr((stats, options, __version__)).encode())

@@ -110,7 +110,7 @@ class ImageTransform(Transform):
         levels = [picture.levels for picture in self._looked_at(rows)]
         labels, given = self._classes_of(rows)
         cloaks = [self, *self.decoys(class_decoys(len(labels)))]
-        return ClassMarks(drawn_scores(cloaks, levels, labels), given, drawn=True)  # type: ignore[arg-type]
+        return ClassMarks(drawn_scores(cloaks, levels, labels), given, drawn=True)
 
     def _looked_at(self, rows: Sequence[Mapping[str, Any]]) -> list[Picture]:
         return [self._opened(row[self.image_column], f"Row {i}") for i, row in enumerate(rows)]

@@ -7,9 +7,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from hf_unlearnable.data import PICTURES, holds_images, read_pictures, split_folders, write_images
+from hf_unlearnable.data.folders import split_folders
 from hf_unlearnable.image.codec import ImageError, decode
 from hf_unlearnable.image.copies import ImageCopies
+from hf_unlearnable.image.files import PICTURES, holds_images, read_pictures, write_images
 from hf_unlearnable.modality import Grid, Modality
 
 if TYPE_CHECKING:

@@ -20,16 +20,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from hf_unlearnable.image.codec import Picture
 from hf_unlearnable.image.learning.noise import SampleNoise
 from hf_unlearnable.key import row_stream
-
-if TYPE_CHECKING:
-    from hf_unlearnable.image.base import ImageTransform
 
 PRESENT = 0.5  # share of a noise's amplitude from which on it counts as there
 _CANDIDATES = 64  # noises that are taken off an image, those most like it
@@ -170,7 +167,7 @@ def filtered(kernels: Sequence[np.ndarray], dilation: int) -> Bank:
     return Bank((spectra - spectra.mean(axis=0))[:, None], look)
 
 
-def drawn_scores(cloaks: Sequence[ImageTransform], levels: Sequence[np.ndarray], labels: Sequence[Any]) -> np.ndarray:
+def drawn_scores(cloaks: Sequence[Any], levels: Sequence[np.ndarray], labels: Sequence[Any]) -> np.ndarray:
     """How much each image is like each class's pattern, for the key and for decoys. Float [images, classes, cloaks].
 
     Args:

@@ -25,8 +25,9 @@ from hf_unlearnable._version import __version__
 from hf_unlearnable.data import paired, whole_or_nothing
 from hf_unlearnable.publish.card import Facts, Wishes, render
 from hf_unlearnable.publish.checks import checked, earlier_versions
+from hf_unlearnable.publish.findings import Finding
 from hf_unlearnable.publish.hub import PUBLIC, Repository
-from hf_unlearnable.publish.leaks import Finding, scan
+from hf_unlearnable.publish.leaks import scan
 from hf_unlearnable.publish.public import public_words
 from hf_unlearnable.publish.staging import Staged, splits_of, stage
 from hf_unlearnable.registry import METHODS
@@ -287,7 +288,7 @@ def _columns(
     column: str | None, transform: Transform | None, told: Mapping[str, Any] | None, staged: Sequence[Staged]
 ) -> list[str]:
     """The protected columns, which every split has, as it has all others."""
-    from hf_unlearnable.modality import modality_of, usual_column
+    from hf_unlearnable.registry import modality_of, usual_column
 
     first = staged[0]
     for part in staged[1:]:

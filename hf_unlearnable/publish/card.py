@@ -12,9 +12,9 @@ from string import Template
 from typing import Any
 
 from hf_unlearnable._version import __version__
-from hf_unlearnable.modality import Modality, modality_of
+from hf_unlearnable.modality import Modality
 from hf_unlearnable.publish.staging import Staged
-from hf_unlearnable.registry import METHODS, method_class
+from hf_unlearnable.registry import METHODS, method_class, modality_of
 
 _BEGIN = "<!-- hf-unlearnable: this section is written anew by every push -->"
 _END = "<!-- hf-unlearnable: end -->"

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hf_unlearnable.data import contents, fingerprint, load_rows, stored_bytes
-from hf_unlearnable.modality import modality_of
+from hf_unlearnable.publish.findings import Finding
 from hf_unlearnable.publish.hub import Repository
-from hf_unlearnable.publish.leaks import Finding
 from hf_unlearnable.publish.staging import Staged
+from hf_unlearnable.registry import modality_of
 
 if TYPE_CHECKING:
     from datasets import Dataset

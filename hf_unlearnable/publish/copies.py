@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from hf_unlearnable.modality import Copies, Modality
-    from hf_unlearnable.publish.leaks import Hits
+    from hf_unlearnable.publish.findings import Hits
     from hf_unlearnable.publish.patterns import Words
 
 

@@ -15,7 +15,7 @@ from hf_unlearnable.publish.patterns import ABSOLUTE, LARGE, Patterns, Words
 
 if TYPE_CHECKING:
     from hf_unlearnable.modality import Copies
-    from hf_unlearnable.publish.leaks import Hits
+    from hf_unlearnable.publish.findings import Hits
 
 
 class Secrets:

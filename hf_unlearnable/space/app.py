@@ -10,7 +10,7 @@ from typing import Any
 
 import gradio as gr
 
-from hf_unlearnable import __version__
+from hf_unlearnable._version import __version__
 from hf_unlearnable.samples import TOPICS
 
 from . import image, proof, publish, text

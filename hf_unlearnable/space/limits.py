@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from hf_unlearnable.data import PICTURES
+from hf_unlearnable.image.files import PICTURES
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hf_unlearnable import _extras
+from hf_unlearnable._extras import require
 from hf_unlearnable.transform import has_label, require_columns
 
 _FOLDS = 5
@@ -29,7 +29,7 @@ def suspicious_labels(dataset: Any, text_column: str = "text", label_column: str
         ImportError: cleanlab or scikit-learn is missing; the message has the line that installs them.
         ValueError: A column is missing, there are fewer than two classes, or one with fewer than five rows.
     """
-    _extras.require("labels", "cleanlab", "sklearn")
+    require("labels", "cleanlab", "sklearn")
     import numpy as np
     from cleanlab.filter import find_label_issues
     from sklearn.feature_extraction.text import TfidfVectorizer

@@ -6,12 +6,13 @@ import importlib.util
 import logging
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from hf_unlearnable.data.csv_files import table_form
+from hf_unlearnable.data.folders import METADATA, walk
 from hf_unlearnable.data.tables import read_tables
 from hf_unlearnable.data.writing import write_table
 
@@ -26,8 +27,6 @@ _READABLE = """
 """
 _RAW = ".3fr .arw .cr2 .cr3 .dng .jxl .nef .orf .raf .rw2 .srw"
 PICTURES = HEIC.union(_READABLE.split(), _RAW.split())
-METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
-_JUNK = ("thumbs.db", "desktop.ini")
 
 
 def holds_images(folder: str | os.PathLike) -> bool:
@@ -41,21 +40,6 @@ def holds_images(folder: str | os.PathLike) -> bool:
     if endings[".parquet"] or endings[".arrow"]:
         return False
     return pictures > endings[".csv"] + endings[".tsv"] + endings[".jsonl"]
-
-
-def walk(folder: Path) -> Iterator[Path]:
-    """All files in a folder that are not hidden, those behind links too; no folder twice."""
-    seen = set()
-    for root, folders, files in os.walk(folder, followlinks=True):
-        real = os.path.realpath(root)
-        if real in seen:
-            folders.clear()
-            continue
-        seen.add(real)
-        folders[:] = sorted(name for name in folders if not name.startswith((".", "__")))
-        for name in sorted(files):
-            if not name.startswith(".") and name.lower() not in _JUNK:
-                yield Path(root, name)
 
 
 def _in(folder: Path) -> list[Path]:

@@ -1,0 +1,76 @@
+"""What the leak scan found, gathered from several threads."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from hf_unlearnable.publish.patterns import Patterns
+
+_METADATA = "Store the file without its metadata: open it and write anew what it shows, and nothing else."
+_REMEDIES = {
+    "seed": "Remove it. Anybody who has seen it can undo the protection: protect the data again with a fresh key.",
+    "words": "Remove the list of words. If others have seen it, protect the data again with a fresh key.",
+    "clean-copy": "Remove the column or the rows, or protect them too.",
+    "path": "Remove it, or write a path that tells nothing about this machine.",
+    "token": "Remove it and revoke the token where it was issued.",
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that must not be published.
+
+    Args:
+        kind: "seed", "words", "clean-copy", "path", "token", or what `Copies.told` tells, such as "gps".
+        place: Where: "train/text" (split and column), "train/column names", "train/schema", or a file's name.
+        row: The first row, counted from 0 within the split; None in a file.
+        count: How many rows.
+        what: What was found, in a sentence that does not give it away.
+        remedy: What to do.
+    """
+
+    kind: str
+    place: str
+    row: int | None
+    count: int
+    what: str
+    remedy: str
+
+    @property
+    def name(self) -> str:
+        """What `--allow` takes."""
+        return f"{self.kind}:{self.place}"
+
+    def __str__(self) -> str:
+        where = "" if self.row is None else f", row {self.row}"
+        where += f" and {self.count - 1} more" if self.count > 1 else ""
+        return f"{self.name}{where}: {self.what} {self.remedy}"
+
+
+class Hits:
+    """Gathers what is found, from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._found: dict[tuple[str, str], tuple[str, list[np.ndarray]]] = {}
+
+    def add(self, kind: str, place: str, rows: Any, what: str) -> None:
+        """Notes rows of a place, none for a place without rows. Of several descriptions the first is kept."""
+        with self._lock:
+            self._found.setdefault((kind, place), (what, []))[1].append(np.atleast_1d(rows))
+
+    def findings(self, patterns: Patterns) -> list[Finding]:
+        """Everything found, by name, without the secrets that a place's name may hold."""
+        findings = []
+        for (kind, place), (what, parts) in sorted(self._found.items()):
+            rows = np.unique(np.concatenate(parts))
+            first = int(rows[0]) if len(rows) else None
+            findings.append(
+                Finding(kind, patterns.hidden(place), first, max(1, len(rows)), what, _REMEDIES.get(kind, _METADATA))
+            )
+        return findings
