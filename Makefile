@@ -10,7 +10,8 @@ demo: $(VENV)/demo  ## protect embedded notes and digits, train on them, show th
 	$(BIN)/hf-unlearnable demo
 
 test: $(VENV)/dev  ## the whole suite, without network or GPU
-	HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false $(BIN)/python -m pytest -m "not slow"
+	HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false OMP_NUM_THREADS=1 \
+		$(BIN)/python -m pytest -m "not slow" --numprocesses 2 --dist loadfile
 
 test-slow: $(VENV)/dev  ## checks that take minutes
 	HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false $(BIN)/python -m pytest -m slow
