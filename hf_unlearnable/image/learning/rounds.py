@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_SEEN_AT = 3.0  # standard deviations that the whole of a noise has to stand out by
 _SMALLEST, _LARGEST = 8, 64  # pixels a side that a surrogate sees when nothing else is said
 _ENLARGED = 5  # times a side at most that noise is enlarged from what a surrogate sees when nothing else is said
 
@@ -509,6 +510,12 @@ class LearnedNoiseTransform(BoundedImageTransform):
             labels, given = self._classes_of(rows)
             levels = [picture.levels for picture in pictures]
             scores = learned_scores(noise.levels, levels, cut, class_decoys(len(labels)))
+            spread = float(scores[:, :, 1:].std()) / (len(rows) / len(labels)) ** 0.5  # of a class's mean, by chance
+            if spread > 1 / _SEEN_AT:
+                raise NoMarkError(
+                    f"{len(rows)} images of this size are too few to tell this key's noise from what they show. Give "
+                    "more of them, or larger ones, or keep the original data: it shows whose they are."
+                )
             # Clean images hold a little of what was learned from them: of decoys, half as much is enough.
             asked = np.where(np.arange(scores.shape[2]) == 0, PRESENT, PRESENT / 2)
             return ClassMarks(scores >= asked, given, drawn=False)
