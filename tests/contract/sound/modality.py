@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from hf_unlearnable.adversary import Countermeasure, Victim, mixed_with_clean
-from hf_unlearnable.data import split_folders, stored_bytes
+from hf_unlearnable.data import stored_bytes
+from hf_unlearnable.data.folders import split_folders
 from hf_unlearnable.modality import Copies, Grid, Modality
 
 from .countermeasure import moving_average
