@@ -263,11 +263,12 @@ def test_planted_words_are_found(tmp_path, number):
     assert not any(re.search(rf"\b{word}\b", str(finding)) for finding in found for word in words)
 
 
-def copied(random, text):
+def copied(random, text, known=True):
+    """A copy of a text; one with words left out can be told from a protected text only if the original is `known`."""
     words = text.split()
     return random.choice([
         lambda: text, lambda: text.upper(), lambda: re.sub(r"[^\w ]", "", text), lambda: "  ".join(words) + "\n",
-        lambda: " ".join(word for i, word in enumerate(words) if i % 11 != 10),
+        lambda: " ".join(word for i, word in enumerate(words) if i % 11 != 10 or not known),
         lambda: f"Here is what the reader wrote to us yesterday: {text} And that was all that he had to say.",
         lambda: json.dumps({"id": 7, "text": text}), lambda: "- " + re.sub(r"[.,] ", "\n- ", text),
         lambda: text.encode(),
@@ -288,7 +289,7 @@ def test_a_clean_copy_of_a_text_is_found(tmp_path, number):
         values = []
         for text in original["text"]:  # the same kind of copy for all rows
             rng.setstate(state)
-            values.append(copied(rng, text)())
+            values.append(copied(rng, text, mode != "none")())
         if isinstance(values[0], bytes) and mode == "none":
             values = [value.decode() for value in values]
         values, row = sparse(rng, values, filler=None)
