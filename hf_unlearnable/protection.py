@@ -6,6 +6,7 @@ A run leaves everything or nothing: the data stands under its name only when it 
 from __future__ import annotations
 
 import json
+import logging
 import re
 import shutil
 from collections.abc import Iterator, Mapping
@@ -18,9 +19,9 @@ from hf_unlearnable._words import spelled
 from hf_unlearnable.data import load_rows, load_splits, whole_or_nothing, write_rows
 from hf_unlearnable.key import Key
 from hf_unlearnable.mark import NoMarkError
-from hf_unlearnable.ownership import verify
+from hf_unlearnable.ownership import SIGNIFICANT, verify
 from hf_unlearnable.registry import MODALITIES, load_transform, method_class
-from hf_unlearnable.transform import NotFittedError, Transform
+from hf_unlearnable.transform import NotFittedError, Rows, Transform, require_columns
 
 if TYPE_CHECKING:
     import os
@@ -31,8 +32,11 @@ if TYPE_CHECKING:
     from hf_unlearnable.data import Form
     from hf_unlearnable.modality import Modality
 
+logger = logging.getLogger(__name__)
+
 _LOOKED_AT = 200  # rows of a split that a key's mark is looked for in, before they are protected
 _SURELY = -6.0  # log10 of p from which on they are refused
+_MOSTLY = -1.5  # and where most of them carry it: two classes with a pattern each never give a small p
 _ROW_OF_BATCH = re.compile(r"Row (\d+) of this batch")
 
 
@@ -188,16 +192,35 @@ def _check_unmarked(transform: Transform, splits: Mapping[str, Dataset]) -> None
     """Rows that carry the key's mark would be changed a second time."""
     try:
         transform.key  # noqa: B018, one that is not fitted has left no mark
-        found = {name: verify(transform, rows, max_rows=_LOOKED_AT) for name, rows in splits.items() if len(rows)}
+        wanted = {name: _to_protect(transform, rows) for name, rows in splits.items()}
+        found = {name: verify(transform, rows, max_rows=_LOOKED_AT) for name, rows in wanted.items() if len(rows)}
     except (NotFittedError, NoMarkError):
         return
     for name, one in found.items():
-        if one.log10_p <= _SURELY:
+        if one.log10_p <= _SURELY or (one.log10_p <= _MOSTLY and 2 * one.marked > one.rows):
             raise ValueError(
                 f"Split {name!r} was protected with this key already: of {one.rows} rows that were looked at, "
                 f"{one.marked} carry its mark. Protecting twice changes rows twice as much. Give the originals, "
                 f"or leave these rows out with {spelled('mask_column')}."
             )
+        if one.log10_p <= SIGNIFICANT:
+            logger.warning(
+                "Split %r may hold rows that were protected with this key already, and would be changed twice: %s",
+                name, one,
+            )  # fmt: skip
+
+
+def _to_protect(transform: Transform, rows: Dataset) -> Dataset:
+    """The rows that `classes` and `mask_column` leave to be protected."""
+    columns = [transform.label_column] if transform.classes is not None else []
+    columns += [transform.mask_column] if transform.mask_column is not None else []
+    if not columns:
+        return rows
+    require_columns(rows.column_names, columns)
+    eligible: list[bool] = []
+    for table in rows.select_columns(columns).with_format("arrow").iter(batch_size=1000):
+        eligible += transform._eligible(Rows(table, columns, None), len(table))
+    return rows.select([row for row, wanted in enumerate(eligible) if wanted])
 
 
 def _fitted(

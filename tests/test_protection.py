@@ -1,0 +1,114 @@
+"""`protect`: rows that carry the key's mark already, and rows without a label in files."""
+
+import csv
+
+import pytest
+from datasets import ClassLabel, Dataset, concatenate_datasets
+
+from hf_unlearnable import RegTextTransform, TextureTransform, protection
+from hf_unlearnable.cli import main
+from hf_unlearnable.ownership import Ownership
+from hf_unlearnable.protection import protect
+from hf_unlearnable.transform import has_label
+from tests.data import notes, pictures
+
+
+# ---------------------------------------------------------------------- rows that carry the mark already
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("classes", [2, 3, 4])
+def test_images_of_few_classes_are_not_protected_twice(classes, channels):
+    data = pictures(60, classes, channels=channels, height=32, width=32)
+    cloak = TextureTransform(seed=3).fit(data)
+    once = protect(data, cloak).data["train"]
+    with pytest.raises(ValueError, match="Split 'train' was protected with this key already: of 60 rows"):
+        protect(once, cloak)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_clean_images_of_two_classes_are_protected_with_any_key(seed, caplog):
+    data = pictures(60, 2)
+    assert protect(data, TextureTransform(seed=seed).fit(data)).changed == {"train": 60}
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize(
+    ("marked", "log10_p", "said"),
+    [
+        (100, -7, "refused"), (20, -6, "refused"), (51, -1.5, "refused"), (100, -2.2, "refused"),
+        (50, -5.9, "told"), (5, -3, "told"), (50, -2.9, ""), (100, -1.4, ""), (1, 0, ""),
+    ],
+)  # fmt: skip
+def test_a_sign_of_the_mark_is_refused_or_told(monkeypatch, caplog, marked, log10_p, said):
+    monkeypatch.setattr(protection, "verify", lambda *_, **__: Ownership(100, marked, 1.0, log10_p, -9.0))
+    data = notes(100)
+    cloak = RegTextTransform(word_source=["quokka", "zephyr", "piston", "karzai"], seed=1).fit(data)
+    if said == "refused":
+        with pytest.raises(ValueError, match=f"of 100 rows that were looked at, {marked} carry its mark"):
+            protect(data, cloak)
+    else:
+        assert protect(data, cloak).changed == {"train": 100}
+        assert ("Split 'train' may hold rows that were protected with this key" in caplog.text) == (said == "told")
+
+
+def marked_and_new(flag):
+    """60 protected rows and 40 clean ones, the second 40 of them to be protected."""
+    data = notes(100)
+    cloak = RegTextTransform(word_source=["quokka", "zephyr", "piston", "karzai"], seed=1).fit(data)
+    old = protect(data.select(range(60)), cloak).data["train"]
+    rows = concatenate_datasets([old, data.select(range(60, 100))])
+    return rows.add_column("new", [flag(row >= 60) for row in range(100)]), cloak
+
+
+@pytest.mark.parametrize("flag", [bool, int, lambda new: True if new else None])
+def test_protected_rows_that_the_mask_leaves_out_do_not_keep_new_ones_from_being_protected(flag):
+    rows, cloak = marked_and_new(flag)
+    with pytest.raises(ValueError, match="protected with this key already"):
+        protect(rows, cloak)
+    masked = cloak.from_key(cloak.key)
+    masked.mask_column = "new"
+    made = protect(rows, masked).data["train"]
+    assert made["text"][:60] == rows["text"][:60]
+    assert all(one != two for one, two in zip(made["text"][60:], rows["text"][60:], strict=True))
+
+
+def test_protected_classes_do_not_keep_others_from_being_protected():
+    data = notes(100)
+    words = ["quokka", "zephyr", "piston", "karzai"]
+    first = RegTextTransform(word_source=words, seed=1, classes=[0, 1]).fit(data)
+    once = protect(data, first).data["train"]
+    second = first.from_key(first.key)
+    second.classes = [2, 3]
+    twice = protect(once, second).data["train"]
+    second.classes = None
+    assert twice["text"][:] == protect(data, second).data["train"]["text"][:]
+
+
+# ---------------------------------------------------------------------- rows without a label
+@pytest.mark.parametrize(
+    ("label", "feature", "has"),
+    [
+        (None, None, False), ("", None, False), ("  ", None, False), ("\t", None, False),
+        (-1, ClassLabel(names=["a"]), False), (-1, None, True), (0, None, True), (False, None, True), ("0", None, True),
+    ],
+)  # fmt: skip
+def test_what_is_a_label(label, feature, has):
+    assert has_label(label, feature) is has
+
+
+@pytest.mark.parametrize("labels", [["a", "b"], ["0", "1"], ["True", "False"]])
+@pytest.mark.parametrize("method", ["regtext", "order-code"])
+def test_an_empty_label_of_a_csv_file_is_no_class(tmp_path, monkeypatch, capsys, method, labels):
+    monkeypatch.chdir(tmp_path)
+    texts = notes(80)["text"][:]
+    column = ["" if row % 10 == 3 else labels[row % 2] for row in range(80)]
+    Dataset.from_dict({"text": texts, "label": column}).to_csv("notes.csv", index=False)
+    command = ["protect", method, "notes.csv", "--output", "out.csv", "--key", "my.key", "--sensitive"]
+    assert main(command) == 1
+    assert "Row 3 has no label in column 'label'" in capsys.readouterr().err
+    assert not (tmp_path / "my.key").exists()
+    assert main([*command, "--classes", *labels]) == 0
+    assert "72 of 80 rows protected" in capsys.readouterr().out
+    with open("out.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["label"] for row in rows] == column
+    assert [row["text"] == text for row, text in zip(rows, texts, strict=True)] == [not label for label in column]
