@@ -406,12 +406,14 @@ def has_label(label: Any, feature: Any = None) -> bool:
     """Whether a row has a label.
 
     Args:
-        label: Its value; None is no label.
+        label: Its value; None is no label, nor is an empty text, as an empty value of a CSV file is read.
         feature: The column's feature, where known: -1 is what `datasets` gives a `ClassLabel` for "no label".
     """
     from datasets import ClassLabel
 
-    return label is not None and not (isinstance(feature, ClassLabel) and label == -1)
+    if label is None or (isinstance(label, str) and not label.strip()):
+        return False
+    return not (isinstance(feature, ClassLabel) and label == -1)
 
 
 def no_label(row: str, column: str) -> ValueError:

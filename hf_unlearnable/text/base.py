@@ -286,7 +286,7 @@ class TextTransform(Transform):
                 own.append(None)
             elif label in chosen:
                 own.append(chosen[label])
-            elif label is None or label == -1:
+            elif not has_label(label) or label == -1:
                 raise no_label(f"Row {i} of this batch", self.label_column)
             else:
                 raise ValueError(
