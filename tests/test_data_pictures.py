@@ -198,3 +198,25 @@ def test_order_is_the_same_before_and_after(here):
     write_images(before.map(TextureTransform().fit(before), batched=True), before, "out", "image", "in")
     after = [Path(name).with_suffix("") for name in names(load_rows("out"), "out")]
     assert after == [Path(name).with_suffix("") for name in names(before)]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("metadata.csv", "file_name,id,label,todo\na/0.png,007,x,True\n,008,y,False\n1.png,009,y,True\n"),
+        ("metadata.csv", "id;file_name;label;todo\n007;a/0.png;x;True\n008;;y;False\n009;1.png;y;True\n"),
+        (
+            "metadata.jsonl",
+            '{"file_name": "a/0.png", "label": "x", "todo": true}\n{"file_name": null, "label": "y", "todo": false}\n'
+            '{"file_name": "1.png", "label": "y", "todo": true}\n',
+        ),
+    ],
+)
+def test_a_row_of_metadata_without_a_picture_stays_one(here, name, content):
+    draw("in/a/0.png", "in/1.png")
+    Path("in", name).write_text(content)
+    assert main(["protect", "texture", "in", "--output", "out", "--key", "k", "--mask-column", "todo"]) == 0
+    before, after = load_rows("in"), load_rows("out")
+    assert [value is None for value in after["image"]] == [False, True, False]
+    assert after.remove_columns("image")[:] == before.remove_columns("image")[:]
+    assert sorted(path.relative_to("out").as_posix() for path in Path("out").rglob("*.png")) == ["1.png", "a/0.png"]

@@ -254,16 +254,22 @@ def write_images(
     stored = [data.cast_column(image_column, Image(decode=False)) for data in (original, protected)]
     # `datasets` resolves a folder that is a link, and leaves links within it as they are.
     roots = (Path(source).absolute(), Path(source).resolve())
-    names = []
+    names: list[Path | None] = []  # None in a row of a metadata file that names no picture
     for value in stored[0][image_column]:
+        if value is None:
+            names.append(None)
+            continue
         path = Path(value["path"] or "").absolute()
         root = next((root for root in roots if value["path"] and path.is_relative_to(root)), None)
         if root is None:
             raise ValueError(f"{source} is not a folder of image files: there are no names to write them under.")
         names.append(path.relative_to(root))
-    taken = {name for name, value in zip(names, stored[1][image_column], strict=True) if value["bytes"] is None}
-    written = []
+    taken = {name for name, value in zip(names, stored[1][image_column], strict=True) if value and not value["bytes"]}
+    written: list[str | None] = []
     for name, after in zip(names, stored[1], strict=True):
+        if name is None:
+            written.append(None)
+            continue
         data = after[image_column]["bytes"]
         if data is None:  # a row that was left alone, still the file that it was
             data = Path(after[image_column]["path"]).read_bytes()
@@ -271,7 +277,7 @@ def write_images(
             ending = ".webp" if data[8:12] == b"WEBP" else ".png"
             name = name.with_suffix(ending) if name.with_suffix(ending) not in taken else Path(f"{name}{ending}")
         taken.add(name)
-        written.append(name)
+        written.append(name.as_posix())
         path = Path(output, name)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
@@ -279,6 +285,6 @@ def write_images(
             raise OSError(f"{path} does not hold what was written to it.")
     metadata = next((path for path in walk(Path(source)) if path.name in METADATA), None)
     if metadata is not None:
-        rows = protected.remove_columns(image_column).add_column("file_name", [name.as_posix() for name in written])
+        rows = protected.remove_columns(image_column).add_column("file_name", written)
         form = table_form(metadata) if metadata.suffix in (".csv", ".tsv") else None
         write_table(rows.select_columns(["file_name", *rows.column_names[:-1]]), Path(output, metadata.name), form)
