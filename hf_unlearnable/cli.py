@@ -247,7 +247,7 @@ def _described_arguments(cls: type) -> dict[str, str]:
 
 
 def _protect(arguments: argparse.Namespace) -> None:
-    from hf_unlearnable.protection import protect, with_key
+    from hf_unlearnable.protection import check_places, protect, with_key
 
     cls = method_class(arguments.method)
     modality = MODALITIES[cls.modality]
@@ -263,12 +263,14 @@ def _protect(arguments: argparse.Namespace) -> None:
     there = Path(arguments.key).exists()
     of_key = Key.load(arguments.key).parameters if there else {}
     options = {name: _plain(cls, name, value, dataset, {**of_key, **options}) for name, value in options.items()}
-    kind = arguments.format
+    kind, ending = arguments.format, Path(arguments.output).suffix.lower()
     if kind is None:  # a folder of photos becomes a folder of photos
-        folder = Path(arguments.source).is_dir() and Path(arguments.output).suffix != ".parquet"
+        folder = Path(arguments.source).is_dir() and ending not in (".parquet", ".csv", ".tsv", ".jsonl")
         kind = modality.files[0] if modality.files and folder and modality.holds(arguments.source) else "parquet"
-    like_source = Path(arguments.output).suffix in (".csv", ".tsv") and Path(arguments.source).is_file()
-    like_source &= Path(arguments.source.removesuffix(".gz")).suffix.lower() in (".csv", ".tsv")
+    # "a.csv" is written as "b.csv.gz" was, but a .tsv of a .csv has tabs.
+    like_source = ending in (".csv", ".tsv") and Path(arguments.source).is_file()
+    like_source &= ending in map(str.lower, Path(arguments.source).suffixes[-2:])
+    check_places(arguments.output, arguments.key, arguments.report, format=kind)
     transform = with_key(arguments.method, options, arguments.key)
     if arguments.check_labels:
         _check_labels(transform, modality, dataset)

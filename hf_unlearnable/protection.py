@@ -10,13 +10,13 @@ import logging
 import re
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hf_unlearnable._words import spelled
-from hf_unlearnable.data import load_rows, load_splits, whole_or_nothing, write_rows
+from hf_unlearnable.data import check_ending, load_rows, load_splits, whole_or_nothing, write_rows
 from hf_unlearnable.key import Key
 from hf_unlearnable.mark import NoMarkError
 from hf_unlearnable.ownership import SIGNIFICANT, verify
@@ -113,7 +113,7 @@ def protect(
     modality = MODALITIES[transform.modality]
     if format not in ("parquet", "arrow", *modality.files):
         raise ValueError(f"There is no format {format!r} for {modality.plural}.")
-    _check_places(output, key, report, checkpoint_dir)
+    check_places(output, key, report, checkpoint_dir, format)
     _check_unmarked(transform, splits)
     transform = _fitted(transform, next(iter(splits.values())), key, accelerator, checkpoint_dir)
     if output is None:
@@ -139,11 +139,11 @@ def protect(
                 write_rows(made[name], place, format=format, form=form)
                 written[name] = load_splits(place, streaming=True, **(form.options if form else {}))["train"]
         found = _checked(before, made, written, transform, modality)
-        if report is not None:
-            with _scratch(Path(report), accelerator) as folder:
+        with nullcontext() if report is None else _scratch(Path(report), accelerator) as folder:
+            if folder is not None:
                 _write_report(folder, before, made, found, modality, accelerator)
-        if key is not None and rank == 0 and not Path(key).exists():
-            transform.key.save(key)
+            if key is not None and rank == 0 and not Path(key).exists():
+                transform.key.save(key)
     if checkpoint_dir is not None and rank == 0:
         shutil.rmtree(checkpoint_dir, ignore_errors=True)
     return replace(found, output=Path(output))
@@ -178,14 +178,29 @@ def with_key(method: str, parameters: Mapping[str, Any], key: str | os.PathLike)
 
 
 # ---------------------------------------------------------------------- before
-def _check_places(output: Any, key: Any, report: Any, checkpoint_dir: Any) -> None:
-    """Before the work, not only after it."""
+def check_places(
+    output: str | os.PathLike | None,
+    key: str | os.PathLike | None,
+    report: str | os.PathLike | None,
+    checkpoint_dir: str | os.PathLike | None = None,
+    format: str = "parquet",
+) -> None:
+    """Raises for places that `protect` cannot write to: before the work, not only after it.
+
+    Raises:
+        FileExistsError: `output` or `report` is there.
+        ValueError: One place lies within another, or `output` ends as no file of this format does.
+    """
     for name, path in {"output": output, "report": report}.items():
         if path is not None and Path(path).exists():
             raise FileExistsError(f"{path} exists. Give another {spelled(name)}, or move it away.")
     for name, path in {"key": key, "report": report, "checkpoint_dir": checkpoint_dir}.items():
         if path is not None and output is not None and Path(path).absolute().is_relative_to(Path(output).absolute()):
             raise ValueError(f"{spelled(name)} is within {spelled('output')}. Give it a place of its own.")
+    if output is not None and key is not None and Path(output).absolute().is_relative_to(Path(key).absolute()):
+        raise ValueError(f"{spelled('output')} is within {spelled('key')}. Give it a place of its own.")
+    if output is not None:
+        check_ending(output, format)
 
 
 def _check_unmarked(transform: Transform, splits: Mapping[str, Dataset]) -> None:

@@ -112,3 +112,58 @@ def test_an_empty_label_of_a_csv_file_is_no_class(tmp_path, monkeypatch, capsys,
         rows = list(csv.DictReader(file))
     assert [row["label"] for row in rows] == column
     assert [row["text"] == text for row, text in zip(rows, texts, strict=True)] == [not label for label in column]
+
+
+# ---------------------------------------------------------------------- places
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--output", "there", "--key", "new.key"], "there exists. Give another --output"),
+        (["--output", "out", "--key", "out/key"], "--key is within --output"),
+        (["--output", "my.key/out", "--key", "my.key"], "--output is within --key"),
+        (["--output", "out", "--key", "new.key", "--report", "there"], "there exists. Give another --report"),
+        (["--output", "out.json", "--key", "new.key"], ".json files are not written"),
+        (["--output", "out.csv", "--key", "new.key", "--format", "arrow"], "out.csv ends like a file"),
+        (["--output", "out.parquet", "--key", "new.key", "--format", "arrow"], "the format arrow is a folder"),
+    ],
+)
+def test_places_that_cannot_be_written_are_told_before_anything_is_learned(
+    tmp_path, monkeypatch, capsys, more, message
+):
+    monkeypatch.chdir(tmp_path)
+    notes(40).to_parquet("notes.parquet")
+    (tmp_path / "there").mkdir()
+    RegTextTransform(word_source=["quokka", "zephyr", "piston", "karzai"]).fit(notes(40)).key.save("my.key")
+    monkeypatch.setattr(RegTextTransform, "fit", lambda *_: pytest.fail("learned before the places were looked at"))
+    before = sorted(tmp_path.rglob("*"))
+    assert main(["protect", "regtext", "notes.parquet", *more]) == 1
+    assert message in capsys.readouterr().err
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_key_that_cannot_be_saved_leaves_neither_data_nor_report(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError):
+        protect(
+            notes(40), RegTextTransform(word_source="neutral", seed=1), tmp_path / "out",
+            key=tmp_path / "file" / "my.key", report=tmp_path / "report",
+        )  # fmt: skip
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize(
+    ("source", "separator", "output", "expected"),
+    [
+        ("a.csv", ";", "b.csv", ";"), ("a.csv", ";", "b.tsv", "\t"), ("a.csv", ",", "b.tsv", "\t"),
+        ("a.tsv", "\t", "b.csv", ","), ("a.tsv", "|", "b.tsv", "|"), ("a.csv.gz", ";", "b.csv", ";"),
+        ("a.csv.gz", ";", "b.tsv", "\t"),
+    ],
+)  # fmt: skip
+def test_a_table_is_written_like_the_source_only_under_the_same_ending(
+    tmp_path, monkeypatch, source, separator, output, expected
+):
+    monkeypatch.chdir(tmp_path)
+    notes(40).to_pandas().to_csv(source, index=False, sep=separator)  # packed, if its name says so
+    words = ["quokka", "zephyr", "piston", "karzai"]
+    assert main(["protect", "regtext", source, "--output", output, "--key", "k", "--word-source", *words]) == 0
+    assert (tmp_path / output).read_text(encoding="utf-8").startswith(f"text{expected}label")

@@ -38,6 +38,15 @@ def whole_or_nothing(output: str | os.PathLike) -> Iterator[Path]:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
+def check_ending(output: str | os.PathLike, format: str = "parquet") -> None:
+    """Raises a ValueError for an output that ends like a file that is not written in this format."""
+    ending = Path(output).suffix.lower()
+    if ending in _FILES and format != "parquet":
+        raise ValueError(f"{output} ends like a file, and the format {format} is a folder. Leave one of them out.")
+    if ending in _OTHER_FILES:
+        raise ValueError(f"{ending} files are not written. Files that are: {', '.join(_FILES)}.")
+
+
 def write_rows(
     dataset: Any,
     output: str | os.PathLike,
@@ -58,14 +67,13 @@ def write_rows(
     Raises:
         FileExistsError: `output` is there already.
         OSError: It could not be written; nothing is left under the final name.
-        ValueError: The kind of file is not written, or a column does not fit into it.
+        ValueError: The kind of file is not written, is none of this format, or a column does not fit into it.
     """
     from datasets.features.features import require_storage_embed
     from datasets.table import embed_table_storage
 
     output = Path(output)
-    if output.suffix.lower() in _OTHER_FILES:
-        raise ValueError(f"{output.suffix} files are not written. Files that are: {', '.join(_FILES)}.")
+    check_ending(output, format)
     with whole_or_nothing(output) as scratch:
         if output.suffix.lower() in (".csv", ".tsv", ".jsonl"):
             write_table(dataset, scratch, form)
