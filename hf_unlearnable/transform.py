@@ -78,6 +78,7 @@ class Transform:
     fraction: float
     seed: int | None
     _seed: int | None = None
+    _used = False  # whether rows may have been protected with it already
 
     # ------------------------------------------------------------------ for subclasses
     def fit(self, dataset: Any) -> Transform:
@@ -201,6 +202,7 @@ class Transform:
             transform = cls(**{**key.parameters, "seed": key.seed})
             transform._seed = key.seed
             transform._set_state(key.state, key.tensors)
+            transform._used = True
         except (TypeError, KeyError) as error:
             raise ValueError(f"The key is damaged, parts of it are missing or unknown: {error}.") from error
         return transform
@@ -248,6 +250,7 @@ class Transform:
             The same kind of thing, with the protected columns changed.
         """
         self._state()
+        self._used = True
         rows = Rows(batch, self._columns(), self._is_row)
         return rows.replaced(self._protect(rows))
 

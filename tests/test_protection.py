@@ -5,7 +5,7 @@ import csv
 import pytest
 from datasets import ClassLabel, Dataset, concatenate_datasets
 
-from hf_unlearnable import RegTextTransform, TextureTransform, protection
+from hf_unlearnable import RegTextTransform, TextureTransform, load_transform, protection
 from hf_unlearnable.cli import main
 from hf_unlearnable.ownership import Ownership
 from hf_unlearnable.protection import protect
@@ -27,7 +27,8 @@ def test_images_of_few_classes_are_not_protected_twice(classes, channels):
 @pytest.mark.parametrize("seed", range(8))
 def test_clean_images_of_two_classes_are_protected_with_any_key(seed, caplog):
     data = pictures(60, 2)
-    assert protect(data, TextureTransform(seed=seed).fit(data)).changed == {"train": 60}
+    old = load_transform(TextureTransform(seed=seed).fit(data).key)
+    assert protect(data, old).changed == {"train": 60}
     assert caplog.text == ""
 
 
@@ -42,6 +43,8 @@ def test_a_sign_of_the_mark_is_refused_or_told(monkeypatch, caplog, marked, log1
     monkeypatch.setattr(protection, "verify", lambda *_, **__: Ownership(100, marked, 1.0, log10_p, -9.0))
     data = notes(100)
     cloak = RegTextTransform(word_source=["quokka", "zephyr", "piston", "karzai"], seed=1).fit(data)
+    assert protect(data, cloak).changed == {"train": 100}, "a key that was drawn just now has marked nothing"
+    cloak = load_transform(cloak.key)
     if said == "refused":
         with pytest.raises(ValueError, match=f"of 100 rows that were looked at, {marked} carry its mark"):
             protect(data, cloak)
