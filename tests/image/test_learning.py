@@ -299,7 +299,7 @@ def test_a_large_image_is_seen_small_and_protected_whole():
         ({"epsilon": -0.1}, "epsilon is -0.1"),
         ({"epsilon": 0.6}, "more than 127/255"),
         ({"noise": "both"}, "noise is 'both'. Choose one of 'sample', 'class'"),
-        ({"encoding": "jpeg"}, "encoding is 'jpeg'. Choose one of 'png', 'webp'"),
+        ({"encoding": "jpeg"}, "encoding is 'jpeg'. Choose one of 'png', 'png-fast', 'webp'"),
         ({"image_column": "img"}, "no column 'img'.*Columns: 'image', 'label'"),
         ({"label_column": "labels"}, "ErrorMinTransform needs labels.*'labels'.*RandomNoiseTransform"),
         ({"fraction": 2}, "fraction is 2"),
