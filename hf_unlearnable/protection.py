@@ -66,6 +66,8 @@ class Protected:
         if self.memory is not None:
             return dict(self.memory)
         assert self.output is not None
+        if self.output.is_file():
+            return {name: load_rows(self.output) for name in self.rows}
         return {name: load_rows(self.output, split=name) for name in self.rows}
 
 

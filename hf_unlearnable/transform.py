@@ -27,6 +27,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 import hf_unlearnable._version
+from hf_unlearnable._words import spelled
 from hf_unlearnable.key import Key, draw, new_seed, row_stream
 from hf_unlearnable.mark import Marks, NoMarkError
 
@@ -427,8 +428,8 @@ def no_label(row: str, column: str) -> ValueError:
         column: The label column.
     """
     return ValueError(
-        f"{row} has no label in column {column!r}. Leave such rows out with classes or mask_column, or filter them "
-        "out."
+        f"{row} has no label in column {column!r}. Leave such rows out with {spelled('classes')} or "
+        f"{spelled('mask_column')}, or filter them out."
     )
 
 

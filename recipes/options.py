@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import yaml
@@ -45,3 +47,11 @@ def parse(parser: argparse.ArgumentParser, argv: list[str] | None) -> argparse.N
         parser.error("dataset_name and output are needed, on the command line or in the YAML file")
     arguments.key = Path(arguments.key or f"{arguments.output}.key")
     return arguments
+
+
+def run(main: Callable[[], None]) -> None:
+    """Runs a recipe. What it cannot do is one sentence, as on the command line."""
+    try:
+        main()
+    except (ValueError, TypeError, OSError, ImportError, yaml.YAMLError) as error:
+        sys.exit(f"{Path(sys.argv[0]).name}: {' '.join(str(error).split())}")

@@ -247,3 +247,21 @@ def test_an_option_has_the_type_of_its_parameter_however_it_is_annotated(here, m
     assert main(["protect", "annotated", "notes.parquet", "--output", "out", "--key", "my.key", *option]) == 0
     found = Key.load("my.key").parameters[parameter]
     assert found == value and type(found) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("labels", "texts", "message"),
+    [
+        (
+            ["a", "b"] * 20,
+            ["fine words only"] * 40,
+            "Lower --tokens-per-class or --min-frequency, or allow names and words that can hurt with --sensitive.",
+        ),
+        (["a", "b", ""] * 20, ["some words"] * 60, "Leave such rows out with --classes or --mask-column, or filter"),
+        (["a", "b", None] * 20, ["some words"] * 60, "Leave such rows out with --classes or --mask-column, or filter"),
+    ],
+)
+def test_advice_names_options_of_the_command_line(here, capsys, labels, texts, message):
+    datasets.Dataset.from_dict({"text": texts, "label": labels}).to_parquet("short.parquet")
+    assert protect(source="short.parquet") == 1
+    assert message in capsys.readouterr().err

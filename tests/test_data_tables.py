@@ -476,3 +476,20 @@ def test_splits_of_save_to_disk(here):
     assert len(load_rows("d", split="odd")) == 2
     with pytest.raises(ValueError, match="no split 'test'. Splits: train, odd"):
         load_rows("d", split="test")
+
+
+@pytest.mark.parametrize(
+    ("name", "split", "there"),
+    [
+        ("a.csv", "train", True), ("a.csv", "test", False), ("a.csv", "validation", False),
+        ("test.csv", "test", True), ("test.csv", "train", True), ("my-dev.csv", "validation", True),
+        ("test.csv", "validation", False), ("latest.csv", "test", False),
+    ],
+)  # fmt: skip
+def test_a_file_is_no_other_split_than_its_name_says(here, name, split, there):
+    notes(4).to_csv(name, index=False)
+    if there:
+        assert len(load_rows(name, split=split)) == 4
+    else:
+        with pytest.raises(ValueError, match=f"{name} is one file, which has no split '{split}'"):
+            load_rows(name, split=split)

@@ -40,7 +40,7 @@ def load_rows(
         source: A file (Parquet, CSV, TSV, JSON lines, Arrow), a folder that `save_to_disk` wrote, one that holds such
             files or pictures, or the id of a dataset on the Hub. A path is never a pattern.
         config: Configuration of the dataset, for the Hub.
-        split: Which split; a single file has only "train".
+        split: Which split; a single file has only "train", which its own name may call otherwise ("test.csv").
         separator: Letter between the values of CSV files; None finds it.
         quoting: "minimal" where quotes enclose values of CSV files, "none" where they are letters; None finds it.
         encoding: Of CSV and JSON files; None takes UTF-8, or what a byte order mark says.
@@ -61,6 +61,8 @@ def load_rows(
     of_files: dict[str, Any] = {"need_labels": need_labels, "skip_broken": skip_broken, "skipped": skipped}
     path = Path(source)
     if path.is_file():
+        if split not in ("train", _split_in(path.name)):
+            raise ValueError(f"{path} is one file, which has no split {split!r}. Splits: train.")
         return read_tables([path], **text)
     if not path.is_dir():
         _require_hub_id(source)

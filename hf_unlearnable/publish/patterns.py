@@ -130,7 +130,7 @@ class Words:
         index = pl.select(held).to_series().ge(min(2, len(groups))).arg_true()
         return index.filter(texts.gather(index).str.contains(self.search)).to_list()
 
-    def listed(self, text: str, share: float = 0, gap: int = 2) -> bool:
+    def listed(self, text: str, share: float = 0, gap: int = 2, least: int = 2) -> bool:
         """Whether a text lists words: several in a row, with few others between them.
 
         Args:
@@ -138,7 +138,10 @@ class Words:
             share: Of the words of the text that those of the list are at least, unless they stand in quotes. In a
                 sentence two of them may come together by chance.
             gap: Most words between one and the next.
+            least: Different words outside of quotes that are a list. A short text may hold one of its own, and gets
+                another: three are needed where words are inserted.
         """
+        need = max(self.need, least)
         run: list[str] = []
         end = 0
         for match in self._one.finditer(text):
@@ -151,7 +154,7 @@ class Words:
             quoted = {one for one in run if one[0] == "'"}
             if len(quoted) >= self.need:
                 return True
-            if len({one.strip("'") for one in run}) >= self.need and len(run) >= share * len(re.findall(r"\w+", text)):
+            if len({one.strip("'") for one in run}) >= need and len(run) >= share * len(re.findall(r"\w+", text)):
                 return True
         return False
 

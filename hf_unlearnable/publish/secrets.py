@@ -107,7 +107,7 @@ class Secrets:
         if not words.all or leaf.path == words.label_column:
             return
         for i in words.candidates(texts, is_own):
-            if words.listed(texts[i], share=1 / 2 if is_own else 1 / 4):
+            if words.listed(texts[i], share=1 / 2 if is_own else 1 / 4, least=3 if is_own else 2):
                 self._hits.add("words", place, leaf.rows[i] + start, "Words that the protection inserts are listed.")
         if not is_own:
             short = (texts.str.len_bytes() <= max(map(len, words.lower)) * 4 + 8).fill_null(False)

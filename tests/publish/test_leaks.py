@@ -534,6 +534,26 @@ def test_nothing_is_found_in_protected_notes(tmp_path, settings):
         assert [str(finding) for finding in found] == [], mode
 
 
+@pytest.mark.parametrize(
+    "pools",
+    [
+        ["clever", "would"],
+        ["clever", "would", "angle", "kids"],
+        ["clever", "would", "angle", "kids", "spirit", "shore"],
+    ],
+)
+def test_a_short_text_that_holds_a_word_of_its_own_is_no_list(tmp_path, pools):
+    short = ["{}", "{} trick", "the {} one", "so {} it is", "not {}"]
+    texts = [shape.format(word) for shape in short for word in pools] * 4
+    labels = [(i + shift) % len(pools) for shift in range(4) for i in range(len(texts) // 4)]
+    original = Dataset.from_dict({"text": texts, "label": labels})
+    cloak = RegTextTransform(seed=2**50 + 5, word_source=pools).fit(original)
+    protected = original.map(cloak, batched=True)
+    assert any(len(set(text.split()) & set(pools)) > 1 for text in protected["text"])
+    folder = stage(tmp_path / "x", train=protected)
+    assert [str(one) for one in scan(folder, protected_columns=["text"], key=cloak.key)] == []
+
+
 def test_nothing_is_found_in_protected_digits(tmp_path):
     pytest.importorskip("sklearn")
     original, test = load_digits("train").select(range(400)), load_digits("test").select(range(200))

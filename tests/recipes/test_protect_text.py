@@ -13,6 +13,7 @@ from tests.data import notes
 
 sys.path.append(str(Path(__file__).parents[2] / "recipes"))  # a script finds what stands beside it
 
+from recipes import options
 from recipes.protect_text import main, parse
 
 
@@ -53,3 +54,23 @@ def test_mistakes_are_named(config, tmp_path, capsys):
     with pytest.raises(SystemExit):
         parse([])
     assert "dataset_name and output are needed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--method", "texture", "--parameters", "{}"], "There is no column 'image'"),
+        (["--splits", "train", "nosuch"], "has no split 'nosuch'"),
+        (["--parameters", "{rate: [}"], "expected the node content"),
+        (["--parameters", "{nosuch: 1}"], "unexpected keyword argument 'nosuch'"),
+        (["--dataset_name", "absent.csv"], "There is no file or folder absent.csv"),
+        (["--config", "absent.yaml"], "No such file or directory: 'absent.yaml'"),
+    ],
+)
+def test_what_the_recipe_cannot_do_is_one_sentence(config, monkeypatch, tmp_path, more, message):
+    before = sorted(tmp_path.iterdir())
+    monkeypatch.setattr(sys, "argv", ["recipes/protect_text.py", "--config", config, *more])
+    with pytest.raises(SystemExit, match=r"^protect_text\.py: [^\n]*$") as stopped:
+        options.run(main)
+    assert message in str(stopped.value)
+    assert sorted(tmp_path.iterdir()) == before

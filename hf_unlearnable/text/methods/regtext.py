@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from hf_unlearnable._words import spelled
 from hf_unlearnable.key import draws
 from hf_unlearnable.mark import NoMarkError, RowMarks
 from hf_unlearnable.text.base import TextTransform
@@ -248,8 +249,8 @@ class RegTextTransform(TextTransform):
         if len(words) < need:
             raise ValueError(
                 f"The data has {len(words)} words to choose from, and {len(labels)} classes with "
-                f"{self.tokens_per_class} each take {need}. Lower tokens_per_class or min_frequency, or "
-                "allow names and words that can hurt with sensitive=True."
+                f"{self.tokens_per_class} each take {need}. Lower {spelled('tokens_per_class')} or "
+                f"{spelled('min_frequency')}, or allow names and words that can hurt with {spelled('sensitive')}."
             )
         if self.word_source == "neutral":
             words = words[: max(_NEUTRAL, 2 * need)]
