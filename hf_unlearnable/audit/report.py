@@ -58,6 +58,8 @@ def verdict(audit: Audit, protected: str) -> str:
     """One sentence on the worst cell of a protected version."""
     cell = worst_case(audit, protected)
     if cell is None:
+        if not any(one.version.name == protected for one in audit.cells):
+            return f"{protected}: proves nothing, because no attack on it was run."
         return (
             f"{protected}: proves nothing, because no victim learned more from the clean rows than without the "
             "protected ones."

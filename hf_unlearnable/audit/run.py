@@ -25,7 +25,7 @@ from hf_unlearnable.audit.versions import (
 from hf_unlearnable.data import fingerprint, paired
 from hf_unlearnable.modality import Grid
 from hf_unlearnable.registry import countermeasures_of, method_class, usual_column, victims_of
-from hf_unlearnable.transform import require_columns
+from hf_unlearnable.transform import has_label, require_columns
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -174,9 +174,9 @@ def _prepared(given: Mapping[str, Dataset], column: str, label_column: str) -> l
     for what, part in given.items():
         require_columns(part.column_names, [column, label_column])
         parts.append(part.with_format(None).select_columns([column, label_column]))
-        labels = column_of(part, label_column)
-        if None in labels:
-            raise ValueError(f"Row {labels.index(None)} of the {what} data has no label. Leave such rows out.")
+        for row, label in enumerate(column_of(part, label_column)):
+            if not has_label(label, part.features[label_column]):
+                raise ValueError(f"Row {row} of the {what} data has no label. Leave such rows out.")
     return _numbered(parts, label_column)
 
 

@@ -94,6 +94,11 @@ def test_nothing_is_proved_by_a_victim_that_never_learns(tmp_path):
     assert json.loads((tmp_path / "report.json").read_text())["cells"][2]["recovered"] is None
 
 
+@pytest.mark.parametrize("cells", [(), BASE, (*BASE, cell("other", "cnn", 0.5))])
+def test_nothing_is_proved_by_what_did_not_run(cells):
+    assert report.verdict(audit(*cells), "ours") == "ours: proves nothing, because no attack on it was run."
+
+
 def test_files(tmp_path):
     found = audit(
         *BASE, cell("ours", "cnn", 0.55), cell("other", "cnn", 0.6), cell("ours", "cnn", 0.8, "filter"),

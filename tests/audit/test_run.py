@@ -93,6 +93,19 @@ def test_own_rows_are_numbered_as_the_others(notes):
         attack(*notes, effort=TEXT, own_clean=other)
 
 
+@pytest.mark.parametrize(("part", "places"), [("clean", (0, 1)), ("test", (2,))])
+@pytest.mark.parametrize(("kind", "missing"), [("names", None), ("names", ""), ("names", " "), ("classes", -1)])
+def test_a_row_without_a_label_is_named(notes, part, places, kind, missing):
+    def without(rows):
+        labels = rows["label"][:] if kind == "classes" else list(map(str, rows["label"]))
+        changed = tiny(rows["text"][:], [*labels[:3], missing, *labels[4:]])
+        return changed.cast_column("label", rows.features["label"]) if kind == "classes" else changed
+
+    parts = [without(rows) if place in places else rows for place, rows in enumerate(notes)]
+    with pytest.raises(ValueError, match=f"Row 3 of the {part} data has no label. Leave such rows out."):
+        attack(*parts, effort=TEXT)
+
+
 def test_fields_without_a_text(notes):
     def emptied(part):
         return part.map(lambda row, i: {"text": None if i % 9 == 0 else row["text"]}, with_indices=True)
