@@ -283,8 +283,9 @@ def _protect(arguments: argparse.Namespace) -> None:
         form=table_form(arguments.source, **reading) if like_source else None,
         num_proc=arguments.num_proc,
     )  # fmt: skip
-    (changed,), (rows,), (fidelity,) = (each.values() for each in (done.changed, done.rows, done.fidelity))
-    print(f"{changed} of {rows} rows protected with {arguments.method}: {arguments.output}\n{fidelity}")
+    changed, rows = done.changed[arguments.split], done.rows[arguments.split]
+    print(f"{changed} of {rows} rows protected with {arguments.method}: {arguments.output}")
+    print(done.told(arguments.split))
     print(f"Key: {arguments.key}{'' if there else ' (new: keep it, and keep it private)'}")
 
 

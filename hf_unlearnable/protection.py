@@ -48,7 +48,7 @@ class Protected:
         transform: The fitted transform; `transform.key` is the secret.
         rows: How many there are, by split.
         changed: How many of them are stored otherwise than before, by split.
-        fidelity: How far the protected values are from the originals, by split.
+        fidelity: How far the protected values are from the originals, by split and column.
         memory: The protected rows by split, where they were not written.
         output: Where they were written, or None.
     """
@@ -56,9 +56,14 @@ class Protected:
     transform: Transform
     rows: Mapping[str, int]
     changed: Mapping[str, int]
-    fidelity: Mapping[str, Any]
+    fidelity: Mapping[str, Mapping[str, Any]]
     memory: Mapping[str, Dataset] | None = None
     output: Path | None = None
+
+    def told(self, split: str) -> str:
+        """What it costs a reader or viewer of a split, in a line per column."""
+        columns = self.fidelity[split]
+        return "\n".join(f"{name}: {one}" if len(columns) > 1 else str(one) for name, one in columns.items())
 
     @property
     def data(self) -> dict[str, Dataset]:
@@ -334,7 +339,10 @@ def _checked(
     strong = getattr(transform, transform.strength_parameter) != 0 and transform.fraction
     if strong and transform.classes and not any(changed.values()):
         raise ValueError(f"No row has one of {spelled('classes')}: nothing would be protected.")
-    fidelity = {name: modality.fidelity(before[name], written[name], columns[0], transform) for name in before}
+    fidelity = {
+        name: {column: modality.fidelity(before[name], written[name], column, transform) for column in columns}
+        for name in before
+    }
     return Protected(transform, {name: len(rows) for name, rows in before.items()}, changed, fidelity)
 
 
@@ -357,7 +365,8 @@ def _write_report(
     for name in before:
         folder = report if len(before) == 1 else report / name
         folder.mkdir(parents=True, exist_ok=True)
-        numbers = json.dumps(asdict(found.fidelity[name]), indent=1)
+        columns = {column: asdict(one) for column, one in found.fidelity[name].items()}
+        numbers = json.dumps(columns if len(columns) > 1 else next(iter(columns.values())), indent=1)
         Path(folder, f"fidelity{number}.json").write_text(numbers + "\n", encoding="utf-8")
         if accelerator is None or accelerator.is_main_process:
-            modality.write_fidelity(folder, before[name], made[name], found.transform._columns()[0])
+            modality.write_fidelity(folder, before[name], made[name], next(iter(columns)))

@@ -63,7 +63,7 @@ def main(argv: list[str] | None = None) -> None:
         checkpoint_dir=arguments.checkpoint_dir,
     )  # fmt: skip
     logger.info(
-        "%s\nWritten to %s, the key to %s: keep it, and keep it private.", done.fidelity[arguments.split],
+        "%s\nWritten to %s, the key to %s: keep it, and keep it private.", done.told(arguments.split),
         arguments.output, arguments.key,
     )  # fmt: skip
     accelerator.end_training()

@@ -47,7 +47,7 @@ def main(argv: list[str] | None = None) -> None:
     cloak = with_key(arguments.method, arguments.parameters, arguments.key)
     done = protect(splits, cloak, arguments.output, key=arguments.key, num_proc=arguments.num_proc)
     for name, rows in done.rows.items():
-        logger.info("%s: %d of %d rows protected. %s.", name, done.changed[name], rows, done.fidelity[name])
+        logger.info("%s: %d of %d rows protected. %s.", name, done.changed[name], rows, done.told(name))
     logger.info("Data: %s   key: %s (keep it private)", arguments.output, arguments.key)
 
 

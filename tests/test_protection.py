@@ -1,6 +1,7 @@
 """`protect`: rows that carry the key's mark already, and rows without a label in files."""
 
 import csv
+import json
 
 import pytest
 from datasets import ClassLabel, Dataset, concatenate_datasets
@@ -170,3 +171,15 @@ def test_a_table_is_written_like_the_source_only_under_the_same_ending(
     words = ["quokka", "zephyr", "piston", "karzai"]
     assert main(["protect", "regtext", source, "--output", output, "--key", "k", "--word-source", *words]) == 0
     assert (tmp_path / output).read_text(encoding="utf-8").startswith(f"text{expected}label")
+
+
+def test_every_protected_column_is_measured(tmp_path, capsys):
+    data = notes(40).rename_column("text", "title")
+    data = data.add_column("body", data["title"][:])
+    cloak = RegTextTransform(text_column=["title", "body"], seed=1)
+    done = protect(data, cloak, tmp_path / "out", report=tmp_path / "report")
+    assert {name: one.changed for name, one in done.fidelity["train"].items()} == {"title": 40, "body": 40}
+    assert [line.split(":")[0] for line in done.told("train").splitlines()] == ["title", "body"]
+    written = json.loads((tmp_path / "report/fidelity.json").read_text())
+    assert written["title"]["changed"] == written["body"]["changed"] == 40
+    assert done.data["train"]["body"][:] != data["body"][:]

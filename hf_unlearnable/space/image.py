@@ -45,7 +45,7 @@ def protect_images(rows: list[dict[str, Any]], method: str, strength: str) -> tu
     else:
         cloak.fit(fitted_on)
     done = protect(original, cloak)
-    return original, done.data["train"], done.fidelity["train"], cloak.key
+    return original, done.data["train"], done.fidelity["train"]["image"], cloak.key
 
 
 def _check_learned(rows: list[dict[str, Any]], method: str) -> None:

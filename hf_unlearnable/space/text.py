@@ -78,7 +78,7 @@ def protect_one(text: str, topic: str, method: str, strength: str) -> tuple[str,
     both = concatenate_datasets([_notes(), Dataset.from_dict(row, features=_notes().features)])
     cloak = transform(method, strength).fit(both)
     done = protect(Dataset.from_dict(row, features=_notes().features), cloak)
-    return done.data["train"]["text"][0], done.fidelity["train"], cloak.key
+    return done.data["train"]["text"][0], done.fidelity["train"]["text"], cloak.key
 
 
 def tab() -> None:
@@ -200,7 +200,7 @@ def _protect(
         original = read_table(file)
         cloak = transform(method, strength, text_column=text_column, label_column=label_column).fit(original)
         done = protect(original, cloak)
-        protected, change, key = done.data["train"], done.fidelity["train"], cloak.key
+        protected, change, key = done.data["train"], done.fidelity["train"][text_column], cloak.key
         texts = original[text_column][:], protected[text_column][:]
         row = next((i for i, (one, two) in enumerate(zip(*texts, strict=True)) if one != two), 0)
         before, after = (str(column[row] or "")[:_SHOWN] for column in texts)

@@ -84,7 +84,7 @@ def test_every_sound_changes_by_no_more_than_the_amplitude():
 def test_protect_writes_parquet_that_is_read_again(tmp_path):
     rows = dataset()
     done = protect(rows, ToneTransform(seed=5), tmp_path / "out", key=tmp_path / "key", report=tmp_path / "report")
-    assert done.changed == {"train": 42} and done.fidelity["train"].max_change == 400
+    assert done.changed == {"train": 42} and done.fidelity["train"]["audio"].max_change == 400
     again = load_dataset("parquet", data_files=str(tmp_path / "out" / "train.parquet"), split="train")
     assert again.features == rows.features
     expected = stored(rows.map(load_transform(tmp_path / "key"), batched=True))

@@ -81,7 +81,7 @@ def test_every_text_method_protects_a_table_at_every_strength(method):
         done = protect(data, cloak)
         after = done.data["train"]
         assert after[:] == data.map(cloak, batched=True, keep_in_memory=True)[:]
-        assert done.fidelity["train"].changed > 60
+        assert done.fidelity["train"]["text"].changed > 60
     with pytest.raises(RefusedError, match="no strength"):
         protection.transform(method, "Brutal")
 
