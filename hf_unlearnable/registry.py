@@ -11,13 +11,13 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from hf_unlearnable.transform import require_columns
 
 if TYPE_CHECKING:
     import os
+    from importlib.metadata import EntryPoint
 
     from hf_unlearnable.adversary import Countermeasure, Victim
     from hf_unlearnable.key import Key
@@ -45,6 +45,8 @@ class Registry(Generic[T]):
     @cached_property
     def _outside(self) -> dict[str, EntryPoint]:
         """The entry points of other packages."""
+        from importlib.metadata import entry_points
+
         plural = "modalities" if self.kind == "modality" else f"{self.kind}s"
         return {point.name: point for point in entry_points(group=f"hf_unlearnable.{plural}")}
 

@@ -218,6 +218,8 @@ def _colour_chunks(image: Image, data: bytes) -> tuple[tuple[bytes, bytes], ...]
         codes = data[place + 9 : place + 10] + data[place + 11 : place + 12]
         if 2 not in codes:
             return (_SRGB,) if codes == b"\1\x0d" else ((b"cICP", codes + b"\0\1"),)
+    if image.format in ("JPEG", "WEBP") and "exif" not in info:
+        return ()
     from PIL import ExifTags
 
     exif = image.getexif()
