@@ -36,7 +36,8 @@ logger = logging.getLogger(__name__)
 
 _LOOKED_AT = 200  # rows of a split that a key's mark is looked for in, before they are protected
 _SURELY = -6.0  # log10 of p from which on they are refused
-_MOSTLY = -1.5  # and where most of them carry it: two classes with a pattern each never give a small p
+# Two classes with a pattern each never give so small a p: less will do where nearly all of some rows carry the mark.
+_LIKELY, _NEARLY_ALL, _SOME_ROWS = -1.5, 0.9, 8
 _ROW_OF_BATCH = re.compile(r"Row (\d+) of this batch")
 
 
@@ -220,7 +221,8 @@ def _check_unmarked(transform: Transform, splits: Mapping[str, Dataset]) -> None
     except NoMarkError:
         return
     for name, one in found.items():
-        if one.log10_p <= _SURELY or (one.log10_p <= _MOSTLY and 2 * one.marked > one.rows):
+        nearly_all = one.rows >= _SOME_ROWS and one.marked >= _NEARLY_ALL * one.rows
+        if one.log10_p <= _SURELY or (one.log10_p <= _LIKELY and nearly_all):
             raise ValueError(
                 f"Split {name!r} was protected with this key already: of {one.rows} rows that were looked at, "
                 f"{one.marked} carry its mark. Protecting twice changes rows twice as much. Give the originals, "

@@ -34,24 +34,33 @@ def test_clean_images_of_two_classes_are_protected_with_any_key(seed, caplog):
 
 
 @pytest.mark.parametrize(
-    ("marked", "log10_p", "said"),
+    ("marked", "rows", "log10_p", "said"),
     [
-        (100, -7, "refused"), (20, -6, "refused"), (51, -1.5, "refused"), (100, -2.2, "refused"),
-        (50, -5.9, "told"), (5, -3, "told"), (50, -2.9, ""), (100, -1.4, ""), (1, 0, ""),
+        (100, 100, -7, "refused"), (20, 100, -6, "refused"), (90, 100, -1.5, "refused"), (8, 8, -2.2, "refused"),
+        (3, 3, -6.5, "refused"), (89, 100, -5.9, "told"), (5, 100, -3, "told"), (7, 7, -3, "told"),
+        (89, 100, -2.9, ""), (100, 100, -1.4, ""), (1, 1, -2, ""), (7, 7, -2.9, ""), (1, 100, 0, ""),
     ],
 )  # fmt: skip
-def test_a_sign_of_the_mark_is_refused_or_told(monkeypatch, caplog, marked, log10_p, said):
-    monkeypatch.setattr(protection, "verify", lambda *_, **__: Ownership(100, marked, 1.0, log10_p, -9.0))
+def test_a_sign_of_the_mark_is_refused_or_told(monkeypatch, caplog, marked, rows, log10_p, said):
+    monkeypatch.setattr(protection, "verify", lambda *_, **__: Ownership(rows, marked, 1.0, log10_p, -9.0))
     data = notes(100)
     cloak = RegTextTransform(word_source=["quokka", "zephyr", "piston", "karzai"], seed=1).fit(data)
     assert protect(data, cloak).changed == {"train": 100}, "a key that was drawn just now has marked nothing"
     cloak = load_transform(cloak.key)
     if said == "refused":
-        with pytest.raises(ValueError, match=f"of 100 rows that were looked at, {marked} carry its mark"):
+        with pytest.raises(ValueError, match=f"of {rows} rows that were looked at, {marked} carry its mark"):
             protect(data, cloak)
     else:
         assert protect(data, cloak).changed == {"train": 100}
         assert ("Split 'train' may hold rows that were protected with this key" in caplog.text) == (said == "told")
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_single_clean_image_is_protected_with_any_key(seed):
+    data = pictures(24, 2, seed=seed)
+    for number in range(3):
+        one = data.select([number])
+        assert protect(one, TextureTransform(seed=10 * seed + number).fit(data)).changed == {"train": 1}
 
 
 def marked_and_new(flag):
