@@ -12,10 +12,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from hf_unlearnable import RegTextTransform
+from hf_unlearnable import RegTextTransform, TextureTransform
 from hf_unlearnable.image.codec import Picture, encode
-from hf_unlearnable.image.fidelity import ImageFidelity, contact_sheet, image_fidelity, require_lossless
+from hf_unlearnable.image.fidelity import (
+    ImageFidelity,
+    contact_sheet,
+    full_size_crops,
+    image_fidelity,
+    require_lossless,
+)
 from hf_unlearnable.text.fidelity import text_fidelity
+from tests.data import pictures
 
 
 def images(*values, column="image"):
@@ -372,3 +379,17 @@ def test_what_a_reader_has_more_to_read_is_counted_in_words_of_the_script(script
     found = text_fidelity(data, protected)
     assert found.changed == 200
     assert 6 <= found.words_added <= 13 and found.edit_rate == pytest.approx(found.words_added, rel=0.2)
+
+
+def test_crops_show_the_middle_of_a_photo_pixel_for_pixel(tmp_path):
+    data = pictures(3, classes=3, height=500, width=700)
+    cloak = TextureTransform(seed=1).fit(data)
+    after = data.map(cloak, batched=True)
+    sheet = np.asarray(full_size_crops(data, after, rows=2, side=200))
+    assert sheet.shape == (2 * 218, 600, 3)
+    for place, row in enumerate((0, 2)):
+        strip = sheet[place * 218 + 18 : (place + 1) * 218]
+        one, two = (np.asarray(rows[row]["image"])[150:350, 250:450].astype(int) for rows in (data, after))
+        assert (strip[:, :200] == one).all() and (strip[:, 200:400] == two).all()
+        assert (strip[:, 400:] == np.clip(128 + 8 * (two - one), 0, 255)).all()
+        assert (sheet[place * 218 : place * 218 + 18] < 128).any(), "its name stands above"

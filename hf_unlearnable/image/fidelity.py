@@ -131,9 +131,9 @@ def _compared(
     return largest, mean, left_out, similarity
 
 
-def _middle(levels: np.ndarray) -> np.ndarray:
-    top, left = (max(0, (length - _MIDDLE) // 2) for length in levels.shape[:2])
-    return levels[top : top + _MIDDLE, left : left + _MIDDLE]
+def _middle(levels: np.ndarray, side: int = _MIDDLE) -> np.ndarray:
+    top, left = (max(0, (length - side) // 2) for length in levels.shape[:2])
+    return levels[top : top + side, left : left + side]
 
 
 def _in_threads(function: Callable, tasks: Iterator[tuple]) -> Iterator[Any]:
@@ -273,4 +273,42 @@ def contact_sheet(original: Any, protected: Any, image_column: str = "image", ro
             size = [max(1, round(scale * length)) for length in picture.size]
             method = Image.Resampling.NEAREST if scale > 1 else Image.Resampling.LANCZOS
             sheet.paste(picture.resize((size[0], size[1]), method), (column * side, place * side))
+    return sheet
+
+
+def full_size_crops(
+    original: Any, protected: Any, image_column: str = "image", rows: int = 4, side: int = 320
+) -> Image:
+    """The middle of some images at full size before and after, and their difference eight times amplified, named.
+
+    Args:
+        original: The `Dataset` before.
+        protected: The `Dataset` after, rows in the same order.
+        image_column: Column of images.
+        rows: How many images, spread over the data.
+        side: Pixels per side at most of each crop: one pixel of the image is one of the picture.
+
+    Returns:
+        A PIL image of three columns, with a line of text above each row.
+    """
+    require("image", "PIL")
+    from PIL import Image, ImageDraw
+
+    line = 18
+    chosen = np.unique(np.linspace(0, len(original) - 1, min(rows, len(original))).astype(int)).tolist()
+    sheet = Image.new("RGB", (3 * side, len(chosen) * (side + line)), "white")
+    draw = ImageDraw.Draw(sheet)
+    pairs = _pairs(original.select(chosen), protected.select(chosen), image_column)
+    for place, (row, (before, after)) in enumerate(zip(chosen, pairs, strict=True)):
+        if before is None or after is None:
+            continue
+        one, two = (_middle(decode(value).levels, side) for value in (before, after))
+        difference = np.clip(128 + 8 * (two.astype(np.int16) - one), 0, 255).astype(np.uint8)
+        path = before.get("path") if isinstance(before, dict) else None
+        name = f"{os.path.basename(path)}, row {row}" if path else f"row {row}"
+        top = place * (side + line)
+        draw.text((4, top + 3), f"{name}, at full size: before, after, difference x 8", fill="black")
+        for column, levels in enumerate((one, two, difference)):
+            picture = Image.fromarray(np.ascontiguousarray(np.broadcast_to(levels, (*levels.shape[:2], 3))))
+            sheet.paste(picture, (column * side, top + line))
     return sheet
