@@ -403,7 +403,10 @@ def test_test_rows_that_were_trained_on(tmp_path, caplog):
     with caplog.at_level(logging.WARNING):
         attack.load_data(args, tmp_path / "out")
     assert "2 of 4 test rows are training rows" in caplog.text
-    args.clean = str(tmp_path / "train.parquet")  # a file has no test split
+    args.clean = str(tmp_path / "train.parquet")
+    with pytest.raises(ValueError, match="train.parquet is one file, which has no split 'test'"):
+        attack.load_data(args, tmp_path / "out")
+    args.dataset_test_split = "train"
     with pytest.raises(ValueError, match="All test rows are training rows.*--test"):
         attack.load_data(args, tmp_path / "out")
 
