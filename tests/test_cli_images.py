@@ -288,7 +288,7 @@ def test_the_output_of_save_to_disk(here):
 def test_report(here):
     before = bytes_of("photos")
     assert protect("random-noise", "photos", "--report", "report") == 0
-    assert files("report") == ["contact-sheet.png", "fidelity.json"]
+    assert files("report") == ["contact-sheet.png", "fidelity.json", "full-size.png"]
     fidelity = strict_json("report/fidelity.json")
     assert set(fidelity) == {"images", "changed", "max_change", "mean_change", "psnr", "ssim", "metadata"}
     assert (fidelity["images"], fidelity["changed"], fidelity["max_change"]) == (4, 4, 8)
