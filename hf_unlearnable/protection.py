@@ -218,7 +218,8 @@ def _check_unmarked(transform: Transform, splits: Mapping[str, Dataset]) -> None
     try:
         wanted = {name: _to_protect(transform, rows) for name, rows in splits.items()}
         found = {name: verify(transform, rows, max_rows=_LOOKED_AT) for name, rows in wanted.items() if len(rows)}
-    except NoMarkError:
+    except NoMarkError as error:
+        logger.warning("Whether rows were protected with this key already is not known: protect originals. %s", error)
         return
     for name, one in found.items():
         nearly_all = one.rows >= _SOME_ROWS and one.marked >= _NEARLY_ALL * one.rows
