@@ -40,7 +40,7 @@ from hf_unlearnable.adversary import Attacker, Rows
 from hf_unlearnable.audit.grid import Audit, Version, audit
 from hf_unlearnable.audit.report import as_json, grid_table, library_versions, markdown_table, verdict
 from hf_unlearnable.audit.store import digest
-from hf_unlearnable.data import load_rows, whole_or_nothing
+from hf_unlearnable.data import load_rows, whole_or_nothing, write_file
 from hf_unlearnable.image.countermeasures import IMAGE_COUNTERMEASURES
 from hf_unlearnable.image.victims import IMAGE_VICTIMS
 from hf_unlearnable.registry import method_class
@@ -190,7 +190,7 @@ def write(output: Path, data: str, found: Audit, costs: dict[str, list], protoco
     ]  # fmt: skip
     names = {tuple(line[field] for field in fields) for line in fresh}
     kept = [line for line in lines if tuple(line[field] for field in fields) not in names]
-    output.write_text("".join(json.dumps(line) + "\n" for line in kept + fresh), encoding="utf-8")
+    write_file(output, "".join(json.dumps(line) + "\n" for line in kept + fresh))
 
 
 def show(data: str, found: Audit) -> None:
