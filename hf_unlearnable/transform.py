@@ -309,6 +309,8 @@ class Transform:
             raise ValueError(f"fraction is {self.fraction}, but it is a share of the rows: give a number from 0 to 1.")
         if self.seed is not None and not 0 <= self.seed < 2**64:
             raise ValueError("seed must be a whole number from 0 to 2**64 - 1, or None for a fresh secret one.")
+        if not all(isinstance(label, int | str | np.generic) for label in self.classes or ()):
+            raise ValueError("classes holds something else than labels: whole numbers, names or booleans.")
         for name, allowed in self.choices.items():
             value = getattr(self, name)
             if value not in allowed if isinstance(value, str) else not isinstance(value, Sequence):
@@ -324,8 +326,8 @@ class Transform:
             if name == "self" or not kinds <= _KINDS.keys() or not allowed:
                 continue  # an annotation of a method's own
             value = getattr(self, name)
-            fits = isinstance(value, allowed) and ("str" in kinds or not isinstance(value, str))
-            if kinds >= {"Sequence", "str"} and isinstance(value, Iterable):
+            fits = isinstance(value, allowed) and not isinstance(value, Mapping if "str" in kinds else (Mapping, str))
+            if fits and kinds >= {"Sequence", "str"} and isinstance(value, Iterable):
                 fits = all(isinstance(entry, str) for entry in value)
             if not fits or value != value:
                 shown = "not a number" if isinstance(value, float) else f"of type {type(value).__name__}"

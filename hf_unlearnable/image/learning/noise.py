@@ -78,6 +78,9 @@ class SampleNoise:
         within = (self.starts >= 0) & (self.starts <= len(self.levels) - sizes)
         if not (within & (self.shapes > 0).all(axis=1) & np.isin(self.shapes[:, 2], (1, 3))).all():
             raise ValueError("the noise of a row does not lie within the levels")
+        order = np.argsort(self.starts)
+        if ((self.starts + sizes)[order][:-1] > self.starts[order][1:]).any():
+            raise ValueError("two of its rows share their noise")
 
 
 @dataclass(frozen=True)
