@@ -45,6 +45,7 @@ def all_or_nothing(*outputs: str | os.PathLike, replace: bool = False) -> Iterat
     """
     places = [Path(output) for output in outputs]
     for place in places:
+        remove_left(place.parent, place.name)
         _check_free(place, replace)
     folders: list[Path] = []
     try:
@@ -84,14 +85,27 @@ def files_into(folder: str | os.PathLike) -> Iterator[Path]:
 
 def scratch_folder(parent: Path, name: str) -> Path:
     """A new folder that only this user may read, after those that killed processes left for the same name are gone."""
-    name = os.fsencode(name)[:120].decode(errors="ignore")  # 255 bytes are the most that a file system takes
-    host = re.sub(r"[^\w-]", "-", socket.gethostname())[:40]
-    left = re.compile(rf"\.{re.escape(name)}\.(\d{{1,7}})@{re.escape(host)}\.\w+")
-    for path in parent.iterdir():
+    remove_left(parent, name)
+    return Path(tempfile.mkdtemp(dir=parent, prefix=f".{_short(name)}.{os.getpid()}@{_host()}."))
+
+
+def remove_left(parent: Path, name: str | None = None) -> None:
+    """Removes the scratch folders that killed processes of this machine left for a name, or with None for any."""
+    named = ".+" if name is None else re.escape(_short(name))
+    left = re.compile(rf"\.{named}\.(\d{{1,7}})@{re.escape(_host())}\.\w+")
+    for path in parent.iterdir() if parent.is_dir() else ():
         found = left.fullmatch(path.name)
         if found and not _alive(int(found[1])):
             shutil.rmtree(path, ignore_errors=True)
-    return Path(tempfile.mkdtemp(dir=parent, prefix=f".{name}.{os.getpid()}@{host}."))
+
+
+def _short(name: str) -> str:
+    """So much of a name that a scratch's has at most the 255 bytes that a file system takes."""
+    return os.fsencode(name)[:120].decode(errors="ignore")
+
+
+def _host() -> str:
+    return re.sub(r"[^\w-]", "-", socket.gethostname())[:40]
 
 
 def _alive(pid: int) -> bool:

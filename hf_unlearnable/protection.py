@@ -17,7 +17,7 @@ from itertools import permutations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hf_unlearnable._files import all_or_nothing
+from hf_unlearnable._files import all_or_nothing, remove_left
 from hf_unlearnable._words import spelled
 from hf_unlearnable.data import check_ending, load_rows, load_splits, write_rows
 from hf_unlearnable.key import Key
@@ -201,12 +201,15 @@ def check_places(
     checkpoint_dir: str | os.PathLike | None = None,
     format: str = "parquet",
 ) -> None:
-    """Raises for places that `protect` cannot write to: before the work, not only after it.
+    """Raises for places that `protect` cannot write to, and clears what a killed run left there: before the work.
 
     Raises:
         FileExistsError: `output` or `report` is there.
         ValueError: One place lies within another, or `output` ends as no file of this format does.
     """
+    for path in (output, report, key):
+        if path is not None:
+            remove_left(Path(path).parent, Path(path).name)
     for name, path in {"output": output, "report": report}.items():
         if path is not None and Path(path).exists():
             raise FileExistsError(f"{path} exists. Give another {spelled(name)}, or move it away.")

@@ -2,7 +2,6 @@
 
 import errno
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -11,8 +10,6 @@ import pytest
 
 from hf_unlearnable import _files
 from hf_unlearnable._files import all_or_nothing, files_into, scratch_folder, whole_or_nothing, write_file
-
-HOST = socket.gethostname()
 
 
 def names(folder):
@@ -94,7 +91,7 @@ def test_files_go_into_a_folder_that_holds_others(tmp_path):
 
 @pytest.mark.skipif(os.name != "posix", reason="whether a process runs is asked on POSIX only")
 def test_scratch_of_killed_runs_is_removed_and_no_other(tmp_path, gone):
-    host = _files.re.sub(r"[^\w-]", "-", HOST)[:40]
+    host = _files._host()
     stale = [f".a.csv.{gone}@{host}.abc_1234", f".a.csv.{gone}@{host}.zzzz9999"]
     kept = [
         f".a.csv.{os.getpid()}@{host}.abc_1234", f".a.csv.{os.getppid()}@{host}.abc_1234",  # live

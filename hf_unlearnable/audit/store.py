@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import xxhash
 
-from hf_unlearnable._files import write_file
+from hf_unlearnable._files import remove_left, write_file
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +40,17 @@ class Store:
         self._memory: dict[str, dict] = {}
         if self.folder is not None:
             self.folder.mkdir(parents=True, exist_ok=True)
+            self._remove_left()
+
+    def _remove_left(self) -> None:
+        """Removes what a killed run left."""
+        from filelock import FileLock, Timeout
+
+        assert self.folder is not None
+        remove_left(self.folder)
+        for lock in self.folder.glob(".*.lock"):
+            with suppress(Timeout, OSError), FileLock(lock, blocking=False):
+                lock.unlink()
 
     def get(self, name: str) -> dict | None:
         """The result of that name, or None, also where its file is damaged: it is computed again then."""
