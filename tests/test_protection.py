@@ -172,9 +172,7 @@ def test_output_report_and_key_appear_together(tmp_path, monkeypatch, failing):
     assert list(tmp_path.iterdir()) == []
     named = []
     replace = type(tmp_path).replace
-    monkeypatch.setattr(
-        type(tmp_path), "replace", lambda path, place: (named.append(place), replace(path, place))[1]
-    )
+    monkeypatch.setattr(type(tmp_path), "replace", lambda path, place: (named.append(place), replace(path, place))[1])
     protect(notes(40), RegTextTransform(seed=1), places["output"], key=places["key"], report=places["report"])
     assert named[-3:] == [places["key"], places["report"], places["output"]], "at the end, one right after the other"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["my.key", "out", "report"]

@@ -1,7 +1,10 @@
 """Fits that are interrupted, run out of memory, diverge or get bad input."""
 
+import gc
 import io
 import re
+import subprocess
+import sys
 from contextlib import nullcontext
 from types import SimpleNamespace
 from unittest import mock
@@ -12,7 +15,7 @@ import torch
 from datasets import Dataset, Image
 from PIL import Image as PILImage
 
-from hf_unlearnable import ErrorMaxTransform, ErrorMinTransform, StableErrorMinTransform
+from hf_unlearnable import ErrorMaxTransform, ErrorMinTransform, StableErrorMinTransform, _files
 from hf_unlearnable.image.learning import rounds as learning
 from hf_unlearnable.image.learning.rounds import NoiseLearner
 from hf_unlearnable.registry import method_class
