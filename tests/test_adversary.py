@@ -178,6 +178,7 @@ def test_defaults_of_the_built_in_victims():
             "epochs": 3, "batch_size": 16, "max_length": 128, "lora": True, "rank": 16, "learning_rate": None,
         },
         "small_cnn": {"epochs": 12, "batch_size": 128, "learning_rate": 0.1, "augment": True, "image_size": None},
+        "small_cnn_long": {"epochs": 60, "batch_size": 128, "learning_rate": 0.1, "augment": True, "image_size": None},
         "resnet18": {"epochs": 60, "batch_size": 128, "learning_rate": 0.1, "augment": True, "image_size": None},
         "pretrained_image_model": {
             "epochs": 8, "batch_size": 64, "learning_rate": 0.02, "augment": True, "image_size": None,
