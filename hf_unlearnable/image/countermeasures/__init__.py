@@ -76,9 +76,7 @@ def _cropped(images: Tensor, targets: Tensor, model: nn.Module, generator: torch
     return random_resized_crop(images, generator), targets
 
 
-def _repaired_then(change: Callable[[np.ndarray], np.ndarray]) -> Countermeasure:
-    return Countermeasure(lambda rows, attacker: on_each(change)(constant_pixel_repair(rows, attacker), attacker))
-
+_REPAIR = Countermeasure(constant_pixel_repair)
 
 IMAGE_COUNTERMEASURES: dict[str, Countermeasure] = {
     "jpeg-10": Countermeasure(on_each(_jpeg(10))),
@@ -93,9 +91,9 @@ IMAGE_COUNTERMEASURES: dict[str, Countermeasure] = {
     "grain-removal": Countermeasure(on_each(without_grain)),
     "orthogonal-projection": Countermeasure(orthogonal_projection),
     "class-mean-subtraction": Countermeasure(class_mean_subtraction),
-    "constant-pixel-repair": Countermeasure(constant_pixel_repair),
-    "constant-pixel-repair-and-grayscale": _repaired_then(grayscale),
-    "constant-pixel-repair-and-jpeg-10": _repaired_then(_jpeg(10)),
+    "constant-pixel-repair": _REPAIR,
+    "constant-pixel-repair-and-grayscale": _REPAIR.then(Countermeasure(on_each(grayscale))),
+    "constant-pixel-repair-and-jpeg-10": _REPAIR.then(Countermeasure(on_each(_jpeg(10)))),
     "spectrum-equalisation": Countermeasure(spectrum_equalisation),
     "sharpening-and-low-pass": Countermeasure(in_training=sharpening_and_low_pass, cost=1.3),
     "random-sharpening-kernels": Countermeasure(in_training=random_sharpening_kernels, cost=1.3),
