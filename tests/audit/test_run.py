@@ -219,6 +219,23 @@ def test_warnings(notes):
     assert leaked[0] == "50 of 50 test rows are training rows too."
 
 
+def test_compositions_by_name_and_of_the_two_best(notes):
+    victims = {"tfidf_logistic_regression": {}}
+    single = ("label-word-filter", "word-shuffle", "truncate")
+    found = attack(*notes, effort=replace(TEXT, grid=Grid(victims, single), shares=(), compose=True))
+    pairs = {cell.countermeasure for cell in found.cells if "+" in cell.countermeasure}
+    assert len(pairs) == 1 and set(*(pair.split("+") for pair in pairs)) < set(single)
+    named = attack(*notes, effort=TEXT, countermeasures=["word-shuffle+label-word-filter", "none"], method="regtext")
+    tried = [cell.countermeasure for cell in named.cells if cell.version.role == "protected"]
+    assert tried == ["none", "label-word-filter", "word-shuffle+label-word-filter"], "the author's first, no pair"
+
+
+@pytest.mark.parametrize("name", ["word-shuffle+y", "y+word-shuffle", "y", "word-shuffle+none"])
+def test_a_countermeasure_that_is_unknown_is_named(notes, name):
+    with pytest.raises(ValueError, match=f"no countermeasure {name.replace('word-shuffle', '').strip('+')}"):
+        attack(*notes, effort=TEXT, countermeasures=[name])
+
+
 def test_bad_input(notes):
     clean, protected, test = notes
     with pytest.raises(ValueError, match="never protected"):
