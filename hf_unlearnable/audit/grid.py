@@ -317,13 +317,10 @@ class _Grid:
                 for version in self.versions.values():
                     if (version.name, victim, name) in self.skip:
                         continue
-                    if name == NONE or version.role in self._roles(countermeasure):
+                    if name == NONE or version.role in roles_of(countermeasure):
                         planned += [_Training(version, victim, name, seed) for seed in self.seeds]
         # First seeds first, and in each what everything else is compared with.
         return sorted(planned, key=lambda t: (self.seeds.index(t.seed), t.countermeasure != NONE))
-
-    def _roles(self, countermeasure: Countermeasure) -> tuple[str, ...]:
-        return ("clean", "protected", "dropped") if "clean" in countermeasure.needs else ("clean", "protected")
 
     def _estimate(self, training: _Training) -> float:
         added = self.countermeasures[training.countermeasure].cost - 1
@@ -464,6 +461,11 @@ class _Grid:
             train_rows=found[-1]["train_rows"],
             seconds=round(sum(result.get("seconds", 0.0) for result in found), 1),
         )  # fmt: skip
+
+
+def roles_of(countermeasure: Countermeasure) -> tuple[str, ...]:
+    """The roles of the versions that a countermeasure is tried on."""
+    return ("clean", "protected", "dropped") if "clean" in countermeasure.needs else ("clean", "protected")
 
 
 def _key(training: _Training) -> tuple[str, str, str]:
