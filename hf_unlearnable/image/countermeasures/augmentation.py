@@ -47,7 +47,8 @@ def cutout(images: Tensor, targets: Tensor, model: nn.Module, generator: torch.G
 def mixup(images: Tensor, targets: Tensor, model: nn.Module, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Averages of two images under the averages of their labels, with a weight drawn for the batch.
 
-    Clean data gains. Paper: H. Zhang, M. Cisse, Y. N. Dauphin, D. Lopez-Paz, ICLR 2018, arXiv:1710.09412.
+    Clean data gains. Liu et al. 2023 mix half of the images, each with a weight of its own. Paper: H. Zhang, M. Cisse,
+    Y. N. Dauphin, D. Lopez-Paz, ICLR 2018, arXiv:1710.09412.
     """
     import torch
 
@@ -90,7 +91,8 @@ def ueraser(images: Tensor, targets: Tensor, model: nn.Module, generator: torch.
     """Clouds of brightness and contrast, shuffled channels and one more change: beyond what noise of few levels bears.
 
     Paper: T. Qin, X. Gao, J. Zhao, K. Ye, C.-Z. Xu, "Learning the Unlearnable", arXiv:2303.15127, in its cheap form:
-    one draw an image, not the worst of five. Costs on clean data in short trainings.
+    one draw per image, not the worst of five. Costs on clean data in short trainings. Against error-max the benchmark
+    APBench compresses the images first: "jpeg-10+ueraser".
     """
     import torch
 
