@@ -9,19 +9,18 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hf_unlearnable._version import __version__
 from hf_unlearnable.adversary import Attacker, Countermeasure, Rows, Victim, composed
+from hf_unlearnable.audit.plan import best_pairs, roles_of
 from hf_unlearnable.audit.statistics import Interval, accuracy_interval
 from hf_unlearnable.audit.store import Store, digest
 from hf_unlearnable.registry import modality_of
@@ -244,7 +243,7 @@ class _Grid:
         end = None if budget is None else time.perf_counter() + budget
         cells = self._run(self._planned(dict.fromkeys(self.countermeasures, self.victims)), end)
         if compose:
-            pairs = self._pairs(cells)
+            pairs = best_pairs(cells, self.countermeasures)
             self.countermeasures.update({name: composed(name, self.countermeasures) for name in pairs})
             cells += self._run(self._planned(pairs), end)
         order = {name: i for i, name in enumerate([*self.versions, *self.victims, *self.countermeasures])}
@@ -282,23 +281,6 @@ class _Grid:
                 self.on_cell(self._cell(key, trainings, names, finished))
         keys = dict.fromkeys(_key(t) for i, t in enumerate(trainings) if i in finished)
         return [self._cell(key, trainings, names, finished) for key in keys]
-
-    def _pairs(self, cells: list[Cell]) -> dict[str, list[str]]:
-        """Names of compositions to try, each with the victims whose two best countermeasures it holds."""
-        place = list(self.countermeasures).index
-        pairs: dict[str, list[str]] = {}
-        for victim, version in product(self.victims, self.versions.values()):
-            best: dict[str, str] = {}
-            for cell in sorted(cells, key=lambda c: -c.accuracy.mean):
-                if (cell.victim, cell.version) == (victim, version) and self._is_single(cell.countermeasure):
-                    best.setdefault(_kind(cell.countermeasure), cell.countermeasure)
-            name = "+".join(sorted(list(best.values())[:2], key=place))
-            if version.role == "protected" and len(best) > 1 and name not in self.countermeasures:
-                pairs.setdefault(name, []).append(victim)
-        return pairs
-
-    def _is_single(self, name: str) -> bool:
-        return name != NONE and "+" not in name and "clean" not in self.countermeasures[name].needs
 
     # ------------------------------------------------------------------ the plan
     def _planned(self, wanted: Mapping[str, Iterable[str]]) -> list[_Training]:
@@ -463,18 +445,8 @@ class _Grid:
         )  # fmt: skip
 
 
-def roles_of(countermeasure: Countermeasure) -> tuple[str, ...]:
-    """The roles of the versions that a countermeasure is tried on."""
-    return ("clean", "protected", "dropped") if "clean" in countermeasure.needs else ("clean", "protected")
-
-
 def _key(training: _Training) -> tuple[str, str, str]:
     return training.version.name, training.victim, training.countermeasure
-
-
-def _kind(countermeasure: str) -> str:
-    """A countermeasure's name without its strength: "jpeg" for "jpeg-10"."""
-    return re.sub(r"-[0-9]+%?$", "", countermeasure)
 
 
 def _on(countermeasure: str, victim: str) -> str:

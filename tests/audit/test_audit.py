@@ -16,6 +16,7 @@ from PIL import Image
 from hf_unlearnable.adversary import Attacker, Countermeasure, Rows, mixed_with_clean
 from hf_unlearnable.audit import grid as audit_module
 from hf_unlearnable.audit.grid import Version, audit
+from hf_unlearnable.audit.report import grid_table
 from hf_unlearnable.audit.store import Store, digest
 from tests.data import tiny
 
@@ -131,6 +132,7 @@ def test_the_two_best_countermeasures_of_a_protected_version_are_composed_in_the
     reached = {c.countermeasure: c.by_seed for c in found.cells if c.version is PROTECTED}
     assert reached["front"] == reached["back"] == [0.3333] * 2 and reached["front+back"] == [0.6667] * 2
     assert {c.version.name for c in found.cells if c.countermeasure == "front+back"} == {"clean", "swapped"}
+    assert "| front+back" in grid_table(found, "swapped")
 
 
 def test_without_compose_or_with_one_countermeasure_nothing_is_composed():
