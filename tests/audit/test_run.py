@@ -10,7 +10,8 @@ from datasets import ClassLabel
 from hf_unlearnable import RegTextTransform, TextureTransform, registry
 from hf_unlearnable.adversary import Attacker, Countermeasure, Rows, victim
 from hf_unlearnable.audit.report import worst_case
-from hf_unlearnable.audit.run import Effort, attack
+from hf_unlearnable.audit.run import EFFORTS, Effort, attack
+from hf_unlearnable.image.modality import IMAGE
 from hf_unlearnable.modality import Grid
 from hf_unlearnable.samples import load_notes
 from hf_unlearnable.text.victims import tfidf_logistic_regression
@@ -217,6 +218,11 @@ def test_warnings(notes):
     assert found == ["No test row has the label 2."]
     leaked = attack(clean, protected, clean.select(range(50)), effort=TEXT, countermeasures=[]).warnings
     assert leaked[0] == "50 of 50 test rows are training rows too."
+
+
+def test_compositions_and_long_trainings_are_left_to_the_efforts_that_have_time_for_them():
+    assert {name: effort.compose for name, effort in EFFORTS.items()} == {"quick": False, "laptop": True, "full": True}
+    assert [name for name, grid in IMAGE.grids.items() if "small_cnn_long" in grid.victims] == ["full"]
 
 
 def test_compositions_by_name_and_of_the_two_best(notes):

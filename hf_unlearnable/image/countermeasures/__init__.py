@@ -6,7 +6,7 @@ mount, who knows the method and not the key:
 
     box-blur, grain-removal                                 texture
     spectrum-equalisation, sharpening-and-low-pass,
-    random-sharpening-kernels, coin                         convolution
+    random-sharpening-kernels, coin, bit-depth-2-rounded    convolution
     class-mean-subtraction, orthogonal-projection           linear-separable, class-wise error-min and random-noise
     orthogonal-projection                                   linearization
     constant-pixel-repair, median-filter, cutout            one-pixel
