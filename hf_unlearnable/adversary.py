@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from functools import partial
+from functools import partial, reduce
 from textwrap import fill, indent
 from typing import Any
 
@@ -295,6 +295,48 @@ class Countermeasure:
     def missing(self, attacker: Attacker) -> tuple[str, ...]:
         """What it needs and this attacker does not have."""
         return tuple(name for name in self.needs if getattr(attacker, name) is None)
+
+    def then(self, other: Countermeasure) -> Countermeasure:
+        """Their composition: this one, then the other, on the rows and on every training batch."""
+        on_rows = [one.on_rows for one in (self, other) if one.on_rows]
+        in_training = [one.in_training for one in (self, other) if one.in_training]
+        return Countermeasure(
+            on_rows=partial(_rows_in_turn, tuple(on_rows)) if on_rows else None,
+            in_training=partial(_batch_in_turn, tuple(in_training)) if in_training else None,
+            needs=tuple(dict.fromkeys(self.needs + other.needs)),
+            cost=self.cost * other.cost,
+            modality=self.modality or other.modality,
+        )
+
+
+def _rows_in_turn(changes: Sequence[Callable[[Rows, Attacker], Rows]], rows: Rows, attacker: Attacker) -> Rows:
+    for change in changes:
+        rows = change(rows, attacker)
+    return rows
+
+
+def _batch_in_turn(
+    changes: Sequence[Callable[..., tuple[Any, Any]]], images: Any, targets: Any, model: Any, generator: Any
+) -> tuple[Any, Any]:
+    for change in changes:
+        images, targets = change(images, targets, model, generator)
+    return images, targets
+
+
+def composed(name: str, known: Mapping[str, Countermeasure]) -> Countermeasure:
+    """The countermeasure of a name, of which "a+b" is a, then b.
+
+    Args:
+        name: One of `known`, or several of them joined by "+".
+        known: By name.
+
+    Raises:
+        ValueError: It, or a part of it, is unknown.
+    """
+    parts = [name] if name in known else name.split("+")
+    if unknown := [part for part in parts if part not in known]:
+        raise ValueError(f"There is no countermeasure {', '.join(unknown)}. There are: {', '.join(known)}.")
+    return reduce(Countermeasure.then, [known[part] for part in parts])
 
 
 def mixed_with_clean(share: float) -> Countermeasure:

@@ -156,7 +156,12 @@ def _add_attack_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--test-split", help="split of --test (default: test if there is one, else train)")
     parser.add_argument("--method", choices=METHODS, metavar="NAME", help="try the attacks of its author first")
     parser.add_argument("--victims", nargs="+", metavar="NAME", help="those to train (hf-unlearnable list names them)")
-    parser.add_argument("--countermeasures", nargs="+", metavar="NAME", help="those to try (list names them), or none")
+    parser.add_argument(
+        "--countermeasures",
+        nargs="+",
+        metavar="NAME",
+        help="those to try (list names them; a+b is a, then b), or none",
+    )
     parser.add_argument("--model", nargs="+", default=[], metavar="VICTIM=ID", help="models of pretrained victims")
     parser.add_argument("--own-clean", metavar="DATA", help="clean rows of the attacker (default: some are set aside)")
     parser.add_argument("--corpus", metavar="DATA", help="texts from elsewhere, for word frequencies")
