@@ -21,8 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hf_unlearnable._extras import require
-from hf_unlearnable.adversary import Training, Victim, victim
-from hf_unlearnable.text.victims import _class_indices
+from hf_unlearnable.adversary import Training, Victim, class_indices, victim
 
 if TYPE_CHECKING:
     import torch
@@ -153,7 +152,7 @@ def linear_probe(
     require("image", "torch", "PIL")
     import torch
 
-    classes, targets = _class_indices(train_images, train_labels, test_images)
+    classes, targets = class_indices(train_images, train_labels, test_images)
     size = training.image_size or min(_side(train_images), _model_size(model))
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(training.seed)
@@ -201,7 +200,7 @@ def simclr_probe(
 
     from hf_unlearnable.image.learning.surrogate import image_classifier
 
-    classes, targets = _class_indices(train_images, train_labels, test_images)
+    classes, targets = class_indices(train_images, train_labels, test_images)
     size = training.image_size or min(_side(train_images), _LARGEST)
     images = _rgb(train_images, size).to(_device())
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
@@ -244,7 +243,7 @@ def _train_and_predict(
 
     from hf_unlearnable.image.learning.pgd import crop_and_flip
 
-    classes, targets = _class_indices(train_images, train_labels, test_images)
+    classes, targets = class_indices(train_images, train_labels, test_images)
     device = _device()
     images, tests = _rgb(train_images, size).to(device), _rgb(test_images, size).to(device)
     labels = torch.as_tensor(targets, device=device)
