@@ -17,7 +17,6 @@ from __future__ import annotations
 import difflib
 import inspect
 import re
-import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from mmap import mmap
@@ -29,6 +28,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 import hf_unlearnable._version
+from hf_unlearnable._docstrings import arguments, sections, with_arguments
 from hf_unlearnable._words import spelled
 from hf_unlearnable.key import Key, damaged, draw, new_seed, row_stream
 from hf_unlearnable.mark import Marks, NoMarkError
@@ -90,6 +90,13 @@ class Transform:
     seed: int | None
     _seed: int | None = None
     _used = False  # whether rows may have been protected with it already
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Writes every argument into the class's page, with type and default: those that it inherits, too."""
+        super().__init_subclass__(**kwargs)
+        text = cls.__dict__.get("__doc__")
+        if text:
+            cls.__doc__ = with_arguments(cls, inspect.cleandoc(text))
 
     # ------------------------------------------------------------------ for subclasses
     def fit(self, dataset: Any) -> Transform:
@@ -157,18 +164,13 @@ class Transform:
         Returns:
             Header to text, unindented; and "summary", the first paragraph, empty where there is none.
         """
-        sections = {"summary": ""}
-        for base in reversed(cls.__mro__):
-            text = inspect.cleandoc(base.__doc__ or "")
-            # What all methods share is no method's page; nor is the signature that `dataclass` writes where none is.
-            if not hasattr(base, "method") or text.startswith(f"{base.__name__}("):
-                continue
-            head, *parts = re.split(r"^([A-Z][\w ]*):\n(?=[ \t]+\S)", text, flags=re.MULTILINE)
-            sections["summary"] = " ".join(head.partition("\n\n")[0].split()) or sections["summary"]
-            sections |= {
-                name: textwrap.dedent(part).strip() for name, part in zip(parts[::2], parts[1::2], strict=True)
-            }
-        return sections
+        # What all methods share is no method's page.
+        return sections([base for base in cls.__mro__ if hasattr(base, "method")])
+
+    @classmethod
+    def arguments(cls) -> dict[str, str]:
+        """What each constructor argument means, by name, as the docstrings of the class and its bases say."""
+        return arguments(cls)
 
     # ------------------------------------------------------------------ parameters
     def get_params(self) -> dict[str, Any]:

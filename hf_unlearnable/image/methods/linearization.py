@@ -39,10 +39,11 @@ class LinearizationTransform(BoundedImageTransform):
             0.9 CE(W d, y) + 0.1 KL(uniform || softmax(W (x - d)));   x' = clip(x - d, 0, 1)
 
     Ours:
-        Everything is linear, so a step is two matrix products and a softmax: no autograd, no torch. The products are
-        taken over integers that float64 holds exactly, so a row gets the same bytes on every machine. W sees images
-        larger than 32 pixels as 32 x 32 means, and their noise is stretched: any size is protected, and new rows of
-        known classes too.
+        The published W is two layers in a row, trained by SGD with momentum in batches of 512. Here it is one, trained
+        by Adam in batches of 128, which protects more where there are few images. Everything is linear, so a step is
+        two matrix products and a softmax: no autograd, no torch. The products are taken over integers that float64
+        holds exactly, so a row gets the same bytes on every machine. W sees images larger than 32 pixels as 32 x 32
+        means, and their noise is stretched: any size is protected, and new rows of known classes too.
 
     Args:
         num_steps: Signed steps.

@@ -58,9 +58,10 @@ class TextureTransform(BoundedImageTransform):
         `fit` reads the labels only; some 14 milliseconds per megapixel to apply.
 
     Breaks:
-        All that removes fine grain: a blur, a median filter, JPEG of low quality, training at a much smaller size. A
-        person sees a grain in smooth areas. Photos, and crops that scale, as for ImageNet, were not measured: only
-        images of 32 pixels.
+        All that removes fine grain: a blur, a median filter, training at a much smaller size, and above all JPEG of
+        low quality, which a victim that trains for long gets most of the accuracy back with. An attacker who knows the
+        method subtracts what repeats (`grain-removal`) and has all of it back. A person sees a grain in smooth areas.
+        Photos, and crops that scale, as for ImageNet, were not measured: only images of 32 pixels.
 
     Prefer:
         First of the image methods: seconds to apply, new images of known classes with the same key, and the least left
