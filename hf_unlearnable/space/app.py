@@ -14,9 +14,10 @@ from hf_unlearnable._version import __version__
 from hf_unlearnable.samples import TOPICS
 
 from . import image, proof, publish, text
-from .limits import MAX_UPLOAD, read_images
+from .limits import MAX_UPLOAD
 from .page import STYLE, theme, told
 from .protection import STRENGTHS, methods
+from .reading import read_images
 from .session import LIFETIME, Session, zip_files, zip_key
 from .training import BASES, NONE
 

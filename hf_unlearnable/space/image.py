@@ -13,9 +13,10 @@ from hf_unlearnable.image.fidelity import ImageFidelity
 from hf_unlearnable.protection import protect
 
 from .chart import figures
-from .limits import MAX_IMAGES, MAX_PIXELS, MAX_TRAINED_PIXELS, RefusedError, read_images
+from .limits import MAX_IMAGES, MAX_PIXELS, MAX_TRAINED_PIXELS, RefusedError
 from .page import caption, downloads, on_gpu, told
 from .protection import about, image_dataset, methods, previews, safe_names, transform
+from .reading import read_images
 from .session import Session, zip_files, zip_key
 
 

@@ -13,7 +13,7 @@ from hf_unlearnable.protection import protect
 from hf_unlearnable.samples import TOPICS, load_notes
 
 from .chart import figures
-from .limits import MAX_LETTERS, MAX_ROWS, RefusedError, check_text, read_table
+from .limits import MAX_LETTERS, MAX_ROWS, RefusedError, check_text
 from .page import caption, downloads, told
 from .protection import (
     about,
@@ -23,6 +23,7 @@ from .protection import (
     methods,
     transform,
 )  # fmt: skip
+from .reading import read_table
 from .session import Session, zip_key
 
 if TYPE_CHECKING:

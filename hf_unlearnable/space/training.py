@@ -18,8 +18,9 @@ import numpy as np
 
 from hf_unlearnable.protection import protect
 
-from .limits import RefusedError, read_images, read_table
+from .limits import RefusedError
 from .protection import guessed_columns, image_dataset, transform
+from .reading import read_images, read_table
 
 if TYPE_CHECKING:
     from datasets import Dataset
