@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from dataclasses import replace
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -70,13 +71,13 @@ def published(session: Session, repo_id: str, license: str, **where: Any) -> Pub
         license: One of those offered.
         where: `dry_run`, or `token` and `private`, of `push_protected`.
     """
-    from datasets import Image
-
     from hf_unlearnable.publish import push_protected
 
-    about, original, protected = session.last()
-    if about["kind"] == "image":  # here they are kept undecoded; who loads them wants to see them
-        original, protected = (data.cast_column("image", Image()) for data in (original, protected))
+    _, *kept = session.last()
+    for name, feature in kept[0].features.items():
+        if getattr(feature, "decode", True) is False:  # kept as files; the published dataset opens them
+            kept = [data.cast_column(name, replace(feature, decode=True)) for data in kept]
+    original, protected = kept
     return push_protected(
         protected, repo_id, key=session.private / "last" / "key", original=original,
         license=None if license == _LICENSES[0] else license, **where,
