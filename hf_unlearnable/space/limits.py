@@ -31,14 +31,13 @@ MAX_ROWS = 20_000
 MAX_COLUMNS = 100
 _MAX_LINES = 1_000_000  # of a table: a row may have several
 MAX_IMAGES = 300
-MAX_PIXELS = 24_000_000  # of one image
-MAX_ALL_PIXELS = 48_000_000
+MAX_PIXELS = 24_000_000  # of all images: what protecting them takes is a gigabyte then
 MAX_TRAINED_PIXELS = 6_000_000  # of all images of a method that trains a surrogate
 MAX_SIDE = 20_000
 
 TABLES = (".csv", ".parquet")
-# The only formats that are opened, whatever a file is called: pixels that Pillow decodes itself. HEIF takes pillow-heif.
-FORMATS = ("PNG", "JPEG", "WEBP", "AVIF", "GIF", "BMP", "TIFF", "PPM", *(("HEIF",) if find_spec("pillow_heif") else ()))
+# The only formats that are opened, whatever a file is called: pixels that Pillow, and of HEIF pillow-heif, decodes.
+FORMATS = ["PNG", "JPEG", "WEBP", "AVIF", "GIF", "BMP", "TIFF", "PPM"] + ["HEIF"] * bool(find_spec("pillow_heif"))
 
 
 class RefusedError(ValueError):
@@ -198,8 +197,8 @@ def read_images(paths: list[str] | list[Path], label: str) -> list[dict[str, Any
                 "make it smaller first."
             )
         pixels += width * height
-        if pixels > MAX_ALL_PIXELS:
-            raise RefusedError(f"All images together have more than {MAX_ALL_PIXELS // 10**6} megapixels: give fewer.")
+        if pixels > MAX_PIXELS:
+            raise RefusedError(f"All images together have more than {MAX_PIXELS // 10**6} megapixels: give fewer.")
         folder = PurePosixPath(name).parent.name
         rows.append({"name": name, "label": folder or label.strip() or "mine", "bytes": data})
     if not rows:

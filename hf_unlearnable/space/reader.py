@@ -16,7 +16,17 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from .limits import MAX_UNPACKED, MEGABYTE, TABLES, RefusedError, opened_zip, read_images, read_member, read_table, shown
+from .limits import (
+    MAX_UNPACKED,
+    MEGABYTE,
+    TABLES,
+    RefusedError,
+    opened_zip,
+    read_images,
+    read_member,
+    read_table,
+    shown,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -91,13 +101,12 @@ def _verify(key: str, paths: list[str], column: str | None) -> tuple[str, None]:
         return str(verify(_transform(key, folder), _suspect(paths), column=column)), None
 
 
-def _restore(key: str, path: str) -> tuple[None, pa.Table]:
+def _restore(key: str, path: str) -> tuple[list[str], pa.Table]:
     import pyarrow as pa
 
     with tempfile.TemporaryDirectory(dir=os.environ.get("HF_UNLEARNABLE_SPACE")) as folder:
-        table = read_table(path)
-        restored = _transform(key, folder).restore(table.to_pydict())
-        return None, pa.table(restored, table.schema)
+        cloak, table = _transform(key, folder), read_table(path)
+        return cloak._columns(), pa.table(cloak.restore(table.to_pydict()), table.schema)
 
 
 TASKS: dict[str, Callable[..., tuple[Any, pa.Table | None]]] = {
@@ -114,7 +123,10 @@ def _suspect(paths: list[str]) -> Dataset:
             raise RefusedError("Give one table, or images.")
         return Dataset(read_table(paths[0]))
     rows = read_images(paths, "")
-    columns = {"image": [{"bytes": row["bytes"], "path": None} for row in rows], "label": [row["label"] for row in rows]}
+    columns = {
+        "image": [{"bytes": row["bytes"], "path": None} for row in rows],
+        "label": [row["label"] for row in rows],
+    }
     return Dataset.from_dict(columns, Features({"image": Image(decode=False), "label": Value("string")}))
 
 

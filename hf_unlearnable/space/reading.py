@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from datasets import Dataset
 
-_ALONE = threading.Lock()  # one such process at a time, whatever many visitors hand in at once
+# What takes much memory happens one at a time, however many visitors hand something in at once.
+ALONE = threading.Lock()
 # Threads and arenas would take memory that no file needs.
 _FRUGAL = {
     "ARROW_DEFAULT_MEMORY_POOL": "system", "MALLOC_ARENA_MAX": "1", "OMP_NUM_THREADS": "1",
@@ -54,8 +55,8 @@ def verified(key: str, paths: list[str], column: str | None) -> str:
     return _apart("verify", key=key, paths=paths, column=column)[0]
 
 
-def restored(key: str, path: str) -> Dataset:
-    """A protected table as it was before.
+def restored(key: str, path: str) -> tuple[list[str], Dataset]:
+    """The columns that were protected, and the table as it was before.
 
     Args:
         key: The key as a zip archive.
@@ -66,7 +67,8 @@ def restored(key: str, path: str) -> Dataset:
     """
     from datasets import Dataset
 
-    return Dataset(_apart("restore", key=key, path=path)[1])
+    columns, table = _apart("restore", key=key, path=path)
+    return columns, Dataset(table)
 
 
 def _apart(task: str, **arguments: Any) -> tuple[Any, pa.Table]:
@@ -74,7 +76,7 @@ def _apart(task: str, **arguments: Any) -> tuple[Any, pa.Table]:
     import pyarrow as pa
 
     settings = {**os.environ, **_FRUGAL, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    with _ALONE, tempfile.TemporaryDirectory(dir=os.environ.get("HF_UNLEARNABLE_SPACE")) as folder:
+    with ALONE, tempfile.TemporaryDirectory(dir=os.environ.get("HF_UNLEARNABLE_SPACE")) as folder:
         output = Path(folder, "table.arrow")
         try:
             done = subprocess.run(
