@@ -158,7 +158,9 @@ def _unpacked(array: pa.Array) -> int:
 
     if pa.types.is_struct(array.type):
         return sum(map(_unpacked, array.flatten()))
-    if pa.types.is_list(array.type) or pa.types.is_large_list(array.type) or pa.types.is_map(array.type):
+    if pa.types.is_map(array.type):
+        return 8 * len(array) + _unpacked(array.keys) + _unpacked(array.items)
+    if pa.types.is_list(array.type) or pa.types.is_large_list(array.type):
         return 8 * len(array) + _unpacked(array.flatten())
     if not pa.types.is_dictionary(array.type):
         return array.nbytes

@@ -52,8 +52,8 @@ def tab() -> None:
     }  # fmt: skip
     running = start.click(_start, base, **training)
     attacking = attack.click(_attack, against, **training)
-    for one in (running, attacking):  # after an error too
-        one.then(_idle, None, [start, stop], api_visibility="private", show_progress="hidden", queue=False)
+    for one in (running, attacking):
+        one.failure(_idle, None, [start, stop], api_visibility="private", show_progress="hidden", queue=False)
     stop.click(
         _stop, None, outputs[:1] + outputs[3:5], api_visibility="private", cancels=[running, attacking],
         show_progress="hidden", concurrency_limit=None,

@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 
     from hf_unlearnable.transform import Transform
 
-MEMORY = 700 * MEGABYTE  # of this process, torch's own among it where a key needs it
+# Of this process, what torch takes where a key needs it included.
+MEMORY = int(os.environ.get("HF_UNLEARNABLE_READER_MEMORY", 600)) * MEGABYTE
 SECONDS = 60  # of computing
 EXPECTED = (ValueError, TypeError, OSError, ImportError, ArithmeticError, RuntimeError)
 
@@ -63,7 +64,7 @@ def too_much(arguments: dict[str, Any]) -> str:
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
     return (
         f"{', '.join(names[:3])}{more}: opening this takes more than the {MEMORY // MEGABYTE} MB of memory or "
-        f"{SECONDS} seconds that this page has for it. Make it smaller, or use the command line."
+        f"{SECONDS} seconds that this page has for it, or stops its reader. Make it smaller, or use the command line."
     )
 
 
@@ -105,7 +106,7 @@ def _restore(key: str, path: str) -> tuple[list[str], pa.Table]:
     import pyarrow as pa
 
     with tempfile.TemporaryDirectory(dir=os.environ.get("HF_UNLEARNABLE_SPACE")) as folder:
-        cloak, table = _transform(key, folder), read_table(path)
+        cloak, table = _transform(key, folder), _suspect([path]).data.table
         return cloak._columns(), pa.table(cloak.restore(table.to_pydict()), table.schema)
 
 
