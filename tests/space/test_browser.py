@@ -1,16 +1,8 @@
-"""Every tab used as a person would use it, in a real browser: on a desktop, on a phone, in the dark.
+"""Every tab used as a person would use it, in a real browser: on a desktop, on a phone, in the dark."""
 
-Screenshots go to the folder named by HF_UNLEARNABLE_SCREENSHOTS, or to pytest's temporary one.
-"""
-
-import contextlib
 import io
-import os
 import re
-import shutil
-import time
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -19,131 +11,8 @@ from pyarrow import csv, parquet
 
 from hf_unlearnable import load_transform
 from hf_unlearnable.samples import load_notes
+from tests.space.browser import COVERED, LOOKS, button, downloaded, expect, fits, read, serious, upload
 from tests.space.files import opened, photo, png
-
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: no browser test")
-pytest.importorskip("gradio", reason="gradio is not installed: the Space is not tested here")
-
-CHROMIUM = os.environ.get("HF_UNLEARNABLE_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-expect = sync_api.expect
-pytestmark = pytest.mark.skipif(not CHROMIUM, reason="there is no chromium: apt-get install chromium")
-
-WAIT = 120_000  # milliseconds that a page may take for anything, on a machine that is busy with other things
-DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
-
-
-@pytest.fixture(scope="module")
-def browser():
-    sync_api.expect.set_options(timeout=WAIT)
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="module")
-def shots(tmp_path_factory):
-    folder = Path(os.environ.get("HF_UNLEARNABLE_SCREENSHOTS") or tmp_path_factory.mktemp("screenshots"))
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-@pytest.fixture
-def visit(browser, page):
-    """Opens the page; at the end there were no errors, and nothing was asked of another machine."""
-    contexts, wrong = [], []
-
-    def visit(url=page.url, **options):
-        context = browser.new_context(**{"viewport": DESKTOP, "accept_downloads": True, **options})
-        contexts.append(context)
-        tab = context.new_page()
-        tab.set_default_timeout(WAIT)
-        tab.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
-        tab.on("pageerror", lambda error: wrong.append(str(error)))
-        local = ("http://127.0.0.1:", "http://localhost:", "data:", "blob:")
-        tab.on("request", lambda asked: None if asked.url.startswith(local) else wrong.append(asked.url))
-        tab.goto(url)
-        button(tab, "Protect").wait_for()
-        return tab
-
-    yield visit
-    for context in contexts:
-        context.close()
-    assert wrong == []
-
-
-def button(tab, name):
-    return tab.get_by_role("button", name=name, exact=True).locator("visible=true")
-
-
-def downloaded(tab, name):
-    with tab.expect_download() as event:
-        tab.get_by_text(name, exact=True).locator("visible=true").first.click()
-    return Path(event.value.path()).read_bytes()
-
-
-def upload(tab, path, place=0):
-    """Gives a file to an uploader in view, again where it did not listen yet, until its name is shown."""
-    end = time.monotonic() + WAIT / 1000
-    while time.monotonic() < end:
-        tab.locator("input[type=file]").nth(place).set_input_files(path)
-        with contextlib.suppress(sync_api.TimeoutError):
-            return tab.get_by_text(path.stem).locator("visible=true").first.wait_for(timeout=WAIT / 8)
-    raise TimeoutError(f"{path.name} was not taken.")
-
-
-def eventually(holds):
-    """Waits until something holds."""
-    end = time.monotonic() + WAIT / 1000
-    while not holds():
-        assert time.monotonic() < end, "It did not come to hold."
-        time.sleep(0.2)
-
-
-# What fades in has no contrast yet.
-_AT_REST = (
-    "document.getAnimations().every(one => one.playState != 'running' || one.effect.getTiming().iterations > 99)"
-)
-
-
-def serious(tab):
-    """What axe-core finds that keeps somebody from using the page."""
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="no axe-core: accessibility not checked")
-    for _ in range(3):  # what was still being drawn is not found again
-        tab.wait_for_function(_AT_REST)
-        found = axe.Axe().run(tab).response["violations"]
-        bad = [(one["id"], one["nodes"][0]["html"][:200]) for one in found if one["impact"] in ("serious", "critical")]
-        if not bad:
-            break
-        tab.wait_for_timeout(1000)
-    return bad
-
-
-def fits(tab):
-    """Waits until nothing sticks out to the right."""
-    tab.wait_for_function("document.documentElement.scrollWidth <= window.innerWidth")
-
-
-def read(locator, *expected):
-    """The text of an element, once it holds what is expected."""
-    for one in expected:
-        expect(locator).to_contain_text(one)
-    return locator.inner_text()
-
-
-# Names that lie on pictures, and pictures that an overlay hides.
-_COVERED = """() => [...document.querySelectorAll('#slider img, #difference img')].filter(one => {
-  const at = one.getBoundingClientRect();
-  return [0.1, 0.5, 0.9].some(x => [0.02, 0.5, 0.98].some(y => {
-    const top = document.elementFromPoint(at.x + x * at.width, at.y + y * at.height);
-    return top && (top.closest('label') || top.closest('[data-testid=status-tracker]'));
-  }));
-}).length"""
-
-
-LOOKS = {
-    "desktop": {}, "phone": {"viewport": PHONE, "has_touch": True, "is_mobile": True}, "dark": {"color_scheme": "dark"},
-}  # fmt: skip
 
 
 @pytest.mark.parametrize("look", LOOKS)
@@ -236,7 +105,7 @@ def test_a_photo_is_protected_and_the_png_keeps_every_level(visit, shots, tmp_pa
         expect(one).to_have_attribute("src", re.compile(r"-[0-9a-f]{12}\.png$"))
         one.evaluate("one => one.decode()")
     tab.screenshot(path=shots / "image-protected.png", full_page=True)
-    assert tab.evaluate(_COVERED) == 0
+    assert tab.evaluate(COVERED) == 0
     with zipfile.ZipFile(io.BytesIO(downloaded(tab, "Key (secret)"))) as archive:
         archive.extractall(tmp_path / "key")
     cloak = load_transform(next((tmp_path / "key").iterdir()))
@@ -253,7 +122,7 @@ def test_a_refusal_is_a_sentence(visit, tmp_path):
     button(tab, "Protect").click()
     tab.get_by_text("x.png is no image that opens").wait_for()
     expect(tab.locator("[data-testid=status-tracker] .error").locator("visible=true")).to_have_count(0)
-    assert tab.evaluate(_COVERED) == 0  # the example stays in view
+    assert tab.evaluate(COVERED) == 0  # the example stays in view
     assert serious(tab) == []
 
 
@@ -335,63 +204,3 @@ def test_after_an_error_nothing_can_be_stopped_and_a_training_started(visit):
     tab.get_by_text("Nothing was protected in this session yet").wait_for()
     expect(button(tab, "Train both")).to_be_enabled()
     expect(button(tab, "Stop")).to_be_disabled()
-
-
-def test_what_was_protected_goes_to_ones_own_account_private(visit, hub, shots):
-    tab = visit()
-    tab.get_by_role("tab", name="Publish").click()
-    button(tab, "Look at what would leave").click()
-    tab.get_by_text("Nothing was protected in this session yet").wait_for()
-    tab.get_by_role("tab", name="Text").click()
-    button(tab, "A table of notes").click()
-    expect(tab.get_by_label("Column of texts")).to_have_value("text")
-    button(tab, "Protect").click()
-    tab.get_by_text("Row 1 of 920").first.wait_for()
-    tab.get_by_role("tab", name="Publish").click()
-    tab.get_by_label("Name of the dataset").fill("my-notes")
-    expect(button(tab, "Push it, private")).to_be_disabled()
-    button(tab, "Look at what would leave").click()
-    tab.get_by_text("These files would leave").wait_for()
-    expect(tab.locator("#publish-found")).to_contain_text("README.md")
-    expect(tab.locator("#card")).to_contain_text(re.compile("regtext", re.IGNORECASE))
-    tab.screenshot(path=shots / "publish-dry-run.png", full_page=True)
-    assert ("dataset", "tester/my-notes") not in hub.repos
-    assert serious(tab) == []
-    button(tab, "Push it, private").click()
-    tab.get_by_text("Sign in first").wait_for()
-
-
-def test_signed_in_the_push_goes_through(visit, hub, shots):
-    tab = visit()
-    tab.get_by_role("tab", name="Publish").click()
-    tab.locator("#sign-in").click()
-    button(tab, "Protect").wait_for()  # back from signing in
-    button(tab, "A table of notes").click()
-    expect(tab.get_by_label("Column of texts")).to_have_value("text")
-    button(tab, "Protect").click()
-    tab.get_by_text("Row 1 of 920").first.wait_for()
-    tab.get_by_role("tab", name="Publish").click()
-    tab.get_by_label("Name of the dataset").fill("my-notes")
-    button(tab, "Look at what would leave").click()
-    tab.get_by_text("These files would leave").wait_for()
-    button(tab, "Push it, private").click()
-    tab.get_by_text("Pushed, private").wait_for()
-    tab.screenshot(path=shots / "publish.png", full_page=True)
-    assert hub.repo("tester/my-notes").private
-    files = hub.files("tester/my-notes")
-    assert any(name.endswith(".parquet") for name in files) and "README.md" in files
-    assert not any("key" in name or "safetensors" in name for name in files)
-
-
-def test_a_visitors_files_go_when_he_does(visit):
-    tab = visit()
-    button(tab, "A table of notes").click()
-    expect(tab.get_by_label("Column of texts")).to_have_value("text")
-    button(tab, "Protect").click()
-    tab.get_by_text("Row 1 of 920").first.wait_for()
-    with tab.expect_download() as event:
-        tab.get_by_text("Data", exact=True).locator("visible=true").first.click()
-    file = Path(re.search(r"file=(.*)", event.value.url)[1])
-    assert file.is_file() and "sessions" in file.parts
-    tab.close()
-    eventually(lambda: not file.parent.exists())
