@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 # Of this process, what torch takes where a key needs it included.
 MEMORY = int(os.environ.get("HF_UNLEARNABLE_READER_MEMORY", 600)) * MEGABYTE
-SECONDS = 60  # of computing
+SECONDS = 30  # of computing
 EXPECTED = (ValueError, TypeError, OSError, ImportError, ArithmeticError, RuntimeError)
 
 

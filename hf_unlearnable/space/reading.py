@@ -81,7 +81,7 @@ def _apart(task: str, **arguments: Any) -> tuple[Any, pa.Table]:
         try:
             done = subprocess.run(
                 [sys.executable, "-m", "hf_unlearnable.space.reader", task, str(output)], env=settings,
-                input=json.dumps(arguments).encode(), capture_output=True, timeout=4 * SECONDS,
+                input=json.dumps(arguments).encode(), capture_output=True, timeout=10 * SECONDS,
             )  # fmt: skip
             answer = json.loads(done.stdout)
         except (subprocess.TimeoutExpired, json.JSONDecodeError):  # stopped by its limits, or by a decoder's crash

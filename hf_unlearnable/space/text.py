@@ -23,7 +23,7 @@ from .protection import (
     methods,
     transform,
 )  # fmt: skip
-from .reading import read_table
+from .reading import ALONE, read_table
 from .session import Session, zip_key
 
 if TYPE_CHECKING:
@@ -200,8 +200,9 @@ def _protect(
         if not text_column or not label_column:
             raise RefusedError("Choose the column of texts and the column of classes.")
         original = read_table(file)
-        cloak = transform(method, strength, text_column=text_column, label_column=label_column).fit(original)
-        done = protect(original, cloak)
+        cloak = transform(method, strength, text_column=text_column, label_column=label_column)
+        with ALONE:
+            done = protect(original, cloak.fit(original))
         protected, change, key = done.data["train"], done.fidelity["train"][text_column], cloak.key
         texts = original[text_column][:], protected[text_column][:]
         row = next((i for i, (one, two) in enumerate(zip(*texts, strict=True)) if one != two), 0)
