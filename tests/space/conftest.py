@@ -23,6 +23,12 @@ class Page:
         self.printed = []
         self.url = None
 
+    def client(self):
+        """A program that calls the page; its own wait for an answer is 5 seconds, too few on a busy machine."""
+        from gradio_client import Client
+
+        return Client(self.url, verbose=False, httpx_kwargs={"timeout": 600})
+
     def start(self):
         for line in self.process.stdout:
             self.printed.append(line)

@@ -27,7 +27,7 @@ SECRETS = re.compile(r'"?seed"?\s*[:=]|key\.json|tensors\.safetensors')
 
 @pytest.fixture(scope="module")
 def client(page):
-    return gradio_client.Client(page.url, verbose=False)
+    return page.client()
 
 
 def unzipped(path, folder):
@@ -132,7 +132,7 @@ def test_twenty_visitors_get_their_own_and_memory_stays_bounded(page, tmp_path):
     process = psutil.Process(page.process.pid)
 
     def visit(number):
-        visitor = gradio_client.Client(page.url, verbose=False)
+        visitor = page.client()
         image = np.full((200, 200, 3), 40 + 8 * number, np.uint8)
         path = tmp_path / f"{number}.png"
         path.write_bytes(png(image))
@@ -192,7 +192,7 @@ def test_a_client_is_the_last_public_address(sender, forwarded, expected):
 
 
 def test_the_queue_tells_its_place(page):
-    visitors = [gradio_client.Client(page.url, verbose=False) for _ in range(3)]
+    visitors = [page.client() for _ in range(3)]
     jobs = [one.submit("notes", "none", None, api_name="/attack") for one in visitors]
     ranks, start = set(), time.perf_counter()
     while time.perf_counter() - start < 300 and not {0, 1} <= ranks:

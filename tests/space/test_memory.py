@@ -79,7 +79,7 @@ def test_hostile_files_of_several_visitors_at_once_take_under_1500_megabytes(loc
 
     def visit(case):
         function, path, said = case
-        visitor = gradio_client.Client(local.url, verbose=False)
+        visitor = local.client()
         given = gradio_client.handle_file(path)
         arguments = (given, "mine", "texture", "Standard") if function == "image" else ("notes", "none", given)
         try:
@@ -107,7 +107,7 @@ def test_two_hundred_requests_do_not_grow(local, tmp_path):
     text = "The moon rose swollen and orange over the water tower, and everyone came out. " * 8
     after = {}
     for number in range(1, 101):  # two requests each
-        visitor = gradio_client.Client(local.url, verbose=False)
+        visitor = local.client()
         visitor.predict(text, "sky", "regtext", "Standard", api_name="/protect_text")
         visitor.predict(
             gradio_client.handle_file(path), "mine", "texture", "Standard", api_name="/protect_image"

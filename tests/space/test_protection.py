@@ -4,6 +4,7 @@ import json
 import re
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -299,6 +300,28 @@ def test_without_signing_in_the_page_says_where_it_runs_and_its_examples_stay(mo
     route_utils.delete_files_created_by_app(page, 0)
     paths = re.findall(r"'path': '([^']+)'", str(kept))
     assert len(paths) == 3 and all(Path(path).is_file() for path in paths)  # the examples are not a visitor's
+
+
+@pytest.mark.parametrize("host", ["evil.example:7860", "127.0.0.1.evil.example", "10.0.0.5:7860", "localhost.example"])
+def test_a_local_page_under_another_name_does_not_push(host):
+    gradio = pytest.importorskip("gradio")
+    from hf_unlearnable.space import publish
+
+    request = SimpleNamespace(headers={"host": host}, session_hash="one")
+    with pytest.raises(gradio.Error, match="at its own address"):
+        publish._push("mine", "other", request)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:7860", "localhost:7860", "[::1]:7860"])
+def test_a_local_page_without_a_token_says_how_to_get_one(host, monkeypatch):
+    gradio = pytest.importorskip("gradio")
+    import huggingface_hub
+
+    from hf_unlearnable.space import publish
+
+    monkeypatch.setattr(huggingface_hub, "get_token", lambda: None)
+    with pytest.raises(gradio.Error, match="hf auth login"):
+        publish._push("mine", "other", SimpleNamespace(headers={"host": host}, session_hash="one"))
 
 
 def test_importing_the_package_and_the_command_loads_no_gradio():
