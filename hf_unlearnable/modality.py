@@ -98,6 +98,8 @@ class Modality(ABC):
         copies: How copies of it are recognised; None where values are no files.
         victims, countermeasures: Those of this package, by name.
         grids: What "quick", "laptop" and "full" attacks try.
+        watched: What the Space trains before a visitor's eyes: one victim with its settings, and the countermeasures
+            that it offers first; None where it trains nothing.
     """
 
     name: ClassVar[str]
@@ -110,6 +112,7 @@ class Modality(ABC):
     errors: ClassVar[tuple[type[Exception], ...]] = ()
     copies: ClassVar[Copies | None] = None
     grids: ClassVar[Mapping[str, Grid]]
+    watched: ClassVar[Grid | None] = None
 
     @property
     @abstractmethod
@@ -146,6 +149,10 @@ class Modality(ABC):
     def read(self, dataset: Dataset, column: str) -> list[Any]:
         """The values of a column as victims take them."""
         return dataset[column][:]
+
+    def read_small(self, dataset: Dataset, column: str) -> list[Any]:
+        """The values of a column as victims take them, reduced where that lets a visitor watch a training."""
+        return self.read(dataset, column)
 
     @abstractmethod
     def random_dose(self, clean: Dataset, protected: Dataset, column: str, seed: int) -> Dataset:

@@ -229,12 +229,3 @@ def csv_rows(
                 yield pa.RecordBatch.from_arrays(arrays, schema=schema)
 
     return schema, batches()
-
-
-def csv_table(path: Path) -> pa.Table:
-    """A small CSV file in memory; no cache sees it."""
-    import pyarrow as pa
-
-    with broken_named(path):
-        schema, batches = csv_rows([path], None, None, None)
-        return pa.Table.from_batches(batches, schema)

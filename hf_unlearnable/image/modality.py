@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from hf_unlearnable.transform import Transform
 
 
+_SMALL = 32  # pixels a side at most of an image that is trained on while a visitor watches
+
+
 class ImageModality(Modality):
     """Columns of `datasets.Image`, compared by their pixels: a row may be stored anew in another encoding."""
 
@@ -48,6 +51,9 @@ class ImageModality(Modality):
             }
         ),
     }  # fmt: skip
+    watched: ClassVar[Grid] = Grid(
+        {"small_cnn": {"epochs": 6, "augment": False, "image_size": _SMALL}}, ("jpeg-10", "grain-removal", "box-blur")
+    )
 
     @property
     def victims(self) -> Mapping[str, Victim]:
@@ -79,6 +85,19 @@ class ImageModality(Modality):
         if isinstance(before, dict) and before["bytes"] is not None and before["bytes"] == after["bytes"]:
             return True
         return self.content(before) == self.content(after)
+
+    def read_small(self, dataset: Dataset, column: str) -> list[Any]:
+        import numpy as np
+        from PIL import Image
+
+        pictures = []
+        for row in self.undecoded(dataset, column).select_columns([column]):
+            levels = decode(row[column]).levels
+            picture = Image.fromarray(np.broadcast_to(levels, (*levels.shape[:2], 3)).copy())
+            if max(picture.size) > _SMALL:
+                picture = picture.resize((_SMALL, _SMALL), Image.Resampling.BILINEAR)
+            pictures.append(picture)
+        return pictures
 
     def random_dose(self, clean: Dataset, protected: Dataset, column: str, seed: int) -> Dataset:
         from hf_unlearnable.image.dose import random_changes

@@ -52,13 +52,15 @@ def tab() -> None:
     }  # fmt: skip
     running = start.click(_start, base, **training)
     attacking = attack.click(_attack, against, **training)
+    for one in (running, attacking):
+        one.failure(_idle, None, [start, stop], api_visibility="private", show_progress="hidden", queue=False)
     stop.click(
         _stop, None, outputs[:1] + outputs[3:5], api_visibility="private", cancels=[running, attacking],
         show_progress="hidden", concurrency_limit=None,
     )  # fmt: skip
-    gr.on(
-        [start.click, attack.click], lambda: gr.update(interactive=True), None, stop, api_visibility="private",
-        show_progress="hidden", queue=False,
+    gr.on(  # in the browser, so that what waits in the queue can be stopped, and no answer comes too late
+        [start.click, attack.click], None, None, stop, api_visibility="private",
+        js="() => ({ interactive: true, __type__: 'update' })",
     )  # fmt: skip
 
 
@@ -88,11 +90,11 @@ def _shown(
     proof = _proof(session, plan)
     passes = epochs(proof.kind)
     curves = {**curves, **{name: [] for name in wanted}}
-    drawn = chart.curves(curves, passes, proof.guess), chart.results(curves, proof.guess)
+    drawn = chart.curves(curves, passes, proof.guess), chart.results(curves, proof.guess, len(proof.test_labels))
     yield _status("Starting to train …"), *drawn, busy, idle, keep, keep
     for name, accuracy in _train(proof, wanted, flag):
         curves[name].append(accuracy)
-        drawn = chart.curves(curves, passes, proof.guess), chart.results(curves, proof.guess)
+        drawn = chart.curves(curves, passes, proof.guess), chart.results(curves, proof.guess, len(proof.test_labels))
         yield _status(f"Pass {len(curves[name])} of {passes}, {name}"), *drawn, busy, idle, keep, keep
     (session.private / "proof.json").write_text(json.dumps({**plan, "curves": curves}))
     session.stop_training()
@@ -129,7 +131,12 @@ def _verdict(proof: Proof, curves: dict[str, list[float]]) -> str:
 @told
 def _stop(request: gr.Request) -> tuple[Any, ...]:
     Session(request.session_hash).open().stop_training()
-    return _status("Stopped."), gr.update(interactive=True), gr.update(interactive=False)
+    return _status("Stopped."), *_idle()
+
+
+def _idle() -> tuple[Any, Any]:
+    """The buttons to start and to stop, when nothing runs."""
+    return gr.update(interactive=True), gr.update(interactive=False)
 
 
 def _status(text: str) -> str:
@@ -155,5 +162,9 @@ def accuracies(data: str, file: str | None, countermeasure: str, session: Sessio
     return {
         "method": proof.method, "countermeasure": countermeasure, "training_rows": len(proof.labels),
         "test_rows": len(proof.test_labels), "accuracy": {name: values[-1] for name, values in curves.items()},
+        "interval_95": {
+            name: [round(end, 4) for end in chart.interval(values[-1], len(proof.test_labels))]
+            for name, values in curves.items()
+        },
         "guess": round(proof.guess, 4), "curves": curves,
     }  # fmt: skip
