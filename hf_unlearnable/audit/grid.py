@@ -12,15 +12,16 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hf_unlearnable._version import __version__
+from hf_unlearnable._words import COMMAND_LINE
 from hf_unlearnable.adversary import Attacker, Countermeasure, Rows, Victim
-from hf_unlearnable.audit.statistics import Interval, accuracy_interval
+from hf_unlearnable.audit.records import NONE, Audit, Cell, Missing, Version, reasons
 from hf_unlearnable.audit.store import Store, digest
 from hf_unlearnable.registry import modality_of
 
@@ -29,108 +30,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-NONE = "none"  # the countermeasure that changes nothing
-ROLES = ("clean", "protected", "partly", "random", "dropped")
-
-
-@dataclass(frozen=True)
-class Version:
-    """Rows that a victim may be trained on.
-
-    Args:
-        name: As the report shows it.
-        rows: A dataset, or a function from a seed to one: every training then meets a key of its own, and the
-            interval tells how much keys differ.
-        role: "clean", "protected", "partly" (some rows protected, the others clean), "random" (the same dose of a
-            change that tells nothing) or "dropped" (without the protected rows).
-        share: How much of the rows is protected, from 0 to 1.
-    """
-
-    name: str
-    rows: Dataset | Callable[[int], Dataset]
-    role: str
-    share: float = 1.0
-
-    def __post_init__(self) -> None:
-        if self.role not in ROLES:
-            raise ValueError(f"The role {self.role!r} is none of {', '.join(ROLES)}.")
-
 
 @dataclass(frozen=True, eq=False)
-class Cell:
-    """What one victim learned from one version after one countermeasure.
-
-    Args:
-        version: Whose rows it was trained on.
-        victim: Name of the victim.
-        countermeasure: Name of what was done about the protection, "none" for nothing.
-        correct: Boolean [seeds, test rows]: which test rows each seed labelled rightly.
-        seeds: The seeds that were run, in the order of `correct`.
-        curves: For each seed, (training accuracy, test accuracy) after each epoch; empty where nothing was trained.
-        train_rows: How many rows it was trained on, the countermeasure done.
-        seconds: What the trainings took, all seeds together.
-    """
-
-    version: Version
-    victim: str
-    countermeasure: str
-    correct: np.ndarray
-    seeds: list[int]
-    curves: list[list[tuple[float, float]]] = field(default_factory=list)
-    train_rows: int = 0
-    seconds: float = 0.0
-
-    @property
-    def accuracy(self) -> Interval:
-        """On the clean test rows after the last epoch, with its interval over seeds and rows."""
-        return accuracy_interval(self.correct)
-
-    @property
-    def by_seed(self) -> list[float]:
-        """Accuracy of each seed."""
-        return self.correct.mean(axis=1).round(4).tolist()
-
-    @property
-    def peak(self) -> float:
-        """Mean over the seeds of the best accuracy after any epoch: for an attacker who knows when to stop."""
-        best = [
-            max([final, *(test for _, test in curve)]) for final, curve in zip(self.by_seed, self.curves, strict=True)
-        ]
-        return float(np.mean(best))
-
-
-@dataclass(frozen=True)
-class Audit:
-    """What was found.
-
-    Args:
-        cells: One for each version, victim and countermeasure that was run.
-        not_run: What was not, and why.
-        classes: Number of classes in the test.
-        protocol: How it was measured: data, rows, parameters that may be published.
-        warnings: What a reader should know of the data.
-        fingerprints: `data.fingerprint` of the clean and the protected column, by which a report finds its data again.
-    """
-
-    cells: list[Cell]
-    not_run: list[str]
-    classes: int
-    protocol: dict[str, Any] = field(default_factory=dict)
-    warnings: list[str] = field(default_factory=list)
-    fingerprints: dict[str, str] = field(default_factory=dict)
-
-    def cell(self, version: str, victim: str, countermeasure: str = NONE) -> Cell | None:
-        """The cell of these names, if it was run."""
-        wanted = (version, victim, countermeasure)
-        return next((c for c in self.cells if (c.version.name, c.victim, c.countermeasure) == wanted), None)
-
-    def of_role(self, role: str, victim: str, countermeasure: str = NONE) -> Cell | None:
-        """The first cell of that role, such as that of the clean version."""
-        names = [cell.version.name for cell in self.cells if cell.version.role == role]
-        return self.cell(names[0], victim, countermeasure) if names else None
-
-
-@dataclass(frozen=True)
 class _Training:
     version: Version
     victim: str
@@ -215,14 +116,19 @@ class _Grid:
         self.guess = np.full(len(self.truth), values[counts.argmax()])
         full = [v.rows for v in versions if v.role != "dropped"]
         self.published = len(full[0](self.seeds[0]) if callable(full[0]) else full[0]) if full else None
-        self.not_run: dict[str, None] = {}
+        self._inapplicable: dict[str, None] = {}  # a hook in training for a victim that takes none
+        self._missed: dict[_Training, tuple[str, str]] = {}  # to the part that lacks something, if any, and the reason
         # Everything a result depends on besides its own rows, victim, countermeasure and seed.
         brought = [self.attacker.clean and (self.attacker.clean.inputs, self.attacker.clean.labels),
                    self.attacker.corpus, self.attacker.language_model, self.attacker.paraphrase]  # fmt: skip
         self._common = {True: digest(__version__, self.test.inputs, self.test.labels, brought),
                         False: digest(__version__, self.test.inputs, self.test.labels)}  # fmt: skip
         self._digests: dict[tuple, str] = {}
-        self._broken: set[str] = set()  # victims and countermeasures whose model or framework is not to be had
+        # Victims and countermeasures that lack something, such as a model or a framework, and what they lack.
+        self._broken = {name: lacks(name, victim) for name, victim in self.victims.items() if victim.needs}
+        for name, measure in self.countermeasures.items():
+            if missing := measure.missing(self.attacker):
+                self._broken[name] = f"the attacker was given no {' and no '.join(missing)}"
         self._seconds: dict[str, float] = {}  # what a training of this victim takes without a countermeasure
         self._prepared: dict[str, float] = {}  # what this countermeasure takes on the rows
         if "LOCAL_RANK" in os.environ:  # under accelerate launch or torchrun, each process has its own GPU
@@ -235,10 +141,14 @@ class _Grid:
         start = time.perf_counter()
         trainings = self._planned()
         names = [self._name(training) for training in trainings]
-        missing = [t for t, name in zip(trainings, names, strict=True) if self.store.get(name) is None]
+        missing = [
+            t
+            for t, name in zip(trainings, names, strict=True)
+            if not self._lacking(t) and self.store.get(name) is None
+        ]
         if budget is not None and missing:
             self._probe(missing)
-            needed = sum(self._estimate(t) for t in missing if not self._left_out(t))
+            needed = sum(self._estimate(t) for t in missing if not self._lacking(t))
             given = "no limit is set" if np.isinf(budget) else f"{budget / 60:.1f} are given"
             logger.warning(
                 "%d trainings to run, %d there already: about %.1f minutes, %s.", len(missing),
@@ -247,10 +157,13 @@ class _Grid:
 
         def compute(place: int) -> dict | None:
             training = trainings[place]
-            if budget is not None and time.perf_counter() - start + self._estimate(training) > budget:
-                self.not_run[f"{_said(training)}, seed {training.seed}: out of time"] = None
+            if part := self._lacking(training):
+                self._missed[training] = part, self._broken[part]
                 return None
-            return None if self._left_out(training) else self._trained(training)
+            if budget is not None and time.perf_counter() - start + self._estimate(training) > budget:
+                self._missed[training] = "", "out of time"
+                return None
+            return self._trained(training)
 
         open_seeds = Counter(map(_key, trainings))
         finished: set[int] = set()
@@ -264,19 +177,19 @@ class _Grid:
         order = {name: i for i, name in enumerate([*self.versions, *self.victims, *self.countermeasures])}
         cells = [self._cell(key, trainings, names, finished) for key in keys]
         cells.sort(key=lambda c: (order[c.version.name], order[c.victim], order[c.countermeasure]))
-        return Audit(cells, list(self.not_run), len(np.unique(self.truth)))
+        missed = self._missing()
+        not_run = [*reasons(missed), *self._inapplicable]
+        return Audit(cells, not_run, len(np.unique(self.truth)), missing=missed)
 
     # ------------------------------------------------------------------ the plan
     def _planned(self) -> list[_Training]:
         planned = []
         for name, countermeasure in self.countermeasures.items():
-            missing = countermeasure.missing(self.attacker)
-            if missing:
-                self.not_run[f"{name}: the attacker was given no {' and no '.join(missing)}"] = None
-                continue
             for victim in self.victims:
                 if countermeasure.in_training is not None and "in_training" not in self.victims[victim].takes:
-                    self.not_run[f"{_on(name, victim)}: it takes nothing in training"] = None
+                    self._inapplicable[
+                        f"{_on(name, victim)}: not in the grid, for this victim takes nothing in training"
+                    ] = None
                     continue
                 for version in self.versions.values():
                     if name == NONE or version.role in self._roles(countermeasure):
@@ -383,22 +296,21 @@ class _Grid:
             return do()
         except (OSError, ImportError) as error:
             self._give_up(part, error)
+            self._missed[training] = part, self._broken[part]
         except (ValueError, RuntimeError) as error:
             if training.countermeasure == NONE:
                 raise
-            self._note(f"{_said(training)}, seed {training.seed}", error)
+            logger.warning("%s, seed %d is left out: %s", _said(training), training.seed, error)
+            self._missed[training] = "", _line(error)
         return None
 
-    def _left_out(self, training: _Training) -> bool:
+    def _lacking(self, training: _Training) -> str:
+        """The part of a training that is known not to be had, or nothing."""
         parts = training.victim, training.countermeasure, _on(training.countermeasure, training.victim)
-        return not self._broken.isdisjoint(parts)
+        return next((part for part in parts if part in self._broken), "")
 
     def _give_up(self, part: str, error: Exception) -> None:
-        self._broken.add(part)
-        self._note(part, error)
-
-    def _note(self, part: str, error: Exception) -> None:
-        self.not_run[f"{part}: {' '.join(str(error).split())}"] = None
+        self._broken[part] = _line(error)
         logger.warning("%s is left out: %s", part, error)
 
     def _result(self, run: Victim, rows: Rows, hook: Callable | None, seed: int) -> dict:
@@ -415,6 +327,12 @@ class _Grid:
         return {"correct": packed, "test_rows": len(self.truth), "train_rows": len(rows), "curve": curve}
 
     # ------------------------------------------------------------------ what came out
+    def _missing(self) -> list[Missing]:
+        seeds: dict[tuple, list[int]] = {}
+        for one, why in self._missed.items():
+            seeds.setdefault((one.version, one.victim, one.countermeasure, *why), []).append(one.seed)
+        return [Missing(*key[:3], some, reason=key[4], part=key[3]) for key, some in seeds.items()]
+
     def _cell(self, key: tuple[str, str, str], trainings: list[_Training], names: list[str], there: set[int]) -> Cell:
         places = [i for i in sorted(there) if _key(trainings[i]) == key]
         found: list[Any] = [self.store.get(names[i]) for i in places]
@@ -439,6 +357,18 @@ def _on(countermeasure: str, victim: str) -> str:
 def _said(training: _Training) -> str:
     after = "" if training.countermeasure == NONE else f", {training.countermeasure}"
     return f"{training.version.name}, {training.victim}{after}"
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def lacks(name: str, victim: Victim) -> str:
+    """Why a victim that needs settings cannot run, for a sentence that begins with its name."""
+    if victim.needs == ("model",):
+        given = f"--model {name}=ID" if COMMAND_LINE.get() else f"models={{{name!r}: ...}}"
+        return f"it starts from a pretrained model, and none is given ({given})"
+    return f"it has no default for {', '.join(victim.needs)}, and nothing is given (victims of an Effort)"
 
 
 def _unpacked(result: dict) -> np.ndarray:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hf_unlearnable.adversary import Attacker, Victim
-from hf_unlearnable.audit.grid import NONE, Audit, Cell, Version, audit, rows_of
+from hf_unlearnable.audit.grid import audit, lacks, rows_of
 from hf_unlearnable.audit.inputs import column_of, identities, trained_on
+from hf_unlearnable.audit.records import NONE, Audit, Cell, Version
 from hf_unlearnable.audit.versions import (
     check_names,
     check_pair,
@@ -131,9 +132,9 @@ def attack(
         known_victims, settings = {name: Victim.of(one) for name, one in victims.items()}, {}
     names = _checked(victims or grid.victims, known_victims, "victim")
     run = _victims(names, settings, known_victims, models or {})
-    lacking = {name: _lacks(name, victim) for name, victim in run.items() if victim.needs}
+    lacking = [f"{name}: {lacks(name, victim)}." for name, victim in run.items() if victim.needs]
     if lacking and victims:
-        raise ValueError(f"{next(iter(lacking.values()))}.")
+        raise ValueError(lacking[0])
     first = method_class(method).adaptive_attacks if method else ()
     others = countermeasures if countermeasures is not None else grid.countermeasures
     wanted = dict.fromkeys([*first, *(known_countermeasures if others is None else others)])
@@ -150,8 +151,7 @@ def attack(
         attacker = replace(attacker, clean=rows_of(aside, (column, label_column)))
     versions = _versions(clean, protected, column, chosen.shares)
     found = audit(
-        versions, test, {name: victim for name, victim in run.items() if name not in lacking},
-        {name: known_countermeasures[name] for name in tried}, attacker=attacker,
+        versions, test, run, {name: known_countermeasures[name] for name in tried}, attacker=attacker,
         seeds=range(seeds or chosen.seeds), input_column=column, label_column=label_column, store=store,
         budget=chosen.budget if budget is None else budget, on_cell=on_cell,
     )  # fmt: skip
@@ -164,8 +164,7 @@ def attack(
         "method": method or "not said", "attacks of the method's author": ", ".join(first) or "not known",
         "victims": {name: _settings(victim) for name, victim in run.items()},
     }  # fmt: skip
-    not_run = [*lacking.values(), *found.not_run]
-    return replace(found, not_run=not_run, protocol=protocol, warnings=warnings, fingerprints=fingerprints)
+    return replace(found, protocol=protocol, warnings=warnings, fingerprints=fingerprints)
 
 
 def _prepared(given: Mapping[str, Dataset], column: str, label_column: str) -> list[Dataset]:
@@ -268,13 +267,6 @@ def _victims(
             raise ValueError(f"{name} takes no model: it starts from nothing.")
     chosen = {name: {"model": models[name]} if name in models else {} for name in names}
     return {name: known[name].configured(**{**settings.get(name, {}), **chosen[name]}) for name in names}
-
-
-def _lacks(name: str, victim: Victim) -> str:
-    """Why a victim cannot run."""
-    if victim.needs == ("model",):
-        return f"{name}: it starts from a pretrained model, and none is given (--model {name}=ID)"
-    return f"{name}: it has no default for {', '.join(victim.needs)}, and nothing is given (victims of an Effort)"
 
 
 def _settings(victim: Victim) -> dict[str, Any]:
