@@ -152,7 +152,7 @@ class _Grid:
             given = "no limit is set" if np.isinf(budget) else f"{budget / 60:.1f} are given"
             logger.warning(
                 "%d trainings to run, %d there already: about %.1f minutes, %s.", len(missing),
-                len(trainings) - len(missing), needed / 60, given,
+                len(trainings) - len(open_trainings), needed / 60, given,
             )  # fmt: skip
 
         def compute(place: int) -> dict | None:

@@ -131,8 +131,6 @@ def _surveyed(path: Path, separator: str | None, quoting: str | None, encoding: 
     found = (wide or narrow)[0]
     if not found.rows:
         raise ValueError(f"{path} has a header and no rows: there is nothing to read.")
-    if quoted and quoting is None and found.form.quoting == "none":
-        logger.warning("%s: its quotes are read as letters, since they do not enclose values.", path)
     return found
 
 
@@ -208,6 +206,9 @@ def csv_rows(
     import pyarrow as pa
 
     surveys = [_surveyed(file, separator, quoting, encoding) for file in files]
+    for file, survey in zip(files, surveys, strict=True):
+        if quoting is None and survey.form.quoting == "none":  # tried where there are quotes only
+            logger.warning("%s: its quotes are read as letters, since they do not enclose values.", file)
     header = surveys[0].header
     for file, survey in zip(files, surveys, strict=True):
         if survey.header != header:
