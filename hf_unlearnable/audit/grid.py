@@ -141,18 +141,15 @@ class _Grid:
         start = time.perf_counter()
         trainings = self._planned()
         names = [self._name(training) for training in trainings]
-        missing = [
-            t
-            for t, name in zip(trainings, names, strict=True)
-            if not self._lacking(t) and self.store.get(name) is None
-        ]
+        lacking = [t for t, name in zip(trainings, names, strict=True) if self.store.get(name) is None]
+        missing = [t for t in lacking if not self._lacking(t)]
         if budget is not None and missing:
             self._probe(missing)
             needed = sum(self._estimate(t) for t in missing if not self._lacking(t))
             given = "no limit is set" if np.isinf(budget) else f"{budget / 60:.1f} are given"
             logger.warning(
                 "%d trainings to run, %d there already: about %.1f minutes, %s.", len(missing),
-                len(trainings) - len(open_trainings), needed / 60, given,
+                len(trainings) - len(lacking), needed / 60, given,
             )  # fmt: skip
 
         def compute(place: int) -> dict | None:
