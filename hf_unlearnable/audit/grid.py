@@ -21,9 +21,10 @@ import numpy as np
 from hf_unlearnable._version import __version__
 from hf_unlearnable._words import COMMAND_LINE
 from hf_unlearnable.adversary import Attacker, Countermeasure, Rows, Victim
+from hf_unlearnable.audit.inputs import rows_of
+from hf_unlearnable.audit.probe import whole_training
 from hf_unlearnable.audit.records import NONE, Audit, Cell, Missing, Version, reasons
-from hf_unlearnable.audit.store import Store, digest
-from hf_unlearnable.registry import modality_of
+from hf_unlearnable.audit.store import Store, digest, packed, unpacked
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -86,12 +87,6 @@ def audit(
         versions, test, victims, countermeasures or {}, attacker or Attacker(), list(seeds),
         (input_column, label_column), Store(store), on_cell,
     ).run(budget)  # fmt: skip
-
-
-def rows_of(dataset: Dataset, columns: tuple[str, str]) -> Rows:
-    """Inputs, as victims take them, and labels of a dataset."""
-    modality = modality_of(dataset.features, columns[0])
-    return Rows(modality.read(dataset, columns[0]), dataset[columns[1]][:])
 
 
 class _Grid:
@@ -207,27 +202,16 @@ class _Grid:
         return 1.0 if callable(version.rows) or not self.published else len(version.rows) / self.published
 
     def _probe(self, missing: list[_Training]) -> None:
-        """Trains each victim on a few rows and on twice as many, to know what a whole training will take."""
+        """Finds out what a whole training of each victim will take."""
         rows = self._rows(next(iter(self.versions.values())), self.seeds[0])
-        count = min(max(len(rows) // 16, 32), len(rows) // 2)
-        order = np.random.default_rng(0).permutation(len(rows)).tolist()
         for victim in dict.fromkeys(training.victim for training in missing):
-            took = []
-            for few in (order[:count], order[: 2 * count]):
-                labels = [rows.labels[i] for i in few]
-                if len(set(labels)) < 2:
-                    break
-                tests = self.test.inputs[: max(len(self.test) * len(few) // len(rows), 1)]
-                start = time.perf_counter()
-                try:
-                    self.victims[victim]([rows.inputs[i] for i in few], labels, tests, seed=0)
-                except (OSError, ImportError) as error:
-                    self._give_up(victim, error)
-                    break
-                took.append(time.perf_counter() - start)
-            if len(took) == 2:  # the first also paid for what is done once in a process
-                slope = max(took[1] - took[0], took[1] / 2) / count
-                self._seconds[victim] = took[1] + slope * (len(rows) - 2 * count)
+            try:
+                seconds = whole_training(self.victims[victim], rows, self.test)
+            except (OSError, ImportError) as error:
+                self._give_up(victim, error)
+                continue
+            if seconds is not None:
+                self._seconds[victim] = seconds
 
     # ------------------------------------------------------------------ one training
     def _name(self, training: _Training) -> str:
@@ -280,7 +264,7 @@ class _Grid:
             found["seconds"] = round(time.perf_counter() - start, 2)
             self.store.put(name, found)
         logger.info("%s, seed %d: %.1f %% (%.0f s)", _said(training), training.seed,
-                    100 * np.mean(_unpacked(found)), time.perf_counter() - start)  # fmt: skip
+                    100 * np.mean(unpacked(found)), time.perf_counter() - start)  # fmt: skip
         return found
 
     def _tried(self, training: _Training, part: str, do: Callable[[], Any]) -> Any:
@@ -320,22 +304,24 @@ class _Grid:
                     (round(float(train), 4), round(float(np.mean(test == self.truth)), 4))
                 )
             predicted = run(rows.inputs, rows.labels, self.test.inputs, seed=seed, **options)
-        packed = np.packbits(predicted == self.truth).tobytes().hex()
-        return {"correct": packed, "test_rows": len(self.truth), "train_rows": len(rows), "curve": curve}
+        return {**packed(predicted == self.truth), "train_rows": len(rows), "curve": curve}
 
     # ------------------------------------------------------------------ what came out
     def _missing(self) -> list[Missing]:
         seeds: dict[tuple, list[int]] = {}
         for one, why in self._missed.items():
             seeds.setdefault((one.version, one.victim, one.countermeasure, *why), []).append(one.seed)
-        return [Missing(*key[:3], some, reason=key[4], part=key[3]) for key, some in seeds.items()]
+        return [
+            Missing(version, victim, countermeasure, some, reason, part)
+            for (version, victim, countermeasure, part, reason), some in seeds.items()
+        ]
 
     def _cell(self, key: tuple[str, str, str], trainings: list[_Training], names: list[str], there: set[int]) -> Cell:
         places = [i for i in sorted(there) if _key(trainings[i]) == key]
         found: list[Any] = [self.store.get(names[i]) for i in places]
         return Cell(
             self.versions[key[0]], key[1], key[2],
-            correct=np.stack([_unpacked(result) for result in found]),
+            correct=np.stack([unpacked(result) for result in found]),
             seeds=[trainings[i].seed for i in places],
             curves=[[tuple(point) for point in result["curve"]] for result in found],
             train_rows=found[-1]["train_rows"],
@@ -366,8 +352,3 @@ def lacks(name: str, victim: Victim) -> str:
         given = f"--model {name}=ID" if COMMAND_LINE.get() else f"models={{{name!r}: ...}}"
         return f"it starts from a pretrained model, and none is given ({given})"
     return f"it has no default for {', '.join(victim.needs)}, and nothing is given (victims of an Effort)"
-
-
-def _unpacked(result: dict) -> np.ndarray:
-    bits = np.unpackbits(np.frombuffer(bytes.fromhex(result["correct"]), np.uint8))
-    return bits[: result["test_rows"]].astype(bool)

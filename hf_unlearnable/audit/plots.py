@@ -118,7 +118,7 @@ def _share_plot(figure: Any, audit: Audit) -> bool:
 def _finish(figure: Any) -> None:
     """The axis title of all panels, and one legend of all that any of them shows."""
     figure.axes[0].set_ylabel("accuracy (%)")
-    entries = {}
+    entries: dict[str, Any] = {}
     for axes in figure.axes:
         entries |= dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
     figure.legend(entries.values(), entries.keys(), loc="outside lower center", ncols=2, fontsize=7)

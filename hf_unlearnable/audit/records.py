@@ -146,7 +146,7 @@ class Audit:
     @property
     def versions(self) -> list[Version]:
         """The versions in the plan, whether or not a training on them ran."""
-        every = [*self.cells, *self.missing]
+        every: list[Cell | Missing] = [*self.cells, *self.missing]
         return list({one.version.name: one.version for one in every}.values())
 
     def cell(self, version: str, victim: str, countermeasure: str = NONE) -> Cell | None:

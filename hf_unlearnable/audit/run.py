@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hf_unlearnable.adversary import Attacker, Victim
-from hf_unlearnable.audit.grid import audit, lacks, rows_of
+from hf_unlearnable.audit.grid import audit, lacks
 from hf_unlearnable.audit.held_out import check_unprotected, looks_protected
-from hf_unlearnable.audit.inputs import column_of, identities, trained_on
+from hf_unlearnable.audit.inputs import column_of, identities, rows_of, trained_on
 from hf_unlearnable.audit.records import NONE, Audit, Cell, Version
 from hf_unlearnable.audit.versions import (
     check_names,
