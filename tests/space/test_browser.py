@@ -241,12 +241,12 @@ def test_two_models_train_and_the_attacker_has_his_turn(visit, shots):
     tab.get_by_text(re.compile("^Pass 1 of 5")).wait_for(timeout=40_000)
     assert tab.locator("#proof-chart circle").count() < 10  # drawn while it trains
     tab.screenshot(path=shots / "proof-live.png", full_page=True)
-    tab.get_by_text("Of what the clean data teach").wait_for(timeout=60_000)
+    tab.get_by_text("At worst, by training alone").wait_for(timeout=60_000)
     clean, protected, guess = (int(one.split()[0]) for one in tab.locator("#proof-figures b").all_inner_texts())
     assert clean > 75 and protected < clean - 15 and guess == 25
     assert tab.locator("#proof-chart circle").count() == 10
     button(tab, "See what is left").click()
-    tab.get_by_text("After this countermeasure").wait_for(timeout=60_000)
+    tab.get_by_text("At worst, after label-word-filter").wait_for(timeout=60_000)
     clean, protected, left, _ = (int(one.split()[0]) for one in tab.locator("#proof-figures b").all_inner_texts())
     assert left > protected + 10
     tab.screenshot(path=shots / "proof.png", full_page=True)
