@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from hf_unlearnable import __version__
-from hf_unlearnable._words import COMMAND_LINE, spelled
+from hf_unlearnable._words import COMMAND_LINE, in_options, spelled
 from hf_unlearnable.data import load_rows, load_splits, table_form
 from hf_unlearnable.key import Key
 from hf_unlearnable.modality import Modality
@@ -41,18 +41,45 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else list(argv)
     arguments = _parser(argv).parse_args(argv)
     token = COMMAND_LINE.set(True)
-    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
+    parameters = _parameters(arguments)
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Formatter(parameters))
+    logging.basicConfig(handlers=[handler], level=logging.WARNING)
     try:
         arguments.run(arguments)
     except KeyboardInterrupt:
         print("Interrupted; nothing half-written was left.", file=sys.stderr)
         return 130
     except (ValueError, TypeError, OSError, ImportError, ArithmeticError, MemoryError, RuntimeError) as error:
-        print(f"hf-unlearnable: {_sentence(error)}", file=sys.stderr)
+        print(f"hf-unlearnable: {in_options(_sentence(error), parameters)}", file=sys.stderr)
         return 1
     finally:
         COMMAND_LINE.reset(token)
     return 0
+
+
+# Options of `protect` that messages of other commands name too, such as those on a key.
+_OF_PROTECT = ("id_column", "image_column", "label_column", "mask_column", "mode", "noise", "position", "skip_broken",
+               "text_column")  # fmt: skip
+
+
+def _parameters(arguments: argparse.Namespace) -> set[str]:
+    """The names of parameters in messages that are options here."""
+    names = {*_OF_PROTECT, *vars(arguments), "encoding"} - {"run", "private", "option_encoding", "file_encoding"}
+    if arguments.run is _protect:
+        names |= {*inspect.signature(method_class(arguments.method)).parameters}
+    return names
+
+
+class _Formatter(logging.Formatter):
+    """Warnings in the words of the command line."""
+
+    def __init__(self, parameters: set[str]):
+        super().__init__("%(levelname)s: %(message)s")
+        self.parameters = parameters
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802, the name that logging calls
+        return in_options(super().formatMessage(record), self.parameters)
 
 
 def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:

@@ -193,7 +193,9 @@ class Transform:
     def from_key(cls, key: Key) -> Transform:
         """The fitted transform that `key` belongs to."""
         if key.method != cls.method:
-            raise ValueError(f"This key is of the method {key.method!r}, not {cls.method!r}. Use load_transform(key).")
+            raise ValueError(
+                f"This key is of the method {key.method!r}, not {cls.method!r}. Use that method, or another key."
+            )
         if key.method_version != cls.method_version:
             raise ValueError(
                 f"This key is of version {key.method_version} of {cls.method!r}, here is version "

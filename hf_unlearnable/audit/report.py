@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hf_unlearnable._words import plain
+from hf_unlearnable import _words
 from hf_unlearnable.audit.plots import write_plots
 from hf_unlearnable.audit.records import NONE
 from hf_unlearnable.audit.statistics import Interval, paired_difference, recovered_share
@@ -110,10 +110,12 @@ def _judged(audit: Audit, protected: str) -> str:
     shares = [recovered(audit, cell) for cell in cells]
     if share.high >= 0.25 or any(other is not None and other.low > 0.25 for other in shares):
         return "the protection holds in part"
-    if all(cell.countermeasure == NONE for cell in cells):
-        return "the protection holds against training alone, and no countermeasure ran"
+    plain = all(cell.countermeasure == NONE for cell in cells)
     if audit.ran < audit.planned:
-        return "nothing that ran got through, which does not show that the protection holds"
+        tried = "no countermeasure ran" if plain else "nothing that ran got through"
+        return f"{tried}, which does not show that the protection holds"
+    if plain:
+        return "the protection holds against training alone, and no countermeasure was tried"
     return "the protection holds against everything that was tried here"
 
 
@@ -167,7 +169,7 @@ _INTRODUCTION = (
     "were tested on the same clean rows. Where the protection works, the protected rows teach hardly more than is "
     "learned without them (*protected rows dropped*). The strongest attack decides."
 )
-_KEY = "On clean test rows in percent [95 % interval]. *not run*: see above; *-*: does not apply."
+_KEY = "On clean test rows in percent [95 % interval]. *not run*: see above; *-*: not in the grid."
 
 
 def write_report(folder: Path, audit: Audit) -> None:
@@ -202,7 +204,10 @@ def write_report(folder: Path, audit: Audit) -> None:
     plots = write_plots(folder, audit)
     if plots:
         parts += ["## Plots", "\n".join(f"![{plot.stem}]({plot.name})" for plot in plots)]
-    parts += ["## Protocol", "\n".join(f"- {name}: {plain(value)}" for name, value in contents["protocol"].items())]
+    parts += [
+        "## Protocol",
+        "\n".join(f"- {name}: {_words.plain(value)}" for name, value in contents["protocol"].items()),
+    ]
     Path(folder, "report.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
 

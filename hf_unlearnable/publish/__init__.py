@@ -151,7 +151,7 @@ def push_protected(
     if isinstance(allow, str):
         raise TypeError("allow takes a list of names, not one string.")
     if (questions or prompt) and not gated:
-        raise ValueError("questions and prompt are asked at a gate: say gated='auto' or gated='manual' (--gated).")
+        raise ValueError("questions and prompt are asked at a gate: say gated='auto' or gated='manual'.")
     parts = splits_of(dataset, split)
     before = splits_of(original, split) if original is not None else {}
     if len(parts) == len(before) == 1:  # a single split may have had another name

@@ -83,7 +83,9 @@ def test_a_weaker_victim_may_have_recovered_more():
 def test_plain_training_is_not_called_an_attack():
     found = audit(*BASE, cell("ours", "cnn", 0.52))
     said = report.verdict(found, "ours")
-    assert said.startswith("ours: the protection holds against training alone, and no countermeasure ran. At worst")
+    assert said.startswith(
+        "ours: the protection holds against training alone, and no countermeasure was tried. At worst"
+    )
 
 
 def test_nothing_is_proved_by_a_victim_that_never_learns(tmp_path):
