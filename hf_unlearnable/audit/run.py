@@ -295,9 +295,8 @@ def _tried(found: Audit, names: Sequence[str]) -> str:
             for part in (found.cells, found.missing)
         )
         ran, lacking = (sum(len(one.seeds) for one in part) for part in (cells, missing))
-        said.append(
-            f"{name} ({ran} of {ran + lacking} trainings)" if lacking else name if ran else f"{name} (not run)"
-        )
+        some = f" ({ran} of {ran + lacking} trainings)" if lacking else ""
+        said.append(f"{name}{some if ran else ' (not run)'}")
     return ", ".join(said) or "not known"
 
 
