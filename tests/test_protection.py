@@ -206,16 +206,18 @@ def test_shares_of_several_processes_do_not_go_into_a_file(tmp_path):
 
 def test_quotes_that_are_letters_are_told_once(tmp_path, caplog):
     lines = [f"{chr(34) + ' ' if i == 20 else ''}text {'odd' if i % 2 else 'even'} {i}\t{i % 2}" for i in range(60)]
+    source = tmp_path / "in"
+    source.mkdir()
     for name in ("a", "b"):
-        (tmp_path / f"{name}.tsv").write_text("text\tlabel\n" + "\n".join(lines) + "\n")
-    argv = ["protect", "order-code", str(tmp_path / "a.tsv"), "--rate", "0", "--output", str(tmp_path / "o.tsv")]
+        (source / f"{name}.tsv").write_text("text\tlabel\n" + "\n".join(lines) + "\n")
+    argv = ["protect", "order-code", str(source / "a.tsv"), "--rate", "0", "--output", str(tmp_path / "o.tsv")]
     assert main([*argv, "--key", str(tmp_path / "k")]) == 0
     assert caplog.text.count("quotes are read as letters") == 1
-    assert (tmp_path / "o.tsv").read_bytes() == (tmp_path / "a.tsv").read_bytes()
+    assert (tmp_path / "o.tsv").read_bytes() == (source / "a.tsv").read_bytes()
     caplog.clear()
-    data = load_splits(tmp_path, quoting="none")["train"]
+    data = load_splits(source, quoting="none")["train"]
     assert len(data) == 120 and "letters" not in caplog.text  # said by the user, so not told
-    load_splits(tmp_path)
+    load_splits(source)
     assert caplog.text.count("quotes are read as letters") == 2  # of each file
 
 

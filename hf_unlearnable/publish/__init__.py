@@ -33,7 +33,7 @@ from hf_unlearnable.publish.staging import Staged, splits_of, stage
 from hf_unlearnable.registry import METHODS
 
 if TYPE_CHECKING:
-    from hf_unlearnable.audit.grid import Audit
+    from hf_unlearnable.audit.records import Audit
     from hf_unlearnable.key import Key
     from hf_unlearnable.transform import Transform
 

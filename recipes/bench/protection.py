@@ -37,7 +37,8 @@ from filelock import FileLock
 
 from hf_unlearnable import __version__
 from hf_unlearnable.adversary import Attacker, Rows
-from hf_unlearnable.audit.grid import Audit, Version, audit
+from hf_unlearnable.audit.grid import audit
+from hf_unlearnable.audit.records import Audit, Version
 from hf_unlearnable.audit.report import as_json, grid_table, library_versions, markdown_table, verdict
 from hf_unlearnable.audit.store import digest
 from hf_unlearnable.data import load_rows, whole_or_nothing

@@ -16,7 +16,8 @@ from PIL import Image
 from hf_unlearnable.adversary import Attacker, Countermeasure, Rows, mixed_with_clean
 from hf_unlearnable.audit import grid as audit_module
 from hf_unlearnable.audit import probe
-from hf_unlearnable.audit.grid import Version, audit
+from hf_unlearnable.audit.grid import audit
+from hf_unlearnable.audit.records import Version
 from hf_unlearnable.audit.store import Store, digest
 from tests.data import tiny
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hf_unlearnable import RegTextTransform, __version__
+from hf_unlearnable.publish import Published
 from hf_unlearnable.publish.card import OPT_OUTS, Facts, Wishes, render
 from hf_unlearnable.publish.staging import Staged
 from hf_unlearnable.registry import METHODS, method_class
@@ -154,3 +156,13 @@ def test_what_an_audit_warns_of_and_what_did_not_run_stand_on_the_card(tmp_path,
     section = card.split("### What an attacker still learns")[1].split("| trained on")[0]
     for line in [*told.get("warnings", []), *told.get("not_run", [])]:
         assert line in section
+
+
+@pytest.mark.parametrize(("commit", "where"), [
+    (None, "nothing uploaded"),
+    (SimpleNamespace(pr_url=None, commit_url="https://hub/me/x/commit/1"), "https://hub/me/x/commit/1"),
+    (SimpleNamespace(pr_url="https://hub/me/x/discussions/1", commit_url="c"), "https://hub/me/x/discussions/1"),
+])  # fmt: skip
+def test_what_was_published_shows_in_a_line(commit, where):
+    done = Published("me/x", "a long card\n" * 1000, {"README.md": 1500, "data/train.parquet": 2}, commit)
+    assert repr(done) == f"Published(me/x: 2 files, 1,502 bytes, {where})"

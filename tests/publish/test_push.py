@@ -10,7 +10,7 @@ from huggingface_hub.errors import HFValidationError, OfflineModeIsEnabled
 from PIL import Image as Pillow
 
 from hf_unlearnable import OnePixelTransform, RegTextTransform, TextureTransform
-from hf_unlearnable.audit.grid import Audit
+from hf_unlearnable.audit.records import Audit
 from hf_unlearnable.publish import LeakError, push_protected
 from hf_unlearnable.publish.staging import stage
 from tests.data import notes, pictures
