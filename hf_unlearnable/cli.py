@@ -35,8 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns:
         0 when it did what was asked, 1 when it could not (a sentence on standard error says why, and a line each what
-        a leak scan found), 2 for a command
-        line that does not parse, 130 when it was interrupted.
+        a leak scan found), 2 for a command line that does not parse, 130 when it was interrupted.
     """
     argv = sys.argv[1:] if argv is None else list(argv)
     arguments = _parser(argv).parse_args(argv)
@@ -65,7 +64,7 @@ _OF_PROTECT = ("id_column", "image_column", "label_column", "mask_column", "mode
 
 def _parameters(arguments: argparse.Namespace) -> set[str]:
     """The names of parameters in messages that are options here."""
-    names = {*_OF_PROTECT, *vars(arguments), "encoding"} - {"run", "private", "option_encoding", "file_encoding"}
+    names = {*_OF_PROTECT, *vars(arguments), "encoding"} - {"run", "private"}  # --public is what private=False is
     if arguments.run is _protect:
         names |= {*inspect.signature(method_class(arguments.method)).parameters}
     return names
