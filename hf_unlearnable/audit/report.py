@@ -165,9 +165,9 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 # ---------------------------------------------------------------------- files
 _INTRODUCTION = (
-    "Models were trained on the clean rows, on the protected ones, and on these after what an attacker may try. All "
-    "were tested on the same clean rows. Where the protection works, the protected rows teach hardly more than is "
-    "learned without them (*protected rows dropped*). The strongest attack decides."
+    "An audit trains models on the clean rows, on the protected ones, and on these after what an attacker may try. It "
+    "tests all of them on the same clean rows. Where the protection works, the protected rows teach hardly more than "
+    "is learned without them (*protected rows dropped*). The strongest attack decides."
 )
 _KEY = "On clean test rows in percent [95 % interval]. *not run*: see above; *-*: not in the grid."
 
@@ -192,7 +192,8 @@ def write_report(folder: Path, audit: Audit) -> None:
         parts += ["## Not run", "\n".join(f"- {reason}" for reason in audit.not_run)]
     if audit.ran:
         parts += ["## Accuracy", _KEY, contents["table"]]
-    hopeless = [v for v in dict.fromkeys(c.victim for c in audit.cells) if not learned(audit, v)]
+    taught = dict.fromkeys(cell.victim for cell in audit.cells if cell.version.role == "clean")
+    hopeless = [victim for victim in taught if not learned(audit, victim)]
     if hopeless:
         parts.append(
             "These learned no more from the clean rows than without the protected ones, so their cells prove nothing: "

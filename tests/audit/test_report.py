@@ -99,6 +99,13 @@ def test_nothing_is_proved_by_a_victim_that_never_learns(tmp_path):
     assert json.loads((tmp_path / "report.json").read_text())["cells"][2]["recovered"] is None
 
 
+def test_a_victim_that_was_not_trained_on_clean_rows_is_not_said_to_have_learned_nothing(tmp_path):
+    report.write_report(tmp_path, audit(cell("dropped", "cnn", 0.5), cell("ours", "cnn", 0.5)))
+    text = (tmp_path / "report.md").read_text()
+    assert "ours: this proves nothing, for no training on the clean rows ran." in text
+    assert "their cells prove nothing" not in text
+
+
 @pytest.mark.parametrize("cells", [(), BASE, (*BASE, cell("other", "cnn", 0.5))])
 def test_nothing_is_proved_by_what_did_not_run(cells):
     ran = f"All {2 * len(cells)} trainings ran." if cells else "No training was planned."
