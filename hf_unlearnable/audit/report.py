@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hf_unlearnable import _words
+from hf_unlearnable._files import files_into
 from hf_unlearnable.audit.plots import write_plots
 from hf_unlearnable.audit.records import NONE
 from hf_unlearnable.audit.statistics import Interval, paired_difference, recovered_share
@@ -182,7 +183,11 @@ def write_report(folder: Path, audit: Audit) -> None:
         folder: Made if it is not there.
         audit: What was found.
     """
-    Path(folder).mkdir(parents=True, exist_ok=True)
+    with files_into(folder) as scratch:
+        _write_files(scratch, audit)
+
+
+def _write_files(folder: Path, audit: Audit) -> None:
     contents = as_dict(audit)
     Path(folder, "report.json").write_text(json.dumps(contents, indent=1, default=str) + "\n", encoding="utf-8")
     parts = ["# What models learn from the protected rows", _INTRODUCTION]
