@@ -24,7 +24,7 @@ def write_plots(folder: Path, audit: Audit) -> list[Path]:
     except ImportError:
         return []
     made = []
-    for name, draw in {"grid": _grid_plot, "curves": _curves_plot, "share": _share_plot}.items():
+    for name, draw in PLOTS.items():
         figure = Figure(layout="constrained")
         path = Path(folder, f"{name}.png")
         path.unlink(missing_ok=True)  # of an earlier report, with other cells
@@ -122,3 +122,6 @@ def _finish(figure: Any) -> None:
     for axes in figure.axes:
         entries |= dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
     figure.legend(entries.values(), entries.keys(), loc="outside lower center", ncols=2, fontsize=7)
+
+
+PLOTS = {"grid": _grid_plot, "curves": _curves_plot, "share": _share_plot}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from hf_unlearnable import _words
 from hf_unlearnable._files import files_into
-from hf_unlearnable.audit.plots import write_plots
+from hf_unlearnable.audit.plots import PLOTS, write_plots
 from hf_unlearnable.audit.records import NONE
 from hf_unlearnable.audit.statistics import Interval, paired_difference, recovered_share
 
@@ -185,6 +185,10 @@ def write_report(folder: Path, audit: Audit) -> None:
     """
     with files_into(folder) as scratch:
         _write_files(scratch, audit)
+        written = {path.name for path in scratch.iterdir()}
+    for name in PLOTS:  # of an earlier report, with other cells
+        if f"{name}.png" not in written:
+            Path(folder, f"{name}.png").unlink(missing_ok=True)
 
 
 def _write_files(folder: Path, audit: Audit) -> None:

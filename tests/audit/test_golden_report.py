@@ -70,6 +70,13 @@ def test_the_card_is_the_golden_one(tmp_path, name, ran):
     assert section == (GOLDEN / f"card-{name}.md").read_text(encoding="utf-8")
 
 
+def test_plots_of_an_earlier_report_go(tmp_path):
+    pytest.importorskip("matplotlib", reason="plots need the attack extra")
+    for ran, plots in ((26, ["curves.png", "grid.png"]), (6, ["curves.png"]), (0, [])):
+        report.write_report(tmp_path, audit(ran))
+        assert sorted(path.name for path in tmp_path.glob("*.png")) == plots
+
+
 HOLDS = {**REACHED, "protected": 0.52}
 WEAK = dict.fromkeys(GAINED, 0.0)
 

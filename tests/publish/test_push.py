@@ -478,7 +478,13 @@ def test_words_that_a_report_lists(hub):
     cloak = RegTextTransform(word_source=["quokka", "zephyr", "piston", "karzai"], seed=1).fit(clean)
     protected = clean.map(cloak, batched=True)
     marks = {"clean": fingerprint(clean, "text"), "protected": fingerprint(protected, "text")}
-    telling = Audit([], [], 4, protocol={"found words": "quokka, zephyr, piston"}, fingerprints=marks)
+    telling = Audit(
+        [],
+        ["quokka, zephyr, piston: out of time"],
+        4,
+        protocol={"found words": "quokka, zephyr, piston"},
+        fingerprints=marks,
+    )
     with pytest.raises(LeakError) as stopped:
         push_protected(protected, "tester/notes", key=cloak, report=telling)
     assert {finding.name for finding in stopped.value.findings} >= {"words:README.md", "words:report/report.json"}
