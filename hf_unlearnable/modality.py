@@ -187,6 +187,20 @@ class Modality(ABC):
         """Rows whose label does not go with their value, to look at before a protection hides them."""
         raise ValueError(f"There is no check of labels for {self.plural}.")
 
+    def told_apart(self, clean: Sequence[Any], protected: Sequence[Any], asked: Sequence[Any]) -> np.ndarray:
+        """Which inputs look protected, by the first victim of the quick grid, which learns to tell.
+
+        Args:
+            clean, protected: Inputs to learn from, as `read` gives them.
+            asked: m inputs.
+
+        Returns:
+            Boolean [m].
+        """
+        name, settings = next(iter(self.grids["quick"].victims.items()))
+        labels = [0] * len(clean) + [1] * len(protected)
+        return self.victims[name]([*clean, *protected], labels, asked, seed=0, **settings) == 1
+
     # ------------------------------------------------------------------ what it costs a reader
     @abstractmethod
     def fidelity(self, original: Any, protected: Any, column: str, transform: Transform | None = None) -> Any:

@@ -217,7 +217,7 @@ class Transform:
         """
         if key.method != cls.method:
             raise ValueError(
-                f"{key.named} is of the method {key.method!r}, not {cls.method!r}. Use load_transform(key)."
+                f"{key.named} is of the method {key.method!r}, not {cls.method!r}. Use that method, or another key."
             )
         if key.method_version != cls.method_version:
             raise ValueError(

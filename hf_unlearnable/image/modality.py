@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -16,6 +16,7 @@ from hf_unlearnable.modality import Grid, Modality
 if TYPE_CHECKING:
     import os
 
+    import numpy as np
     from datasets import Dataset
 
     from hf_unlearnable.adversary import Countermeasure, Victim
@@ -104,6 +105,11 @@ class ImageModality(Modality):
 
         before, after = (self.undecoded(data.with_format(None), column) for data in (clean, protected))
         return self._beside(clean, column, *random_changes(before, after, column, seed, self.naming))
+
+    def told_apart(self, clean: Sequence[Any], protected: Sequence[Any], asked: Sequence[Any]) -> np.ndarray:
+        from hf_unlearnable.image.traits import told_apart
+
+        return told_apart(clean, protected, asked)
 
     def fidelity(
         self, original: Any, protected: Any, column: str, transform: Transform | None = None

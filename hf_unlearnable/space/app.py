@@ -192,7 +192,8 @@ def attack(
             images for each class. It is protected with the usual method and then attacked.
 
     Returns:
-        Accuracy on clean held-out rows after each training with its 95 % interval, and of a guess.
+        The verdict in words, accuracy on clean held-out rows after each training with its 95 % interval, and that of
+        a guess.
     """
     session = Session(request.session_hash if request else None).open()
     session.uploaded(*[own] if own else [])

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 MAX_TRAINED = 1200  # rows that a model trains on, so that a proof takes less than a minute
 MAX_TESTED = 500
+_LEARNED = 0.05  # accuracy above a guess without which the clean data taught nothing
 NONE = "none"
 BASES = {"notes": "text", "digits": "image"}  # the samples, and their modalities
 
@@ -136,6 +137,28 @@ def countermeasures(kind: str) -> list[str]:
     first = _watched(kind).countermeasures or ()
     cheap = [name for name, one in countermeasures_of(kind).items() if not one.needs and one.cost < 1.5]
     return list(dict.fromkeys([*first, *cheap]))
+
+
+def verdict(proof: Proof, clean: float, tried: Mapping[str | None, float]) -> str:
+    """The worst of what was tried, and how much of what there is to try that was.
+
+    Args:
+        proof: What was trained on.
+        clean: Accuracy after training on the clean rows, from 0 to 1.
+        tried: Accuracy after training on the protected rows, by countermeasure, `NONE` for none.
+    """
+    every = countermeasures(proof.kind)
+    ran, planned = 1 + len(tried), 2 + len(every)
+    much = f"{ran} of {planned} trainings ran: {len([*filter(every.__contains__, tried)])} of {len(every)} "
+    much += "countermeasures, one small model." + (" The others may get further." if ran < planned else "")
+    if not tried:
+        return f"Not measured. {much}"
+    if clean - proof.guess <= _LEARNED:
+        return f"Even the clean data taught this small model next to nothing: this proves nothing either way. {much}"
+    worst = max(tried, key=lambda name: tried[name])
+    share = max(0, 100 * (tried[worst] - proof.guess) / (clean - proof.guess))
+    after = "by training alone" if worst == NONE else f"after {worst}"
+    return f"At worst, {after}, the protected data taught {share:.0f} % of what the clean data teach. {much}"
 
 
 # ---------------------------------------------------------------------- training

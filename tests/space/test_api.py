@@ -119,6 +119,8 @@ def test_an_attack_on_a_table_is_reported(client, tmp_path):
         "notes", "label-word-filter", gradio_client.handle_file(tmp_path / "notes.csv"), api_name="/attack"
     )
     assert (found["training_rows"], found["test_rows"], found["method"]) == (300, 100, "regtext")
+    assert found["verdict"].startswith("At worst, after label-word-filter, the protected data taught ")
+    assert "3 of " in found["verdict"] and found["verdict"].endswith("The others may get further.")
     accuracy = found["accuracy"]
     assert accuracy["clean"] > 0.5 and accuracy["protected"] < accuracy["clean"] - 0.1
     assert all(len(curve) == 5 for curve in found["curves"].values()) and len(accuracy) == 3

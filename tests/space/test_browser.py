@@ -165,6 +165,7 @@ def test_two_models_train_and_the_attacker_has_his_turn(visit, shots):
     expect(button(tab, "See what is left")).to_be_enabled()
     expect(button(tab, "Train both")).to_be_enabled()
     assert set(range(1, 10)) & set(tab.evaluate("window.points"))  # drawn while it trains
+    expect(tab.locator("#proof-status")).to_contain_text("At worst, by training alone")
     clean, protected, guess = percents(tab, 3)
     assert clean > 75 and protected < clean - 15 and guess == 25
     expect(tab.locator("#proof-chart circle")).to_have_count(10)
@@ -172,6 +173,7 @@ def test_two_models_train_and_the_attacker_has_his_turn(visit, shots):
     button(tab, "See what is left").click()
     expect(tab.locator("#proof-chart circle")).to_have_count(15)
     expect(button(tab, "Stop")).to_be_disabled()
+    expect(tab.locator("#proof-status")).to_contain_text("At worst, after label-word-filter")
     clean, protected, left, _ = percents(tab, 4)
     assert left > protected + 10
     tab.screenshot(path=shots / "proof.png", full_page=True)
