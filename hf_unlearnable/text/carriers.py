@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from functools import lru_cache
+from itertools import chain
 
 from hf_unlearnable.text.insertion import Canonical
 
@@ -83,12 +85,14 @@ TURNING = HOLDING | frozenset(_OTHERS.split())
 _HELD = 20  # words: a longer run of numbers is a table
 _NEAR = 40  # letters, some seven words, within which a carrier moves to the start of a clause
 _CLAUSE = re.compile(r"(?:[,.;:!?…—–)]|--|<br />) +(?=\S)")
-_SENTENCE = re.compile(r"(?:[.!?…।][\"'”’)]*|<br />) +(?=\S)")
+# One class of characters begins all that ends a sentence: it is searched three times faster than two alternatives.
+_SENTENCE = re.compile(r"[.!?…।<](?:(?<=<)br />|(?<!<)[\"'”’)]*) +(?=\S)")
 _ABBREVIATED = re.compile(r"(?:\b(?:Mr|Mrs|Ms|Dr|St|Jr|Prof|vs|cf|i\.e|e\.g|[A-Z])|(?:^|[ (])\d\d?)\. +$")
 _LONGEST = 100  # words of a sentence: what goes on for longer is cut, for want of a full stop
 _TAGS = re.compile(r"<[^<>]*>")
 _PIECE = re.compile(r"[^ ]+")
 _LAST_WORD = re.compile(r"([^\W_](?:[\w'-]*\w)?)[^\w,.;:!?…)\]]*$")
+_ENDINGS = tuple(",.;:!?…)]")  # behind one of these nothing is held
 _GLUES = range(0xE000, 0xF900)  # private use
 
 
@@ -120,19 +124,28 @@ class PhraseCanonical(Canonical):
     __slots__ = ("_glue",)
 
     def __init__(self, text: str, pool: Collection[str]):
-        self._glue = next((chr(code) for code in _GLUES if chr(code) not in text), " ")
-        held = [re.escape(carrier) for carrier in pool if " " in carrier and carrier in text]
+        self._glue = " "
+        held = [carrier for carrier in pool if carrier in text and " " in carrier]
         if held:
-            text = re.sub(rf"(?<![^ ])(?:{'|'.join(held)})(?![^ ])", lambda match: self._glued(match[0]), text)
-        super().__init__(text, [self._glued(carrier) for carrier in pool])
+            self._glue = next((chr(code) for code in _GLUES if chr(code) not in text), " ")
+            text = f" {text} "
+            for carrier in held:  # twice, for a phrase behind itself shares its space
+                one, glued = f" {carrier} ", f" {self._glued(carrier)} "
+                text = text.replace(one, glued).replace(one, glued)
+            text, pool = text[1:-1], [self._glued(carrier) for carrier in pool]
+        super().__init__(text, pool)
 
     def _glued(self, carrier: str) -> str:
         return carrier.replace(" ", self._glue)
 
     def with_words(self, places: Sequence[int], words: Sequence[str]) -> str:
+        if self._glue == " ":
+            return super().with_words(places, words)
         return super().with_words(places, [self._glued(word) for word in words]).replace(self._glue, " ")
 
     def without_words(self, places: Sequence[int], words: Sequence[str]) -> str:
+        if self._glue == " ":
+            return super().without_words(places, words)
         return super().without_words(places, [self._glued(word) for word in words]).replace(self._glue, " ")
 
     # ------------------------------------------------------------------ places
@@ -159,39 +172,52 @@ class PhraseCanonical(Canonical):
             moved.append(last)
         return moved
 
-    def ends_of_sentences(self, offsets: Iterable[int]) -> list[tuple[int, int]]:
+    def ends_of_sentences(self, offsets: Sequence[int]) -> list[tuple[int, int]]:
         """For each sentence that holds an offset, the places in front of it and at its end.
 
         The end is in front of the last word, which the full stop hangs on or which is one. It is behind that word
         where nothing hangs on it, and where there is no other.
+
+        Args:
+            offsets: Ascending, one or more.
         """
-        ends = self._ends()
-        places = []
-        for i in sorted({min(bisect_left(ends, offset + 1), len(ends) - 1) for offset in offsets}):
-            start = ends[i - 1] if i else 0
-            first = next((word for word in self._words(start, ends[i]) if self._is_free(word)), None)
-            last = next((word for word in self._back(start, ends[i]) if self._is_free(word)), None)
+        places, i = [], 0
+        for start, end in self._sentences():
+            if offsets[i] >= end < len(self.text):
+                continue
+            first = next((word for word in self._words(start, end) if self._is_free(word)), None)
+            last = next((word for word in self._back(start, end) if self._is_free(word)), None)
             if first is None or last is None:
                 places.append((start, start))
             else:
-                behind = first == last or self.text[ends[i] - 1].isalnum()
-                places.append((first, ends[i] if behind else last))
+                behind = first == last or self.text[end - 1].isalnum()
+                places.append((first, end if behind else last))
+            i = bisect_left(offsets, end, i)
+            if i == len(offsets):
+                break
         return places
 
-    def _ends(self) -> list[int]:
-        """Where sentences end, ascending; one of a single word belongs to the next."""
-        ends: list[int] = []
-        start = 0
-        for end in [*(match.end() for match in _SENTENCE.finditer(self.text)), len(self.text)]:
-            many = (end - start) // 2 if self.spaceless else self.text.count(" ", start, end)
-            if end < len(self.text) and (many < 2 or _ABBREVIATED.search(self.text, max(start, end - 9), end)):
+    def _sentences(self) -> Iterator[tuple[int, int]]:
+        """Start and end of each sentence; one of a single word belongs to the next."""
+        text, start = self.text, 0
+        for end in chain((match.end() for match in _SENTENCE.finditer(text)), [len(text)]):
+            many = (end - start) // 2 if self.spaceless else text.count(" ", start, end)
+            if end < len(text) and (many < 2 or self._is_abbreviated(start, end)):
                 continue
             if many > _LONGEST:
                 words = list(self._words(start, end))
-                ends += [self._before_holding(cut) for cut in words[_LONGEST : len(words) - _LONGEST // 2 : _LONGEST]]
-            ends.append(end)
+                for cut in words[_LONGEST : len(words) - _LONGEST // 2 : _LONGEST]:
+                    cut = self._before_holding(cut)
+                    yield start, cut
+                    start = cut
+            yield start, end
             start = end
-        return ends
+
+    def _is_abbreviated(self, start: int, end: int) -> bool:
+        """Whether what seems to end a sentence ends an abbreviation, none of which has five letters."""
+        return not self.text[end - 7 : end - 2].isalpha() and bool(
+            _ABBREVIATED.search(self.text, max(start, end - 9), end)
+        )
 
     def _words(self, start: int, end: int) -> Iterable[int]:
         """Where the words of a stretch begin, two letters each in scripts without spaces."""
@@ -235,10 +261,13 @@ class PhraseCanonical(Canonical):
         return self.text.rfind(" ", 0, place) + 1, place
 
 
+@lru_cache(maxsize=1 << 14)  # texts repeat their words
 def _holds(piece: str) -> bool:
     """Whether the last word of what stands between two spaces negates, counts or points at the next."""
     if piece.isalpha():  # as most are
         return piece.lower() in _WHOLE
+    if piece.endswith(_ENDINGS):
+        return False
     last = _LAST_WORD.search(_TAGS.sub("", piece.replace("’", "'").lower()))
     if last is None:
         return False

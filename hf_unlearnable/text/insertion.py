@@ -97,7 +97,7 @@ class Canonical:
         text = self.text
         shadow = list(BEFORE_PLACE.sub(" ", re.sub(r"\s", "_", text)))
         for word in self._pool:  # a cut here would make a pool word out of the text's own letters
-            at = text.find(word)
+            at = -1 if " " in word else text.find(word)
             while at >= 0:
                 for edge in (at - 1, at + len(word) - 1):
                     if edge >= 0:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import combinations, islice, permutations
+from itertools import chain, combinations, islice, permutations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -283,31 +283,34 @@ class OrderCodeTransform(TextTransform):
     ) -> Iterator[tuple[Sequence[int], Sequence[str]]]:
         doses = np.array([max(1, int(self.rate * text.words)) for text in texts], np.int64)
         bits = _row_draws(doses, streams, parts, 3 + self._offsets_per_code())
-        start = 0
+        which = (bits[:, 0] * self.num_codes).astype(np.int64).tolist()
+        turns, offsets = bits[:, 1].tolist(), _offsets(texts, doses, bits[:, 2:])
+        plans, stop = {}, 0
         for text, own, dose in zip(texts, chosen, doses.tolist(), strict=True):
-            drawn = bits[start : start + dose]
-            start += dose
-            codes = [own["codes"][int(which * len(own["codes"]))] for which in drawn[:, 0].tolist()]
-            if self._cyclic():
-                codes = [_turned(code, turn) for code, turn in zip(codes, drawn[:, 1].tolist(), strict=True)]
-            span = min(1.0, _APART * dose / text.words)  # of a stretch, which is 1 here
-            within = np.arange(dose)[:, None] + (1 - span) * drawn[:, 2:3] + span * np.sort(drawn[:, 3:], axis=1)
-            offsets = (within * (len(text.text) / dose)).astype(np.int64).ravel().tolist()
+            start, stop = stop, stop + dose
             if self.code in ("place", "refrain"):
-                sentences = text.ends_of_sentences([0, *offsets[1:]])  # what comes first is learned first
-                again = self.code == "refrain"
-                sides = [(code, code) if again else _by_side(code, own["late"]) for code in codes[: len(sentences)]]
-                codes = [[*early, *late] for early, late in sides]
-                offsets = []
-                for (front, end), (early, late) in zip(sentences, sides, strict=True):
-                    offsets += [front] * len(early) + [end] * len(late)
-            elif self.at_clauses:
-                offsets = text.near_clauses(offsets)
-            places = text.in_order(offsets)
+                sides = plans.get(id(own)) or plans.setdefault(id(own), self._sides_of(own))
+                # What comes first is learned first.
+                sentences = text.ends_of_sentences([0, *chain.from_iterable(offsets[start + 1 : stop])])
+                places = text.in_order(chain.from_iterable(sentences))
+                drawn = [side for code in which[start : start + len(sentences)] for side in sides[code]]
+                words = [carrier for side in drawn for carrier in side]
+                yield [place for place, side in zip(places, drawn, strict=False) for _ in side], words * bool(places)
+                continue
+            codes = [own["codes"][code] for code in which[start:stop]]
+            if self.rotate:
+                codes = [_turned(code, turn) for code, turn in zip(codes, turns[start:stop], strict=True)]
+            flat: Sequence[int] = list(chain.from_iterable(offsets[start:stop]))
+            places = text.in_order(text.near_clauses(flat) if self.at_clauses else flat)
             each = len(codes[0]) if self.code == "adjacent" else 1  # carriers that stand side by side share a place
-            words = [carrier for code in codes for carrier in code]
             places = [place for place in places for _ in range(each)]
-            yield places, words[: len(places)]
+            yield places, [carrier for code in codes for carrier in code][: len(places)]
+
+    def _sides_of(self, own: dict) -> list[tuple[list[str], list[str]]]:
+        """For each code the carriers at the start of a sentence, and those at its end."""
+        if self.code == "refrain":
+            return [(code, code) for code in own["codes"]]
+        return [_by_side(code, own["late"]) for code in own["codes"]]
 
     def _cyclic(self) -> bool:
         """Whether the cyclic order is the code."""
@@ -346,9 +349,29 @@ def _turned(code: list[str], turn: float) -> list[str]:
     return [*code[start:], *code[:start]]
 
 
+def _offsets(texts: Sequence[PhraseCanonical], doses: np.ndarray, drawn: np.ndarray) -> list[list[int]]:
+    """Where the carriers of each code of each text go, ascending in a text; [sum of doses, carriers].
+
+    Each code has a stretch of its text, in which its carriers stand at most `_APART` words apart.
+
+    Args:
+        texts: n texts.
+        doses: how many codes each of them gets, int64 [n].
+        drawn: where in its stretch a code starts, and each of its carriers; floats in [0, 1) [sum of doses, 1 + k].
+    """
+    words, lengths = np.array([(text.words, len(text.text)) for text in texts], np.int64).reshape(-1, 2).T
+    span = np.repeat(np.minimum(1.0, _APART * doses / words), doses)[:, None]  # of a stretch, which is 1 here
+    within = _numbers(doses)[:, None] + (1 - span) * drawn[:, :1] + span * np.sort(drawn[:, 1:], axis=1)
+    return (within * np.repeat(lengths / doses, doses)[:, None]).astype(np.int64).tolist()
+
+
+def _numbers(doses: np.ndarray) -> np.ndarray:
+    """0, 1, ... for the codes of each text, int64 [sum of doses]."""
+    return np.arange(doses.sum()) - np.repeat(np.cumsum(doses) - doses, doses)
+
+
 def _row_draws(doses: np.ndarray, streams: np.ndarray, parts: np.ndarray, width: int) -> np.ndarray:
     """`width` numbers in [0, 1) for each of the codes of each text, floats [sum of doses, width]."""
-    number = np.arange(doses.sum()) - np.repeat(np.cumsum(doses) - doses, doses)
-    index = (number + np.repeat(parts << 32, doses))[:, None] * width + np.arange(width)
+    index = (_numbers(doses) + np.repeat(parts << 32, doses))[:, None] * width + np.arange(width)
     bits = draws(np.repeat(streams, doses)[:, None], index.astype(np.uint64))
     return (bits >> np.uint64(11)) * 2.0**-53
