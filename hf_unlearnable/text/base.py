@@ -238,7 +238,7 @@ class TextTransform(Transform):
             assert text is not None
             if not restore:
                 texts[i] = self._changed(text, places, words)
-                if places and text.holds(places, words):
+                if text.held and places and text.holds(places, words):
                     marked.append(i)
                     self._refuse_again(cells, marked, len(active), len(places))
                 continue

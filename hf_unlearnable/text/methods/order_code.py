@@ -276,7 +276,7 @@ class OrderCodeTransform(TextTransform):
 
     # ------------------------------------------------------------------ changing rows
     def _pool(self, chosen: dict) -> list[str]:
-        return [carrier for code in chosen["codes"] for carrier in code]
+        return list(chain.from_iterable(chosen["codes"]))
 
     def _planned(
         self, texts: Sequence[PhraseCanonical], chosen: Sequence[dict], streams: np.ndarray, parts: np.ndarray
@@ -284,19 +284,38 @@ class OrderCodeTransform(TextTransform):
         doses = np.array([max(1, int(self.rate * text.words)) for text in texts], np.int64)
         bits = _row_draws(doses, streams, parts, 3 + self._offsets_per_code())
         which = (bits[:, 0] * self.num_codes).astype(np.int64).tolist()
-        turns, offsets = bits[:, 1].tolist(), _offsets(texts, doses, bits[:, 2:])
-        plans, stop = {}, 0
-        for text, own, dose in zip(texts, chosen, doses.tolist(), strict=True):
+        offsets = _offsets(texts, doses, bits[:, 2:]).tolist()
+        if self.code in ("place", "refrain"):
+            return self._at_ends(texts, chosen, doses.tolist(), which, offsets)
+        return self._in_order(texts, chosen, doses.tolist(), which, offsets, bits[:, 1].tolist())
+
+    def _at_ends(
+        self, texts: Sequence[PhraseCanonical], chosen: Sequence[dict], doses: list[int], which: list[int],
+        offsets: list[list[int]],
+    ) -> Iterator[tuple[Sequence[int], Sequence[str]]]:  # fmt: skip
+        """Codes that stand at both ends of a sentence."""
+        sides_of, stop = {}, 0
+        for text, own, dose in zip(texts, chosen, doses, strict=True):
             start, stop = stop, stop + dose
-            if self.code in ("place", "refrain"):
-                sides = plans.get(id(own)) or plans.setdefault(id(own), self._sides_of(own))
-                # What comes first is learned first.
-                sentences = text.ends_of_sentences([0, *chain.from_iterable(offsets[start + 1 : stop])])
-                places = text.in_order(chain.from_iterable(sentences))
-                drawn = [side for code in which[start : start + len(sentences)] for side in sides[code]]
-                words = [carrier for side in drawn for carrier in side]
-                yield [place for place, side in zip(places, drawn, strict=False) for _ in side], words * bool(places)
-                continue
+            sides = sides_of.get(id(own)) or sides_of.setdefault(id(own), self._sides_of(own))
+            # What comes first is learned first.
+            sentences = text.ends_of_sentences([0, *[offset for offset, in offsets[start + 1 : stop]]])
+            found = text.in_order([place for ends in sentences for place in ends])
+            places, words = [], []
+            for code, front, end in zip(which[start:stop], found[::2], found[1::2], strict=False):
+                early, late = sides[code]
+                places += [front] * len(early) + [end] * len(late)
+                words += early + late
+            yield places, words
+
+    def _in_order(
+        self, texts: Sequence[PhraseCanonical], chosen: Sequence[dict], doses: list[int], which: list[int],
+        offsets: list[list[int]], turns: list[float],
+    ) -> Iterator[tuple[Sequence[int], Sequence[str]]]:  # fmt: skip
+        """Codes that are an order of carriers, apart or side by side."""
+        stop = 0
+        for text, own, dose in zip(texts, chosen, doses, strict=True):
+            start, stop = stop, stop + dose
             codes = [own["codes"][code] for code in which[start:stop]]
             if self.rotate:
                 codes = [_turned(code, turn) for code, turn in zip(codes, turns[start:stop], strict=True)]
@@ -304,7 +323,7 @@ class OrderCodeTransform(TextTransform):
             places = text.in_order(text.near_clauses(flat) if self.at_clauses else flat)
             each = len(codes[0]) if self.code == "adjacent" else 1  # carriers that stand side by side share a place
             places = [place for place in places for _ in range(each)]
-            yield places, [carrier for code in codes for carrier in code][: len(places)]
+            yield places, list(chain.from_iterable(codes))[: len(places)]
 
     def _sides_of(self, own: dict) -> list[tuple[list[str], list[str]]]:
         """For each code the carriers at the start of a sentence, and those at its end."""
@@ -349,8 +368,8 @@ def _turned(code: list[str], turn: float) -> list[str]:
     return [*code[start:], *code[:start]]
 
 
-def _offsets(texts: Sequence[PhraseCanonical], doses: np.ndarray, drawn: np.ndarray) -> list[list[int]]:
-    """Where the carriers of each code of each text go, ascending in a text; [sum of doses, carriers].
+def _offsets(texts: Sequence[PhraseCanonical], doses: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+    """Where the carriers of each code of each text go, int64 [sum of doses, k], ascending in a text.
 
     Each code has a stretch of its text, in which its carriers stand at most `_APART` words apart.
 
@@ -362,7 +381,7 @@ def _offsets(texts: Sequence[PhraseCanonical], doses: np.ndarray, drawn: np.ndar
     words, lengths = np.array([(text.words, len(text.text)) for text in texts], np.int64).reshape(-1, 2).T
     span = np.repeat(np.minimum(1.0, _APART * doses / words), doses)[:, None]  # of a stretch, which is 1 here
     within = _numbers(doses)[:, None] + (1 - span) * drawn[:, :1] + span * np.sort(drawn[:, 1:], axis=1)
-    return (within * np.repeat(lengths / doses, doses)[:, None]).astype(np.int64).tolist()
+    return (within * np.repeat(lengths / doses, doses)[:, None]).astype(np.int64)
 
 
 def _numbers(doses: np.ndarray) -> np.ndarray:
