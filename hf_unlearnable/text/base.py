@@ -172,10 +172,16 @@ class TextTransform(Transform):
                 raise no_label(f"Row {row + i}", self.label_column)
         return table.filter([not without for without in missing])
 
-    def _left_out(self) -> list[str]:
-        """Words that are never chosen: those of `exclude`, and unless `sensitive` names and words that can hurt."""
-        words = self._excluded()
-        return sorted(words if self.sensitive else words.union(_unfit_words(), self.counts.names()))
+    def _left_out(self) -> pl.Series:
+        """Words that are never chosen: those of `exclude`, and unless `sensitive` names and words that can hurt.
+
+        Returns:
+            One list of words, for `Expr.is_in`.
+        """
+        import polars as pl
+
+        words = pl.Series(sorted(self._excluded()), dtype=pl.String)
+        return (words if self.sensitive else pl.concat([words, _unfit_words(), self.counts.names()])).implode()
 
     def _excluded(self) -> set[str]:
         """The words of `exclude`, where one text may list several."""
@@ -383,7 +389,10 @@ def _taken_out(cloak: Transform, row: dict[str, Any]) -> bool:
 
 
 @cache
-def _unfit_words() -> frozenset[str]:
+def _unfit_words() -> pl.Series:
     """Names of people, places and companies, and words of harm: nobody wants them in a text that had none."""
-    lines = Path(__file__).with_name("unfit_words.txt").read_text(encoding="utf-8").splitlines()
-    return frozenset(word for line in lines if not line.startswith("#") for word in line.split())
+    import polars as pl
+
+    lists = [Path(__file__).with_name(name).read_text(encoding="utf-8") for name in ("unfit_words.txt", "names.txt")]
+    lines = [line for words in lists for line in words.splitlines() if not line.startswith("#")]
+    return pl.Series([word for line in lines for word in line.split()])

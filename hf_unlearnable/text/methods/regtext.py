@@ -107,7 +107,9 @@ class RegTextTransform(TextTransform):
     """
 
     method = "regtext"
-    method_version: ClassVar[int] = 2  # 2: nothing into code, markup and data; no names nor words that can hurt
+    # 2: nothing into code, markup and data; no names nor words that can hurt; 3: nor names without capitals
+    method_version: ClassVar[int] = 3
+    reads_versions: ClassVar[tuple[int, ...]] = (2,)  # whose keys hold their words
     choices: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "word_source": ("neutral", "regtext", "random"), "mode": ("insert", "replace"),
         "position": ("random", "begin", "middle", "end"),
