@@ -226,6 +226,14 @@ class Transform:
         self._state()
         return {"seed": self._resolved_seed(), "words": []}
 
+    def inserted_words(self) -> dict[Any, list[str]]:
+        """The words and phrases that go into the texts of each label, to be shown to the key holder and nobody else.
+
+        Returns:
+            Label to words; empty where a method inserts none.
+        """
+        return {}
+
     def _resolved_seed(self) -> int:
         if self._seed is None:
             self._seed = new_seed() if self.seed is None else self.seed

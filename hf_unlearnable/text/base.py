@@ -180,8 +180,12 @@ class TextTransform(Transform):
         """
         import polars as pl
 
-        words = pl.Series(sorted(self._excluded()), dtype=pl.String)
-        return (words if self.sensitive else pl.concat([words, _unfit_words(), self.counts.names()])).implode()
+        words = [pl.Series(sorted(self._excluded()), dtype=pl.String)]
+        if not self.sensitive:
+            words += [self.counts.names(), _listed("unfit_words.txt")]
+            if self.counts.are_english():  # many of these names are words of other languages
+                words.append(_listed("names.txt"))
+        return pl.concat(words).implode()
 
     def _excluded(self) -> set[str]:
         """The words of `exclude`, where one text may list several."""
@@ -195,6 +199,9 @@ class TextTransform(Transform):
             counts = self._counts.table()
             self._words = self._chosen_words(counts, self._checked_classes(counts))
         return self._words
+
+    def inserted_words(self) -> dict[Any, list[str]]:
+        return {label: list(self._pool(chosen)) for label, chosen in self._choose().items()}
 
     def _checked_classes(self, counts: pl.DataFrame) -> list:
         labels = sorted(counts["label"].unique().to_list())
@@ -389,10 +396,9 @@ def _taken_out(cloak: Transform, row: dict[str, Any]) -> bool:
 
 
 @cache
-def _unfit_words() -> pl.Series:
-    """Names of people, places and companies, and words of harm: nobody wants them in a text that had none."""
+def _listed(name: str) -> pl.Series:
+    """The words of a file: names of people, places and companies, words of harm, that nobody wants in their texts."""
     import polars as pl
 
-    lists = [Path(__file__).with_name(name).read_text(encoding="utf-8") for name in ("unfit_words.txt", "names.txt")]
-    lines = [line for words in lists for line in words.splitlines() if not line.startswith("#")]
-    return pl.Series([word for line in lines for word in line.split()])
+    lines = Path(__file__).with_name(name).read_text(encoding="utf-8").splitlines()
+    return pl.Series([word for line in lines if not line.startswith("#") for word in line.split()])

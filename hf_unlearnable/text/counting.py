@@ -119,6 +119,14 @@ class WordCounts:
             return leans["word"].clear()
         return leans.filter(pl.col("lean") > 0)["word"]
 
+    def are_english(self) -> bool:
+        """Whether one word in fifty or more is "the", "of", "and" or "to", as in English alone."""
+        import polars as pl
+
+        words = self.table()
+        english = words.filter(pl.col("word").is_in(["the", "of", "and", "to"]))
+        return 50 * english["count"].sum() >= words["count"].sum() > 0
+
     def save(self, path: str | os.PathLike) -> None:
         """Writes the counts as Parquet, to be merged elsewhere. They tell of the clean texts: keep them private."""
         self.table()

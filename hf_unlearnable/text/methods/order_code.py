@@ -325,6 +325,12 @@ class OrderCodeTransform(TextTransform):
             places = [place for place in places for _ in range(each)]
             yield places, list(chain.from_iterable(codes))[: len(places)]
 
+    def inserted_words(self) -> dict[Any, list[str]]:
+        if self.code != "place":
+            return super().inserted_words()
+        chosen = self._choose()
+        return {label: [c for sides in self._sides_of(own) for side in sides for c in side] for label, own in chosen.items()}
+
     def _sides_of(self, own: dict) -> list[tuple[list[str], list[str]]]:
         """For each code the carriers at the start of a sentence, and those at its end."""
         if self.code == "refrain":

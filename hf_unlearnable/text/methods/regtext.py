@@ -326,5 +326,8 @@ class RegTextTransform(TextTransform):
         """The seed and each class's words."""
         return {**super().secrets(), "words": list(self._choose().values())}
 
+    def inserted_words(self) -> dict[Any, list[str]]:
+        return dict(self._choose())
+
     def _secret_parameters(self) -> set[str]:
         return {"seed"} if isinstance(self.word_source, str) else {"seed", "word_source"}
