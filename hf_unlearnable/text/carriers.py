@@ -84,7 +84,7 @@ TURNING = HOLDING | frozenset(_OTHERS.split())
 _HELD = 20  # words: a longer run of numbers is a table
 _NEAR = 40  # letters, some seven words, within which a carrier moves to the start of a clause
 _CLAUSE = re.compile(r"(?:[,.;:!?…—–)]|--|<br />) +(?=\S)")
-# One class of characters begins all that ends a sentence: it is searched three times faster than two alternatives.
+# One class of characters begins all that ends a sentence: it is searched twice as fast as two alternatives.
 _SENTENCE = re.compile(r"[.!?…।<](?:(?<=<)br />|(?<!<)[\"'”’)]*) +(?=\S)")
 _ABBREVIATED = re.compile(r"(?:\b(?:Mr|Mrs|Ms|Dr|St|Jr|Prof|vs|cf|i\.e|e\.g|[A-Z])|(?:^|[ (])\d\d?)\. +$")
 _LONGEST = 100  # words of a sentence: what goes on for longer is cut, for want of a full stop
@@ -184,9 +184,7 @@ class PhraseCanonical(Canonical):
         for start, end in self._sentences():
             if offsets[i] >= end < len(self.text):
                 continue
-            first = start if self.text[start] != " " and self._is_free(start) else next(
-                filter(self._is_free, self._words(start, end)), None
-            )
+            first = next(filter(self._is_free, self._words(start, end)), None)
             if first is None:
                 places.append((start, start))
             else:

