@@ -86,10 +86,9 @@ class OrderCodeTransform(TextTransform):
         not.
 
     Cost:
-        One pass to count and one to insert, which takes some five times that of `RegTextTransform` on IMDb, for it
-        reads sentences. Every text gets a whole code of four phrases,
-        which is much for a text of ten words; `carriers_per_code` makes do with two, or one, which not every key makes
-        a model learn.
+        One pass to count and one to insert, which takes some three times that of `RegTextTransform`, for it reads
+        sentences. Every text gets a whole code of four phrases, which is much for a text of ten words;
+        `carriers_per_code` makes do with two, or one, which not every key makes a model learn.
 
     Breaks:
         An attacker who counts where words stand, or which of two comes first, finds those that tell the label and can
