@@ -176,7 +176,8 @@ class Canonical:
         end, before = len(text), " " if self.spaceless else ""
         if len(set(words)) == 1 and places[-1] != end:
             return f"{before}{words[0]} ".join([text[a:b] for a, b in pairwise([0, *places, end])])
-        parts, last = [], 0
+        parts: list[str] = []
+        last = 0
         for place, word in zip(places, words, strict=True):
             parts += (text[last:place], f" {word}" if place == end else f"{before}{word} ")
             last = place
