@@ -334,16 +334,13 @@ def _check_labels(transform: Transform, modality: Modality, dataset: Any) -> Non
 
 
 def _show_words(transform: Transform, dataset: Any) -> None:
-    """Shows the owner the words of each class before they stand in the data."""
+    """Shows the owner the words and phrases of each class before they stand in the data."""
     from datasets import ClassLabel
 
-    words = transform.secrets()["words"]
-    if not words:
-        return
-    feature = (dataset.features or {}).get(transform.label_column)
-    for label, pool in zip(transform.key.state["labels"], words, strict=True):
+    for label, words in transform.inserted_words().items():
+        feature = (dataset.features or {}).get(transform.label_column)
         name = feature.int2str(label) if isinstance(feature, ClassLabel) else label
-        print(f"Words for {name}: {', '.join(pool)} (for your eyes: --exclude leaves words out)")
+        print(f"Words for {name}: {', '.join(words)} (for your eyes: --exclude leaves words out)")
 
 
 def _plain(cls: type[Transform], name: str, value: Any, dataset: Any, options: dict[str, Any]) -> Any:
