@@ -55,12 +55,14 @@ class ImageCopies(Copies):
     def likeness(self, one: bytes, two: bytes) -> float:
         """The largest correlation of their pixel values at 24 x 24 pixels.
 
-        The second one is taken whole or with up to a sixth cut off, as it is, mirrored and turned by quarters.
+        The second one is taken whole or with up to a sixth cut off, as it is, mirrored and turned by quarters; the
+        first one in gray where the second one is gray.
         """
         first, second = _levels(one), _levels(two)
         if first is None or second is None or np.array_equal(first, second):
             return 0.0
-        whole = _shrunk(first, 24)
+        gray = bool((second == second[:, :, :1]).all())
+        whole = _shrunk(_gray(first) if gray else first, 24)
         best = 0.0
         for side in range(24, 19, -1):
             part = _shrunk(second, side)
@@ -122,6 +124,12 @@ def _levels(data: bytes) -> np.ndarray | None:
         except (*_BROKEN, Image.DecompressionBombError):
             return None
     return np.broadcast_to(levels, (*levels.shape[:2], 3))
+
+
+def _gray(levels: np.ndarray) -> np.ndarray:
+    from PIL import Image
+
+    return np.asarray(Image.fromarray(np.ascontiguousarray(levels)).convert("L").convert("RGB"))
 
 
 def _shrunk(levels: np.ndarray, side: int) -> np.ndarray:

@@ -22,7 +22,7 @@ _XMP_PLACE = re.compile(
 _IN_PNG = {"exif", "iptc", "8bim", "xmp", "APP1", "app1"}  # what ImageMagick writes as hexadecimal
 # What programs leave: a time, their own name, the shape of an array.
 _HARMLESS = re.compile(
-    r"\s*(?:$|CREATOR: gd-jpeg|Created with|File (?:source|written)|Optimized|LEAD Tech|AppleMark|Compressed by|Lavc|"
+    r"\s*(?:$|CREATOR: gd-jpeg|Created (?:with|by OpenJPEG)|Kakadu|File (?:source|written)|Optimized|LEAD Tech|AppleMark|Compressed by|Lavc|"
     r"Handmade|Processed by|ImageJ=|\{\"shape\"|ASCII|UNICODE)"
 )
 _BROKEN = (OSError, ValueError, SyntaxError, KeyError, TypeError, IndexError, EOFError, struct.error, AssertionError)

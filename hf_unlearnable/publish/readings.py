@@ -31,9 +31,13 @@ MOST = 64 << 20  # bytes that one value is decoded to
 _DEEPEST = 4  # codes within codes
 _SHORTEST = 20  # letters of base64: fewer hold no text that is looked for
 
-_HEXADECIMAL = r"(?:[0-9a-fA-F]{2}(?:[ :-]|\\x|,? ?0x)?){10,}"
-_CODED = re.compile(rf"{_HEXADECIMAL}|[A-Za-z0-9+/_-]{{{_SHORTEST},}}(?:\r?\n[A-Za-z0-9+/_-]{{8,}})*")
+_RUN = rf"[A-Za-z0-9+/_-]{{{_SHORTEST},}}"
 _SPACED = r"(?:[0-9a-fA-F]{2} ){10}"  # a code that is no long run
+_CODED = re.compile(
+    r"(?<![A-Za-z0-9+/_-])(?:(?:[0-9a-fA-F]{2}(?:[ :-]|\\x|, ?0x)){9,}[0-9a-fA-F]{2}"
+    rf"|{_RUN}(?:\r?\n[A-Za-z0-9+/_-]{{8,}})*)|(?:\\x[0-9a-fA-F]{{2}}){{10,}}"
+)
+_ESCAPED_BYTES = r"(?:\\x[0-9a-fA-F]{2}){10}|(?:[0-9a-fA-F]{2}(?::|-|, ?0x)){9}"
 _NO_TEXT = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f\ufffd]")
 _BROKEN = (zlib.error, OSError, EOFError, ValueError, lzma.LZMAError, zipfile.BadZipFile, RuntimeError)
 
@@ -42,19 +46,19 @@ class Unread(Exception):
     """An archive that was not read whole: it is encrypted, or holds more than is looked at."""
 
 
-def readings(value: str | bytes, most: int = MOST) -> tuple[list[str | bytes], bool]:
+def readings(value: str | bytes, most: int | None = None) -> tuple[list[str | bytes], bool]:
     """Everything that a value can be decoded to.
 
     Args:
         value: A text or the contents of a file.
-        most: Bytes that the results hold together, about.
+        most: Bytes that the results hold together; None for `MOST`.
 
     Returns:
         The results, without the value itself; and whether there are no more.
     """
     found: list[str | bytes] = []
     waiting: list[tuple[str | bytes, int]] = [(value, 0)]
-    left, whole = most, True
+    left, whole = MOST if most is None else most, True
     while waiting:
         one, depth = waiting.pop()
         if depth == _DEEPEST:
@@ -81,8 +85,9 @@ def _of_text(text: str) -> Iterator[str | bytes]:
         code = re.sub(r"\\x|0x|[^A-Za-z0-9+/]", "", run)
         if re.fullmatch(r"[0-9a-fA-F]+", code):
             yield bytes.fromhex(code[: len(code) // 2 * 2])
-        code = re.sub(r"\s", "", run).translate({ord("-"): "+", ord("_"): "/"})
-        if len(set(code)) > 4 and re.fullmatch(r"[A-Za-z0-9+/]+", code):  # no line of dashes
+        code = re.sub(r"\s", "", run)
+        if re.search(r"[A-Z]", code) and re.search(r"[a-z]", code) and re.search(r"\d|^[^/_-]+$", code):  # no words
+            code = re.sub(r"[^A-Za-z0-9+/]", "", code.translate({ord("-"): "+", ord("_"): "/"}))
             yield base64.b64decode(code[: len(code) - (len(code) % 4 == 1)] + "=" * (-len(code) % 4))
 
 
@@ -199,13 +204,15 @@ def _decodable(leaf: Leaf, knows: Callable[[bytes], bool]) -> Iterator[tuple[int
     import polars as pl
 
     if leaf.is_text:
-        mask = long_runs(leaf.values, _SHORTEST) | pl.Series(leaf.values).str.contains("\0").fill_null(False).to_numpy()
-        spaced = np.flatnonzero(close_digits(leaf.values, 10, 30))
-        mask[spaced] |= pl.Series(leaf.values).gather(spaced).str.contains(_SPACED).to_numpy()
+        texts = pl.Series(leaf.values)
+        mask = texts.str.contains("\0").fill_null(False).to_numpy().copy()
+        long, spaced = (
+            np.flatnonzero(some) for some in (long_runs(leaf.values, _SHORTEST), close_digits(leaf.values, 10, 60))
+        )
+        mask[long] |= texts.gather(long).str.contains(_RUN).to_numpy()
+        mask[spaced] |= texts.gather(spaced).str.contains(f"{_SPACED}|{_ESCAPED_BYTES}").to_numpy()
         for i in np.flatnonzero(mask).tolist():
-            text = leaf.values[i].as_py()
-            if _CODED.search(text) or "\0" in text:
-                yield int(leaf.rows[i]), text
+            yield int(leaf.rows[i]), leaf.values[i].as_py()
     elif leaf.is_binary:
         for row, data in zip(leaf.rows.tolist(), leaf.values.to_pylist(), strict=True):
             if data and not knows(data):

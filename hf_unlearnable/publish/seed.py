@@ -65,6 +65,19 @@ class Seed:
             numbers.append(rf"(?<![0-9a-fA-F])0*(?i:{spelled})(?![0-9a-fA-F])")
         return re.compile("|".join([*numbers, *map(re.escape, self.codes)]))
 
+    @cached_property
+    def _digits(self) -> list[str]:
+        """The spellings in digits, without anything between these."""
+        return [re.sub(r"\W", "", one) for one in (*self._decimal, *self._hexadecimal, repr(float(self._seed)))]
+
+    def stands_in(self, text: str) -> bool:
+        """Whether a text spells it."""
+        if self._seed >= LARGE and not any(code in text for code in self.codes):
+            digits = re.sub(_NOT_DIGITS, "", text.lower())
+            if not any(one in digits for one in self._digits):
+                return False
+        return self.exact.search(text) is not None
+
     def candidates(self, texts: pa.Array) -> np.ndarray:
         """Which texts may spell it in digits: they hold as many of them, near each other.
 
@@ -78,7 +91,7 @@ class Seed:
 
         if self._seed < LARGE:
             return pl.Series(texts).str.contains("(?i)seed").fill_null(False).to_numpy()
-        spelled = [re.sub(r"\W", "", one) for one in (*self._decimal, *self._hexadecimal, repr(float(self._seed)))]
+        spelled = self._digits
         count = min(sum(letter.isdecimal() for letter in one) for one in spelled)
         found = close_digits(texts, max(1, count), 4 * max(map(len, spelled[:-1])))
         index = np.flatnonzero(found)

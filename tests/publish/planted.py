@@ -149,11 +149,19 @@ def metadata(image: Image.Image) -> dict:
         data = saved(image, "JPEG")
         return data[:2] + b"\xff\xed" + (len(irb) + 2).to_bytes(2, "big") + irb + data[2:]
 
+    def tiff_gps():
+        from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
+        fields = ImageFileDirectory_v2()
+        fields.tagtype[34853] = 4
+        fields[34853] = {1: "N"}
+        return saved(image, "TIFF", tiffinfo=fields)
+
     place = xmp("<exif:GPSLatitude>52,13N</exif:GPSLatitude>")
     return {
         "EXIF, GPS": ("gps", saved(image, "JPEG", exif=exif(1, "N", 0x8825))), "XMP in JPEG, GPS": ("gps", saved(image, "JPEG", xmp=place)),
         "XMP in WebP, GPS": ("gps", saved(image, "WEBP", xmp=place)), "XMP in JPEG 2000, GPS": ("gps", saved(image, "JPEG2000") + place),
-        "IPTC, city": ("gps", iptc(90, b"Warszawa")), "PNG text, GPS": ("gps", png("exif:GPSLatitude", "52/1, 13/1")), "TIFF, GPS": ("gps", saved(image, "TIFF", exif=exif(1, "N", 0x8825))),
+        "IPTC, city": ("gps", iptc(90, b"Warszawa")), "PNG text, GPS": ("gps", png("exif:GPSLatitude", "52/1, 13/1")), "TIFF, GPS": ("gps", tiff_gps()),
         "XMP, city": ("gps", saved(image, "JPEG", xmp=xmp("<photoshop:City>Oslo</photoshop:City>"))),
         "EXIF, artist": ("camera", saved(image, "PNG", exif=exif(315, "Alice Kowalska"))), "EXIF, owner": ("camera", saved(image, "JPEG", exif=exif(0xA430, "A. K.", 0x8769))),
         "EXIF, Windows author": ("camera", saved(image, "JPEG", exif=exif(0x9C9D, "Alice".encode("utf-16-le")))), "IPTC, by-line": ("camera", iptc(80, b"Alice Kowalska")),
