@@ -11,7 +11,16 @@ from typing import Any
 # EXIF and TIFF: maker, model, host computer, artist, copyright, owner, serial numbers, what only the camera's maker can
 # read, the author as Windows writes it.
 _PEOPLE = {271, 272, 315, 316, 33432, 0xA430, 0xA431, 0xA433, 0xA434, 0xA435, 0x927C, 0x9C9D}
-_WORDS = {269, 270, 285, 0x9286, 0x9C9B, 0x9C9C, 0x9C9E, 0x9C9F}  # names of documents and pages, descriptions, comments
+_WORDS = {
+    269,
+    270,
+    285,
+    0x9286,
+    0x9C9B,
+    0x9C9C,
+    0x9C9E,
+    0x9C9F,
+}  # names of documents and pages, descriptions, comments
 _EXIF, _GPS, _XMP, _IPTC, _PHOTOSHOP = 0x8769, 0x8825, 700, 33723, 34377
 # Fields of record 2 of IPTC: by-line, its title, writer, credit, source, copyright, contact; city to country.
 _IPTC_PEOPLE, _IPTC_PLACES = {80, 85, 110, 115, 116, 118, 122}, {26, 27, 90, 92, 95, 100, 101}

@@ -41,6 +41,7 @@ logger = logging.getLogger(__name__)
 
 __all__ = ["Finding", "LeakError", "Published", "push_protected"]
 
+
 class LeakError(ValueError):
     """Something would have left that should not. `findings` names what, where and what to do."""
 

@@ -85,7 +85,9 @@ class Before:
         table = self._stored(split, self._needed(), rows)
         restored = _one_by_one(self._transform.restore, table, column)
         return [
-            one is not None and one != two and not any(self._words.listed(text, 1 / 2, least=3) for text in _texts(one))
+            one is not None
+            and one != two
+            and not any(self._words.listed(text, 1 / 2, least=3) for text in _texts(one))
             for one, two in zip(restored, now, strict=True)
         ]
 

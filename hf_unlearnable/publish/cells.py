@@ -64,7 +64,11 @@ class Leaf:
 
     def is_own(self, protected: Sequence[str]) -> bool:
         """Whether these values are what was protected in one of these columns, with or without markup."""
-        return self.root in protected and self.reading != "decoded" and (self.path == self.root or self.path.endswith(".content"))
+        return (
+            self.root in protected
+            and self.reading != "decoded"
+            and (self.path == self.root or self.path.endswith(".content"))
+        )
 
     @property
     def is_text(self) -> bool:

@@ -220,9 +220,7 @@ def earlier_versions(
         split = place.rsplit("/", 1)[-1].split("-")[0]
         if split not in {part.split for part in staged}:
             what += f", of the split {split!r} that is not in this push: all splits are pushed together"
-        findings.append(
-            Finding("history", place, None, count, f"The repository's history holds {what}.", _HISTORY)
-        )
+        findings.append(Finding("history", place, None, count, f"The repository's history holds {what}.", _HISTORY))
     return findings, notes
 
 

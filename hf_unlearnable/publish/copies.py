@@ -102,7 +102,9 @@ class CleanCopies:
             place = f"{split}/{leaf.path}"
             self._keep_cells(place, None, leaf.rows + start, leaf.values)
             if leaf.is_binary:
-                self._keep_hashes(place, None, leaf.rows + start, self._shown_hashes(leaf.values.to_pylist(), leaf.root))
+                self._keep_hashes(
+                    place, None, leaf.rows + start, self._shown_hashes(leaf.values.to_pylist(), leaf.root)
+                )
         for leaf in own:
             compare = self._compare_texts if leaf.is_text else self._compare_files
             compare(leaf, before, others, split, start)

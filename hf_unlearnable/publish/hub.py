@@ -42,9 +42,7 @@ PUBLIC = (
     "{} exists and is public: what is pushed there is seen at once. Make it private in its settings, name a fresh "
     "one, or say private=False (--public)."
 )
-_CHANGED = (
-    "The card of {} was changed while this push was under way, and the new one was not searched for leaks. Run it again."
-)
+_CHANGED = "The card of {} was changed while this push was under way, and the new one was not searched for leaks. Run it again."
 
 
 class Repository:
@@ -249,7 +247,9 @@ class Repository:
             there = self._files(head)
             gone = [path for path in there if _OURS.fullmatch(path) and path not in paths]
             same = all(there.get(file.path_in_repo) == _contents(file) for file in additions)
-            if same and there.get("README.md") == new and not gone:  # pushed before, or a moment ago by a commit whose answer was lost
+            if (
+                same and there.get("README.md") == new and not gone
+            ):  # pushed before, or a moment ago by a commit whose answer was lost
                 url = f"{self._api.endpoint}/datasets/{self.id}/commit/{head}"
                 return CommitInfo(commit_url=url, commit_message=message, commit_description="", oid=head)
             if there.get("README.md") not in (old, new):

@@ -26,7 +26,9 @@ ABSOLUTE = re.compile(
 _COMMON = {"root", "tmp", "app", "content", "workspace", "work", "data", "code", "src", "mnt", "opt", "home", "Users",
            "user", "ubuntu", "jovyan", "runner", "kaggle", "working", "var"}  # fmt: skip
 # The home folder of a person, on any system, and names of such folders that tell of nobody.
-HOME = r"(?:^|[^\w:/.]|file://)(?:/home/|/Users/|[A-Za-z]:[\\/]{1,2}(?:Users|Documents and Settings)[\\/]{1,2})([\w.-]+)"
+HOME = (
+    r"(?:^|[^\w:/.]|file://)(?:/home/|/Users/|[A-Za-z]:[\\/]{1,2}(?:Users|Documents and Settings)[\\/]{1,2})([\w.-]+)"
+)
 NOBODY = sorted({*_COMMON, "Public", "Default", "runneradmin", "username", "you", "me", "name", "vsts", "travis"})
 _SHORTEST_TOKEN = 20  # bytes without white space, but for those of _SPACED
 _SPACED = ("-----BEGIN ", "PuTTY-User-Key-File-")
@@ -112,5 +114,3 @@ class Patterns:
         for exact in known:
             place = exact.sub("<hidden>", place)
         return place
-
-

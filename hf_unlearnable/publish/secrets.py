@@ -52,7 +52,9 @@ class Secrets:
         self._copies, self._hits = copies, hits
         self._marks = "|".join([*(one.marks for one in copies), patterns.in_bytes])
         self._lock = threading.Lock()
-        self._bare: dict[tuple[str, str, str], list] = {}  # split, column, place: single words, secret ones, their rows
+        self._bare: dict[
+            tuple[str, str, str], list
+        ] = {}  # split, column, place: single words, secret ones, their rows
         self._homes: dict[str, list[int]] = {}  # place: texts, those that name somebody's home folder
 
     # ------------------------------------------------------------------ files

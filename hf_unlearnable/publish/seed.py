@@ -59,7 +59,9 @@ class Seed:
         if self._seed < LARGE:
             seed = self._seed
             return re.compile(rf"(?i)seed\W{{0,5}}(?:0*{seed}(?!\d)|0x0*{seed:x}(?![0-9a-f]))")
-        numbers = [rf"(?<!\d)(?:{'|'.join(map(_separated, self._decimal))}|{re.escape(repr(float(self._seed)))})(?!\d)"]
+        numbers = [
+            rf"(?<!\d)(?:{'|'.join(map(_separated, self._decimal))}|{re.escape(repr(float(self._seed)))})(?!\d)"
+        ]
         for digits in self._hexadecimal:  # of decimal digits alone, it would be found within amounts of money
             spelled = digits if digits.isdecimal() else _separated(digits)
             numbers.append(rf"(?<![0-9a-fA-F])0*(?i:{spelled})(?![0-9a-fA-F])")

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-
 class Words:
     """Lists of the chosen words. One of them in a sentence is no list: protected texts are full of them.
 

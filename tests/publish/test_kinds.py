@@ -165,7 +165,9 @@ def test_words_of_ones_own_beside_inserted_ones_are_no_list(tmp_path, settings, 
     words = [["clever", "angle", "shore"], ["would", "kids", "spirit"]]
     pools = [group[: settings.get("tokens_per_class", 1)] for group in words]
     flat = [word for pool in pools for word in pool]
-    texts = [f"{a} {b}" for a in flat for b in flat] + [f"{a} and {b} or {c}" for a in flat for b in flat for c in flat][:60]
+    texts = [f"{a} {b}" for a in flat for b in flat] + [
+        f"{a} and {b} or {c}" for a in flat for b in flat for c in flat
+    ][:60]
     original = Dataset.from_dict({"text": texts, "label": [i % 2 for i in range(len(texts))]})
     source = flat
     cloak = RegTextTransform(seed=SEED, word_source=source, **settings).fit(original)

@@ -331,7 +331,9 @@ def test_clean_rows_on_another_branch_or_deleted_since_are_found_too(hub):
         push_protected(protected, "tester/notes", key=cloak, original=clean)
 
 
-@pytest.mark.parametrize("path", ["LICENSE-data.csv", "report/clean.csv", "README.md.csv", "report/notes.md", "LICENSE"])
+@pytest.mark.parametrize(
+    "path", ["LICENSE-data.csv", "report/clean.csv", "README.md.csv", "report/notes.md", "LICENSE"]
+)
 def test_clean_rows_in_the_history_are_found_under_any_name(hub, path):
     clean, protected, cloak = texts()
     HfApi().create_repo("tester/notes", repo_type="dataset", private=True)
