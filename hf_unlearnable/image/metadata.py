@@ -8,8 +8,8 @@ import struct
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-# EXIF and TIFF: maker, model, host computer, artist, copyright, owner, serial numbers, what only the camera's maker can
-# read, the author as Windows writes it.
+# EXIF and TIFF: maker, model, host computer, artist, copyright, owner, serial numbers, what only the camera's maker
+# can read, the author as Windows writes it.
 _PEOPLE = {271, 272, 315, 316, 33432, 0xA430, 0xA431, 0xA433, 0xA434, 0xA435, 0x927C, 0x9C9D}
 _WORDS = {
     269,
@@ -31,8 +31,8 @@ _XMP_PLACE = re.compile(
 _IN_PNG = {"exif", "iptc", "8bim", "xmp", "APP1", "app1"}  # what ImageMagick writes as hexadecimal
 # What programs leave: a time, their own name, the shape of an array.
 _HARMLESS = re.compile(
-    r"\s*(?:$|CREATOR: gd-jpeg|Created (?:with|by OpenJPEG)|Kakadu|File (?:source|written)|Optimized|LEAD Tech|AppleMark|Compressed by|Lavc|"
-    r"Handmade|Processed by|ImageJ=|\{\"shape\"|ASCII|UNICODE)"
+    r"\s*(?:$|CREATOR: gd-jpeg|Created (?:with|by OpenJPEG)|Kakadu|File (?:source|written)|Optimized|LEAD Tech|"
+    r"AppleMark|Compressed by|Lavc|Handmade|Processed by|ImageJ=|\{\"shape\"|ASCII|UNICODE)"
 )
 _BROKEN = (OSError, ValueError, SyntaxError, KeyError, TypeError, IndexError, EOFError, struct.error, AssertionError)
 

@@ -96,8 +96,8 @@ def push_protected(
 ) -> Published:
     """Publishes a protected dataset with an honest card, after nothing was found that should stay at home.
 
-    All of the repository's `data/` is replaced in one commit, and an earlier report; the card that is there keeps its own
-    text, and is searched with it. Run again after an interruption, it goes on; run again
+    All of the repository's `data/` is replaced in one commit, and an earlier report; the card that is there keeps its
+    own text, and is searched with it. Run again after an interruption, it goes on; run again
     with nothing changed, it commits nothing.
 
     Args:

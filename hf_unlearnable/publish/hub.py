@@ -42,7 +42,10 @@ PUBLIC = (
     "{} exists and is public: what is pushed there is seen at once. Make it private in its settings, name a fresh "
     "one, or say private=False (--public)."
 )
-_CHANGED = "The card of {} was changed while this push was under way, and the new one was not searched for leaks. Run it again."
+_CHANGED = (
+    "The card of {} was changed while this push was under way, and the new one was not searched for leaks. Run it "
+    "again."
+)
 
 
 class Repository:
@@ -141,8 +144,8 @@ class Repository:
             self._ask(DatasetCard(card).validate)
         except ValueError as error:
             raise ValueError(
-                f"The Hub does not take the metadata of the card (README.md): {_reasons(str(error))}. Give what it asks "
-                "for (license: --license), or put the card in the repository right."
+                f"The Hub does not take the metadata of the card (README.md): {_reasons(str(error))}. Give what it "
+                "asks for (license: --license), or put the card in the repository right."
             ) from None
 
     def earlier(self, published: set[str]) -> Iterator[tuple[str, Path, bool]]:

@@ -4,15 +4,16 @@ A protection is worth nothing when the clean text stands in the next column, whe
 are listed in a JSON file beside the data. `scan` reads the folder as it would go out and names every such thing by
 kind, place and row, never the secret itself.
 
-A value is decoded first, once (`readings`): base64, hexadecimal, URL escapes, markup, UTF-16, archives, arrays that are
-images. Every search then looks at the value and at all that it reads as. Seeds, words, paths and tokens are searched in
-every cell: one pass over a column finds the few texts that may hold any, and only these are looked at one by one. Clean
-copies are found in three steps, the cheap ones first. Cells that equal the original of a protected row, in any split,
-row or column, are found by 64-bit hashes: of the bytes, and in other columns and splits also of the letters and digits
-alone. Cells in the same row that hold most of the original's pieces of twelve letters are near copies, as are images in
-the same row that look alike, mirrored or turned by quarters too. What counts as the original is the dataset that the
-owner gives, else the protected texts without the key's words, else the protected cells themselves. What looks like a
-list of words, or like another row's original, is looked at again beside its own (`before`).
+A value is decoded first, once (`readings`): base64, hexadecimal, URL escapes, markup, UTF-16, archives, arrays that
+are images. Every search then looks at the value and at all that it reads as. Seeds, words, paths and tokens are
+searched in every cell: one pass over a column finds the few texts that may hold any, and only these are looked at one
+by one. Clean copies are found in three steps, the cheap ones first. Cells that equal the original of a protected row,
+in any split, row or column, are found by 64-bit hashes: of the bytes, and in other columns and splits also of the
+letters and digits alone. Cells in the same row that hold most of the original's pieces of twelve letters are near
+copies, as are images in the same row that look alike, mirrored or turned by quarters too. What counts as the original
+is the dataset that the owner gives, else the protected texts without the key's words, else the protected cells
+themselves. What looks like a list of words, or like another row's original, is looked at again beside its own
+(`before`).
 
 What it does not find: a near copy in another row or split (paraphrases, re-encoded images in another order), the first
 half of a text, texts shorter than twenty letters, the carriers of an order code, images whose originals only the key

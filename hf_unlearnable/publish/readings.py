@@ -1,9 +1,9 @@
-"""What a stored value reads as beside what it is: decoded, unpacked, without markup. Every search looks at each.
+"""What a stored value reads as beside what it is: decoded, unpacked, without markup. Every search looks at all.
 
 A value is decoded once. Base64 and hexadecimal become bytes; bytes become text where they are text in UTF-8 or UTF-16;
 zip, gzip, zlib, bzip2 and xz are unpacked; an array of numbers that has the shape of an image becomes a PPM file. The
-results are decoded again, to a depth and a size at which a bomb stops. Whole columns are asked first, in one pass, which
-of their values can be decoded at all: most texts cannot.
+results are decoded again, to a depth and a size at which a bomb stops. Whole columns are asked first, in one pass,
+which of their values can be decoded at all: most texts cannot.
 """
 
 from __future__ import annotations
@@ -16,16 +16,12 @@ import re
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hf_unlearnable.publish.cells import Leaf
 from hf_unlearnable.publish.spotting import close_digits, long_runs
 from hf_unlearnable.text.plain import SPELLED, plain, plain_texts
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 MOST = 64 << 20  # bytes that one value is decoded to
 _DEEPEST = 4  # codes within codes
@@ -42,7 +38,7 @@ _NO_TEXT = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f\ufffd]")
 _BROKEN = (zlib.error, OSError, EOFError, ValueError, lzma.LZMAError, zipfile.BadZipFile, RuntimeError)
 
 
-class Unread(Exception):
+class UnreadError(Exception):
     """An archive that was not read whole: it is encrypted, or holds more than is looked at."""
 
 
@@ -66,11 +62,11 @@ def readings(value: str | bytes, most: int | None = None) -> tuple[list[str | by
         try:
             for new in _of_text(one) if isinstance(one, str) else _of_bytes(one, left):
                 if len(new) > left:
-                    raise Unread
+                    raise UnreadError
                 left -= len(new)
                 found.append(new)
                 waiting.append((new, depth + 1))
-        except Unread:
+        except UnreadError:
             whole = False
     return found, whole
 
@@ -141,7 +137,7 @@ def _unpacked(data: bytes, most: int) -> Iterator[bytes]:
             for member in archive.infolist():
                 yield member.filename.encode()
                 if member.flag_bits & 1:
-                    raise Unread
+                    raise UnreadError
                 with archive.open(member) as file:
                     content = file.read(most + 1)
                 most -= len(content)

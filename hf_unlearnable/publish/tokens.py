@@ -30,7 +30,7 @@ TOKENS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("a Google API key", ("AIza",), _after("AIza", r"[0-9A-Za-z_-]{35}")),
     ("a Google OAuth secret", ("GOCSPX-", "ya29."), r"(?<![A-Za-z0-9])(?:GOCSPX-[\w-]{28}|ya29\.[\w-]{40})"),
     ("an Azure key", ("AccountKey=", "SharedAccessKey="), r"(?:Account|SharedAccess)Key=[A-Za-z0-9+/]{43,}="),
-    ("a Slack token", tuple(f"xox{kind}-" for kind in "abepors") + ("xapp-",),
+    ("a Slack token", (*(f"xox{kind}-" for kind in "abepors"), "xapp-"),
      r"(?<![A-Za-z0-9])(?:xox[abepors]|xapp)-(?=[A-Za-z-]*\d)[0-9A-Za-z-]{10,}"),
     ("the address of a webhook", ("hooks.slack.com/", "discord.com/api/webhooks/", "webhook.office.com/"),
      r"hooks\.slack\.com/(?:services|workflows)/[\w/+-]{30,}|discord(?:app)?\.com/api/webhooks/\d{17,20}/[\w-]{60,}"

@@ -85,7 +85,8 @@ def clean_cases() -> Iterator[tuple[str, str, Any]]:
 
     text: list[Any] = [
         lambda seed: RegTextTransform(seed=seed), lambda seed: RegTextTransform.paper(seed=seed),
-        lambda seed: RegTextTransform(seed=seed, tokens_per_class=5), lambda seed: RegTextTransform(seed=seed, position="begin"),
+        lambda seed: RegTextTransform(seed=seed, tokens_per_class=5),
+        lambda seed: RegTextTransform(seed=seed, position="begin"),
         lambda seed: RegTextTransform(seed=seed, word_source="regtext", tokens_per_class=2),
         lambda seed: RegTextTransform(seed=seed, mode="replace"), lambda seed: OrderCodeTransform(seed=seed),
     ]  # fmt: skip

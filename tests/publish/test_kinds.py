@@ -5,7 +5,6 @@ import gzip
 import io
 import zipfile
 
-import datasets
 import pytest
 from datasets import ClassLabel, Dataset
 from PIL import Image
