@@ -189,6 +189,9 @@ def _plain_leaf(leaf: Leaf) -> list[Leaf]:
 
     texts = pl.Series(leaf.values)
     index = texts.str.contains(SPELLED).fill_null(False).arg_true()
+    # Line breaks between words hide nothing from a search, and most texts with markup hold no other.
+    bare = texts.gather(index).str.replace_all("<br />", " ", literal=True)
+    index = index.filter(bare.str.contains(SPELLED))
     if not len(index):
         return []
     values = plain_texts(texts.gather(index)).to_arrow()
