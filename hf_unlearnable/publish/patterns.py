@@ -43,7 +43,7 @@ class Patterns:
         import huggingface_hub.constants
 
         self.seed = None if seed is None or seed < 1000 else Seed(seed)
-        self._known: list[tuple[str, str, list[str], re.Pattern]] = []
+        self._known: list[tuple[str, str, list[str], str]] = []
         for what, fixed, exact in TOKENS:
             self._add("token", f"This is {what}.", fixed, exact)
         self._tokens = "|".join(re.escape(letters) for _, _, fixed, _ in self._known for letters in fixed)
@@ -68,7 +68,7 @@ class Patterns:
         self.in_bytes = "|".join(filter(None, [self._rare, self._tokens, self.seed.bytes if self.seed else ""]))
 
     def _add(self, kind: str, what: str, fixed: Sequence[str], exact: str) -> None:
-        self._known.append((kind, what, list(fixed), re.compile(exact)))
+        self._known.append((kind, what, list(fixed), exact))  # compiled when it is needed
 
     def candidates(self, texts: pa.Array) -> list[int]:
         """Which texts may tell something.
@@ -95,7 +95,7 @@ class Patterns:
         found = [
             (kind, what)
             for kind, what, fixed, exact in self._known
-            if any(letters in text for letters in fixed) and exact.search(text)
+            if any(letters in text for letters in fixed) and re.search(exact, text)
         ]
         if self.seed and self.seed.stands_in(text):
             found.append(_SEED)
@@ -110,7 +110,7 @@ class Patterns:
 
     def hidden(self, place: str) -> str:
         """The name of a file or of a column without a secret that it holds."""
-        known = [exact for _, _, _, exact in self._known] + ([self.seed.exact] if self.seed else [])
+        known = [exact for _, _, _, exact in self._known] + ([self.seed.exact.pattern] if self.seed else [])
         for exact in known:
-            place = exact.sub("<hidden>", place)
+            place = re.sub(exact, "<hidden>", place)
         return place
