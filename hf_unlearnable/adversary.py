@@ -240,6 +240,35 @@ def victim(
     return made
 
 
+def class_indices(
+    inputs: Sequence[Any], labels: Sequence[int], test_inputs: Sequence[Any]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Checks what a victim is given, and numbers its classes.
+
+    Args:
+        inputs: n training inputs.
+        labels: Their n integer labels.
+        test_inputs: m inputs to label.
+
+    Returns:
+        The sorted classes [k], and the index of each label among them [n].
+
+    Raises:
+        ValueError: No test inputs, or labels that are not one integer per input from at least two classes.
+    """
+    if len(inputs) != len(labels):
+        raise ValueError(f"{len(inputs)} training inputs but {len(labels)} labels. Give one label per input.")
+    if len(test_inputs) == 0:
+        raise ValueError("There are no test inputs. A victim is judged on at least one.")
+    given = np.asarray(labels)
+    if given.dtype.kind not in "iu":
+        raise ValueError(f"Labels are {given.dtype}, not integers. Encode them, or drop the rows without a class.")
+    classes, targets = np.unique(given, return_inverse=True)
+    if len(classes) < 2:
+        raise ValueError(f"The labels hold {len(classes)} class(es). A classifier needs at least two.")
+    return classes, targets
+
+
 @dataclass(frozen=True, eq=False)
 class _Plain:
     """A function that takes seed and hooks by name, to be called as `Victim.train` is."""

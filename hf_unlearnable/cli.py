@@ -119,7 +119,7 @@ def _add_protect_arguments(parser: argparse.ArgumentParser, name: str) -> None:
     parser.add_argument("--split", default="train", help="which split to protect (default: train)")
     parser.add_argument("--num-proc", type=int, help="number of processes")
     group = parser.add_argument_group(f"options of {name}")
-    described = _described_arguments(cls)
+    described = cls.arguments()
     for parameter in list(inspect.signature(cls.__init__).parameters.values())[1:]:
         text = described.get(parameter.name, "").replace("%", "%%")
         shown = "" if parameter.default in (None, ()) else f" (default: {parameter.default})"
@@ -239,16 +239,6 @@ def _number(text: str) -> float:
         return float(Fraction(Decimal(above)) / Fraction(Decimal(below or 1)))
     except ArithmeticError as error:
         raise ValueError(str(error)) from None
-
-
-def _described_arguments(cls: type) -> dict[str, str]:
-    """The `Args` sections of a class and its bases, by name: they are the help of the command line too."""
-    described: dict[str, str] = {}
-    for base in reversed(cls.__mro__):
-        section = inspect.cleandoc(base.__doc__ or "").partition("Args:\n")[2].partition("\n\n")[0]
-        entries = re.findall(r"^    (\w+): (.*(?:\n {8}.*)*)", section, re.MULTILINE)
-        described |= {name: " ".join(text.split()) for name, text in entries}
-    return described
 
 
 def _protect(arguments: argparse.Namespace) -> None:

@@ -43,7 +43,7 @@ from hf_unlearnable.audit.grid import NONE, Audit, Cell, Version, audit
 from hf_unlearnable.audit.plan import roles_of
 from hf_unlearnable.audit.report import as_json, grid_table, library_versions, markdown_table, verdict
 from hf_unlearnable.audit.store import digest
-from hf_unlearnable.data import load_rows, whole_or_nothing
+from hf_unlearnable.data import load_rows, whole_or_nothing, write_file
 from hf_unlearnable.image.countermeasures import IMAGE_COUNTERMEASURES
 from hf_unlearnable.image.victims import IMAGE_VICTIMS
 from hf_unlearnable.registry import method_class
@@ -256,9 +256,7 @@ def write(output: Path, line: dict) -> None:
 
     with FileLock(output.with_name(f".{output.name}.lock")):
         kept = [one for one in lines_of(output) if name(one) != name(line)]
-        scratch = output.with_name(f".{output.name}.{os.getpid()}")
-        scratch.write_text("".join(json.dumps(one) + "\n" for one in [*kept, line]), encoding="utf-8")
-        scratch.replace(output)
+        write_file(output, "".join(json.dumps(one) + "\n" for one in [*kept, line]))
 
 
 def show(data: str, found: Audit) -> None:

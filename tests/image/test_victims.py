@@ -104,9 +104,9 @@ def test_pil_images_arrays_and_gray_ones_are_seen_alike(victim):
 @pytest.mark.parametrize(
     ("images", "labels", "tests", "message"),
     [
-        (TRAIN[:2], [0], TEST[:1], "2 train_.* but 1 train_labels"),
+        (TRAIN[:2], [0], TEST[:1], "2 training inputs but 1 labels"),
         (TRAIN[:2], [1, 1], TEST[:1], "at least two"),
-        (TRAIN[:2], [0, 1], [], "empty"),
+        (TRAIN[:2], [0, 1], [], "no test inputs"),
         ([], [], TEST[:1], "0 class"),
     ],
 )

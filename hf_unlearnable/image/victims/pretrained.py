@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hf_unlearnable._extras import require
-from hf_unlearnable.adversary import victim
+from hf_unlearnable.adversary import class_indices, victim
 from hf_unlearnable.image.victims.training import HOOKS, ImageTraining, device, rgb, seen, side, train_and_predict
-from hf_unlearnable.text.victims import _class_indices
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -86,7 +85,7 @@ def linear_probe(
     require("image", "torch", "PIL")
     import torch
 
-    classes, targets = _class_indices(train_images, train_labels, test_images)
+    classes, targets = class_indices(train_images, train_labels, test_images)
     size = training.image_size or min(side(train_images), _model_size(model))
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(training.seed)

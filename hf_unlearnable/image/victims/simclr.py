@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hf_unlearnable._extras import require
-from hf_unlearnable.adversary import victim
+from hf_unlearnable.adversary import class_indices, victim
 from hf_unlearnable.image.victims.pretrained import probed
 from hf_unlearnable.image.victims.training import LARGEST, ImageTraining, device, rgb, seen, side
-from hf_unlearnable.text.victims import _class_indices
 
 if TYPE_CHECKING:
     import torch
@@ -58,7 +57,7 @@ def simclr_probe(
 
     from hf_unlearnable.image.learning.surrogate import image_classifier
 
-    classes, targets = _class_indices(train_images, train_labels, test_images)
+    classes, targets = class_indices(train_images, train_labels, test_images)
     size = training.image_size or min(side(train_images), LARGEST)
     images = rgb(train_images, size).to(device())
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):

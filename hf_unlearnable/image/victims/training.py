@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hf_unlearnable._extras import require
-from hf_unlearnable.adversary import Training
-from hf_unlearnable.text.victims import _class_indices
+from hf_unlearnable.adversary import Training, class_indices
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -45,7 +44,7 @@ def train_and_predict(
 
     from hf_unlearnable.image.learning.pgd import crop_and_flip
 
-    classes, targets = _class_indices(train_images, train_labels, test_images)
+    classes, targets = class_indices(train_images, train_labels, test_images)
     images, tests = rgb(train_images, size).to(device()), rgb(test_images, size).to(device())
     labels = torch.as_tensor(targets, device=device())
 
