@@ -9,7 +9,7 @@ import pytest
 from hf_unlearnable import load_transform
 from hf_unlearnable.key import Key, _write_tensors
 from hf_unlearnable.registry import METHODS, method_class
-from hf_unlearnable.testing import _stored
+from hf_unlearnable.testing.compare import stored
 from tests.data import sample_dataset
 from tests.keys import edit
 
@@ -36,7 +36,7 @@ def keys(request, tmp_path_factory):
 
 def bytes_of(cloak):
     data = sample_dataset(cloak.modality)
-    return _stored(data.map(cloak, batched=True, load_from_cache_file=False))[cloak._columns()[0]]
+    return stored(data.map(cloak, batched=True, load_from_cache_file=False))[cloak._columns()[0]]
 
 
 def flipped(path, bit):
