@@ -24,7 +24,8 @@ from hf_unlearnable.key import Key
 from hf_unlearnable.mark import NoMarkError
 from hf_unlearnable.ownership import SIGNIFICANT, verify
 from hf_unlearnable.registry import MODALITIES, load_transform, method_class
-from hf_unlearnable.transform import NotFittedError, Rows, Transform, require_columns
+from hf_unlearnable.rows import Rows, require_columns
+from hf_unlearnable.transform import NotFittedError, Transform
 
 if TYPE_CHECKING:
     import os

@@ -11,7 +11,7 @@ from hf_unlearnable.cli import main
 from hf_unlearnable.data import load_splits
 from hf_unlearnable.ownership import Ownership
 from hf_unlearnable.protection import protect
-from hf_unlearnable.transform import has_label
+from hf_unlearnable.rows import has_label
 from tests.data import notes, pictures
 
 

@@ -16,18 +16,12 @@ from hf_unlearnable.audit.grid import audit, lacks
 from hf_unlearnable.audit.held_out import check_unprotected, looks_protected
 from hf_unlearnable.audit.inputs import column_of, identities, rows_of, trained_on
 from hf_unlearnable.audit.records import NONE, Audit, Cell, Version
-from hf_unlearnable.audit.versions import (
-    check_names,
-    check_pair,
-    check_test,
-    dropped,
-    random_dose,
-    set_aside,
-)
+from hf_unlearnable.audit.versions import check_names, check_pair, check_test, dropped, random_dose, set_aside
 from hf_unlearnable.data import fingerprint, paired
 from hf_unlearnable.modality import Grid
 from hf_unlearnable.registry import countermeasures_of, load_transform, method_class, usual_column, victims_of
-from hf_unlearnable.transform import Transform, has_label, require_columns
+from hf_unlearnable.rows import has_label, require_columns
+from hf_unlearnable.transform import Transform
 
 if TYPE_CHECKING:
     from datasets import Dataset

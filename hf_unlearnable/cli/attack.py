@@ -11,7 +11,7 @@ from hf_unlearnable._words import spelled
 from hf_unlearnable.cli import reading
 from hf_unlearnable.data import load_rows
 from hf_unlearnable.registry import METHODS, countermeasures_of, modality_of, usual_column
-from hf_unlearnable.transform import require_columns
+from hf_unlearnable.rows import require_columns
 
 
 def add(commands: Any) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hf_unlearnable.data.values import holds_files, stored_bytes
-from hf_unlearnable.transform import require_columns
+from hf_unlearnable.rows import require_columns
 
 
 def paired(before: Any, after: Any, *, columns: Sequence[str], id_column: str | None = None) -> Any:

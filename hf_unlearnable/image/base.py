@@ -12,7 +12,8 @@ import numpy as np
 from hf_unlearnable.image.codec import ENCODINGS, ImageError, Picture, decode, like
 from hf_unlearnable.image.trace import Bank, drawn_scores
 from hf_unlearnable.mark import ClassMarks, Marks, class_decoys
-from hf_unlearnable.transform import NotFittedError, Rows, Transform, has_label, no_label, require_columns
+from hf_unlearnable.rows import Rows, has_label, no_label, require_columns
+from hf_unlearnable.transform import NotFittedError, Transform
 
 logger = logging.getLogger(__name__)
 
@@ -174,7 +175,7 @@ class ImageTransform(Transform):
         return "" if self.id_column is None else f" ({self.id_column}={rows.column(self.id_column)[i]!r})"
 
     def _check_parameters(self) -> None:
-        self._check_row_parameters()
+        super()._check_parameters()
         if self.encoding == "webp" and not self._used:
             logger.warning(
                 "encoding='webp': a later map that opens protected images stores them as lossy WebP, which loses most "

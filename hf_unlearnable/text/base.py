@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from hf_unlearnable.key import Key
 from hf_unlearnable.mark import ROW_DECOYS, NoMarkError, RowMarks
+from hf_unlearnable.rows import Rows, has_label, no_label
 from hf_unlearnable.text.cells import Cells
 from hf_unlearnable.text.counting import WordCounts, text_batches
 from hf_unlearnable.text.insertion import Canonical
-from hf_unlearnable.transform import NotFittedError, Rows, Transform, check_labels, has_label, no_label
+from hf_unlearnable.transform import NotFittedError, Transform
+from hf_unlearnable.validation import check_labels, check_words
 
 if TYPE_CHECKING:
     import numpy as np
@@ -67,7 +69,7 @@ class TextTransform(Transform):
     # ------------------------------------------------------------------ for subclasses
     def _check_parameters(self) -> None:
         """Raises a ValueError for parameters that make no sense."""
-        self._check_row_parameters()
+        super()._check_parameters()
         if self.label_column in self._columns():
             raise ValueError(
                 f"label_column and text_column are both {self.label_column!r}. Name two different columns."
@@ -395,13 +397,6 @@ class TextTransform(Transform):
     def _check_chosen(self, chosen: Any) -> None:
         """Raises a ValueError for what is chosen for no label."""
         check_words(self._pool(chosen))
-
-
-def check_words(words: Any) -> None:
-    """Raises a ValueError for what is no list of words or phrases to insert: of a damaged key."""
-    texts = isinstance(words, list) and words and all(isinstance(word, str) for word in words)
-    if not texts or not all(word and " ".join(word.split()) == word for word in words):
-        raise ValueError("the words of a label are not one or more texts, none of them empty")
 
 
 def _taken_out(cloak: Transform, row: dict[str, Any]) -> bool:

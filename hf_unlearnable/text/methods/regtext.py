@@ -12,10 +12,11 @@ import numpy as np
 from hf_unlearnable._words import spelled
 from hf_unlearnable.key import Key, draws
 from hf_unlearnable.mark import NoMarkError, RowMarks
-from hf_unlearnable.text.base import TextTransform, check_words
+from hf_unlearnable.rows import Rows
+from hf_unlearnable.text.base import TextTransform
 from hf_unlearnable.text.insertion import Canonical
 from hf_unlearnable.text.ranking import rank_words, words_by_association
-from hf_unlearnable.transform import Rows
+from hf_unlearnable.validation import check_words
 
 if TYPE_CHECKING:
     import polars as pl
