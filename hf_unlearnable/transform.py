@@ -9,8 +9,8 @@
   installed package is new.
 - Neither `repr` nor a log line shows what is secret.
 
-`hf_unlearnable.testing.check_transform` runs all of this on any subclass. The contract stands in one file, a little over
-the usual length, since the author of a method reads it as a whole.
+`hf_unlearnable.testing.check_transform` runs all of this on any subclass. The contract stands in one file, a little
+over the usual length, since the author of a method reads it as a whole.
 """
 
 from __future__ import annotations
