@@ -38,16 +38,15 @@ class Grid:
 class Copies(ABC):
     """How copies of values that are files are recognised, and what such a file tells beside what it shows.
 
-    The leak scan asks it of all files that it meets: those of the protected column, and those in any other column of
-    bytes, or in base64 in a column of texts. A file is given as its bytes.
+    The leak scan asks it of all files that it meets: those of the protected column, and those in any other column,
+    whatever they are encoded or packed in. A file is given as its bytes.
 
     Attributes:
-        marks: Regular expression (RE2) of what stands in the bytes of every file in which `told` finds something.
-        base64: Regular expression of how a file of this kind begins in base64.
+        marks: Regular expression (RE2) of what stands in the bytes of every file in which `told` or `notes` finds
+            something.
     """
 
     marks: ClassVar[str]
-    base64: ClassVar[str]
 
     @abstractmethod
     def knows(self, data: bytes) -> bool:
@@ -60,6 +59,10 @@ class Copies(ABC):
     @abstractmethod
     def told(self, data: bytes) -> list[tuple[str, str]]:
         """What a file's metadata tells: kinds of findings, such as "gps" or "camera", each with a sentence."""
+
+    def notes(self, data: bytes) -> list[str]:
+        """The texts in a file's metadata: comments, descriptions."""
+        return []
 
     @abstractmethod
     def smaller(self, data: bytes) -> bytes | None:
@@ -98,6 +101,8 @@ class Modality(ABC):
         copies: How copies of it are recognised; None where values are no files.
         victims, countermeasures: Those of this package, by name.
         grids: What "quick", "laptop" and "full" attacks try.
+        watched: What the Space trains before a visitor's eyes: one victim with its settings, and the countermeasures
+            that it offers first; None where it trains nothing.
     """
 
     name: ClassVar[str]
@@ -110,6 +115,7 @@ class Modality(ABC):
     errors: ClassVar[tuple[type[Exception], ...]] = ()
     copies: ClassVar[Copies | None] = None
     grids: ClassVar[Mapping[str, Grid]]
+    watched: ClassVar[Grid | None] = None
 
     @property
     @abstractmethod
@@ -147,6 +153,10 @@ class Modality(ABC):
         """The values of a column as victims take them."""
         return dataset[column][:]
 
+    def read_small(self, dataset: Dataset, column: str) -> list[Any]:
+        """The values of a column as victims take them, reduced where that lets a visitor watch a training."""
+        return self.read(dataset, column)
+
     @abstractmethod
     def random_dose(self, clean: Dataset, protected: Dataset, column: str, seed: int) -> Dataset:
         """The clean rows with as much change as the protected ones have, but of a kind that tells nothing of labels.
@@ -179,6 +189,20 @@ class Modality(ABC):
     def suspicious_labels(self, dataset: Dataset, column: str, label_column: str) -> list[int]:
         """Rows whose label does not go with their value, to look at before a protection hides them."""
         raise ValueError(f"There is no check of labels for {self.plural}.")
+
+    def told_apart(self, clean: Sequence[Any], protected: Sequence[Any], asked: Sequence[Any]) -> np.ndarray:
+        """Which inputs look protected, by the first victim of the quick grid, which learns to tell.
+
+        Args:
+            clean, protected: Inputs to learn from, as `read` gives them.
+            asked: m inputs.
+
+        Returns:
+            Boolean [m].
+        """
+        name, settings = next(iter(self.grids["quick"].victims.items()))
+        labels = [0] * len(clean) + [1] * len(protected)
+        return self.victims[name]([*clean, *protected], labels, asked, seed=0, **settings) == 1
 
     # ------------------------------------------------------------------ what it costs a reader
     @abstractmethod

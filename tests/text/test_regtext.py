@@ -399,7 +399,7 @@ def test_labels_that_are_no_classes():
     [
         ({"rate": 1.5}, "rate is 1.5"),
         ({"rate": -0.1}, "rate is -0.1"),
-        ({"rate": float("nan")}, "rate is nan"),
+        ({"rate": float("nan")}, "rate is not a number"),
         ({"fraction": 2}, "fraction is 2"),
         ({"tokens_per_class": 0}, "start at 1"),
         ({"max_tokens": 0}, "start at 1"),
@@ -444,6 +444,17 @@ def test_keys_of_another_method_or_version():
         load_transform(replace(key, method="other"))
     with pytest.raises(ValueError, match=r"version 99 .* Install hf-unlearnable=="):
         load_transform(replace(key, method_version=99))
+
+
+def test_a_key_of_version_2_gives_the_bytes_that_it_gave_and_one_of_version_1_is_refused():
+    from dataclasses import replace
+
+    cloak = fitted()
+    row = {"text": "This is a text of some ten words, more or less.", "label": cloak.key.state["labels"][0]}
+    older = load_transform(replace(cloak.key, method_version=2))
+    assert older(row) == cloak(row) != row and older.restore(cloak(row)) == row
+    with pytest.raises(ValueError, match="version 1 .* here is version 3"):
+        load_transform(replace(cloak.key, method_version=1))
 
 
 def test_class_names_in_classes():
