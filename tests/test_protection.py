@@ -159,7 +159,7 @@ def test_places_that_cannot_be_written_are_told_before_anything_is_learned(
     assert sorted(tmp_path.rglob("*")) == before
 
 
-@pytest.mark.parametrize("failing", ["_checked", "_write_report", "write_rows"])
+@pytest.mark.parametrize("failing", ["checked", "write_report", "write_rows"])
 def test_output_report_and_key_appear_together(tmp_path, monkeypatch, failing):
     places = {"output": tmp_path / "out", "key": tmp_path / "my.key", "report": tmp_path / "report"}
 
