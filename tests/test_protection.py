@@ -43,7 +43,7 @@ def test_clean_images_of_two_classes_are_protected_with_any_key(seed, caplog):
     ],
 )  # fmt: skip
 def test_a_sign_of_the_mark_is_refused_or_told(monkeypatch, caplog, marked, rows, log10_p, said):
-    monkeypatch.setattr(protection, "verify", lambda *_, **__: Ownership(rows, marked, 1.0, log10_p, -9.0))
+    monkeypatch.setattr(protection.before, "verify", lambda *_, **__: Ownership(rows, marked, 1.0, log10_p, -9.0))
     data = notes(100)
     cloak = RegTextTransform(word_source=["quokka", "zephyr", "piston", "karzai"], seed=1).fit(data)
     assert protect(data, cloak).changed == {"train": 100}, "a key that was drawn just now has marked nothing"

@@ -276,7 +276,7 @@ def test_precision_is_the_accelerators_or_what_the_device_computes_in(able, acce
 
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": able}, raising=False)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: able)
-    monkeypatch.setattr(learning, "_answer", recorded)
+    monkeypatch.setattr(surrogates, "_answer", recorded)
     cloak = ErrorMinTransform(seed=4, max_rounds=3, stop_error=None, epsilon=8 / 255)
     cloak.fit(pictures(12), accelerator=accelerator)
     assert met == {(True, torch.float32), (False, precision)}  # learning, frozen
