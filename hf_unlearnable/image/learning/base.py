@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from hf_unlearnable._extras import require
-from hf_unlearnable.image.base import BoundedImageTransform, add_levels
+from hf_unlearnable.image.bounded import BoundedImageTransform, add_levels
 from hf_unlearnable.image.codec import ImageError
 from hf_unlearnable.image.learning.checkpoint import shared_seed
 from hf_unlearnable.image.learning.noise import ClassNoise, SampleNoise

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 
-from hf_unlearnable.image.base import BoundedImageTransform, add_levels
+from hf_unlearnable.image.bounded import BoundedImageTransform, add_levels
 from hf_unlearnable.image.codec import ImageError
 from hf_unlearnable.image.learning.noise import check_array, fitted_to, unknown_label
 from hf_unlearnable.image.methods.one_pixel import on_grid

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from hf_unlearnable.image.base import BoundedImageTransform, add_levels
+from hf_unlearnable.image.bounded import BoundedImageTransform, add_levels
 from hf_unlearnable.image.codec import ImageError
 from hf_unlearnable.image.learning.noise import check_array, unknown_label
 from hf_unlearnable.image.methods.random_noise import class_stream
