@@ -104,7 +104,9 @@ def _markdown(text: str, title: str) -> str:
     """A docstring's section as Markdown: formulas (indented lines) and examples become code."""
     if title == "Example":
         return f"\n\n```python\n{text}\n```"
-    lines = re.sub(r"((?:^    .*\n?)+)", lambda found: f"```text\n{inspect.cleandoc(found[1])}\n```\n", text, flags=re.M)
+    lines = re.sub(
+        r"((?:^    .*\n?)+)", lambda found: f"```text\n{inspect.cleandoc(found[1])}\n```\n", text, flags=re.M
+    )
     return re.sub(r"arXiv:(\d{4}\.\d{5})", r"[arXiv:\1](https://arxiv.org/abs/\1)", lines.strip())
 
 
@@ -120,7 +122,9 @@ def command_line_page() -> str:
         "This page is made from the argument parser: `hf-unlearnable COMMAND --help` shows the same.",
         "The exit status is 0 when a command did what was asked and 1 when it could not: one sentence on standard "
         "error says why. It is 2 for a command line that does not parse, and 130 after an interruption.",
-        table([["command", "what it does"], *([f"[`{name}`](#{name})", said] for name, (_, said) in commands.items())]),
+        table(
+            [["command", "what it does"], *([f"[`{name}`](#{name})", said] for name, (_, said) in commands.items())]
+        ),
     ]
     for name, (parser, said) in commands.items():
         parts += [f"## {name} {{ #{name} }}", _sentence(parser.description or said)]

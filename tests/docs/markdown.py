@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 DOCS = sorted(path for path in (ROOT / "docs").rglob("*.md"))
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "recipes/bench/README.md", *DOCS]
 _BLOCK = re.compile(
-    r"^(?:<!-- parsed only: (?P<reason>.+) -->\n)?```(?P<language>\w*)(?: title=\"(?P<title>.+)\")?\n(?P<code>.*?)^```$",
+    r"^(?:<!-- parsed only: (?P<reason>[^\n]+) -->\n)?```(?P<language>\w*)(?: title=\"(?P<title>[^\"\n]+)\")?\n(?P<code>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
 
@@ -35,7 +35,9 @@ def read(page: Path) -> str:
 
 def blocks(text: str) -> list[Block]:
     """The fenced blocks of a page, in order."""
-    return [Block(found["language"], found["code"], found["reason"], found["title"]) for found in _BLOCK.finditer(text)]
+    return [
+        Block(found["language"], found["code"], found["reason"], found["title"]) for found in _BLOCK.finditer(text)
+    ]
 
 
 def commands(code: str) -> list[str]:
@@ -68,7 +70,9 @@ def words(text: str) -> list[str]:
 def anchors(text: str) -> set[str]:
     """The anchors of a page's headings, as GitHub and Python-Markdown make them."""
     found = set()
-    for line in re.findall(r"^#+ (.*)$", re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL), re.MULTILINE):
+    for line in re.findall(
+        r"^#+ (.*)$", re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL), re.MULTILINE
+    ):
         named = re.search(r"\{ #([\w-]+) \}$", line)
         plain = re.sub(r"[^\w\s-]", "", line.replace("`", "")).strip().lower()
         found.add(named[1] if named else re.sub(r"\s", "-", plain))

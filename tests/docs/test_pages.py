@@ -25,7 +25,14 @@ def test_every_command_and_option_is_named():
     page = pages.command_line_page()
     for command in ("protect", "attack", "publish", "verify", "space", "demo", "list"):
         assert f"## {command} {{ #{command} }}" in page
-    for option in ("--epsilon", "--word-source", "--dry-run FOLDER", "--budget MINUTES", "--check-labels", "--separator"):
+    for option in (
+        "--epsilon",
+        "--word-source",
+        "--dry-run FOLDER",
+        "--budget MINUTES",
+        "--check-labels",
+        "--separator",
+    ):
         assert f"`{option}" in page
     assert "(required)" in page and "%(default)s" not in page
 
