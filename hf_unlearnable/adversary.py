@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from functools import partial
+from functools import partial, reduce
 from textwrap import fill, indent
 from typing import Any
 
@@ -240,6 +240,35 @@ def victim(
     return made
 
 
+def class_indices(
+    inputs: Sequence[Any], labels: Sequence[int], test_inputs: Sequence[Any]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Checks what a victim is given, and numbers its classes.
+
+    Args:
+        inputs: n training inputs.
+        labels: Their n integer labels.
+        test_inputs: m inputs to label.
+
+    Returns:
+        The sorted classes [k], and the index of each label among them [n].
+
+    Raises:
+        ValueError: No test inputs, or labels that are not one integer per input from at least two classes.
+    """
+    if len(inputs) != len(labels):
+        raise ValueError(f"{len(inputs)} training inputs but {len(labels)} labels. Give one label per input.")
+    if len(test_inputs) == 0:
+        raise ValueError("There are no test inputs. A victim is judged on at least one.")
+    given = np.asarray(labels)
+    if given.dtype.kind not in "iu":
+        raise ValueError(f"Labels are {given.dtype}, not integers. Encode them, or drop the rows without a class.")
+    classes, targets = np.unique(given, return_inverse=True)
+    if len(classes) < 2:
+        raise ValueError(f"The labels hold {len(classes)} class(es). A classifier needs at least two.")
+    return classes, targets
+
+
 @dataclass(frozen=True, eq=False)
 class _Plain:
     """A function that takes seed and hooks by name, to be called as `Victim.train` is."""
@@ -295,6 +324,48 @@ class Countermeasure:
     def missing(self, attacker: Attacker) -> tuple[str, ...]:
         """What it needs and this attacker does not have."""
         return tuple(name for name in self.needs if getattr(attacker, name) is None)
+
+    def then(self, other: Countermeasure) -> Countermeasure:
+        """Their composition: this one, then the other, on the rows and on every training batch."""
+        on_rows = [one.on_rows for one in (self, other) if one.on_rows]
+        in_training = [one.in_training for one in (self, other) if one.in_training]
+        return Countermeasure(
+            on_rows=partial(_rows_in_turn, tuple(on_rows)) if on_rows else None,
+            in_training=partial(_batch_in_turn, tuple(in_training)) if in_training else None,
+            needs=tuple(dict.fromkeys(self.needs + other.needs)),
+            cost=self.cost * other.cost,
+            modality=self.modality or other.modality,
+        )
+
+
+def _rows_in_turn(changes: Sequence[Callable[[Rows, Attacker], Rows]], rows: Rows, attacker: Attacker) -> Rows:
+    for change in changes:
+        rows = change(rows, attacker)
+    return rows
+
+
+def _batch_in_turn(
+    changes: Sequence[Callable[..., tuple[Any, Any]]], images: Any, targets: Any, model: Any, generator: Any
+) -> tuple[Any, Any]:
+    for change in changes:
+        images, targets = change(images, targets, model, generator)
+    return images, targets
+
+
+def composed(name: str, known: Mapping[str, Countermeasure]) -> Countermeasure:
+    """The countermeasure of a name, of which "a+b" is a, then b.
+
+    Args:
+        name: One of `known`, or several of them joined by "+".
+        known: By name.
+
+    Raises:
+        ValueError: It, or a part of it, is unknown.
+    """
+    parts = [name] if name in known else name.split("+")
+    if unknown := [part for part in parts if part not in known]:
+        raise ValueError(f"There is no countermeasure {', '.join(unknown)}. There are: {', '.join(known)}.")
+    return reduce(Countermeasure.then, [known[part] for part in parts])
 
 
 def mixed_with_clean(share: float) -> Countermeasure:

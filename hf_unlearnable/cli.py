@@ -119,7 +119,7 @@ def _add_protect_arguments(parser: argparse.ArgumentParser, name: str) -> None:
     parser.add_argument("--split", default="train", help="which split to protect (default: train)")
     parser.add_argument("--num-proc", type=int, help="number of processes")
     group = parser.add_argument_group(f"options of {name}")
-    described = _described_arguments(cls)
+    described = cls.arguments()
     for parameter in list(inspect.signature(cls.__init__).parameters.values())[1:]:
         text = described.get(parameter.name, "").replace("%", "%%")
         shown = "" if parameter.default in (None, ()) else f" (default: {parameter.default})"
@@ -156,7 +156,12 @@ def _add_attack_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--test-split", help="split of --test (default: test if there is one, else train)")
     parser.add_argument("--method", choices=METHODS, metavar="NAME", help="try the attacks of its author first")
     parser.add_argument("--victims", nargs="+", metavar="NAME", help="those to train (hf-unlearnable list names them)")
-    parser.add_argument("--countermeasures", nargs="+", metavar="NAME", help="those to try (list names them), or none")
+    parser.add_argument(
+        "--countermeasures",
+        nargs="+",
+        metavar="NAME",
+        help="those to try (list names them; a+b is a, then b), or none",
+    )
     parser.add_argument("--model", nargs="+", default=[], metavar="VICTIM=ID", help="models of pretrained victims")
     parser.add_argument("--own-clean", metavar="DATA", help="clean rows of the attacker (default: some are set aside)")
     parser.add_argument("--corpus", metavar="DATA", help="texts from elsewhere, for word frequencies")
@@ -234,16 +239,6 @@ def _number(text: str) -> float:
         return float(Fraction(Decimal(above)) / Fraction(Decimal(below or 1)))
     except ArithmeticError as error:
         raise ValueError(str(error)) from None
-
-
-def _described_arguments(cls: type) -> dict[str, str]:
-    """The `Args` sections of a class and its bases, by name: they are the help of the command line too."""
-    described: dict[str, str] = {}
-    for base in reversed(cls.__mro__):
-        section = inspect.cleandoc(base.__doc__ or "").partition("Args:\n")[2].partition("\n\n")[0]
-        entries = re.findall(r"^    (\w+): (.*(?:\n {8}.*)*)", section, re.MULTILINE)
-        described |= {name: " ".join(text.split()) for name, text in entries}
-    return described
 
 
 def _protect(arguments: argparse.Namespace) -> None:

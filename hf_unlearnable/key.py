@@ -2,25 +2,33 @@
 
 A protection must not be undone by whoever knows how it works, so everything that an adversary needs beyond the
 published method lives in a `Key`: the seed and what `fit` learned. It is saved as a directory apart from the data
-(JSON and safetensors, never pickle), readable by its owner only.
+(JSON and safetensors, never pickle), readable by its owner only, with a checksum: a damaged key is refused, for it
+would protect with other bytes than the rest of the data, or not at all.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import math
 import os
 import secrets
-import tempfile
+import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from hf_unlearnable._files import whole_or_nothing
 from hf_unlearnable._version import __version__
 
-_FORMAT = 1
+logger = logging.getLogger(__name__)
+
+_FORMAT = 2  # 2: with a checksum
+_FIELDS = {"method": str, "method_version": int, "package_version": str, "parameters": dict, "seed": int,
+           "state": dict}  # fmt: skip
+_told: set[Path] = set()  # keys that were said to be readable by others
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -36,6 +44,7 @@ class Key:
         state: What `fit` learned, as JSON values.
         tensors: What `fit` learned, as arrays by name.
         package_version: The version of hf-unlearnable that made the key.
+        path: Where it was loaded from, for messages.
     """
 
     method: str
@@ -45,9 +54,15 @@ class Key:
     state: dict[str, Any]
     tensors: dict[str, np.ndarray] = field(default_factory=dict)
     package_version: str = __version__
+    path: Path | None = field(default=None, compare=False)
 
     def __repr__(self) -> str:
         return f"Key(method={self.method!r}, secret=<hidden>)"
+
+    @property
+    def named(self) -> str:
+        """The key in a message."""
+        return "This key" if self.path is None else f"The key {self.path}"
 
     def save(self, path: str | os.PathLike) -> Path:
         """Writes the key as a new directory, whole or not at all, with file mode 0600.
@@ -57,11 +72,10 @@ class Key:
                 not be restored or proven any more.
         """
         path = Path(path)
-        if path.exists():
+        if os.path.lexists(path):
             raise FileExistsError(
                 f"{path} exists, and a key is never overwritten. Give another path, or move it away."
             )
-        path.parent.mkdir(parents=True, exist_ok=True)
         contents = {
             "format": _FORMAT,
             "method": self.method,
@@ -71,13 +85,13 @@ class Key:
             "seed": self.seed,
             "state": self.state,
         }
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as scratch:
-            whole = Path(scratch, "key")
-            whole.mkdir(mode=0o700)
-            _write_private(whole / "key.json", json.dumps(contents, indent=1, ensure_ascii=False).encode())
+        with whole_or_nothing(path) as scratch:
+            scratch.mkdir(mode=0o700)
             if self.tensors:
-                _write_tensors(whole / "tensors.safetensors", self.tensors)
-            whole.rename(path)
+                _write_tensors(scratch / "tensors.safetensors", self.tensors)
+            contents["checksum"] = _checksum(json.loads(json.dumps(contents)), scratch)
+            with _open_private(scratch / "key.json") as file:
+                file.write(json.dumps(contents, indent=1, ensure_ascii=False).encode())
         return path
 
     def same_secret(self, other: Key) -> bool:
@@ -91,37 +105,83 @@ class Key:
     def load(cls, path: str | os.PathLike) -> Key:
         """Reads a key that `save` wrote.
 
+        Warns of one that others than its owner can read, once.
+
         Raises:
             FileNotFoundError: There is no key at `path`.
-            ValueError: The key is damaged, or of a newer format.
+            ValueError: The key is damaged or was changed by hand, or is of a newer format.
         """
         path = Path(path)
         if not (path / "key.json").is_file():
             raise FileNotFoundError(f"{path} is not a key: it holds no key.json.")
+        _warn_of_readers(path)
         try:
             contents = json.loads((path / "key.json").read_text(encoding="utf-8"))
-            version = contents.pop("format")
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"The key {path} is damaged: key.json does not read. Restore it from a copy.") from error
-        if version != _FORMAT:
+        except (ValueError, RecursionError) as error:
+            raise damaged(path, "key.json does not read") from error
+        version = contents.pop("format", None) if isinstance(contents, dict) else None
+        if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+            raise damaged(path, "key.json names no format")
+        if version > _FORMAT:
             raise ValueError(
                 f"The key {path} has format {version}, this package reads {_FORMAT}. Update hf-unlearnable."
             )
+        # Format 1 had no checksum.
+        if version > 1 and contents.pop("checksum", None) != _checksum({"format": version, **contents}, path):
+            raise damaged(path, "it is not what its checksum says, and may have been changed by hand")
+        _check_fields(path, contents)
         tensors = {}
         if (path / "tensors.safetensors").is_file():
             try:
                 tensors = _map_tensors(path / "tensors.safetensors")
-            except (ValueError, KeyError, TypeError, AttributeError) as error:
-                raise ValueError(f"The key {path} is damaged: tensors.safetensors does not read.") from error
-        try:
-            return cls(tensors=tensors, **contents)
-        except TypeError as error:
-            raise ValueError(f"The key {path} is damaged: key.json lacks fields or has unknown ones.") from error
+            except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+                raise damaged(path, "tensors.safetensors does not read") from error
+        return cls(tensors=tensors, path=path, **contents)
 
 
-def _write_private(path: Path, data: bytes) -> None:
-    with _open_private(path) as file:
-        file.write(data)
+def damaged(path: Path | None, what: str) -> ValueError:
+    """The error for a damaged key.
+
+    Args:
+        path: Where it was loaded from, if it was.
+        what: What is wrong with it, without what is secret.
+    """
+    return ValueError(f"The key{'' if path is None else f' {path}'} is damaged: {what}. Restore it from a copy.")
+
+
+def _check_fields(path: Path, contents: dict[str, Any]) -> None:
+    """Raises for fields that are missing, unknown, of another type, or for a seed that is none."""
+    strange = sorted(set(contents) ^ set(_FIELDS))
+    if strange:
+        raise damaged(path, f"key.json lacks {strange[0]}" if strange[0] in _FIELDS else "key.json has unknown fields")
+    for name, kind in _FIELDS.items():
+        if not isinstance(contents[name], kind) or isinstance(contents[name], bool):
+            raise damaged(path, f"{name} in key.json is of type {type(contents[name]).__name__}, not {kind.__name__}")
+    if not 0 <= contents["seed"] < 2**64:
+        raise damaged(path, "the seed in key.json is not from 0 to 2**64 - 1")
+
+
+def _checksum(contents: dict[str, Any], folder: Path) -> str:
+    """128 bits of what key.json says, however it is laid out, and of the tensors' file: against accidents only."""
+    import xxhash
+
+    hashed = xxhash.xxh3_128(json.dumps(contents, sort_keys=True).encode())
+    path = folder / "tensors.safetensors"
+    if path.is_file():
+        with path.open("rb") as file:
+            while part := file.read(1 << 20):
+                hashed.update(part)
+    return hashed.hexdigest()
+
+
+def _warn_of_readers(path: Path) -> None:
+    """Warns once of a key that its group or others can read."""
+    if os.name != "posix" or path.resolve() in _told:
+        return
+    readable = stat.S_IRWXG | stat.S_IRWXO
+    if any(place.stat().st_mode & readable for place in (path, path / "key.json", *path.glob("*.safetensors"))):
+        _told.add(path.resolve())
+        logger.warning("Others than its owner can read the key %s. Run: chmod -R go-rwx '%s'", path, path)
 
 
 def _open_private(path: Path) -> Any:

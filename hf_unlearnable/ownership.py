@@ -105,7 +105,7 @@ def verify(
     if column is not None:
         changes[cloak.column_parameter] = column
     key = cloak.key
-    cloak = cloak.from_key(replace(key, parameters={**key.parameters, **changes}))
+    cloak = cloak._of_key(replace(key, parameters={**key.parameters, **changes}))
     if getattr(cloak, cloak.strength_parameter) == 0:
         raise NoMarkError(f"This key changes nothing ({cloak.strength_parameter}=0), so it leaves no mark.")
     return _judged(cloak.ownership_scores(_looked_at(dataset, cloak, max_rows)))

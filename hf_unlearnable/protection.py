@@ -1,6 +1,7 @@
 """Protecting a dataset to disk: what the command line, the recipes and the Space call.
 
-A run leaves everything or nothing: the data stands under its name only when it was written, opened again and checked.
+A run leaves everything or nothing: key, report and data stand under their names only when all of it was written and
+the data was opened again and checked.
 """
 
 from __future__ import annotations
@@ -9,14 +10,16 @@ import json
 import logging
 import re
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
+from itertools import permutations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hf_unlearnable._files import all_or_nothing, remove_left
 from hf_unlearnable._words import spelled
-from hf_unlearnable.data import check_ending, load_rows, load_splits, whole_or_nothing, write_rows
+from hf_unlearnable.data import check_ending, load_rows, load_splits, write_rows
 from hf_unlearnable.key import Key
 from hf_unlearnable.mark import NoMarkError
 from hf_unlearnable.ownership import SIGNIFICANT, verify
@@ -128,7 +131,10 @@ def protect(
         made = {name: _mapped(rows, transform, modality, num_proc=num_proc) for name, rows in splits.items()}
         return replace(_checked(splits, made, made, transform, modality), memory=made)
     rank, world = (accelerator.process_index, accelerator.num_processes) if accelerator else (0, 1)
-    with _scratch(Path(output), accelerator) as scratch:
+    new_key = None if key is None or Path(key).exists() else key
+    # In this order: where the output is there, all that belongs to it is.
+    with _scratch([new_key, report, output], accelerator) as (place_of_key, folder, scratch):
+        assert scratch is not None
         before, made, written = {}, {}, {}
         for name, rows in splits.items():
             name_of_part = name
@@ -147,11 +153,10 @@ def protect(
                 write_rows(made[name], place, format=format, form=form)
                 written[name] = load_splits(place, streaming=True, **(form.options if form else {}))["train"]
         found = _checked(before, made, written, transform, modality)
-        with nullcontext() if report is None else _scratch(Path(report), accelerator) as folder:
-            if folder is not None:
-                _write_report(folder, before, made, found, modality, accelerator)
-            if key is not None and rank == 0 and not Path(key).exists():
-                transform.key.save(key)
+        if folder is not None:
+            _write_report(folder, before, made, found, modality, accelerator)
+        if place_of_key is not None and rank == 0:
+            transform.key.save(place_of_key)
     if checkpoint_dir is not None and rank == 0:
         shutil.rmtree(checkpoint_dir, ignore_errors=True)
     return replace(found, output=Path(output))
@@ -182,7 +187,10 @@ def with_key(method: str, parameters: Mapping[str, Any], key: str | os.PathLike)
             f"with this key, or give a new {spelled('key')}."
         )
     opened = {name: value for name, value in parameters.items() if name in cls.open_parameters}
-    return cls.from_key(replace(known, parameters={**known.parameters, **opened}))
+    cls.from_key(known)  # raises for a damaged key: what is wrong after that is wrong with what was given
+    transform = cls._of_key(replace(known, parameters={**known.parameters, **opened}))
+    transform._check_parameters()
+    return transform
 
 
 # ---------------------------------------------------------------------- before
@@ -193,20 +201,23 @@ def check_places(
     checkpoint_dir: str | os.PathLike | None = None,
     format: str = "parquet",
 ) -> None:
-    """Raises for places that `protect` cannot write to: before the work, not only after it.
+    """Raises for places that `protect` cannot write to, and clears what a killed run left there: before the work.
 
     Raises:
         FileExistsError: `output` or `report` is there.
         ValueError: One place lies within another, or `output` ends as no file of this format does.
     """
+    for path in (output, report, key):
+        if path is not None:
+            remove_left(Path(path).parent, Path(path).name)
     for name, path in {"output": output, "report": report}.items():
         if path is not None and Path(path).exists():
             raise FileExistsError(f"{path} exists. Give another {spelled(name)}, or move it away.")
-    for name, path in {"key": key, "report": report, "checkpoint_dir": checkpoint_dir}.items():
-        if path is not None and output is not None and Path(path).absolute().is_relative_to(Path(output).absolute()):
-            raise ValueError(f"{spelled(name)} is within {spelled('output')}. Give it a place of its own.")
-    if output is not None and key is not None and Path(output).absolute().is_relative_to(Path(key).absolute()):
-        raise ValueError(f"{spelled('output')} is within {spelled('key')}. Give it a place of its own.")
+    places = {"key": key, "report": report, "checkpoint_dir": checkpoint_dir, "output": output}
+    absolute = {name: Path(path).absolute() for name, path in places.items() if path is not None}
+    for inner, outer in permutations(absolute, 2):
+        if absolute[inner].is_relative_to(absolute[outer]):
+            raise ValueError(f"{spelled(inner)} is within {spelled(outer)}. Give it a place of its own.")
     if output is not None:
         check_ending(output, format)
 
@@ -306,22 +317,22 @@ def _mapped(
 
 
 @contextmanager
-def _scratch(output: Path, accelerator: Accelerator | None) -> Iterator[Path]:
-    """A path that all processes write to and that takes the name of the output when all are done."""
-    if accelerator is None or accelerator.num_processes == 1:
-        with whole_or_nothing(output) as scratch:
-            yield scratch
-        return
-    partial = Path(f"{output}.partial")
-    if accelerator.is_main_process:
-        shutil.rmtree(partial, ignore_errors=True)  # of a run that was killed
-        partial.mkdir(parents=True)
-    accelerator.wait_for_everyone()
-    yield partial / output.name
-    accelerator.wait_for_everyone()
-    if accelerator.is_main_process:
-        (partial / output.name).rename(output)
-        shutil.rmtree(partial)
+def _scratch(outputs: Sequence[Any], accelerator: Accelerator | None) -> Iterator[list[Path | None]]:
+    """For each output a path that all processes write to and that takes its name when all are done; None for None."""
+    with ExitStack() as stack:
+        paths: list[Path | None] = []
+        if accelerator is None or accelerator.is_main_process:
+            made = iter(stack.enter_context(all_or_nothing(*(output for output in outputs if output is not None))))
+            paths = [None if output is None else next(made) for output in outputs]
+        if accelerator is not None and accelerator.num_processes > 1:
+            from accelerate.utils import broadcast_object_list
+
+            (paths,) = broadcast_object_list([paths])
+        yield paths
+        if accelerator is not None:
+            accelerator.wait_for_everyone()  # until all have written
+    if accelerator is not None:
+        accelerator.wait_for_everyone()  # until the first has given the names
 
 
 def _place(scratch: Path, split: str, format: str, splits: int) -> Path:

@@ -228,10 +228,14 @@ def load_transform(key: Key | str | os.PathLike) -> Transform:
         key: A `Key`, or the directory in which one was saved.
 
     Raises:
-        ValueError: The key is of a method, or of a version of it, that is not installed.
+        ValueError: The key is of a method, or of a version of it, that is not installed, or it is damaged.
     """
     from hf_unlearnable.key import Key
 
     if not isinstance(key, Key):
         key = Key.load(key)
-    return method_class(key.method).from_key(key)
+    try:
+        cls = method_class(key.method)
+    except ValueError as error:
+        raise ValueError(f"{key.named} is of a method that is not there: {error}") from None
+    return cls.from_key(key)

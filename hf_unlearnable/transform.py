@@ -17,19 +17,29 @@ from __future__ import annotations
 import difflib
 import inspect
 import re
-import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from mmap import mmap
+from numbers import Number
 from pathlib import Path
+from types import NoneType
 from typing import Any, ClassVar
 
 import numpy as np
 
 import hf_unlearnable._version
+from hf_unlearnable._docstrings import arguments, sections, with_arguments
 from hf_unlearnable._words import spelled
-from hf_unlearnable.key import Key, draw, new_seed, row_stream
+from hf_unlearnable.key import Key, damaged, draw, new_seed, row_stream
 from hf_unlearnable.mark import Marks, NoMarkError
+
+# What a word of an annotation lets in; a whole number is as good as a float, and the other way round.
+_NUMBER = (Number, np.generic)
+_KINDS: dict[str, tuple[type, ...]] = {
+    "None": (NoneType,), "Optional": (NoneType,), "bool": _NUMBER, "int": _NUMBER, "float": _NUMBER, "str": (str,),
+    "Sequence": (Iterable,), "list": (Iterable,), "tuple": (Iterable,), "Any": (), "typing": (), "collections": (),
+    "abc": (), "class": (),
+}  # fmt: skip
 
 # Draws of a row's stream are numbered; these are set apart from those that a method takes from 0 on.
 _FRACTION_DRAW = 2**63
@@ -81,6 +91,13 @@ class Transform:
     _seed: int | None = None
     _used = False  # whether rows may have been protected with it already
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Writes every argument into the class's page, with type and default: those that it inherits, too."""
+        super().__init_subclass__(**kwargs)
+        text = cls.__dict__.get("__doc__")
+        if text:
+            cls.__doc__ = with_arguments(cls, inspect.cleandoc(text))
+
     # ------------------------------------------------------------------ for subclasses
     def fit(self, dataset: Any) -> Transform:
         """Learns from a `Dataset` or an `IterableDataset` what protecting it takes."""
@@ -96,6 +113,13 @@ class Transform:
 
     def _set_state(self, state: dict[str, Any], tensors: dict[str, np.ndarray]) -> None:
         raise NotImplementedError
+
+    def _check_parameters(self) -> None:
+        """Raises a ValueError for parameters that make no sense, at `fit` and for a key."""
+        self._check_row_parameters()
+
+    def _check_state(self, key: Key) -> None:
+        """Raises a ValueError for a state that no `fit` gives, when a key is loaded; it says nothing secret."""
 
     def _protect(self, rows: Rows) -> dict[str, list]:
         """The changed columns of a batch."""
@@ -140,18 +164,13 @@ class Transform:
         Returns:
             Header to text, unindented; and "summary", the first paragraph, empty where there is none.
         """
-        sections = {"summary": ""}
-        for base in reversed(cls.__mro__):
-            text = inspect.cleandoc(base.__doc__ or "")
-            # What all methods share is no method's page; nor is the signature that `dataclass` writes where none is.
-            if not hasattr(base, "method") or text.startswith(f"{base.__name__}("):
-                continue
-            head, *parts = re.split(r"^([A-Z][\w ]*):\n(?=[ \t]+\S)", text, flags=re.MULTILINE)
-            sections["summary"] = " ".join(head.partition("\n\n")[0].split()) or sections["summary"]
-            sections |= {
-                name: textwrap.dedent(part).strip() for name, part in zip(parts[::2], parts[1::2], strict=True)
-            }
-        return sections
+        # What all methods share is no method's page.
+        return sections([base for base in cls.__mro__ if hasattr(base, "method")])
+
+    @classmethod
+    def arguments(cls) -> dict[str, str]:
+        """What each constructor argument means, by name, as the docstrings of the class and its bases say."""
+        return arguments(cls)
 
     # ------------------------------------------------------------------ parameters
     def get_params(self) -> dict[str, Any]:
@@ -191,28 +210,43 @@ class Transform:
 
     @classmethod
     def from_key(cls, key: Key) -> Transform:
-        """The fitted transform that `key` belongs to."""
+        """The fitted transform that `key` belongs to.
+
+        Raises:
+            ValueError: The key is of another method or version, or holds what no `fit` gives: it is damaged.
+        """
         if key.method != cls.method:
-            raise ValueError(f"This key is of the method {key.method!r}, not {cls.method!r}. Use load_transform(key).")
+            raise ValueError(
+                f"{key.named} is of the method {key.method!r}, not {cls.method!r}. Use load_transform(key)."
+            )
         if key.method_version != cls.method_version:
             raise ValueError(
-                f"This key is of version {key.method_version} of {cls.method!r}, here is version "
+                f"{key.named} is of version {key.method_version} of {cls.method!r}, here is version "
                 f"{cls.method_version}: the bytes would differ. Install hf-unlearnable=={key.package_version}."
             )
         try:
-            transform = cls(**{**key.parameters, "seed": key.seed})
-            transform._seed = key.seed
-            transform._set_state(key.state, key.tensors)
-            transform._used = True
-        except (TypeError, KeyError) as error:
-            raise ValueError(f"The key is damaged, parts of it are missing or unknown: {error}.") from error
+            transform = cls._of_key(key)
+            transform._check_parameters()
+            transform._check_state(key)
+        except (TypeError, KeyError, AttributeError, IndexError) as error:
+            raise damaged(key.path, f"parts of it are missing, unknown or of another kind ({error})") from error
+        except ValueError as error:
+            raise damaged(key.path, str(error).rstrip(".")) from error
+        return transform
+
+    @classmethod
+    def _of_key(cls, key: Key) -> Transform:
+        transform = cls(**{**key.parameters, "seed": key.seed})
+        transform._seed = key.seed
+        transform._set_state(key.state, key.tensors)
+        transform._used = True
         return transform
 
     def decoys(self, count: int) -> list[Transform]:
         """Transforms that differ from this one in nothing but the seed, always the same ones."""
         key = self.key
         seeds = (row_stream(b"decoy %d" % i, key.seed) for i in range(count))
-        return [self.from_key(replace(key, seed=seed)) for seed in seeds]
+        return [self._of_key(replace(key, seed=seed)) for seed in seeds]
 
     def secrets(self) -> dict[str, Any]:
         """What may stand nowhere beside the published data, for the scan before the upload; never show it.
@@ -272,16 +306,34 @@ class Transform:
 
     # ------------------------------------------------------------------ which rows
     def _check_row_parameters(self) -> None:
+        self._check_kinds()
         if not 0 <= self.fraction <= 1:
             raise ValueError(f"fraction is {self.fraction}, but it is a share of the rows: give a number from 0 to 1.")
         if self.seed is not None and not 0 <= self.seed < 2**64:
             raise ValueError("seed must be a whole number from 0 to 2**64 - 1, or None for a fresh secret one.")
+        if not all(isinstance(label, int | str | np.generic) for label in self.classes or ()):
+            raise ValueError("classes holds something else than labels: whole numbers, names or booleans.")
         for name, allowed in self.choices.items():
             value = getattr(self, name)
             if value not in allowed if isinstance(value, str) else not isinstance(value, Sequence):
                 own = inspect.signature(type(self).__init__).parameters[name].annotation
                 more = " or a list of your own" if "Sequence" in str(own) else ""
                 raise ValueError(f"{name} is {value!r}. Choose one of {', '.join(map(repr, allowed))}{more}.")
+
+    def _check_kinds(self) -> None:
+        """Raises for a text where a number belongs, and the like: by the annotations of the constructor."""
+        for name, parameter in inspect.signature(type(self).__init__).parameters.items():
+            kinds = set(re.findall(r"\w+", str(parameter.annotation)))
+            allowed = tuple(kind for word in kinds & _KINDS.keys() for kind in _KINDS[word])
+            if name == "self" or not kinds <= _KINDS.keys() or not allowed:
+                continue  # an annotation of a method's own
+            value = getattr(self, name)
+            fits = isinstance(value, allowed) and not isinstance(value, Mapping if "str" in kinds else (Mapping, str))
+            if fits and kinds >= {"Sequence", "str"} and isinstance(value, Iterable):
+                fits = all(isinstance(entry, str) for entry in value)
+            if not fits or value != value:
+                shown = "not a number" if isinstance(value, float) else f"of type {type(value).__name__}"
+                raise ValueError(f"{name} is {shown}, but {parameter.annotation} is what it takes.")
 
     def _streams(self, rows: Rows, contents: Iterable[bytes | None]) -> list[int | None]:
         """Each row's random stream, from `id_column` or from its content; None where the content is None."""
@@ -404,6 +456,18 @@ def require_columns(present: Sequence[str], wanted: Iterable[str]) -> None:
             close = difflib.get_close_matches(name, present, n=1)
             hint = f" Did you mean {close[0]!r}?" if close else ""
             raise ValueError(f"There is no column {name!r}.{hint} Columns: {', '.join(map(repr, present))}.")
+
+
+def check_labels(labels: Any, least: int = 1) -> None:
+    """Raises a ValueError for what is no list of labels as a `fit` keeps them: of a damaged key.
+
+    Args:
+        labels: Whole numbers, names or booleans, each once.
+        least: How many there are at least.
+    """
+    kinds = all(isinstance(label, int | str) for label in labels)
+    if not isinstance(labels, list) or not kinds or len(set(labels)) != len(labels) or len(labels) < least:
+        raise ValueError(f"its labels are not {least} or more classes, each once")
 
 
 def has_label(label: Any, feature: Any = None) -> bool:

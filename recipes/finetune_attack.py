@@ -65,7 +65,7 @@ from trl import ModelConfig, SFTConfig, SFTTrainer, TrlParser, get_peft_config, 
 from hf_unlearnable import load_transform
 from hf_unlearnable.audit.statistics import Interval, accuracy_interval
 from hf_unlearnable.audit.versions import random_dose
-from hf_unlearnable.data import load_rows
+from hf_unlearnable.data import load_rows, write_file
 from hf_unlearnable.registry import method_class
 from hf_unlearnable.samples import load_notes
 
@@ -498,8 +498,7 @@ def settings_of(
 
 def write_json(file: Path, contents: Any) -> None:
     """Whole or not at all."""
-    file.with_suffix(".part").write_text(json.dumps(contents, indent=1) + "\n", encoding="utf-8")
-    file.with_suffix(".part").replace(file)
+    write_file(file, json.dumps(contents, indent=1) + "\n")
 
 
 def kept_result(folder: Path, settings: dict[str, Any]) -> Result | None:
@@ -539,7 +538,7 @@ def write_results(output: Path, results: dict[str, Result], settings: dict[str, 
         lines += ["", "Clean data did not surely teach this model anything: what it did not learn proves nothing."]
     about = "With 95 % intervals over the test rows; one training each, so how much trainings differ is not in them."
     notes = [f"- {name}: {value}" for name, value in protocol.items() if value is not None]
-    output.joinpath("results.md").write_text("\n".join([*lines, "", about, "", *notes]) + "\n", encoding="utf-8")
+    write_file(output / "results.md", "\n".join([*lines, "", about, "", *notes]) + "\n")
     return "\n".join(lines)
 
 

@@ -1,7 +1,6 @@
 """The command line as a user meets it: files in, a protected dataset and a key out, one sentence when it cannot."""
 
 import builtins
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from hf_unlearnable.cli import main
 from hf_unlearnable.registry import METHODS
 from tests.contract.toys import LastWordTransform
 from tests.data import notes
+from tests.keys import edit
 
 
 @pytest.fixture
@@ -190,8 +190,7 @@ def test_interrupted(here, capsys, monkeypatch):
 
 def test_a_key_of_another_version(here, capsys):
     assert protect() == 0
-    path = here / "my.key" / "key.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "method_version": 99}))
+    edit(here / "my.key", lambda contents: contents.update(method_version=99))
     assert protect(output="again") == 1
     assert "version 99" in capsys.readouterr().err
 

@@ -75,6 +75,66 @@ def test_damaged_tensors(tmp_path):
         Key.load(path)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda c: c.update(seed=c["seed"] + 1),
+        lambda c: c["parameters"].update(rate=0.2),
+        lambda c: c["state"]["words"][0].append("b"),
+        lambda c: c["state"].update(more=[]),
+        lambda c: c.update(package_version="0.1"),
+        lambda c: c.update(checksum="0" * 32),
+        lambda c: c.pop("checksum"),
+        lambda c: c.update(format=1),
+    ],
+)
+def test_a_key_that_was_changed_by_hand_is_refused(tmp_path, change):
+    path = make().save(tmp_path / "k")
+    contents = json.loads((path / "key.json").read_text())
+    change(contents)
+    (path / "key.json").write_text(json.dumps(contents))
+    with pytest.raises(ValueError, match=f"The key {path} is damaged: .*Restore it from a copy."):
+        Key.load(path)
+
+
+def test_the_checksum_covers_the_tensors(tmp_path):
+    path = make(tensors={"noise": np.arange(600, dtype=np.int8)}).save(tmp_path / "k")
+    other = make(tensors={"noise": np.arange(600, dtype=np.int8) + np.int8(1)}).save(tmp_path / "other")
+    for data in ((other / "tensors.safetensors").read_bytes(), (path / "tensors.safetensors").read_bytes()[:-1]):
+        (path / "tensors.safetensors").write_bytes(data)
+        with pytest.raises(ValueError, match="it is not what its checksum says"):
+            Key.load(path)
+    (path / "tensors.safetensors").unlink()
+    with pytest.raises(ValueError, match="it is not what its checksum says"):
+        Key.load(path)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "state"),
+    [({}, {}), ({"x": 1e-17, "y": float("inf")}, {"é": "导演", "n": None}), ({"t": (1, 2)}, {"s": "a\ud800b"[:1]})],
+)
+def test_any_key_passes_its_own_checksum(tmp_path, parameters, state):
+    loaded = Key.load(make(parameters=parameters, state=state).save(tmp_path / "k"))
+    assert loaded.parameters == json.loads(json.dumps(parameters)) and loaded.state == state
+    assert loaded.path == tmp_path / "k"
+    assert Key.load(loaded.save(tmp_path / "again")) == loaded
+
+
+@pytest.mark.skipif(os.name != "posix", reason="file modes are POSIX")
+@pytest.mark.parametrize(("name", "mode"), [("", 0o755), ("key.json", 0o644), ("tensors.safetensors", 0o640)])
+def test_a_key_that_others_can_read_is_warned_of_once(tmp_path, caplog, name, mode):
+    path = make(tensors={"t": np.zeros(2)}).save(tmp_path / "k")
+    Key.load(path)
+    assert caplog.text == ""
+    (path / name).chmod(mode)
+    for _ in range(2):
+        Key.load(path)
+    assert [record.getMessage() for record in caplog.records] == [
+        f"Others than its owner can read the key {path}. Run: chmod -R go-rwx '{path}'"
+    ]
+    assert str(2**63 + 5) not in caplog.text
+
+
 def test_no_key_there(tmp_path):
     with pytest.raises(FileNotFoundError, match="not a key"):
         Key.load(tmp_path)

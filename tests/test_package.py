@@ -1,9 +1,13 @@
 """The package from outside: what importing loads, what it needs, what it names."""
 
+import ast
 import inspect
 import json
+import re
 import subprocess
 import sys
+from importlib.metadata import packages_distributions
+from pathlib import Path
 
 import pytest
 
@@ -75,3 +79,26 @@ def test_a_missing_extra_is_named_with_its_install_line():
     assert result.returncode == 1
     assert 'pip install "hf-unlearnable[attack]"' in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_everything_that_is_imported_is_declared():
+    """In `pyproject.toml`; `spaces` is there on a hosted Space only."""
+    tomllib = pytest.importorskip("tomllib", reason="needs Python 3.11")
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    lines = project["dependencies"] + [line for extra in project["optional-dependencies"].values() for line in extra]
+    imported = set()
+    for file in Path(hf_unlearnable.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.level == 0:
+                imported.add(node.module.partition(".")[0])
+    foreign = imported - set(sys.stdlib_module_names) - {"hf_unlearnable", "spaces"}
+    declared = {re.match(r"[\w.-]+", line)[0].lower().replace("_", "-") for line in lines}
+    owners = packages_distributions()
+    missing = [
+        name for name in sorted(foreign)
+        if not {owner.lower().replace("_", "-") for owner in owners.get(name, [name])} & declared
+    ]  # fmt: skip
+    assert len(foreign) > 15
+    assert not missing

@@ -135,6 +135,10 @@ def test_an_empty_label_of_a_csv_file_is_no_class(tmp_path, monkeypatch, capsys,
         (["--output", "out", "--key", "out/key"], "--key is within --output"),
         (["--output", "my.key/out", "--key", "my.key"], "--output is within --key"),
         (["--output", "out", "--key", "new.key", "--report", "there"], "there exists. Give another --report"),
+        (["--output", "out", "--key", "r/key", "--report", "r"], "--key is within --report"),
+        (["--output", "out", "--key", "my.key", "--report", "my.key/r"], "--report is within --key"),
+        (["--output", "r/out", "--key", "new.key", "--report", "r"], "--output is within --report"),
+        (["--output", "out", "--key", "my.key", "--fraction", "2"], "fraction is 2"),
         (["--output", "out.json", "--key", "new.key"], ".json files are not written"),
         (["--output", "out.csv", "--key", "new.key", "--format", "arrow"], "out.csv ends like a file"),
         (["--output", "out.parquet", "--key", "new.key", "--format", "arrow"], "the format arrow is a folder"),
@@ -152,6 +156,33 @@ def test_places_that_cannot_be_written_are_told_before_anything_is_learned(
     assert main(["protect", "regtext", "notes.parquet", *more]) == 1
     assert message in capsys.readouterr().err
     assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("failing", ["_checked", "_write_report", "write_rows"])
+def test_output_report_and_key_appear_together(tmp_path, monkeypatch, failing):
+    places = {"output": tmp_path / "out", "key": tmp_path / "my.key", "report": tmp_path / "report"}
+
+    def fail(*_, **__):
+        raise OSError("full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(protection, failing, fail)
+        with pytest.raises(OSError, match="full"):
+            protect(notes(40), RegTextTransform(seed=1), places["output"], key=places["key"], report=places["report"])
+    assert list(tmp_path.iterdir()) == []
+    named = []
+    replace = type(tmp_path).replace
+    monkeypatch.setattr(type(tmp_path), "replace", lambda path, place: (named.append(place), replace(path, place))[1])
+    protect(notes(40), RegTextTransform(seed=1), places["output"], key=places["key"], report=places["report"])
+    assert named[-3:] == [places["key"], places["report"], places["output"]], "at the end, one right after the other"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["my.key", "out", "report"]
+
+
+def test_a_checkpoint_folder_that_holds_the_key_or_the_output_is_refused(tmp_path):
+    for inner in ("key", "output", "report"):
+        places = {"key": tmp_path / "k", "output": tmp_path / "o", "report": tmp_path / "r", inner: tmp_path / "c/in"}
+        with pytest.raises(ValueError, match=f"{inner} is within checkpoint_dir"):
+            protection.check_places(**places, checkpoint_dir=tmp_path / "c")
 
 
 def test_a_key_that_cannot_be_saved_leaves_neither_data_nor_report(tmp_path):

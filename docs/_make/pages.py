@@ -93,9 +93,7 @@ def _method(name: str, cls: type[Transform]) -> str:
 
 def parameters(cls: type[Transform]) -> list[list[str]]:
     """Each parameter of the constructor with its default and its `Args:` entry, inherited ones too."""
-    from hf_unlearnable.cli import _described_arguments
-
-    described = _described_arguments(cls)
+    described = cls.arguments()
     signature = list(inspect.signature(cls.__init__).parameters.values())[1:]
     return [[f"`{one.name}`", f"`{one.default!r}`", described.get(one.name, "")] for one in signature]
 

@@ -11,7 +11,7 @@ import logging
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hf_unlearnable._version import __version__
-from hf_unlearnable.adversary import Attacker, Countermeasure, Rows, Victim
+from hf_unlearnable.adversary import Attacker, Countermeasure, Rows, Victim, composed
+from hf_unlearnable.audit.plan import best_pairs, roles_of
 from hf_unlearnable.audit.statistics import Interval, accuracy_interval
 from hf_unlearnable.audit.store import Store, digest
 from hf_unlearnable.registry import modality_of
@@ -151,6 +152,8 @@ def audit(
     store: str | os.PathLike | None = None,
     budget: float | None = None,
     on_cell: Callable[[Cell], Any] = lambda cell: None,
+    compose: bool = False,
+    skip: Collection[tuple[str, str, str]] = (),
 ) -> Audit:
     """Trains every victim on every version after every countermeasure, and tests it on clean rows.
 
@@ -174,6 +177,11 @@ def audit(
         budget: Seconds that it may take, `math.inf` for any. How long the whole grid would take is logged before it
             begins, and no training is begun that would not end in time. None does without.
         on_cell: Called with each cell as soon as all of its seeds are there.
+        compose: Whether to try the composition of two countermeasures too, when all else was run: for each victim and
+            each protected version the two that reached most there by themselves, in the order of `countermeasures`.
+            Strengths of one kind ("jpeg-10", "jpeg-50") count once, clean rows of the attacker's own do not. Its cells
+            are named "a+b".
+        skip: Cells (version, victim, countermeasure) that are known from elsewhere and not to be run.
 
     Returns:
         The cells, in the order of versions, victims and countermeasures, and what was not run.
@@ -183,8 +191,8 @@ def audit(
     """
     return _Grid(
         versions, test, victims, countermeasures or {}, attacker or Attacker(), list(seeds),
-        (input_column, label_column), Store(store), on_cell,
-    ).run(budget)  # fmt: skip
+        (input_column, label_column), Store(store), on_cell, frozenset(skip),
+    ).run(budget, compose)  # fmt: skip
 
 
 def rows_of(dataset: Dataset, columns: tuple[str, str]) -> Rows:
@@ -197,7 +205,7 @@ class _Grid:
     def __init__(
         self, versions: Sequence[Version], test: Dataset, victims: Mapping[str, Callable],
         countermeasures: Mapping[str, Countermeasure], attacker: Attacker, seeds: list[int],
-        columns: tuple[str, str], store: Store, on_cell: Callable[[Cell], Any],
+        columns: tuple[str, str], store: Store, on_cell: Callable[[Cell], Any], skip: Collection[tuple[str, str, str]],
     ):  # fmt: skip
         names = [version.name for version in versions]
         if len(set(names)) < len(names):
@@ -208,7 +216,7 @@ class _Grid:
         self.victims = {name: Victim.of(victim) for name, victim in victims.items()}
         self.attacker, self.seeds, self.store = attacker, seeds, store
         self.countermeasures = {NONE: Countermeasure(), **countermeasures}
-        self.columns, self.on_cell = columns, on_cell
+        self.columns, self.on_cell, self.skip = columns, on_cell, skip
         self.test = rows_of(test, columns)
         self.truth = np.array(self.test.labels)
         values, counts = np.unique(self.truth, return_counts=True)
@@ -231,15 +239,26 @@ class _Grid:
             if torch.cuda.is_available():
                 torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
 
-    def run(self, budget: float | None) -> Audit:
-        start = time.perf_counter()
-        trainings = self._planned()
+    def run(self, budget: float | None, compose: bool) -> Audit:
+        end = None if budget is None else time.perf_counter() + budget
+        cells = self._run(self._planned(dict.fromkeys(self.countermeasures, self.victims)), end)
+        if compose:
+            pairs = best_pairs(cells, self.countermeasures)
+            self.countermeasures.update({name: composed(name, self.countermeasures) for name in pairs})
+            cells += self._run(self._planned(pairs), end)
+        order = {name: i for i, name in enumerate([*self.versions, *self.victims, *self.countermeasures])}
+        cells.sort(key=lambda c: (order[c.version.name], order[c.victim], order[c.countermeasure]))
+        return Audit(cells, list(self.not_run), len(np.unique(self.truth)))
+
+    def _run(self, trainings: list[_Training], end: float | None) -> list[Cell]:
+        """The cells of these trainings, those that end in time."""
         names = [self._name(training) for training in trainings]
         missing = [t for t, name in zip(trainings, names, strict=True) if self.store.get(name) is None]
-        if budget is not None and missing:
-            self._probe(missing)
+        if end is not None and missing:
+            self._probe([t for t in missing if t.victim not in self._seconds])
             needed = sum(self._estimate(t) for t in missing if not self._left_out(t))
-            given = "no limit is set" if np.isinf(budget) else f"{budget / 60:.1f} are given"
+            left = end - time.perf_counter()
+            given = "no limit is set" if np.isinf(left) else f"{left / 60:.1f} are given"
             logger.warning(
                 "%d trainings to run, %d there already: about %.1f minutes, %s.", len(missing),
                 len(trainings) - len(missing), needed / 60, given,
@@ -247,7 +266,7 @@ class _Grid:
 
         def compute(place: int) -> dict | None:
             training = trainings[place]
-            if budget is not None and time.perf_counter() - start + self._estimate(training) > budget:
+            if end is not None and time.perf_counter() + self._estimate(training) > end:
                 self.not_run[f"{_said(training)}, seed {training.seed}: out of time"] = None
                 return None
             return None if self._left_out(training) else self._trained(training)
@@ -261,31 +280,29 @@ class _Grid:
             if open_seeds[key] == 0:
                 self.on_cell(self._cell(key, trainings, names, finished))
         keys = dict.fromkeys(_key(t) for i, t in enumerate(trainings) if i in finished)
-        order = {name: i for i, name in enumerate([*self.versions, *self.victims, *self.countermeasures])}
-        cells = [self._cell(key, trainings, names, finished) for key in keys]
-        cells.sort(key=lambda c: (order[c.version.name], order[c.victim], order[c.countermeasure]))
-        return Audit(cells, list(self.not_run), len(np.unique(self.truth)))
+        return [self._cell(key, trainings, names, finished) for key in keys]
 
     # ------------------------------------------------------------------ the plan
-    def _planned(self) -> list[_Training]:
+    def _planned(self, wanted: Mapping[str, Iterable[str]]) -> list[_Training]:
+        """The trainings of countermeasures, by name, on victims."""
         planned = []
-        for name, countermeasure in self.countermeasures.items():
+        for name, victims in wanted.items():
+            countermeasure = self.countermeasures[name]
             missing = countermeasure.missing(self.attacker)
             if missing:
                 self.not_run[f"{name}: the attacker was given no {' and no '.join(missing)}"] = None
                 continue
-            for victim in self.victims:
+            for victim in victims:
                 if countermeasure.in_training is not None and "in_training" not in self.victims[victim].takes:
                     self.not_run[f"{_on(name, victim)}: it takes nothing in training"] = None
                     continue
                 for version in self.versions.values():
-                    if name == NONE or version.role in self._roles(countermeasure):
+                    if (version.name, victim, name) in self.skip:
+                        continue
+                    if name == NONE or version.role in roles_of(countermeasure):
                         planned += [_Training(version, victim, name, seed) for seed in self.seeds]
         # First seeds first, and in each what everything else is compared with.
         return sorted(planned, key=lambda t: (self.seeds.index(t.seed), t.countermeasure != NONE))
-
-    def _roles(self, countermeasure: Countermeasure) -> tuple[str, ...]:
-        return ("clean", "protected", "dropped") if "clean" in countermeasure.needs else ("clean", "protected")
 
     def _estimate(self, training: _Training) -> float:
         added = self.countermeasures[training.countermeasure].cost - 1

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hf_unlearnable._files import files_into
 from hf_unlearnable.audit.statistics import Interval, paired_difference, recovered_share
 
 if TYPE_CHECKING:
@@ -144,7 +145,11 @@ def write_report(folder: Path, audit: Audit) -> None:
         folder: Made if it is not there.
         audit: What was found.
     """
-    Path(folder).mkdir(parents=True, exist_ok=True)
+    with files_into(folder) as scratch:
+        _write_files(scratch, audit)
+
+
+def _write_files(folder: Path, audit: Audit) -> None:
     contents = as_dict(audit)
     Path(folder, "report.json").write_text(json.dumps(contents, indent=1, default=str) + "\n", encoding="utf-8")
     parts = [*contents["verdict"], *(f"**Mind:** {warning}" for warning in audit.warnings)]

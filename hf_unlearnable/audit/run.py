@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hf_unlearnable.adversary import Attacker, Victim
+from hf_unlearnable.adversary import Attacker, Victim, composed
 from hf_unlearnable.audit.grid import NONE, Audit, Cell, Version, audit, rows_of
 from hf_unlearnable.audit.inputs import column_of, identities, trained_on
 from hf_unlearnable.audit.versions import (
@@ -43,6 +43,8 @@ class Effort:
         grid: Victims and countermeasures, or the name of the modality's own: "quick", "laptop" or "full".
         shares: Shares of the protected rows that are tried beside all of them.
         budget: Seconds, infinite for as long as it takes.
+        compose: Whether the composition of the two best countermeasures is tried too, see `audit`. Where the user
+            names countermeasures, it is not.
     """
 
     rows: int
@@ -51,12 +53,13 @@ class Effort:
     grid: Grid | str
     shares: tuple[float, ...] = ()
     budget: float = math.inf
+    compose: bool = False
 
 
 EFFORTS = {
     "quick": Effort(1500, 500, seeds=1, grid="quick", budget=150),
-    "laptop": Effort(3000, 2000, seeds=3, grid="laptop", shares=(0.5,), budget=3600),
-    "full": Effort(10**9, 10**9, seeds=3, grid="full", shares=(0.25, 0.5, 0.75, 0.9)),
+    "laptop": Effort(3000, 2000, seeds=3, grid="laptop", shares=(0.5,), budget=3600, compose=True),
+    "full": Effort(10**9, 10**9, seeds=3, grid="full", shares=(0.25, 0.5, 0.75, 0.9), compose=True),
 }
 
 
@@ -94,7 +97,7 @@ def attack(
         effort: "quick" (under three minutes on two cores), "laptop" (an hour at most), "full" (hours, with a GPU), or
             an `Effort` of your own.
         victims, countermeasures: Names to try instead of those of the effort. Victims may also be a mapping of your
-            own, by name: see `Victim.of`.
+            own, by name: see `Victim.of`. "a+b" is countermeasure a, then b.
         models: Hub id or folder of a pretrained victim's model, by the victim's name.
         attacker: What the adversary has of its own.
         own_clean: Its clean rows, instead of those of `attacker`: none of them published, none of them tested on. Of
@@ -137,7 +140,7 @@ def attack(
     first = method_class(method).adaptive_attacks if method else ()
     others = countermeasures if countermeasures is not None else grid.countermeasures
     wanted = dict.fromkeys([*first, *(known_countermeasures if others is None else others)])
-    tried = _checked(wanted, known_countermeasures, "countermeasure")
+    tried = {name: composed(name, known_countermeasures) for name in wanted if name != NONE}
 
     keep = np.sort(np.random.default_rng(0).permutation(len(clean))[: chosen.rows])
     clean, protected = clean.select(keep), protected.select(keep)
@@ -145,15 +148,16 @@ def attack(
     attacker = attacker or Attacker()
     if own:
         attacker = replace(attacker, clean=rows_of(own[0], (column, label_column)))
-    if attacker.clean is None and any("clean" in known_countermeasures[name].needs for name in tried):
+    if attacker.clean is None and any("clean" in one.needs for one in tried.values()):
         clean, protected, aside = set_aside(clean, protected, 0.17, 0, label_column)
         attacker = replace(attacker, clean=rows_of(aside, (column, label_column)))
     versions = _versions(clean, protected, column, chosen.shares)
     found = audit(
         versions, test, {name: victim for name, victim in run.items() if name not in lacking},
-        {name: known_countermeasures[name] for name in tried}, attacker=attacker,
+        tried, attacker=attacker,
         seeds=range(seeds or chosen.seeds), input_column=column, label_column=label_column, store=store,
         budget=chosen.budget if budget is None else budget, on_cell=on_cell,
+        compose=chosen.compose and countermeasures is None,
     )  # fmt: skip
     protocol = {
         "column": column,

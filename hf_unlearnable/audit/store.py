@@ -8,6 +8,7 @@ goes away with the process that held it.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,6 +20,10 @@ from typing import Any
 
 import numpy as np
 import xxhash
+
+from hf_unlearnable._files import remove_left, write_file
+
+logger = logging.getLogger(__name__)
 
 _INDIRECT = ("P", "PA", "CMYK", "YCbCr", "LAB", "HSV")  # modes of PIL images whose levels are no RGB
 
@@ -35,23 +40,39 @@ class Store:
         self._memory: dict[str, dict] = {}
         if self.folder is not None:
             self.folder.mkdir(parents=True, exist_ok=True)
+            self._remove_left()
+
+    def _remove_left(self) -> None:
+        """Removes what a killed run left."""
+        from filelock import FileLock, Timeout
+
+        assert self.folder is not None
+        remove_left(self.folder)
+        for lock in self.folder.glob(".*.lock"):
+            with suppress(Timeout, OSError), FileLock(lock, blocking=False):
+                lock.unlink()
 
     def get(self, name: str) -> dict | None:
-        """The result of that name, or None."""
+        """The result of that name, or None, also where its file is damaged: it is computed again then."""
         if name not in self._memory and self.folder is not None:
+            path = self.folder / f"{name}.json"
             try:
-                self._memory[name] = json.loads((self.folder / f"{name}.json").read_text(encoding="utf-8"))
+                found = json.loads(path.read_text(encoding="utf-8"))
             except FileNotFoundError:
                 return None
+            except ValueError:
+                found = None
+            if not isinstance(found, dict):
+                logger.warning("%s is damaged: what it held is computed again.", path)
+                return None
+            self._memory[name] = found
         return self._memory.get(name)
 
     def put(self, name: str, result: dict) -> None:
         """Keeps a result: the whole file appears at once."""
         self._memory[name] = result
         if self.folder is not None:
-            scratch = self.folder / f".{name}.{os.getpid()}"
-            scratch.write_text(json.dumps(result) + "\n", encoding="utf-8")
-            scratch.replace(self.folder / f"{name}.json")
+            write_file(self.folder / f"{name}.json", json.dumps(result) + "\n")
 
     def each(self, names: Sequence[str], compute: Callable[[int], dict | None], wait: float = 1.0) -> Iterator[int]:
         """Computes what is missing, in that order, and yields each place whose result is there.

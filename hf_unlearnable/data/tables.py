@@ -8,13 +8,12 @@ as Arrow beside the caches of `datasets`, so that memory stays bounded.
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hf_unlearnable._files import whole_or_nothing
 from hf_unlearnable.data.csv_files import check_options, csv_rows
 from hf_unlearnable.data.text_files import PACKED, broken_named, decoded, found_encoding, opened
 
@@ -103,18 +102,14 @@ def _kept(
     name = xxhash.xxh3_128_hexdigest(repr((stats, options, __version__)).encode())
     place = Path(config.HF_DATASETS_CACHE, "hf-unlearnable-tables", f"{name}.arrow")
     if not place.is_file():
-        place.parent.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(dir=place.parent))
-        try:
-            with broken_named(files[0] if len(files) == 1 else files[0].parent):
-                schema, batches = read()
-                with pa.ipc.new_stream(str(scratch / place.name), schema) as writer:
-                    for batch in batches:
-                        writer.write_batch(batch)
-            os.replace(scratch / place.name, place)
-        finally:
-            (scratch / place.name).unlink(missing_ok=True)
-            scratch.rmdir()
+        with (
+            whole_or_nothing(place, replace=True) as scratch,
+            broken_named(files[0] if len(files) == 1 else files[0].parent),
+        ):
+            schema, batches = read()
+            with pa.ipc.new_stream(str(scratch), schema) as writer:
+                for batch in batches:
+                    writer.write_batch(batch)
     return Dataset.from_file(str(place), split=NamedSplit(split))
 
 

@@ -6,36 +6,14 @@ import csv
 import datetime
 import json
 import os
-import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from hf_unlearnable._files import whole_or_nothing
 from hf_unlearnable.data.csv_files import Form
 
 _FILES = (".parquet", ".csv", ".tsv", ".jsonl")
 _OTHER_FILES = (".json", ".arrow", ".gz", ".bz2", ".xz", ".zip")
-
-
-@contextmanager
-def whole_or_nothing(output: str | os.PathLike) -> Iterator[Path]:
-    """A scratch path beside `output` that takes its name when the block ends without an error.
-
-    Raises:
-        FileExistsError: `output` is there already.
-    """
-    output = Path(output)
-    if output.exists():
-        raise FileExistsError(f"{output} exists. Give another name, or move it away.")
-    output.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(dir=output.parent, prefix=f".{output.name}."))
-    try:
-        yield scratch / output.name
-        (scratch / output.name).rename(output)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def check_ending(output: str | os.PathLike, format: str = "parquet") -> None:

@@ -175,7 +175,7 @@ class ImageTransform(Transform):
 
     def _check_parameters(self) -> None:
         self._check_row_parameters()
-        if self.encoding == "webp":
+        if self.encoding == "webp" and not self._used:
             logger.warning(
                 "encoding='webp': a later map that opens protected images stores them as lossy WebP, which loses most "
                 "of the protection. Use encoding='png', or dataset.cast_column(%r, Image(decode=False)) before it.",
@@ -317,7 +317,7 @@ class BoundedImageTransform(ImageTransform):
                 f"epsilon is {self.epsilon:g}, less than one level: the least is 1/255, and 0 changes nothing."
             )
         for name in ("step_size", "radius"):
-            if (getattr(self, name, None) or 0) > 1:
+            if not 0 <= (getattr(self, name, None) or 0) <= 1:
                 raise ValueError(
                     f"{name} is {getattr(self, name)}, but it is a share of the range of a level, from 0 to 1."
                 )

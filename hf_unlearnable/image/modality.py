@@ -43,7 +43,7 @@ class ImageModality(Modality):
         "laptop": Grid({"linear_probe": {}, "small_cnn": {}, "pretrained_image_model": {}}),
         "full": Grid(
             {
-                "linear_probe": {}, "small_cnn": {"epochs": 60}, "resnet18": {},
+                "linear_probe": {}, "small_cnn": {}, "small_cnn_long": {}, "resnet18": {},
                 "pretrained_image_model": {"epochs": 15}, "simclr_probe": {"epochs": 200},
             }
         ),

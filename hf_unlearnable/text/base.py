@@ -8,11 +8,12 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+from hf_unlearnable.key import Key
 from hf_unlearnable.mark import ROW_DECOYS, NoMarkError, RowMarks
 from hf_unlearnable.text.cells import Cells
 from hf_unlearnable.text.counting import WordCounts, text_batches
 from hf_unlearnable.text.insertion import Canonical
-from hf_unlearnable.transform import NotFittedError, Rows, Transform, has_label, no_label
+from hf_unlearnable.transform import NotFittedError, Rows, Transform, check_labels, has_label, no_label
 
 if TYPE_CHECKING:
     import numpy as np
@@ -372,6 +373,22 @@ class TextTransform(Transform):
 
     def _set_state(self, state: dict[str, Any], tensors: dict[str, np.ndarray]) -> None:
         self._words = dict(zip(state["labels"], state["words"], strict=True))
+
+    def _check_state(self, key: Key) -> None:
+        check_labels(key.state["labels"], least=2)
+        for chosen in key.state["words"]:
+            self._check_chosen(chosen)
+
+    def _check_chosen(self, chosen: Any) -> None:
+        """Raises a ValueError for what is chosen for no label."""
+        check_words(self._pool(chosen))
+
+
+def check_words(words: Any) -> None:
+    """Raises a ValueError for what is no list of words or phrases to insert: of a damaged key."""
+    texts = isinstance(words, list) and words and all(isinstance(word, str) for word in words)
+    if not texts or not all(word and " ".join(word.split()) == word for word in words):
+        raise ValueError("the words of a label are not one or more texts, none of them empty")
 
 
 def _taken_out(cloak: Transform, row: dict[str, Any]) -> bool:

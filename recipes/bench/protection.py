@@ -14,8 +14,10 @@ true` for the paper's, `role: random` for a baseline), `datasets` (rows, test ro
 from elsewhere) and `seeds`, one training each with a key of its own. The attacker's own clean rows, a fifth of the
 published ones, come from the rest of the training split.
 
-Finished trainings are files in `--store`: a run that was stopped goes on there, and the same command started twice
-shares the work. The cells go to `<output>`, a line each.
+Every cell goes to the output, a line each, as soon as its trainings are done. A run leaves out the cells that stand
+there with the same protocol, of the method's version of today, of the same seeds or more: a run that was stopped goes
+on, in the middle of a cell too, whose finished trainings are files in `--store`. The same command started twice shares
+the work. The last line says how much of the grid there is.
 """
 
 from __future__ import annotations
@@ -36,11 +38,12 @@ from datasets import Dataset, disable_progress_bars, load_dataset
 from filelock import FileLock
 
 from hf_unlearnable import __version__
-from hf_unlearnable.adversary import Attacker, Rows
-from hf_unlearnable.audit.grid import Audit, Version, audit
+from hf_unlearnable.adversary import Attacker, Countermeasure, Rows, Victim, composed
+from hf_unlearnable.audit.grid import NONE, Audit, Cell, Version, audit
+from hf_unlearnable.audit.plan import roles_of
 from hf_unlearnable.audit.report import as_json, grid_table, library_versions, markdown_table, verdict
 from hf_unlearnable.audit.store import digest
-from hf_unlearnable.data import load_rows, whole_or_nothing
+from hf_unlearnable.data import load_rows, whole_or_nothing, write_file
 from hf_unlearnable.image.countermeasures import IMAGE_COUNTERMEASURES
 from hf_unlearnable.image.victims import IMAGE_VICTIMS
 from hf_unlearnable.registry import method_class
@@ -103,37 +106,14 @@ def version(name: str, parameters: Any, rows: Dataset, learned_from: Dataset, fo
 
 def main() -> None:
     """Runs the trainings that are missing, writes the cells and prints the tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--config", required=True)
-    parser.add_argument(
-        "--data", default=os.environ.get("HF_UNLEARNABLE_DATA", "../shared/data"), help="folder of files"
-    )
-    parser.add_argument("--model", nargs="+", default=[], help="VICTIM=FOLDER: the pretrained model of a victim")
-    parser.add_argument("--language_model", help="causal language model that looks for words out of place")
-    parser.add_argument("--only", nargs="+", help="datasets to run")
-    parser.add_argument("--versions", nargs="+", help="versions to run")
-    parser.add_argument("--victims", nargs="+", help="victims to run")
-    parser.add_argument("--countermeasures", nargs="+", help="countermeasures to run")
-    parser.add_argument("--seeds", nargs="+", type=int, help="seeds to run")
-    parser.add_argument("--store", default="cells", help="folder of finished trainings (default: %(default)s)")
-    parser.add_argument("--output", help="default: the name of the configuration, .jsonl, here")
-    arguments = parser.parse_args()
+    arguments = parsed()
     logging.basicConfig(format="%(asctime)s %(message)s", level=logging.WARNING)
     logging.getLogger("hf_unlearnable.audit").setLevel(logging.INFO)
     disable_progress_bars()
     config = yaml.safe_load(Path(arguments.config).read_text(encoding="utf-8"))
-    output = Path(arguments.output or Path(arguments.config).with_suffix(".jsonl").name)
-    wanted = {k: v for k, v in config["versions"].items() if not arguments.versions or k in arguments.versions}
-    columns = config.get("input_column", "text"), "label"
-    is_text = columns[0] == "text"
-    known = TEXT_COUNTERMEASURES if is_text else IMAGE_COUNTERMEASURES
-    chosen = arguments.countermeasures or config.get("countermeasures", [])
-    countermeasures = {name: known[name] for name in (known if chosen == "all" else chosen) if name != "none"}
-    models = dict(pair.split("=", 1) for pair in arguments.model)
     corpus = None
     if "corpus" in config:
         corpus = sample(load_rows(Path(arguments.data, config["corpus"])), 20_000)["text"][:]
-
     for name, settings in config["datasets"].items():
         if arguments.only and name not in arguments.only:
             continue
@@ -145,52 +125,138 @@ def main() -> None:
             train, test = (
                 part.select(np.flatnonzero(np.isin(part["label"][:], config["classes"]))) for part in (train, test)
             )
-        for victim, options in settings["victims"].items():
-            if arguments.victims and victim not in arguments.victims:
-                continue
-            protocol, options = dict(options), dict(options)
-            function = {**TEXT_VICTIMS, **IMAGE_VICTIMS}[options.pop("victim", victim)]
-            count, test_count = options.pop("rows"), options.pop("test_rows")
-            max_words = options.pop("max_words", None)
-            if victim in models:
-                options["model"] = models[victim]
-            rows = sample(train, count, max_words)
-            source = rows if config.get("fit_on") == "sample" else train
-            costs: dict[str, list] = {key: [] for key in wanted}
-            versions = [
-                version(key, parameters, rows, source, Path(arguments.store, "versions"), costs[key])
-                for key, parameters in wanted.items()
-            ]
-            found = audit(
-                versions,
-                sample(test, test_count, max_words),
-                {victim: partial(function, **options)},
-                countermeasures,
-                attacker=Attacker(
-                    clean=own_rows(train, rows, columns, max_words) if countermeasures else None,
-                    corpus=corpus,
-                    language_model=arguments.language_model,
-                ),
-                seeds=arguments.seeds or config["seeds"],
-                input_column=columns[0],
-                store=arguments.store,
-            )
-            write(output, name, found, costs, protocol)
-            show(name, found)
+        for victim, protocol in settings["victims"].items():
+            if not arguments.victims or victim in arguments.victims:
+                study(arguments, config, (name, train, test), victim, protocol, corpus)
 
 
-def write(output: Path, data: str, found: Audit, costs: dict[str, list], protocol: dict) -> None:
-    """Puts the cells into the output, in place of older ones of the same names."""
-    fields = ("data", "version", "victim", "countermeasure")
-    lines = [json.loads(line) for line in output.read_text().splitlines()] if output.exists() else []
-    fresh = [
-        {"data": data, **as_json(found, cell), "cost": costs[cell.version.name], "protocol": protocol,
-         "versions": library_versions()}
-        for cell in found.cells
-    ]  # fmt: skip
-    names = {tuple(line[field] for field in fields) for line in fresh}
-    kept = [line for line in lines if tuple(line[field] for field in fields) not in names]
-    output.write_text("".join(json.dumps(line) + "\n" for line in kept + fresh), encoding="utf-8")
+def parsed() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--config", required=True)
+    parser.add_argument(
+        "--data", default=os.environ.get("HF_UNLEARNABLE_DATA", "../shared/data"), help="folder of files"
+    )
+    parser.add_argument("--model", nargs="+", default=[], help="VICTIM=FOLDER: the pretrained model of a victim")
+    parser.add_argument("--language_model", help="causal language model that looks for words out of place")
+    parser.add_argument("--only", nargs="+", help="datasets to run")
+    parser.add_argument("--versions", nargs="+", help="versions to run")
+    parser.add_argument("--victims", nargs="+", help="victims to run")
+    parser.add_argument("--countermeasures", nargs="+", help="countermeasures to run, none, and a+b")
+    parser.add_argument("--seeds", nargs="+", type=int, help="seeds to run")
+    parser.add_argument("--store", default="cells", help="folder of finished trainings (default: %(default)s)")
+    parser.add_argument("--output", help="default: the name of the configuration, .jsonl, here")
+    return parser.parse_args()
+
+
+def study(
+    arguments: argparse.Namespace, config: dict, data: tuple[str, Dataset, Dataset], victim: str, protocol: dict,
+    corpus: list[str] | None,
+) -> None:  # fmt: skip
+    """Runs the cells of one dataset and victim that are missing, and writes each as it comes."""
+    name, train, test = data
+    columns = config.get("input_column", "text"), "label"
+    known: dict[str, Countermeasure] = TEXT_COUNTERMEASURES if columns[0] == "text" else IMAGE_COUNTERMEASURES
+    chosen = arguments.countermeasures or config.get("countermeasures", [])
+    countermeasures = {one: composed(one, known) for one in (known if chosen == "all" else chosen) if one != NONE}
+    options = dict(protocol)
+    function = {**TEXT_VICTIMS, **IMAGE_VICTIMS}[options.pop("victim", victim)]
+    count, test_count = options.pop("rows"), options.pop("test_rows")
+    max_words = options.pop("max_words", None)
+    models = dict(pair.split("=", 1) for pair in arguments.model)
+    if victim in models:
+        options["model"] = models[victim]
+    run = Victim.of(partial(function, **options))
+    rows = sample(train, count, max_words)
+    source = rows if config.get("fit_on") == "sample" else train
+    wanted = {k: v for k, v in config["versions"].items() if not arguments.versions or k in arguments.versions}
+    costs: dict[str, list] = {key: [] for key in wanted}
+    folder = Path(arguments.store, "versions")
+    versions = [version(key, parameters, rows, source, folder, costs[key]) for key, parameters in wanted.items()]
+    numbers = {key: method_version(parameters) for key, parameters in wanted.items()}
+    seeds = arguments.seeds or config["seeds"]
+    output = Path(arguments.output or Path(arguments.config).with_suffix(".jsonl").name)
+    found: list[Cell] = []
+
+    def done(cell: Cell) -> None:
+        found.append(cell)
+        line = {"data": name, **as_json(Audit(found, [], 0), cell), "cost": costs[cell.version.name],
+                "protocol": protocol, "method_version": numbers[cell.version.name],
+                "versions": library_versions()}  # fmt: skip
+        write(output, line)
+
+    result = audit(
+        versions,
+        sample(test, test_count, max_words),
+        {victim: run},
+        countermeasures,
+        attacker=Attacker(
+            clean=own_rows(train, rows, columns, max_words) if countermeasures else None,
+            corpus=corpus,
+            language_model=arguments.language_model,
+        ),
+        seeds=seeds,
+        input_column=columns[0],
+        store=arguments.store,
+        on_cell=done,
+        skip=known_cells(output, name, protocol, numbers, seeds),
+    )
+    if result.cells:
+        show(name, result)
+    grid = planned(versions, victim, run, countermeasures)
+    there = grid & known_cells(output, name, protocol, numbers, seeds)
+    print(f"\n{name}, {victim}: {len(there)} of {len(grid)} cells are in {output}.")
+
+
+def method_version(parameters: Any) -> int | None:
+    """Of the method of a version in the configuration; None for rows that no method changed."""
+    if not isinstance(parameters, dict):
+        return None
+    module, _, design = parameters["method"].partition(":")
+    return (getattr(import_module(module), design) if design else method_class(module)).method_version
+
+
+def planned(
+    versions: list[Version], name: str, victim: Victim, countermeasures: dict[str, Countermeasure]
+) -> set[tuple[str, str, str]]:
+    """The cells of a victim's grid: version, victim, countermeasure."""
+    return {(version.name, name, NONE) for version in versions} | {
+        (version.name, name, one)
+        for one, countermeasure in countermeasures.items()
+        for version in versions
+        if version.role in roles_of(countermeasure)
+        and (countermeasure.in_training is None or "in_training" in victim.takes)
+    }
+
+
+def known_cells(
+    output: Path, data: str, protocol: dict, numbers: dict[str, int | None], seeds: list[int]
+) -> set[tuple[str, str, str]]:
+    """The cells in the output that need not be run."""
+    return {
+        (line["version"], line["victim"], line["countermeasure"])
+        for line in lines_of(output)
+        if (line["data"], line["protocol"]) == (data, protocol)
+        and line["version"] in numbers
+        and line.get("method_version") == numbers[line["version"]]
+        and set(seeds) <= set(line["seeds"])
+    }
+
+
+def lines_of(output: Path) -> list[dict]:
+    """The cells of an output file."""
+    return [json.loads(line) for line in output.read_text("utf-8").splitlines()] if output.exists() else []
+
+
+def write(output: Path, line: dict) -> None:
+    """Puts a cell into the output, in place of an older one of its names; the file is whole at any time."""
+
+    def name(cell: dict) -> tuple:
+        return cell["data"], cell["version"], cell["victim"], cell["countermeasure"]
+
+    with FileLock(output.with_name(f".{output.name}.lock")):
+        kept = [one for one in lines_of(output) if name(one) != name(line)]
+        write_file(output, "".join(json.dumps(one) + "\n" for one in [*kept, line]))
 
 
 def show(data: str, found: Audit) -> None:

@@ -24,7 +24,7 @@ from datasets import Dataset, disable_progress_bars
 from hf_unlearnable import OrderCodeTransform, RegTextTransform
 from hf_unlearnable.data import load_rows
 from hf_unlearnable.samples import load_notes
-from hf_unlearnable.text.countermeasures import surprise
+from hf_unlearnable.text.countermeasures.outside import surprise
 from hf_unlearnable.text.fidelity import text_fidelity
 
 METHODS = {

@@ -1,11 +1,12 @@
 # /// script
-# dependencies = []
+# dependencies = ["hf-unlearnable[image]"]
 # ///
 """Writes the tables of attacks in the README and in docs/results, from the cells beside this script.
 
     python recipes/bench/tables.py
 
-A table stands between `<!-- table: NAME -->` and `<!-- end -->`; a test holds that each is what its cells say.
+A table stands between `<!-- table: NAME -->` and `<!-- end -->`; a test holds that each is what its cells say. Numbers
+of an earlier version of a method are marked: "v1".
 """
 
 from __future__ import annotations
@@ -13,6 +14,13 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+
+import yaml
+
+from hf_unlearnable.adversary import Countermeasure
+from hf_unlearnable.image.countermeasures import IMAGE_COUNTERMEASURES
+from hf_unlearnable.image.victims import IMAGE_VICTIMS
+from hf_unlearnable.registry import method_class
 
 BENCH = Path(__file__).parent
 ROOT = BENCH.parents[1]
@@ -54,6 +62,13 @@ MAIN_ORDERS = (
     "protected rows dropped",
 )  # fmt: skip
 OURS = ("texture", "order-code")
+STUDY = yaml.safe_load((BENCH.parent / "configs/image_attack.yaml").read_text(encoding="utf-8"))
+IMAGE_METHODS = {
+    name: parameters["method"]
+    for name, parameters in STUDY["versions"].items()
+    if isinstance(parameters, dict) and parameters.get("role") != "random"
+}
+LONGER = {"small_cnn": "small_cnn_30"}
 BASELINES = ("clean", "random noise", "random words, same dose", "protected rows dropped")
 Cells = dict[tuple[str, str, str], dict]
 
@@ -66,16 +81,25 @@ def load(name: str, data: str | None = None) -> Cells:
 
 
 def short(cell: dict | None) -> str:
-    """Accuracy in percent, and from how many seeds if it is more than one."""
+    """Accuracy in percent, from how many seeds if it is more than one, and an earlier version of the method."""
     if cell is None:
         return ""
     seeds = len(cell["seeds"])
-    return f"{100 * cell['accuracy'][0]:.1f}" + (f" ({seeds})" if seeds > 1 else "")
+    return f"{100 * cell['accuracy'][0]:.1f}" + (f" ({seeds})" if seeds > 1 else "") + earlier(cell)
+
+
+def earlier(cell: dict) -> str:
+    """The version of the method that a cell is of, unless it is that of today or nothing is known of it."""
+    method = IMAGE_METHODS.get(cell["version"])
+    number = cell.get("method_version")
+    return "" if None in (method, number) or number == method_class(method).method_version else f" v{number}"
 
 
 def whole(cell: dict | None) -> str:
     """Accuracy in percent with its interval."""
-    return "" if cell is None else "{:.1f} [{:.1f}, {:.1f}]".format(*(100 * number for number in cell["accuracy"]))
+    if cell is None:
+        return ""
+    return "{:.1f} [{:.1f}, {:.1f}]".format(*(100 * number for number in cell["accuracy"])) + earlier(cell)
 
 
 def table(rows: list[list[str]]) -> str:
@@ -99,13 +123,40 @@ def grid(cells: Cells, victim: str, names: dict[str, str]) -> str:
 
 
 def worst(cells: Cells, victim: str, version: str) -> str:
-    """The countermeasure that reached most, those with clean rows of the attacker's own left aside."""
-    tried = [c for (v, n, one), c in cells.items() if (v, n) == (victim, version) and one != "none"]
-    tried = [cell for cell in tried if not cell["countermeasure"].startswith("clean-")]
+    """The countermeasure that reached most, those with clean rows of the attacker's own left aside.
+
+    Training longer counts as one.
+    """
+    tried = [
+        cell
+        for (one, name, countermeasure), cell in cells.items()
+        if name == version and not countermeasure.startswith("clean-")
+        and ((one == victim and countermeasure != "none") or one == LONGER.get(victim))
+    ]  # fmt: skip
     if version in BASELINES or not tried:
         return ""
     most = max(tried, key=lambda cell: cell["accuracy"][0])
-    return f"{whole(most)}, {most['countermeasure']}"
+    length = f", {most['protocol']['epochs']} epochs" if most["victim"] != victim else ""
+    return f"{whole(most)}, {most['countermeasure']}{length}"
+
+
+def ran(cells: Cells, victim: str, version: str) -> str:
+    """How many of a victim's cells there are without a composition, of how many; those of earlier versions apart."""
+    if version in BASELINES:
+        return ""
+    takes = IMAGE_VICTIMS[STUDY["datasets"]["cifar10_jpeg"]["victims"][victim].get("victim", victim)].takes
+    grid = {"none": Countermeasure(), **IMAGE_COUNTERMEASURES}
+    grid = {name: one for name, one in grid.items() if one.in_training is None or "in_training" in takes}
+    there = [cells[victim, version, one] for one in grid if (victim, version, one) in cells]
+    old = sum(bool(earlier(cell)) for cell in there)
+    return f"{len(there) - old} of {len(grid)}" + (f", and {old} of an earlier version" if old else "")
+
+
+def coverage(cells: Cells) -> str:
+    """Methods down, victims across: how much of the grid was run."""
+    victims = list(dict.fromkeys(key[0] for key in cells))
+    rows = [[IMAGES[name], *(ran(cells, victim, name) for victim in victims)] for name in IMAGE_METHODS]
+    return table([["cells run", *victims], *rows])
 
 
 def headline(cells: Cells, names: dict[str, str], columns: dict[str, tuple[str, str]], what: str) -> str:
@@ -116,7 +167,8 @@ def headline(cells: Cells, names: dict[str, str], columns: dict[str, tuple[str, 
         title = said.get(short_name, name)
         row = [f"**{title}** (ours)" if name in OURS else title]
         for victim, one in columns.values():
-            row.append(worst(cells, victim, name) if one == "worst" else whole(cells.get((victim, name, one))))
+            tell = {"worst": worst, "ran": ran}.get(one)
+            row.append(tell(cells, victim, name) if tell else whole(cells.get((victim, name, one))))
         rows.append(row)
     return table([[what, *columns], *rows])
 
@@ -152,6 +204,7 @@ def tables() -> dict[str, str]:
         "the same, fine-tuned": ("pretrained_image_model", "none"),
         "small CNN, worst countermeasure": ("small_cnn", "worst"),
         "small CNN": ("small_cnn", "none"),
+        "tried on the small CNN": ("small_cnn", "ran"),
     }
     text_columns = {
         "encoder, worst countermeasure": ("finetuned_encoder", "worst"),
@@ -163,6 +216,7 @@ def tables() -> dict[str, str]:
     return {
         "front": front({"images": images, "texts": sst2}),
         "images": headline(images, IMAGES, image_columns, "images, trained on"),
+        "image_coverage": coverage(images),
         "texts": headline(sst2, TEXTS, text_columns, "texts, trained on"),
         "order_code": overview(orders, {name: ORDERS[name] for name in MAIN_ORDERS}),
         **{victim: grid(images, victim, IMAGES) for victim in dict.fromkeys(key[0] for key in images)},

@@ -10,7 +10,8 @@ from datasets import ClassLabel
 from hf_unlearnable import RegTextTransform, TextureTransform, registry
 from hf_unlearnable.adversary import Attacker, Countermeasure, Rows, victim
 from hf_unlearnable.audit.report import worst_case
-from hf_unlearnable.audit.run import Effort, attack
+from hf_unlearnable.audit.run import EFFORTS, Effort, attack
+from hf_unlearnable.image.modality import IMAGE
 from hf_unlearnable.modality import Grid
 from hf_unlearnable.samples import load_notes
 from hf_unlearnable.text.victims import tfidf_logistic_regression
@@ -217,6 +218,28 @@ def test_warnings(notes):
     assert found == ["No test row has the label 2."]
     leaked = attack(clean, protected, clean.select(range(50)), effort=TEXT, countermeasures=[]).warnings
     assert leaked[0] == "50 of 50 test rows are training rows too."
+
+
+def test_compositions_and_long_trainings_are_left_to_the_efforts_that_have_time_for_them():
+    assert {name: effort.compose for name, effort in EFFORTS.items()} == {"quick": False, "laptop": True, "full": True}
+    assert [name for name, grid in IMAGE.grids.items() if "small_cnn_long" in grid.victims] == ["full"]
+
+
+def test_compositions_by_name_and_of_the_two_best(notes):
+    victims = {"tfidf_logistic_regression": {}}
+    single = ("label-word-filter", "word-shuffle", "truncate")
+    found = attack(*notes, effort=replace(TEXT, grid=Grid(victims, single), shares=(), compose=True))
+    pairs = {cell.countermeasure for cell in found.cells if "+" in cell.countermeasure}
+    assert len(pairs) == 1 and set(*(pair.split("+") for pair in pairs)) < set(single)
+    named = attack(*notes, effort=TEXT, countermeasures=["word-shuffle+label-word-filter", "none"], method="regtext")
+    tried = [cell.countermeasure for cell in named.cells if cell.version.role == "protected"]
+    assert tried == ["none", "label-word-filter", "word-shuffle+label-word-filter"], "the author's first, no pair"
+
+
+@pytest.mark.parametrize("name", ["word-shuffle+y", "y+word-shuffle", "y", "word-shuffle+none"])
+def test_a_countermeasure_that_is_unknown_is_named(notes, name):
+    with pytest.raises(ValueError, match=f"no countermeasure {name.replace('word-shuffle', '').strip('+')}"):
+        attack(*notes, effort=TEXT, countermeasures=[name])
 
 
 def test_bad_input(notes):

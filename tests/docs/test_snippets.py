@@ -14,7 +14,6 @@ import io
 import re
 import shlex
 import sys
-import tomllib
 from pathlib import Path
 
 import datasets
@@ -30,7 +29,8 @@ for module in ("torch", "sklearn", "gradio", "trl"):
     pytest.importorskip(module, reason="the documentation shows what the extras bring")
 
 sys.path.append(str(ROOT / "recipes"))  # a script finds what stands beside it
-EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+PROJECT = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+EXTRAS = re.findall(r"^(\w+) = \[", PROJECT.split("[project.optional-dependencies]")[1].split("\n[")[0], re.MULTILINE)
 TARGETS = re.findall(r"^([\w-]+):.*##", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
 EXTENDING = ROOT / "docs/extending.md"  # its commands need its package installed: tests/test_extending.py
 SHELL = ("", "shell")

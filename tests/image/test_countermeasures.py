@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageOps
 
-from hf_unlearnable.adversary import Attacker, Rows
+from hf_unlearnable.adversary import Attacker, Rows, composed
 from hf_unlearnable.image.countermeasures import (
     IMAGE_COUNTERMEASURES,
     box_blur,
     class_mean_subtraction,
+    coin,
     constant_pixel_repair,
     cutmix,
     cutout,
@@ -23,11 +24,14 @@ from hf_unlearnable.image.countermeasures import (
     mixup,
     orthogonal_projection,
     random_resized_crop,
+    random_sharpening_kernels,
     reduced_bits,
+    rounded_bits,
     sharpening_and_low_pass,
     spectrum_equalisation,
     without_grain,
 )
+from hf_unlearnable.image.countermeasures.classes import _linear_weights
 from hf_unlearnable.image.methods.convolution import class_kernel, convolved
 from hf_unlearnable.image.methods.texture import tiled
 from tests.data import levels
@@ -107,9 +111,16 @@ def test_gray_and_bits():
     image = levels(1, height=16, width=16)[0]
     gray = grayscale(image)
     assert (gray == gray[:, :, :1]).all() and (gray[:, :, 0] == np.asarray(Image.fromarray(image).convert("L"))).all()
-    assert reduced_bits(np.arange(256, dtype=np.uint8).reshape(16, 16, 1)).ravel().tolist() == (
-        [0] * 43 + [85] * 85 + [170] * 85 + [255] * 43
-    )
+    every = np.arange(256, dtype=np.uint8).reshape(16, 16, 1)
+    assert rounded_bits(every).ravel().tolist() == [0] * 43 + [85] * 85 + [170] * 85 + [255] * 43
+    assert reduced_bits(every).ravel().tolist() == [0] * 64 + [64] * 64 + [128] * 64 + [192] * 64
+
+
+@pytest.mark.parametrize("bits", range(1, 9))
+def test_reduced_bits_are_those_of_posterize(bits):
+    image = levels(1, bits, height=9, width=7)[0]
+    assert (reduced_bits(image, bits) == np.asarray(ImageOps.posterize(Image.fromarray(image), bits))).all()
+    assert len(np.unique(reduced_bits(np.arange(256, dtype=np.uint8), bits))) == 2**bits
 
 
 def test_the_median_takes_a_single_pixel_without_a_trace():
@@ -190,6 +201,25 @@ def test_a_linear_model_reads_nothing_after_the_projection(cell):
 
     assert read(protected) > 0.9
     assert read(made) < 0.5
+
+
+@pytest.mark.parametrize(("rows", "classes"), [(60, 2), (200, 4), (1500, 5)])
+def test_the_linear_model_of_the_projection_is_trained_as_published(rows, classes):
+    """980 steps of plain SGD in batches of 1,024 in the order of the rows, done again by torch."""
+    images, targets = photos(rows, rows, size=6).reshape(rows, -1), np.arange(rows) % classes
+    model = torch.nn.Linear(108, classes, bias=False).double()
+    torch.nn.init.zeros_(model.weight)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    schedule = torch.optim.lr_scheduler.MultiStepLR(optimizer, [490, 735], 0.1)
+    batches = list(zip((torch.tensor(images) / 255.0).double().split(1024), torch.tensor(targets).split(1024)))
+    for step in range(980):
+        x, y = batches[step % len(batches)]
+        optimizer.zero_grad()
+        torch.nn.functional.cross_entropy(model(x), y).backward()
+        optimizer.step()
+        schedule.step()
+    ours = _linear_weights(images, targets, classes)
+    assert np.abs(ours - model.weight.detach().numpy()).max() < 1e-3 * np.abs(ours).max()
 
 
 def test_a_pixel_that_is_constant_in_its_class_is_repaired_and_no_other():
@@ -328,6 +358,94 @@ def test_sharpening_leaves_flat_images_and_cuts_the_finest_grain():
     edge = torch.full((4, 3, 16, 16), 0.4)
     edge[..., 8:] = 0.6
     assert sharpening_and_low_pass(edge, targets, small_model(), drawn_by(0))[0].std() > edge.std()
+
+
+def test_the_published_kernels_sharpen_filter_and_frame_as_published():
+    """Against another way to compute it: scipy's cosine transform of an image that was convolved by hand."""
+    from scipy.fft import dctn, idctn
+
+    images, targets = batch(6, 32)
+    made, same = random_sharpening_kernels(images, targets, small_model(), drawn_by(5))
+    assert same is targets and made.shape == images.shape
+    random = drawn_by(5)
+    draws = torch.randn(6, 5, generator=random).double().numpy()
+    down, right = (torch.randint(0, 7, (6,), generator=random).tolist() for _ in range(2))
+    for image, out, (c, *n), y, x in zip(images.double().numpy(), made, draws, down, right):
+        centre = 2.5 + 0.1 * c
+        up, left, after, below = ((centre - 1) / 4 + 0.1 * np.array(n))[:, None, None, None]
+        sharp = (
+            centre * image[:, 1:-1, 1:-1] - up * image[:, :-2, 1:-1] - left * image[:, 1:-1, :-2]
+            - after * image[:, 1:-1, 2:] - below * image[:, 2:, 1:-1]
+        ).clip(0, 1)  # fmt: skip
+        spectrum = dctn(sharp, axes=(1, 2), norm="ortho")
+        spectrum[:, 9:], spectrum[:, :, 9:] = 0, 0  # 9 of 30 cosines per side stay
+        framed = np.pad(idctn(spectrum, axes=(1, 2), norm="ortho").clip(0, 1), ((0, 0), (4, 4), (4, 4)))
+        assert np.abs(framed[:, y : y + 32, x : x + 32] - out.numpy()).max() < 1e-5
+
+
+@pytest.mark.parametrize("size", [8, 16, 30, 65])
+def test_the_published_kernels_take_any_size_and_leave_a_flat_image_its_colour_inside(size):
+    flat = torch.full((5, 3, size, size), 0.5)
+    made, _ = random_sharpening_kernels(flat, torch.zeros(5, dtype=torch.long), small_model(), drawn_by(size))
+    inside = made[:, :, size // 4 : -(size // 4), size // 4 : -(size // 4)]
+    assert made.shape == flat.shape and (inside.amax((1, 2, 3)) - inside.amin((1, 2, 3))).max() < 1e-5
+    assert (inside.mean((1, 2, 3)) - 0.5).abs().max() < 0.4, "the kernel's weights sum to 1, give or take 0.2"
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.integers(0, 10**6))
+def test_coin_reads_every_pixel_from_within_its_reach(seed):
+    images = torch.rand(3, 2, 12, 9, generator=drawn_by(seed))
+    for reach in (0.0, 0.7, 2.0):
+        made, _ = coin(images, torch.arange(3), small_model(), drawn_by(seed), reach)
+        near = [
+            images.roll((y, x), (2, 3))
+            for y in range(-2, 3)
+            for x in range(-2, 3)
+            if max(abs(y), abs(x)) <= -(-reach // 1)
+        ]
+        assert (made >= torch.stack(near).amin(0) - 1e-6).all() and (made <= torch.stack(near).amax(0) + 1e-6).all()
+    assert torch.equal(coin(images, torch.arange(3), small_model(), drawn_by(seed), 0.0)[0], images)
+
+
+def test_coin_draws_a_place_per_pixel_and_the_same_one_for_the_channels():
+    down, across = torch.meshgrid(torch.arange(20.0), torch.arange(30.0), indexing="ij")
+    made, _ = coin(torch.stack([down, down, across, across])[None], torch.zeros(1), small_model(), drawn_by(1))
+    assert torch.equal(made[:, 0], made[:, 1]) and torch.equal(made[:, 2], made[:, 3])
+    moved = (made[0, ::2] - torch.stack([down, across]))[:, 3:-3, 3:-3]  # inside, where nothing wraps around
+    assert moved.abs().max() <= 2 and (moved.abs() > 1.9).any() and moved.mean().abs() < 0.15
+    assert moved.std() == pytest.approx(2 / 3**0.5, rel=0.06), "uniform from -2 to 2"
+    neighbours = torch.corrcoef(torch.stack([moved[0, :, :-1].flatten(), moved[0, :, 1:].flatten()]))[0, 1]
+    assert neighbours.abs() < 0.15
+
+
+def filters_recognised(hook) -> float:
+    """How often the nearest mean amplitude spectrum names the filter of a class, on other photos under the same ones."""
+    spectra, labels = [], np.arange(240) % 4
+    for seed in (1, 2):
+        filtered = [convolved(one, class_kernel(i % 4 + 11, 3, 0.3)) for i, one in enumerate(photos(240, seed, 32))]
+        images = torch.tensor(np.stack(filtered)).permute(0, 3, 1, 2) / 255
+        seen = images if hook is None else hook(images, torch.tensor(labels), small_model(), drawn_by(seed))[0]
+        window = np.hanning(32)[:, None] * np.hanning(32)
+        amplitude = np.abs(np.fft.rfft2(seen.numpy() * window)).mean(1)
+        spectra.append(np.log(amplitude + 1e-3).reshape(240, -1))
+    means = np.stack([spectra[0][labels == label].mean(0) for label in range(4)])
+    return (((spectra[1][:, None] - means) ** 2).sum(2).argmin(1) == labels).mean()
+
+
+def test_filters_of_classes_are_recognised_and_hardly_after_random_filters():
+    assert filters_recognised(None) > 0.98
+    assert filters_recognised(sharpening_and_low_pass) < 0.6
+    assert filters_recognised(random_sharpening_kernels) < 0.45 and filters_recognised(coin) < 0.45  # by chance 0.25
+
+
+@pytest.mark.parametrize("name", ["mixup+cutmix", "cutout+mixup", "mixup+adversarial-training-4", "coin+cutmix+mixup"])
+def test_compositions_in_training_keep_probabilities(name):
+    images, targets = batch(20)
+    seen, wanted = composed(name, IMAGE_COUNTERMEASURES).in_training(images, targets, small_model(), drawn_by(3))
+    assert seen.shape == images.shape and wanted.shape == (20, 5) and torch.allclose(wanted.sum(1), torch.ones(20))
+    own = wanted[torch.arange(20), targets]
+    assert (own > 0).all() and own.mean() < 0.95
 
 
 @pytest.mark.parametrize("levels_changed", [4, 8])

@@ -1,7 +1,10 @@
 """Fits that are interrupted, run out of memory, diverge or get bad input."""
 
+import gc
 import io
 import re
+import subprocess
+import sys
 from contextlib import nullcontext
 from types import SimpleNamespace
 from unittest import mock
@@ -12,7 +15,7 @@ import torch
 from datasets import Dataset, Image
 from PIL import Image as PILImage
 
-from hf_unlearnable import ErrorMaxTransform, ErrorMinTransform, StableErrorMinTransform
+from hf_unlearnable import ErrorMaxTransform, ErrorMinTransform, StableErrorMinTransform, _files
 from hf_unlearnable.image.learning import rounds as learning
 from hf_unlearnable.image.learning.rounds import NoiseLearner
 from hf_unlearnable.registry import method_class
@@ -82,6 +85,45 @@ def test_a_resumed_fit_keeps_its_drawn_seed(tmp_path):
     assert len(seeds) == 1
     assert (tmp_path / "seed").stat().st_mode & 0o777 == 0o600
     assert ErrorMinTransform(max_rounds=1).fit(pictures(8)).key.seed not in seeds
+
+
+@pytest.mark.parametrize("left", [b"", b"12", b"-3", b"7\n", b"\xff", b"1e3", b"9" * 25])
+def test_a_damaged_seed_file_is_replaced_where_no_round_depends_on_it(tmp_path, left):
+    (tmp_path / "seed").write_bytes(left)
+    cloak = ErrorMinTransform(max_rounds=1).fit(pictures(8), checkpoint_dir=tmp_path)
+    kept = int((tmp_path / "seed").read_text())
+    assert cloak.key.seed == kept and (kept == 12) == (left == b"12")
+    (tmp_path / "seed").write_bytes(b"" if left == b"12" else left)
+    with pytest.raises(ValueError, match="seed is missing or damaged, and the rounds beside it are of its seed"):
+        ErrorMinTransform(max_rounds=1).fit(pictures(8), checkpoint_dir=tmp_path)
+
+
+@pytest.mark.parametrize("file", ["process-00000.pt", "model.pt"])
+@pytest.mark.parametrize("size", [0, 1, 100, 2000])
+def test_a_round_that_does_not_read_is_passed_over(tmp_path, caplog, file, size):
+    dataset, cloak = pictures(12), ErrorMinTransform(seed=4, max_rounds=2, stop_error=None)
+    whole = levels_of(cloak.fit(dataset, checkpoint_dir=tmp_path)).copy()
+    damaged = tmp_path / "round-00002" / file
+    damaged.write_bytes(damaged.read_bytes()[:size])
+    assert np.array_equal(levels_of(cloak.fit(dataset, checkpoint_dir=tmp_path)), whole)
+    assert "round-00002 does not read" in caplog.text
+    caplog.clear()
+    assert np.array_equal(levels_of(cloak.fit(dataset, checkpoint_dir=tmp_path)), whole)  # written anew
+    assert caplog.text == ""
+
+
+def test_the_scratch_of_a_killed_fit_is_removed_by_the_next(tmp_path, monkeypatch):
+    done = subprocess.Popen([sys.executable, "-c", ""])
+    done.wait()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    left = tmp_path / f".hf-unlearnable-fit.{done.pid}@{_files._host()}.abcd1234"
+    left.mkdir()
+    (left / "noise").write_bytes(b"n" * 99)
+    cloak = ErrorMinTransform(seed=4, max_rounds=1).fit(pictures(8))
+    assert not left.exists()
+    del cloak
+    gc.collect()
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("change", [{"epsilon": 4 / 255}, {"seed": 5}, {"batch_size": 64}])

@@ -20,6 +20,7 @@ from hf_unlearnable.image.methods.random_noise import uniform_levels
 from hf_unlearnable.image.methods.texture import distinct_tiles, finest_period, tiled
 from hf_unlearnable.registry import METHODS, method_class
 from tests.data import levels, pictures
+from tests.keys import edit
 
 IMAGE_METHODS = [name for name in METHODS if method_class(name).modality == "image"]
 BOUNDED = [name for name in IMAGE_METHODS if issubclass(method_class(name), BoundedImageTransform)]
@@ -514,18 +515,32 @@ def saved(tmp_path):
 
 def test_a_key_without_its_noise_is_damaged(saved):
     (saved / "tensors.safetensors").unlink()
-    with pytest.raises(ValueError, match="The key is damaged, parts of it are missing"):
+    with pytest.raises(ValueError, match="damaged: it is not what its checksum says"):
         load_transform(saved)
 
 
 def test_noise_beyond_the_bound_is_never_applied(saved):
+    dataset, loaded = pictures(8, height=64, width=64), load_transform(saved)
     file = saved / "tensors.safetensors"
-    file.chmod(0o600)
     data = bytearray(file.read_bytes())
     data[-64 * 64 * 3 * 8 :] = bytes([100]) * (64 * 64 * 3 * 8)
     file.write_bytes(data)
-    with pytest.raises(ValueError, match="more than 8 levels: the key is damaged"):
-        load_transform(saved)({"image": pictures(8, height=64, width=64)["image"][:1], "label": [0]})
+    with pytest.raises(ValueError, match="more than 8 levels: the key is damaged"):  # since it was loaded
+        loaded(dataset[:1])
+    for signed in (True, False):
+        edit(saved, lambda contents: None, signed)
+        with pytest.raises(ValueError, match="its noise changes levels by up to 100, and epsilon is 8 levels"):
+            load_transform(saved)
+
+
+@pytest.mark.parametrize("noise", ["sample", "class"])
+def test_a_fit_whose_noise_rounds_to_nothing_is_told_of_and_its_key_is_refused(tmp_path, caplog, noise):
+    cloak = fitted("error-min", pictures(8), noise=noise, step_size=0.0001, max_rounds=1)
+    assert "The noise is 0 everywhere: nothing would be protected" in caplog.text
+    cloak.key.save(tmp_path / "key")
+    with pytest.raises(ValueError, match="key is damaged: its noise is 0 everywhere and protects nothing"):
+        load_transform(tmp_path / "key")
+    assert fitted("error-min", pictures(8), epsilon=0)._noise.levels.size == 0
 
 
 def test_mapped_noise_is_pickled_by_the_name_of_its_file(saved):

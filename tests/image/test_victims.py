@@ -104,9 +104,9 @@ def test_pil_images_arrays_and_gray_ones_are_seen_alike(victim):
 @pytest.mark.parametrize(
     ("images", "labels", "tests", "message"),
     [
-        (TRAIN[:2], [0], TEST[:1], "2 train_.* but 1 train_labels"),
+        (TRAIN[:2], [0], TEST[:1], "2 training inputs but 1 labels"),
         (TRAIN[:2], [1, 1], TEST[:1], "at least two"),
-        (TRAIN[:2], [0, 1], [], "empty"),
+        (TRAIN[:2], [0, 1], [], "no test inputs"),
         ([], [], TEST[:1], "0 class"),
     ],
 )
@@ -185,7 +185,7 @@ def test_resnet18_takes_the_hooks_too():
 def test_a_pretrained_model_keeps_its_body_and_forgets_its_head(folder):
     from transformers import AutoModelForImageClassification
 
-    from hf_unlearnable.image.victims import _fresh
+    from hf_unlearnable.image.victims.pretrained import _fresh
 
     saved = AutoModelForImageClassification.from_pretrained(folder).state_dict()
     fresh = {name.removeprefix("model.model."): value for name, value in _fresh(folder, 3).state_dict().items()}
@@ -196,7 +196,7 @@ def test_a_pretrained_model_keeps_its_body_and_forgets_its_head(folder):
 def test_a_pretrained_model_sees_the_size_and_levels_of_its_processor(folder):
     from transformers import AutoImageProcessor, AutoModelForImageClassification
 
-    from hf_unlearnable.image.victims import _fresh, _model_size
+    from hf_unlearnable.image.victims.pretrained import _fresh, _model_size
 
     assert _model_size(folder) == 32
     image = TEST[0].repeat(2, axis=0).repeat(2, axis=1)  # 32 pixels: nothing to resize
@@ -214,7 +214,7 @@ def test_a_pretrained_model_sees_the_size_and_levels_of_its_processor(folder):
 
 def test_the_size_of_a_processor_that_crops_or_names_the_shorter_edge(tmp_path):
     transformers = pytest.importorskip("transformers")
-    from hf_unlearnable.image.victims import _model_size
+    from hf_unlearnable.image.victims.pretrained import _model_size
 
     transformers.ConvNextImageProcessor(size={"shortest_edge": 288}).save_pretrained(tmp_path / "edge")
     transformers.CLIPImageProcessor(
@@ -225,7 +225,7 @@ def test_the_size_of_a_processor_that_crops_or_names_the_shorter_edge(tmp_path):
 
 
 def test_the_contrastive_loss_is_that_of_the_paper():
-    from hf_unlearnable.image.victims import _nt_xent
+    from hf_unlearnable.image.victims.simclr import _nt_xent
 
     z = torch.randn(6, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     unit = (z / z.norm(dim=1, keepdim=True)).numpy()
@@ -235,9 +235,10 @@ def test_the_contrastive_loss_is_that_of_the_paper():
 
 
 def test_a_view_is_another_one_each_time_and_still_an_image():
-    from hf_unlearnable.image.victims import _seen, _view
+    from hf_unlearnable.image.victims.simclr import _view
+    from hf_unlearnable.image.victims.training import seen
 
-    images = _seen(torch.tensor(np.stack(TRAIN[:40])))
+    images = seen(torch.tensor(np.stack(TRAIN[:40])))
     generator = torch.Generator().manual_seed(0)
     first, second = _view(images, generator), _view(images, generator)
     assert first.shape == images.shape and first.min() >= 0 and first.max() <= 1

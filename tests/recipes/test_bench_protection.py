@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from hf_unlearnable.audit import grid
 from hf_unlearnable.image.victims import IMAGE_VICTIMS
 from hf_unlearnable.registry import method_class
 from hf_unlearnable.text.victims import TEXT_VICTIMS
@@ -47,6 +48,86 @@ def test_cells_are_run_once(tmp_path, monkeypatch, capsys):
     assert [cell["share"] for cell in cells] == [0.0, 1.0, 1.0, 1.0]
     assert [cost["passes_an_image"] for cost in cells[3]["cost"]] == [30.0, 30.0]  # 10 x 40 and 20 x 40, of 40 images
     assert "| texture" in capsys.readouterr().out
+
+
+@pytest.fixture
+def bench(tmp_path, monkeypatch, capsys):
+    """A study of 40 small images that says what it prints and which trainings it ran."""
+    for split, rows in (("train", 60), ("test", 24)):
+        (tmp_path / "shapes").mkdir(exist_ok=True)
+        pictures(rows).to_parquet(str(tmp_path / "shapes" / f"{split}.parquet"))
+    config = {
+        "seeds": [0],
+        "input_column": "image",
+        "fit_on": "sample",
+        "countermeasures": ["grayscale", "cutout", "grayscale+jpeg-50", "clean-20%"],
+        "versions": {"clean": "clean", "texture": {"method": "texture"}, "dropped": "dropped"},
+        "datasets": {"shapes": {"victims": {"small_cnn": {"rows": 40, "test_rows": 20, "epochs": 1}}}},
+    }
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    trained = []
+    result = grid._Grid._result
+    monkeypatch.setattr(grid._Grid, "_result", lambda self, *data: trained.append(data) or result(self, *data))
+    output = tmp_path / "cells.jsonl"
+
+    def run(*options, store="store"):
+        command = ["protection.py", "--config", str(tmp_path / "c.yaml"), "--data", str(tmp_path)]
+        command += ["--output", str(output), "--store", str(tmp_path / store), *options]
+        monkeypatch.setattr(sys, "argv", command)
+        before = len(trained)
+        try:
+            protection.main()
+        finally:
+            run.trainings = len(trained) - before
+        return capsys.readouterr().out.splitlines()[-1]
+
+    run.output, run.trained = output, trained
+    return run
+
+
+def test_a_run_leaves_out_the_cells_of_the_output_and_says_how_much_of_the_grid_there_is(bench):
+    ended = bench("--versions", "texture", "--countermeasures", "none")
+    assert ended == f"shapes, small_cnn: 1 of 1 cells are in {bench.output}." and bench.trainings == 1
+    ended = bench("--versions", "clean", "texture", "--countermeasures", "grayscale+jpeg-50", store="another")
+    assert ended.startswith("shapes, small_cnn: 4 of 4 cells") and bench.trainings == 3
+    ended = bench(store="third")  # 3 without a countermeasure, 2 after each, and 3 after that with clean rows
+    assert ended.startswith("shapes, small_cnn: 12 of 12 cells") and bench.trainings == 8
+    assert bench(store="fourth").startswith("shapes, small_cnn: 12 of 12") and bench.trainings == 0
+    lines = [json.loads(line) for line in bench.output.read_text().splitlines()]
+    assert {(line["version"], line["method_version"]) for line in lines} == {
+        ("clean", None), ("texture", method_class("texture").method_version), ("dropped", None),
+    }  # fmt: skip
+    assert bench("--seeds", "0", "1", "--countermeasures", "none", store="fifth").startswith(
+        "shapes, small_cnn: 3 of 3"
+    )
+    assert bench.trainings == 6 and bench("--countermeasures", "none") and bench.trainings == 0, "more seeds do too"
+
+
+def test_an_interrupted_run_keeps_every_finished_cell(bench, monkeypatch):
+    result = grid._Grid._result
+
+    def interrupted(self, *data):
+        if len(bench.trained) == 4:
+            raise KeyboardInterrupt
+        return result(self, *data)
+
+    monkeypatch.setattr(grid._Grid, "_result", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        bench()
+    kept = bench.output.read_text().splitlines()
+    assert bench.trainings == len(kept) == 4
+    monkeypatch.setattr(grid._Grid, "_result", result)
+    assert bench(store="another").startswith("shapes, small_cnn: 12 of 12")
+    assert bench.output.read_text().splitlines()[:4] == kept
+
+
+@pytest.mark.parametrize("change", [{"method_version": 1}, {"protocol": {"rows": 9}}, {"seeds": [1]}, {"data": "x"}])
+def test_a_cell_of_another_version_protocol_seed_or_dataset_is_run_again(bench, change):
+    bench("--versions", "texture", "--countermeasures", "none")
+    line = json.loads(bench.output.read_text())
+    bench.output.write_text(json.dumps({**line, **change}) + "\n")
+    bench("--versions", "texture", "--countermeasures", "none", store="another")
+    assert bench.trainings == 1
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)

@@ -23,3 +23,57 @@ def test_a_changed_number_is_noticed():
     page = tables.PAGES[0].read_text(encoding="utf-8")
     forged = page.replace("| 77.9 |", "| 79.9 |", 1)
     assert forged != page and tables.filled(forged) == page
+
+
+def cell(victim, version, countermeasure, accuracy, method_version=2, **more):
+    """One entry of the cells that tables are made of."""
+    found = {"victim": victim, "version": version, "countermeasure": countermeasure, "seeds": [0], **more}
+    found |= {"accuracy": [accuracy, accuracy - 0.02, accuracy + 0.02], "method_version": method_version}
+    return (victim, version, countermeasure), found
+
+
+CELLS = dict(
+    [
+        cell("small_cnn", "texture", "none", 0.9),
+        cell("small_cnn", "texture", "jpeg-10", 0.6),
+        cell("small_cnn", "texture", "cutout", 0.65, method_version=1),
+        cell("small_cnn", "texture", "clean-20%", 0.8),
+        cell("small_cnn", "texture", "jpeg-10+cutout", 0.5),
+        cell("small_cnn", "one-pixel (OPS)", "jpeg-10", 0.6, method_version=1),
+        cell("small_cnn_30", "one-pixel (OPS)", "none", 0.7, method_version=1, protocol={"epochs": 30}),
+        cell("small_cnn_30", "one-pixel (OPS)", "clean-5%", 0.75, method_version=1, protocol={"epochs": 30}),
+        cell("small_cnn", "clean", "jpeg-10", 0.9, method_version=None),
+    ]
+)
+
+
+@pytest.mark.parametrize(
+    ("version", "countermeasure", "told"),
+    [("texture", "jpeg-10", "60.0"), ("texture", "cutout", "65.0 v1"), ("one-pixel (OPS)", "jpeg-10", "60.0")],
+)
+def test_a_number_of_an_earlier_version_is_marked(version, countermeasure, told):
+    found = CELLS["small_cnn", version, countermeasure]
+    assert tables.short(found) == told
+    assert tables.whole(found).startswith(told[:4]) and tables.whole(found).endswith(told[4:])
+
+
+@pytest.mark.parametrize(
+    ("version", "told"),
+    [
+        ("texture", "65.0 [63.0, 67.0] v1, cutout"),
+        ("one-pixel (OPS)", "70.0 [68.0, 72.0], none, 30 epochs"),
+        ("linearization (PIL)", ""),
+        ("clean", ""),
+    ],
+)
+def test_the_worst_case_counts_long_training_and_not_the_attackers_own_rows(version, told):
+    assert tables.worst(CELLS, "small_cnn", version) == told
+
+
+def test_what_ran_is_counted_against_the_whole_grid_without_compositions():
+    singles = len(tables.IMAGE_COUNTERMEASURES) + 1
+    assert tables.ran(CELLS, "small_cnn", "texture") == f"3 of {singles}, and 1 of an earlier version"
+    assert tables.ran(CELLS, "small_cnn_30", "one-pixel (OPS)") == f"2 of {singles}"
+    rows = [one for one in tables.IMAGE_COUNTERMEASURES.values() if one.in_training is None]
+    assert tables.ran(CELLS, "linear_probe", "texture") == f"0 of {len(rows) + 1}", "it takes nothing in training"
+    assert "| OPS | 1 of" in tables.coverage(CELLS) and tables.ran(CELLS, "small_cnn", "clean") == ""

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hf_unlearnable.adversary import Attacker, Rows, mixed_with_clean
-from hf_unlearnable.text import countermeasures as module
-from hf_unlearnable.text.countermeasures import TEXT_COUNTERMEASURES, label_word_filter
+from hf_unlearnable.text.countermeasures import TEXT_COUNTERMEASURES, label_words, outside
+from hf_unlearnable.text.countermeasures.label_words import label_word_filter
+from hf_unlearnable.text.countermeasures.words import without
 from hf_unlearnable.text.methods.order_code import OrderCodeTransform
 from hf_unlearnable.text.methods.regtext import RegTextTransform
 from tests.data import real
@@ -188,8 +189,7 @@ def test_label_word_filter_finds_the_words_of_regtext(name, false, make, monkeyp
     protected = [transform({"text": text, "label": label})["text"] for text, label in zip(texts, labels)]
     words = {word for pool in transform._words.values() for word in pool}
     deleted = []
-    inner = module._without
-    monkeypatch.setattr(module, "_without", lambda t, w: (deleted.append(set(w)), inner(t, w))[1])
+    monkeypatch.setattr(label_words, "without", lambda t, w: (deleted.append(set(w)), without(t, w))[1])
     restored = label_word_filter(Rows(protected, labels), Attacker()).inputs
     assert len(deleted[0] & words) >= 0.96 * len(words)
     assert len(deleted[0] - words) <= false
@@ -206,7 +206,7 @@ def test_deletes_words_in_any_case_with_their_space_and_leaves_punctuation():
         "zorp",
         "http://zorp.com/zorp ok",
     ]
-    left = module._without(texts, {"zorp"})
+    left = without(texts, {"zorp"})
     assert left == ["was  here", "so , and ()", "zorp-like zorps", "a\n\tb", "", "http://zorp.com/zorp ok"]
 
 
@@ -384,7 +384,7 @@ def test_onion_deletes_what_surprises_and_judges_the_first_words_only(monkeypatc
     monkeypatch.setattr(transformers.AutoTokenizer, "from_pretrained", lambda name: None)
     monkeypatch.setattr(transformers.AutoModelForCausalLM, "from_pretrained", lambda name: Model())
     monkeypatch.setattr(
-        module,
+        outside,
         "surprise",
         lambda texts, *_: np.array([5.0 * t.split(" ").count("zorp") / len(t.split(" ")) for t in texts]),
     )
@@ -409,7 +409,7 @@ def test_padding_is_never_counted(reviews):
 
     _, tokenizer, model = reviews
     texts = ["a fine film", "", "x", "this is one of the worst films that i have seen in years and years of films"]
-    together = module.surprise(texts, tokenizer, model)
+    together = outside.surprise(texts, tokenizer, model)
     for text, surprise in zip(texts, together):
         ids = torch.tensor([[tokenizer.bos_token_id, *tokenizer(text, add_special_tokens=False)["input_ids"]]])
         with torch.no_grad():

@@ -11,14 +11,14 @@ import pytest
 
 from hf_unlearnable.text.victims import (
     TEXT_VICTIMS,
-    _class_tokens,
-    _one_thread,
     causal_lm,
     finetuned_encoder,
     naive_bayes,
     small_llama,
     tfidf_logistic_regression,
 )
+from hf_unlearnable.text.victims.pretrained import _class_tokens
+from hf_unlearnable.text.victims.training import one_thread
 
 MODELS = Path(os.environ.get("HF_UNLEARNABLE_MODELS", Path(__file__).parents[3] / "shared" / "models"))
 TOPICS = {
@@ -96,7 +96,7 @@ def encoder(tmp_path_factory):
         transformers.BertModel(config).save_pretrained(folder)
 
     def encoder(*data, **options):
-        with _one_thread():
+        with one_thread():
             return finetuned_encoder(*data, model=folder, learning_rate=3e-3, epochs=10, **options)
 
     return encoder
@@ -127,7 +127,7 @@ def tiny_llama(tmp_path_factory):
 @pytest.fixture(scope="module")
 def language_model(tiny_llama):
     def language_model(*data, **options):
-        with _one_thread():
+        with one_thread():
             return causal_lm(*data, **{"model": tiny_llama, "lora": False, "epochs": 8, **options})
 
     return language_model
@@ -182,11 +182,11 @@ def test_a_prediction_does_not_depend_on_the_company_of_the_text(victim):
 @pytest.mark.parametrize(
     ("texts", "labels", "test_texts", "message"),
     [
-        (["a", "b"], [0], ["c"], "2 train_texts but 1 train_labels"),
+        (["a", "b"], [0], ["c"], "2 training inputs but 1 labels"),
         (["a", "b"], [1, 1], ["c"], "at least two"),
-        (["a", "b"], [0, 1], [], "test_texts is empty"),
-        (["a", "b"], ["x", "y"], ["c"], "must be integers"),
-        (["a", "b"], [0, None], ["c"], "must be integers"),
+        (["a", "b"], [0, 1], [], "no test inputs"),
+        (["a", "b"], ["x", "y"], ["c"], "not integers"),
+        (["a", "b"], [0, None], ["c"], "not integers"),
     ],
 )
 def test_refuses_data_that_no_classifier_can_use(victim, texts, labels, test_texts, message):

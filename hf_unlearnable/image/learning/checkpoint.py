@@ -1,25 +1,31 @@
 """The folder that a fit saves its rounds in, resumes from, and shares between its processes.
 
 A round is one folder: what each process owns, what all share, and at last a mark that it is whole. A fit that is
-killed while it saves goes back to the round before. The folder holds what the key holds, so only its owner may read
-it.
+killed while it saves, or finds the disk full, goes back to the round before. The folder holds what the key holds, so
+only its owner may read it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
+import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
 
+from hf_unlearnable._files import whole_or_nothing, write_file
 from hf_unlearnable.image.learning.noise import SampleNoise
 from hf_unlearnable.image.learning.processes import processes
 from hf_unlearnable.key import new_seed
+
+logger = logging.getLogger(__name__)
 
 
 class Checkpoint:
@@ -52,12 +58,14 @@ class Checkpoint:
         main = self._processes.is_main_process
         folder = self.folder / f"round-{done:05d}"
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        torch.save({**own, "fingerprint": self._fingerprint}, folder / self._name)
+        with whole_or_nothing(folder / self._name, replace=True) as scratch:
+            torch.save({**own, "fingerprint": self._fingerprint}, scratch)
         if main:
-            torch.save(shared, folder / "model.pt")
+            with whole_or_nothing(folder / "model.pt", replace=True) as scratch:
+                torch.save(shared, scratch)
         self._processes.wait_for_everyone()
         if main:
-            Path(folder, "whole").touch()
+            write_file(folder / "whole", "")
             for older in self.folder.glob("round-*"):
                 if older.name < folder.name:
                     shutil.rmtree(older)
@@ -65,23 +73,40 @@ class Checkpoint:
     def load(self) -> tuple[int, dict[str, Any], dict[str, Any]] | None:
         """The last whole round, as `save` was given it but in main memory; None if there is none.
 
+        One that does not read in every process, as a full disk may leave it, is passed over.
+
         Raises:
             ValueError: It is of another fit.
         """
-        import torch
+        from accelerate.utils import gather_object
 
-        found = sorted(mark.parent for mark in self.folder.glob("round-*/whole"))
-        if not found:
+        mine = {mark.parent.name: self._read(mark.parent) for mark in self.folder.glob("round-*/whole")}
+        readable = gather_object([{name for name, files in mine.items() if files is not None}])
+        names = set.intersection(*readable)
+        if not names:
             return None
-        path = found[-1] / self._name
-        own: Any = torch.load(path, weights_only=True, map_location="cpu") if path.is_file() else {"fingerprint": None}
+        last = max(names)
+        own, shared = mine[last]  # type: ignore[misc]
         if own["fingerprint"] != self._fingerprint:
             raise ValueError(
                 f"{self.folder} holds a fit of other data or parameters, or of another number of processes. Give "
                 "another checkpoint_dir, or remove it."
             )
-        shared = torch.load(found[-1] / "model.pt", weights_only=True, map_location="cpu")
-        return int(found[-1].name.rpartition("-")[2]), own, shared
+        return int(last.rpartition("-")[2]), own, shared
+
+    def _read(self, folder: Path) -> tuple[dict[str, Any], dict[str, Any]] | None:
+        """What this process owns of a round and what all share; None, with a warning, where that does not read."""
+        import torch
+
+        path = folder / self._name
+        try:
+            own: Any = {"fingerprint": None}
+            if path.is_file():
+                own = torch.load(path, weights_only=True, map_location="cpu")
+            return own, torch.load(folder / "model.pt", weights_only=True, map_location="cpu")
+        except (OSError, EOFError, RuntimeError, ValueError, UnpicklingError) as error:
+            logger.warning("%s does not read (%s): the fit goes on from the round before, or anew.", folder, error)
+            return None
 
     @property
     def _name(self) -> str:
@@ -115,9 +140,24 @@ def shared_seed(seed: int | None, checkpoint_dir: str | os.PathLike | None) -> i
         return seed
     path = Path(checkpoint_dir, "seed")
     all_of_them = processes()
-    if all_of_them.is_main_process and not path.exists():
+    if all_of_them.is_main_process:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(str(new_seed()))
+        if _seed_in(path) is None:
+            if any(path.parent.glob("round-*/whole")):
+                raise ValueError(
+                    f"{path} is missing or damaged, and the rounds beside it are of its seed. Restore it, or remove "
+                    f"{checkpoint_dir} to fit anew."
+                )
+            with (
+                whole_or_nothing(path, replace=True) as scratch,
+                open(os.open(scratch, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file,
+            ):
+                file.write(str(new_seed()))
     all_of_them.wait_for_everyone()
-    return int(path.read_text())
+    return _seed_in(path)
+
+
+def _seed_in(path: Path) -> int | None:
+    """The seed in a file; None where it is missing or damaged, as a full disk may leave it."""
+    text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+    return int(text) if re.fullmatch(r"[0-9]{1,20}", text) and int(text) < 2**64 else None

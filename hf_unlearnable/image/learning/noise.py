@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from hf_unlearnable.image.codec import ImageError
+from hf_unlearnable.transform import check_labels
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,23 @@ class SampleNoise:
     def from_state(cls, state: dict[str, Any], tensors: dict[str, np.ndarray]) -> SampleNoise:
         return cls(**tensors)
 
+    def check(self, bound: int) -> None:
+        """Raises a ValueError for what is no noise of at most `bound` levels."""
+        count = len(self.ids)
+        check_array(self.ids, "ids", np.uint64, (None,))
+        check_array(self.starts, "starts", np.int64, (count,))
+        check_array(self.shapes, "shapes", np.int32, (count, 3))
+        check_levels(self.levels, (None,), bound)
+        if not (self.ids[1:] > self.ids[:-1]).all():
+            raise ValueError("the ids of its rows do not ascend")
+        sizes = self.shapes.prod(axis=1, dtype=np.int64)
+        within = (self.starts >= 0) & (self.starts <= len(self.levels) - sizes)
+        if not (within & (self.shapes > 0).all(axis=1) & np.isin(self.shapes[:, 2], (1, 3))).all():
+            raise ValueError("the noise of a row does not lie within the levels")
+        order = np.argsort(self.starts)
+        if ((self.starts + sizes)[order][:-1] > self.starts[order][1:]).any():
+            raise ValueError("two of its rows share their noise")
+
 
 @dataclass(frozen=True)
 class ClassNoise:
@@ -94,6 +112,29 @@ class ClassNoise:
     @classmethod
     def from_state(cls, state: dict[str, Any], tensors: dict[str, np.ndarray]) -> ClassNoise:
         return cls(state["labels"], tensors["levels"])
+
+    def check(self, bound: int) -> None:
+        """Raises a ValueError for what is no noise of at most `bound` levels."""
+        check_labels(self.labels, least=2)
+        check_levels(self.levels, (len(self.labels), None, None, None), bound)
+        if self.levels.shape[3] not in (1, 3):
+            raise ValueError("levels has neither one channel nor three")
+
+
+def check_array(array: Any, name: str, dtype: Any, shape: Sequence[int | None]) -> None:
+    """Raises a ValueError for an array of another type or shape, of a damaged key; None is any size but 0."""
+    sizes = list(zip(np.shape(array), shape, strict=False))
+    fits = len(np.shape(array)) == len(shape) and all(has == wants if wants else has > 0 for has, wants in sizes)
+    if getattr(array, "dtype", None) != dtype or not fits:
+        raise ValueError(f"{name} is not of the type {np.dtype(dtype)} or the shape that it should have")
+
+
+def check_levels(levels: Any, shape: Sequence[int | None], bound: int) -> None:
+    """Raises a ValueError for what is no noise of this shape, or more than `bound` levels."""
+    check_array(levels, "levels", np.int8, shape)
+    most = max(int(levels.max()), -int(levels.min()))
+    if most > bound:
+        raise ValueError(f"its noise changes levels by up to {most}, and epsilon is {bound} levels")
 
 
 def fitted_to(pattern: np.ndarray, shape: Sequence[int]) -> np.ndarray:

@@ -45,7 +45,7 @@ def pgd(
             computed.
         images: Float [n, channels, height, width] in [0, 1].
         noise: Where to start, the same shape.
-        labels: Class indices [n].
+        labels: Class indices [n], or probabilities [n, classes].
         epsilon: Largest change of a value, in [0, 1].
         step_size: Change of a value in one step, in [0, 1].
         num_steps: How many steps.
@@ -60,7 +60,8 @@ def pgd(
     import torch
     from torch.nn.functional import cross_entropy
 
-    targets = labels.repeat(num_draws)
+    targets = labels.repeat(num_draws, *(1,) * (labels.ndim - 1))
+    wanted = targets if targets.ndim == 1 else targets.argmax(1)
     loss = correct = torch.zeros((), device=images.device)
     for _ in range(num_steps):
         noise = noise.detach().requires_grad_()
@@ -69,7 +70,7 @@ def pgd(
         total = cross_entropy(logits.float(), targets, reduction="sum")
         (gradient,) = torch.autograd.grad(total, noise)
         with torch.no_grad():
-            loss, correct = total / len(targets), (logits.argmax(1) == targets).sum() / num_draws
+            loss, correct = total / len(targets), (logits.argmax(1) == wanted).sum() / num_draws
             noise = project(noise + direction * step_size * gradient.sign(), images, epsilon)
     return noise.detach(), loss.detach(), correct
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import tempfile
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -20,6 +22,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from hf_unlearnable._extras import require
+from hf_unlearnable._files import scratch_folder
 from hf_unlearnable.image.base import BoundedImageTransform, add_levels
 from hf_unlearnable.image.codec import ImageError, Picture
 from hf_unlearnable.image.learning.checkpoint import Checkpoint, shared_seed
@@ -30,6 +33,7 @@ from hf_unlearnable.image.learning.pgd import MINIMIZE, frozen, pgd, resize
 from hf_unlearnable.image.learning.processes import average, mean, part_of, processes
 from hf_unlearnable.image.learning.surrogate import image_classifier
 from hf_unlearnable.image.trace import HASH_CHANCE, PRESENT, learned_scores, recovered
+from hf_unlearnable.key import Key
 from hf_unlearnable.mark import ClassMarks, Marks, NoMarkError, Recovered, class_decoys
 
 if TYPE_CHECKING:
@@ -84,8 +88,8 @@ class NoiseLearner:
         self.autocast = _autocast(self.device) if accelerator is None else accelerator.autocast
         if checkpoint_dir is None and self.processes.num_processes > 1:
             raise ValueError("Several processes need checkpoint_dir, a folder that all of them see.")
-        self._scratch = tempfile.TemporaryDirectory(prefix="hf-unlearnable-")
-        scratch = Path(self._scratch.name)
+        scratch = scratch_folder(Path(tempfile.gettempdir()), "hf-unlearnable-fit")
+        weakref.finalize(self, shutil.rmtree, scratch, ignore_errors=True)
         self.gallery = Gallery.of_rows(rows, seed, scratch)
 
         # What all processes must agree on: the classes, the size, the order of steps.
@@ -468,6 +472,8 @@ class LearnedNoiseTransform(BoundedImageTransform):
         )
         self._learn(learner)
         self._noise, self.image_passes = learner.result(), learner.image_passes
+        if not self._noise.levels.any():
+            logger.warning("The noise is 0 everywhere: nothing would be protected. Raise step_size or max_rounds.")
         return self
 
     def _check_parameters(self) -> None:
@@ -501,6 +507,15 @@ class LearnedNoiseTransform(BoundedImageTransform):
 
     def _set_state(self, state: dict[str, Any], tensors: dict[str, np.ndarray]) -> None:
         self._noise = (ClassNoise if "labels" in state else SampleNoise).from_state(state, tensors)
+
+    def _check_state(self, key: Key) -> None:
+        if self.max_levels == 0:
+            return
+        if isinstance(self._noise, ClassNoise) != (getattr(self, "noise", "sample") == "class"):
+            raise ValueError("its noise is of classes where it should be of rows, or the other way round")
+        self._noise.check(self.max_levels)
+        if key.path is not None and not self._noise.levels.any():  # what `fit` makes it warns of
+            raise ValueError("its noise is 0 everywhere and protects nothing")
 
     def ownership_scores(self, rows: Sequence[Mapping[str, Any]]) -> Marks:
         """Which originals come out when the key's noise is taken off, or which images hold the noise of a class."""

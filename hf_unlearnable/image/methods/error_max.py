@@ -27,8 +27,8 @@ class ErrorMaxTransform(LearnedNoiseTransform):
             untargeted:  d <- signed steps up loss(f(x + d), y)       (the "error-max" noise of Huang et al. 2021)
 
     Ours:
-        The paper takes 250 steps with 8 restarts. Here there are `max_rounds` of `num_steps` steps, which end when
-        nearly every image is taken for its target.
+        The paper takes 250 steps of epsilon / 20 with 8 restarts, on a ResNet-18 trained to the end. Here there are
+        `max_rounds` of `num_steps` steps, which end when nearly every image is taken for its target.
 
     Args:
         targeted: Whether an image is pushed to the next class (TAP), or just away from its own.

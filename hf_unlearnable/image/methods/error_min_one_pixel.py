@@ -11,6 +11,7 @@ import numpy as np
 from hf_unlearnable.image.learning.noise import SampleNoise
 from hf_unlearnable.image.methods.error_min import ErrorMinTransform
 from hf_unlearnable.image.methods.one_pixel import Cells, search_cells
+from hf_unlearnable.key import Key
 from hf_unlearnable.mark import Marks, NoMarkError
 
 
@@ -76,6 +77,10 @@ class ErrorMinOnePixelTransform(ErrorMinTransform):
     def _set_state(self, state: dict[str, Any], tensors: dict[str, np.ndarray]) -> None:
         self._cells = Cells(**state["one_pixel"])
         super()._set_state(state, tensors)
+
+    def _check_state(self, key: Key) -> None:
+        super()._check_state(key)
+        self._cells.check(self.pixels)
 
     def ownership_scores(self, rows: Sequence[Mapping[str, Any]]) -> Marks:
         """As for all learned noise, if a class has one."""

@@ -10,10 +10,12 @@ import numpy as np
 
 from hf_unlearnable.image.base import BoundedImageTransform, add_levels
 from hf_unlearnable.image.codec import ImageError
-from hf_unlearnable.image.learning.noise import fitted_to, unknown_label
+from hf_unlearnable.image.learning.noise import check_array, fitted_to, unknown_label
 from hf_unlearnable.image.methods.one_pixel import on_grid
 from hf_unlearnable.image.methods.random_noise import uniform_levels
+from hf_unlearnable.key import Key
 from hf_unlearnable.mark import NoMarkError
+from hf_unlearnable.transform import check_labels
 
 _GRID = 32  # pixels a side of what W sees
 _UNIT = 10  # noise moves in tenths of a level
@@ -37,10 +39,11 @@ class LinearizationTransform(BoundedImageTransform):
             0.9 CE(W d, y) + 0.1 KL(uniform || softmax(W (x - d)));   x' = clip(x - d, 0, 1)
 
     Ours:
-        Everything is linear, so a step is two matrix products and a softmax: no autograd, no torch. The products are
-        taken over integers that float64 holds exactly, so a row gets the same bytes on every machine. W sees images
-        larger than 32 pixels as 32 x 32 means, and their noise is stretched: any size is protected, and new rows of
-        known classes too.
+        The published W is two layers in a row, trained by SGD with momentum in batches of 512. Here it is one, trained
+        by Adam in batches of 128, which protects more where there are few images. Everything is linear, so a step is
+        two matrix products and a softmax: no autograd, no torch. The products are taken over integers that float64
+        holds exactly, so a row gets the same bytes on every machine. W sees images larger than 32 pixels as 32 x 32
+        means, and their noise is stretched: any size is protected, and new rows of known classes too.
 
     Args:
         num_steps: Signed steps.
@@ -81,8 +84,6 @@ class LinearizationTransform(BoundedImageTransform):
             dataset: A `Dataset` or `IterableDataset`.
         """
         self._check_parameters()
-        if min(self.num_steps, self.epochs) < 1:
-            raise ValueError(f"num_steps is {self.num_steps} and epochs {self.epochs}, but they start at 1.")
         self._seed = self._weights = None
         rows = [(on_grid(p.levels, (_GRID, _GRID)), label) for p, label, _ in self._pictures(dataset)]
         self._labels = sorted({label for _, label in rows}, key=lambda label: (isinstance(label, str), label))
@@ -99,6 +100,11 @@ class LinearizationTransform(BoundedImageTransform):
         scale = (2**_WEIGHT_BITS - 1) / np.abs(weights).max()
         self._weights, self._scale = np.rint(weights * scale).astype(np.int32), float(scale)
         return self
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        if min(self.num_steps, self.epochs) < 1:
+            raise ValueError(f"num_steps is {self.num_steps} and epochs {self.epochs}, but they start at 1.")
 
     def _cloak(self, levels: np.ndarray, label: Any, stream: int) -> np.ndarray:
         if label not in self._labels:
@@ -127,6 +133,12 @@ class LinearizationTransform(BoundedImageTransform):
 
     def _set_state(self, state: dict[str, Any], tensors: dict[str, np.ndarray]) -> None:
         self._labels, self._scale, self._weights = state["labels"], state["scale"], tensors["weights"]
+
+    def _check_state(self, key: Key) -> None:
+        check_labels(self._labels, least=2)
+        check_array(self._weights, "weights", np.int32, (len(self._labels), 3 * _GRID**2))
+        if np.abs(self._weights).max() != 2**_WEIGHT_BITS - 1 or not 0 < self._scale < np.inf:
+            raise ValueError("its weights are not scaled to the range that they should have")
 
     def ownership_scores(self, rows: Sequence[Mapping[str, Any]]) -> NoReturn:
         """Raises: another seed leaves the same noise."""

@@ -13,8 +13,9 @@ from hf_unlearnable.image.base import ImageTransform
 from hf_unlearnable.image.codec import ImageError, Picture
 from hf_unlearnable.image.learning.noise import unknown_label
 from hf_unlearnable.image.methods.random_noise import class_stream
-from hf_unlearnable.key import draw
+from hf_unlearnable.key import Key, draw
 from hf_unlearnable.mark import NoMarkError
+from hf_unlearnable.transform import check_labels
 
 _SMALL, _GRID = 64, 32
 _BEST = 4  # candidates that the key draws from
@@ -100,6 +101,9 @@ class OnePixelTransform(ImageTransform):
     def _set_state(self, state: dict[str, Any], tensors: dict[str, np.ndarray]) -> None:
         self._cells = Cells(**state)
 
+    def _check_state(self, key: Key) -> None:
+        self._cells.check(self.pixels)
+
     def ownership_scores(self, rows: Sequence[Mapping[str, Any]]) -> NoReturn:
         """Raises: the pixels are those that anyone finds."""
         raise NoMarkError(
@@ -127,6 +131,18 @@ class Cells:
     def state(self) -> dict[str, Any]:
         """As JSON values."""
         return {"grid": self.grid, "classes": self.classes, "cells": self.cells}
+
+    def check(self, pixels: int) -> None:
+        """Raises a ValueError for what are no cells of that many pixels per class."""
+        check_labels(self.classes)
+        height, width = self.grid
+        cells = [cell for own in self.cells for cell in own]
+        if len(self.cells) != len(self.classes) or any(len(own) != pixels for own in self.cells):
+            raise ValueError(f"a label has not {pixels} pixels")
+        if not all(row in range(height) and column in range(width) for row, column, _ in cells):
+            raise ValueError("a pixel does not lie within the grid")
+        if not all(len(colour) == 3 and set(colour) <= {0, 255} for _, _, colour in cells):
+            raise ValueError("the colour of a pixel is not of three levels of 0 or 255")
 
     def written(self, levels: np.ndarray, label: Any) -> np.ndarray:
         """A copy of an image with its class's cells set.

@@ -32,7 +32,8 @@ class StableErrorMinTransform(LearnedNoiseTransform):
             d <- signed steps down  mean over draws of loss(f(t(x + d) + u), y),  u ~ U(-r, r)
 
     Ours:
-        The paper draws d anew at each visit of an image, with ten steps of five draws, over 5,000 steps. Here the
+        The published command draws d anew at each visit of an image, with ten steps of five draws, over 5,000 steps;
+        r is 4/255, its adversary takes ten steps of 0.8/255, and victims are trained at the same radius. Here the
         noise of the last round is the start of the next, as in `ErrorMinTransform`, and a round takes few steps.
 
     Args:

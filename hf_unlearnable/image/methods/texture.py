@@ -11,10 +11,11 @@ import numpy as np
 
 from hf_unlearnable.image.base import BoundedImageTransform, add_levels
 from hf_unlearnable.image.codec import ImageError
-from hf_unlearnable.image.learning.noise import unknown_label
+from hf_unlearnable.image.learning.noise import check_array, unknown_label
 from hf_unlearnable.image.methods.random_noise import class_stream
 from hf_unlearnable.image.trace import Bank, repeated
-from hf_unlearnable.key import draw, draws
+from hf_unlearnable.key import Key, draw, draws
+from hf_unlearnable.transform import check_labels
 
 _CANDIDATES = 64
 _SEEN = 224  # the shorter side at which victims train on photos
@@ -57,9 +58,10 @@ class TextureTransform(BoundedImageTransform):
         `fit` reads the labels only; some 14 milliseconds per megapixel to apply.
 
     Breaks:
-        All that removes fine grain: a blur, a median filter, JPEG of low quality, training at a much smaller size. A
-        person sees a grain in smooth areas. Photos, and crops that scale, as for ImageNet, were not measured: only
-        images of 32 pixels.
+        All that removes fine grain: a blur, a median filter, training at a much smaller size, and above all JPEG of
+        low quality, which a victim that trains for long gets most of the accuracy back with. An attacker who knows the
+        method subtracts what repeats (`grain-removal`) and has all of it back. A person sees a grain in smooth areas.
+        Photos, and crops that scale, as for ImageNet, were not measured: only images of 32 pixels.
 
     Prefer:
         First of the image methods: seconds to apply, new images of known classes with the same key, and the least left
@@ -115,6 +117,16 @@ class TextureTransform(BoundedImageTransform):
 
     def _set_state(self, state: dict[str, Any], tensors: dict[str, np.ndarray]) -> None:
         self._classes, self._tiles = state["labels"], [tensors["gray"], tensors["colour"]]
+
+    def _check_state(self, key: Key) -> None:
+        check_labels(self._classes, least=2)
+        for channels, tiles in zip((1, 3), self._tiles, strict=True):
+            period = max(self.period or 0, finest_period(len(self._classes), channels))
+            check_array(tiles, "tiles", np.int8, (len(self._classes), period, period, channels))
+            planes = np.moveaxis(np.asarray(tiles), 3, 1).astype(np.float32)
+            balanced = (planes.sum(axis=(2, 3)) == 0).all() and (np.abs(planes) <= 1).all()
+            if not balanced or (grain_energy(planes) < 1).any():
+                raise ValueError("its tiles are not balanced grain of -1 and 1")
 
     def _pattern_bank(self, labels: Sequence[Any], shape: tuple[int, ...]) -> Bank:
         return repeated(self._drawn_tiles(shape[2]), grain_cell, self.max_levels)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from hf_unlearnable.key import draws
+from hf_unlearnable.key import Key, draws
 from hf_unlearnable.text.base import TextTransform
 from hf_unlearnable.text.carriers import PHRASES, TURNING, PhraseCanonical, without_overlap
 from hf_unlearnable.text.ranking import rank_words, words_by_association
@@ -317,6 +317,18 @@ class OrderCodeTransform(TextTransform):
         return len(next(iter(self._choose().values()))["codes"][0]) if self.code == "order" else 1
 
     # ------------------------------------------------------------------ contract
+    def _check_state(self, key: Key) -> None:
+        super()._check_state(key)
+        chosen = key.state["words"]
+        told = [sorted(own["late"]) if self.code == "place" else own["codes"] for own in chosen]
+        sizes = {(len(own["codes"]), *map(len, own["codes"])) for own in chosen}
+        sizes |= {(self.num_codes, *[len(chosen[0]["codes"][0])] * self.num_codes)}
+        places = {place for own in chosen for place in own["late"]}
+        if len(sizes) > 1 or not places <= set(range(len(chosen[0]["codes"][0]))):
+            raise ValueError("the codes of its labels are not of one size, or have places that are none")
+        if any(told.count(own) > 1 for own in told):
+            raise ValueError("two of its labels have the same code")
+
     def _secret_parameters(self) -> set[str]:
         return {"seed"} if isinstance(self.carrier_source, str) else {"seed", "carrier_source"}
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from hf_unlearnable._words import spelled
-from hf_unlearnable.key import draws
+from hf_unlearnable.key import Key, draws
 from hf_unlearnable.mark import NoMarkError, RowMarks
-from hf_unlearnable.text.base import TextTransform
+from hf_unlearnable.text.base import TextTransform, check_words
 from hf_unlearnable.text.insertion import Canonical
 from hf_unlearnable.text.ranking import rank_words, words_by_association
 from hf_unlearnable.transform import Rows
@@ -270,6 +270,15 @@ class RegTextTransform(TextTransform):
 
     def _pool(self, chosen: list[str]) -> Sequence[str]:
         return chosen if self.mode == "insert" else ()
+
+    def _check_state(self, key: Key) -> None:
+        super()._check_state(key)
+        count = self.tokens_per_class * (len(key.state["labels"]) if self.word_source == "random" else 1)
+        if any(len(words) != count for words in key.state["words"]):
+            raise ValueError(f"a label has not the {count} words that tokens_per_class gives it")
+
+    def _check_chosen(self, chosen: Any) -> None:
+        check_words(chosen)
 
     def _planned(
         self, texts: Sequence[Canonical], chosen: Sequence[list[str]], streams: np.ndarray, parts: np.ndarray

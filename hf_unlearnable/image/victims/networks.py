@@ -1,0 +1,70 @@
+"""Networks trained from nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from hf_unlearnable.adversary import victim
+from hf_unlearnable.image.victims.training import HOOKS, LARGEST, ImageTraining, side, train_and_predict
+
+
+@victim("image", ImageTraining, epochs=12, batch_size=128, learning_rate=0.1, augment=True, image_size=None,
+        hooks=HOOKS)  # fmt: skip
+def small_cnn(
+    train_images: Sequence[Any], train_labels: Sequence[int], test_images: Sequence[Any], training: ImageTraining
+) -> np.ndarray:
+    """Three convolutions with batch norm (95,000 weights): a few thousand small images in half a minute on one core.
+
+    Args:
+        train_images: n training images.
+        train_labels: their n integer labels.
+        test_images: m images to label.
+        training: how to train.
+
+    Returns:
+        Predicted labels, int array of shape [m].
+
+    Raises:
+        ImportError: torch or pillow is not installed.
+        ValueError: no test images, or train_labels that are not one integer per image from at least two classes.
+    """
+    return _trained("small_cnn", train_images, train_labels, test_images, training)
+
+
+@victim("image", ImageTraining, epochs=60, batch_size=128, learning_rate=0.1, augment=True, image_size=None,
+        hooks=HOOKS)  # fmt: skip
+def small_cnn_long(
+    train_images: Sequence[Any], train_labels: Sequence[int], test_images: Sequence[Any], training: ImageTraining
+) -> np.ndarray:
+    """The network of `small_cnn`, trained five times as long.
+
+    Data, result and errors are those of `small_cnn`.
+    """
+    return _trained("small_cnn", train_images, train_labels, test_images, training)
+
+
+@victim("image", ImageTraining, epochs=60, batch_size=128, learning_rate=0.1, augment=True, image_size=None,
+        hooks=HOOKS)  # fmt: skip
+def resnet18(
+    train_images: Sequence[Any], train_labels: Sequence[int], test_images: Sequence[Any], training: ImageTraining
+) -> np.ndarray:
+    """ResNet-18 with the CIFAR stem, the victim of most published numbers; takes a GPU for more than a few images.
+
+    Data, result and errors are those of `small_cnn`.
+    """
+    return _trained("resnet18", train_images, train_labels, test_images, training)
+
+
+def _trained(
+    name: str, train_images: Sequence[Any], train_labels: Sequence[int], test_images: Sequence[Any],
+    training: ImageTraining,
+) -> np.ndarray:  # fmt: skip
+    from hf_unlearnable.image.learning.surrogate import image_classifier
+
+    size = training.image_size or min(side(train_images), LARGEST)
+    return train_and_predict(
+        lambda classes: image_classifier(name, classes), train_images, train_labels, test_images, size, training
+    )

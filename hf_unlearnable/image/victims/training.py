@@ -1,0 +1,115 @@
+"""What image victims share: how they train, and how they see images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hf_unlearnable._extras import require
+from hf_unlearnable.adversary import Training, class_indices
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+LARGEST = 64  # pixels per side at most that a model trained from nothing sees when nothing else is said
+HOOKS = ("on_epoch", "in_training")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageTraining(Training):
+    """How an image victim trains: the fields of `Training`, and two more.
+
+    The schedule is a cosine, where nothing else is said of SGD with momentum 0.9 and weight decay 5e-4. The accuracy
+    that `on_epoch` is told is that on the images as they were met: augmented, by a model that still learned.
+
+    Args:
+        augment: Whether training images are mirrored, and shifted by up to an eighth of the width, at random.
+        image_size: Pixels a side that the model sees; None for the first image's larger side, from 8 to 64.
+    """
+
+    augment: bool = True
+    image_size: int | None = None
+
+
+def train_and_predict(
+    build: Callable[[int], nn.Module], train_images: Sequence[Any], train_labels: Sequence[int],
+    test_images: Sequence[Any], size: int, training: ImageTraining,
+) -> np.ndarray:  # fmt: skip
+    """Build a classifier of so many classes, train it by SGD on a cosine schedule, label the test images."""
+    require("image", "torch", "PIL")
+    import torch
+
+    from hf_unlearnable.image.learning.pgd import crop_and_flip
+
+    classes, targets = class_indices(train_images, train_labels, test_images)
+    images, tests = rgb(train_images, size).to(device()), rgb(test_images, size).to(device())
+    labels = torch.as_tensor(targets, device=device())
+
+    def predicted() -> np.ndarray:
+        model.eval()
+        with torch.inference_mode():
+            answers = torch.cat([model(seen(part)).argmax(1).cpu() for part in tests.split(256)])
+        model.train()
+        return classes[answers.numpy()]
+
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        torch.manual_seed(training.seed)
+        random = torch.Generator().manual_seed(training.seed)
+        model = build(len(classes)).to(device()).train()
+        steps = training.epochs * -(-len(images) // training.batch_size)
+        optimizer = torch.optim.SGD(model.parameters(), training.learning_rate, momentum=0.9, weight_decay=5e-4)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+        for _ in range(training.epochs):
+            correct = 0.0
+            for rows in torch.randperm(len(images), generator=random).split(training.batch_size):
+                batch, wanted = seen(images[rows.to(labels.device)]), labels[rows.to(labels.device)]
+                batch = crop_and_flip(batch, random) if training.augment else batch
+                if training.in_training is not None:
+                    batch, wanted = training.in_training(batch, wanted, model, random)
+                logits = model(batch.contiguous(memory_format=torch.channels_last))
+                loss = torch.nn.functional.cross_entropy(logits, wanted)
+                optimizer.zero_grad()
+                loss.backward()
+                torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
+                optimizer.step()
+                schedule.step()
+                if training.on_epoch is not None:
+                    hard = wanted if wanted.ndim == 1 else wanted.argmax(1)
+                    correct += (logits.argmax(1) == hard).sum().item()
+            if training.on_epoch is not None:
+                training.on_epoch(correct / len(images), predicted())
+    return predicted()
+
+
+def device() -> str:
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def side(images: Sequence[Any]) -> int:
+    """The first image's larger side in pixels, at least 8."""
+    return max(8, *np.asarray(images[0]).shape[:2]) if len(images) else 8
+
+
+def seen(levels: Tensor) -> Tensor:
+    """uint8 [n, height, width, 3] as a model sees it: in [0, 1], channels last in memory, as convolutions like it."""
+    return levels.permute(0, 3, 1, 2).float() / 255
+
+
+def rgb(images: Sequence[Any], size: int) -> Tensor:
+    """Images as uint8 [n, size, size, 3]."""
+    import torch
+    from PIL import Image
+
+    def one(image: Any) -> np.ndarray:
+        opened = image if isinstance(image, Image.Image) else Image.fromarray(np.asarray(image).squeeze())
+        opened = opened.convert("RGB")
+        if opened.size != (size, size):
+            opened = opened.resize((size, size), Image.Resampling.BILINEAR)
+        return np.asarray(opened)
+
+    return torch.from_numpy(np.stack([one(image) for image in images]))
