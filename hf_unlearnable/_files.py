@@ -21,6 +21,8 @@ from pathlib import Path
 # What a folder that cannot be synced says: not all file systems can, and then there is nothing to wait for.
 _NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES)
 
+_SCRATCH = re.compile(r"\..+\.\d{1,7}@[\w-]+\.\w+")
+
 
 @contextmanager
 def whole_or_nothing(output: str | os.PathLike, *, replace: bool = False) -> Iterator[Path]:
@@ -54,8 +56,7 @@ def all_or_nothing(*outputs: str | os.PathLike, replace: bool = False) -> Iterat
             folders.append(scratch_folder(place.parent, place.name))
         scratch = [folder / place.name for folder, place in zip(folders, places, strict=True)]
         yield scratch
-        for path in scratch:
-            _sync_all(path)
+        _sync_all(*(path for path, place in zip(scratch, places, strict=True) if not _within_scratch(place)))
         _take_names(scratch, places, replace)
     finally:
         for folder in folders:
@@ -134,7 +135,8 @@ def _take_names(scratch: list[Path], places: list[Path], replace: bool) -> None:
             path.replace(place)
             named.append((path, place))
         for parent in {place.parent for place in places}:
-            _sync_folder(parent)
+            if not _within_scratch(parent):
+                _sync_folder(parent)
     except OSError:
         if not replace:
             for path, place in reversed(named):
@@ -142,16 +144,18 @@ def _take_names(scratch: list[Path], places: list[Path], replace: bool) -> None:
         raise
 
 
-def _sync_all(path: Path) -> None:
-    """Waits until a file, or all that is in a folder, is on the disk."""
-    if not path.is_dir():
-        _sync_file(path)
-        return
-    files, folders = [], []
-    for root, _, names in os.walk(path):
+def _within_scratch(path: Path) -> bool:
+    """Whether a path lies in another scratch folder, all of which is synced at its end."""
+    return any(_SCRATCH.fullmatch(part) for part in path.absolute().parts)
+
+
+def _sync_all(*paths: Path) -> None:
+    """Waits until files, or all that is in folders, are on the disk: many at once take little longer than one."""
+    files, folders = [path for path in paths if not path.is_dir()], []
+    for root, _, names in (entry for path in paths for entry in os.walk(path)):
         folders.append(Path(root))
         files += [Path(root, name) for name in names]
-    with ThreadPoolExecutor(8) as pool:  # a disk takes many at once nearly as fast as one
+    with ThreadPoolExecutor(8) as pool:
         list(pool.map(_sync_file, files))
         list(pool.map(_sync_folder, folders))
 

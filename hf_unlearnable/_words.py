@@ -1,10 +1,40 @@
-"""Parameters as the user knows them: by name in Python, as options on the command line."""
+"""Parameters as the user knows them: by name in Python, as options on the command line. Values as prose."""
 
+import re
+from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
+from typing import Any
 
 COMMAND_LINE: ContextVar[bool] = ContextVar("COMMAND_LINE", default=False)
 
 
 def spelled(parameter: str) -> str:
     """The name of a parameter in a message: `label_column`, or `--label-column` while a command runs."""
-    return "--" + parameter.strip("_").replace("_", "-") if COMMAND_LINE.get() else parameter
+    return _option(parameter) if COMMAND_LINE.get() else parameter
+
+
+def in_options(text: str, parameters: Iterable[str]) -> str:
+    """A message written for Python in the words of the command line.
+
+    Args:
+        text: The message. Names in quotes and in paths are the user's own, and stay.
+        parameters: Those that are options. `label_column` becomes `--label-column`, `rate=0` becomes `--rate 0`, and a
+            single word only where it opens a sentence as a name: `rate is 2` becomes `--rate is 2`.
+    """
+    names = sorted(parameters, key=len, reverse=True)
+    every, long = "|".join(names), "|".join(name for name in names if "_" in name)
+    text = re.sub(rf"(?<![\w./'\"-])({every})=(['\"]?)([\w+/.-]*\w)\2", lambda m: f"{_option(m[1])} {m[3]}", text)
+    if long:
+        text = re.sub(rf"(?<![\w./'\"-])({long})(?![\w'\"/=(]|\.\w)", lambda m: _option(m[1]), text)
+    return re.sub(rf"(^|[.:] )({every})(?= (?:is|has|holds|names) )", lambda m: f"{m[1]}{_option(m[2])}", text)
+
+
+def _option(parameter: str) -> str:
+    return "--" + parameter.strip("_").replace("_", "-")
+
+
+def plain(value: Any) -> str:
+    """A value without the punctuation of Python, a list from JSON like the tuple that it was."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {plain(one)}".strip() for name, one in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

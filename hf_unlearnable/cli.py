@@ -14,11 +14,19 @@ from pathlib import Path
 from typing import Any
 
 from hf_unlearnable import __version__
-from hf_unlearnable._words import COMMAND_LINE
+from hf_unlearnable._words import COMMAND_LINE, in_options, spelled
 from hf_unlearnable.data import load_rows, load_splits, table_form
 from hf_unlearnable.key import Key
 from hf_unlearnable.modality import Modality
-from hf_unlearnable.registry import METHODS, MODALITIES, countermeasures_of, method_class, usual_column, victims_of
+from hf_unlearnable.registry import (
+    METHODS,
+    MODALITIES,
+    countermeasures_of,
+    method_class,
+    modality_of,
+    usual_column,
+    victims_of,
+)
 from hf_unlearnable.transform import Transform, require_columns
 
 
@@ -26,24 +34,51 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command.
 
     Returns:
-        0 when it did what was asked, 1 when it could not (one sentence on standard error says why), 2 for a command
-        line that does not parse, 130 when it was interrupted.
+        0 when it did what was asked, 1 when it could not (a sentence on standard error says why, and a line each what
+        a leak scan found), 2 for a command line that does not parse, 130 when it was interrupted.
     """
     argv = sys.argv[1:] if argv is None else list(argv)
     arguments = _parser(argv).parse_args(argv)
     token = COMMAND_LINE.set(True)
-    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
+    parameters = _parameters(arguments)
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Formatter(parameters))
+    logging.basicConfig(handlers=[handler], level=logging.WARNING)
     try:
         arguments.run(arguments)
     except KeyboardInterrupt:
         print("Interrupted; nothing half-written was left.", file=sys.stderr)
         return 130
     except (ValueError, TypeError, OSError, ImportError, ArithmeticError, MemoryError, RuntimeError) as error:
-        print(f"hf-unlearnable: {_sentence(error)}", file=sys.stderr)
+        print(f"hf-unlearnable: {in_options(_sentence(error), parameters)}", file=sys.stderr)
         return 1
     finally:
         COMMAND_LINE.reset(token)
     return 0
+
+
+# Options of `protect` that messages of other commands name too, such as those on a key.
+_OF_PROTECT = ("id_column", "image_column", "label_column", "mask_column", "mode", "noise", "position", "skip_broken",
+               "text_column")  # fmt: skip
+
+
+def _parameters(arguments: argparse.Namespace) -> set[str]:
+    """The names of parameters in messages that are options here."""
+    names = {*_OF_PROTECT, *vars(arguments), "encoding"} - {"run", "private"}  # --public is what private=False is
+    if arguments.run is _protect:
+        names |= {*inspect.signature(method_class(arguments.method)).parameters}
+    return names
+
+
+class _Formatter(logging.Formatter):
+    """Warnings in the words of the command line."""
+
+    def __init__(self, parameters: set[str]):
+        super().__init__("%(levelname)s: %(message)s")
+        self.parameters = parameters
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802, the name that logging calls
+        return in_options(super().formatMessage(record), self.parameters)
 
 
 def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
@@ -164,8 +199,11 @@ def _add_attack_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--model", nargs="+", default=[], metavar="VICTIM=ID", help="models of pretrained victims")
     parser.add_argument("--own-clean", metavar="DATA", help="clean rows of the attacker (default: some are set aside)")
-    parser.add_argument("--corpus", metavar="DATA", help="texts from elsewhere, for word frequencies")
-    parser.add_argument("--language-model", metavar="ID", help="causal model that looks for words out of place")
+    parser.add_argument("--key", help="the owner's secret: names the method, and notices a protected test")
+    parser.add_argument("--corpus", metavar="DATA", help="texts from elsewhere, for word frequencies (texts only)")
+    parser.add_argument(
+        "--language-model", metavar="ID", help="causal model that looks for words out of place (texts only)"
+    )
     parser.add_argument("--seeds", type=int, help="trainings of each cell (default: 3, with --quick 1)")
     parser.add_argument(
         "--budget", type=float, metavar="MINUTES", help="time it may take (default: 60, --quick 2.5, --full any)"
@@ -296,16 +334,13 @@ def _check_labels(transform: Transform, modality: Modality, dataset: Any) -> Non
 
 
 def _show_words(transform: Transform, dataset: Any) -> None:
-    """Shows the owner the words of each class before they stand in the data."""
+    """Shows the owner the words and phrases of each class before they stand in the data."""
     from datasets import ClassLabel
 
-    words = transform.secrets()["words"]
-    if not words:
-        return
-    feature = (dataset.features or {}).get(transform.label_column)
-    for label, pool in zip(transform.key.state["labels"], words, strict=True):
+    for label, words in transform.inserted_words().items():
+        feature = (dataset.features or {}).get(transform.label_column)
         name = feature.int2str(label) if isinstance(feature, ClassLabel) else label
-        print(f"Words for {name}: {', '.join(pool)} (for your eyes: --exclude leaves words out)")
+        print(f"Words for {name}: {', '.join(words)} (for your eyes: --exclude leaves words out)")
 
 
 def _plain(cls: type[Transform], name: str, value: Any, dataset: Any, options: dict[str, Any]) -> Any:
@@ -330,7 +365,7 @@ def _plain(cls: type[Transform], name: str, value: Any, dataset: Any, options: d
 
 def _attack(arguments: argparse.Namespace) -> None:
     from hf_unlearnable.adversary import Attacker
-    from hf_unlearnable.audit.report import markdown_table, verdict, write_report
+    from hf_unlearnable.audit.report import coverage, markdown_table, verdict, write_report
     from hf_unlearnable.audit.run import attack
 
     report = Path(arguments.report)
@@ -344,6 +379,11 @@ def _attack(arguments: argparse.Namespace) -> None:
     )
     test = _test_rows(arguments.test, arguments.test_split, reading)
     column = arguments.input_column or usual_column(clean.column_names)
+    modality = modality_of(clean.features, column)
+    used = {need for measure in countermeasures_of(modality.name).values() for need in measure.needs}
+    for need in ("corpus", "language_model"):
+        if getattr(arguments, need) and need not in used:
+            raise ValueError(f"{spelled(need)}: no countermeasure for {modality.plural} uses it. Leave it out.")
     corpus = load_rows(arguments.corpus, **reading) if arguments.corpus else None
     if corpus is not None:
         require_columns(corpus.column_names, [column])
@@ -355,6 +395,7 @@ def _attack(arguments: argparse.Namespace) -> None:
     logging.getLogger("transformers").setLevel(logging.ERROR)
     found = attack(
         clean, protected, test, input_column=column, label_column=arguments.label_column, method=arguments.method,
+        key=arguments.key,
         effort=arguments.effort, victims=arguments.victims, countermeasures=arguments.countermeasures,
         attacker=attacker, own_clean=load_rows(arguments.own_clean, **reading) if arguments.own_clean else None,
         models=dict(pair.split("=", 1) for pair in arguments.model), seeds=arguments.seeds,
@@ -364,9 +405,14 @@ def _attack(arguments: argparse.Namespace) -> None:
         ),
     )  # fmt: skip
     write_report(report, found)
-    print(f"\nAccuracy on clean test rows in percent [95 % interval]:\n\n{markdown_table(found)}")
     for reason in found.not_run:
         print(f"Not run: {reason}")
+    if not found.measured:
+        raise RuntimeError(
+            f"Nothing was measured, for no training on the protected rows ran. {coverage(found)} Reasons stand in "
+            f"{report / 'report.md'}; give more --budget, or other --victims."
+        )
+    print(f"\nAccuracy on clean test rows in percent [95 % interval]:\n\n{markdown_table(found)}")
     print(f"\n{verdict(found, 'protected')}\n\nThe whole report: {report / 'report.md'}")
 
 
@@ -436,6 +482,8 @@ def _list(arguments: argparse.Namespace) -> None:
 
 
 def _sentence(error: BaseException) -> str:
+    if hasattr(error, "findings"):  # of a leak scan: a line each
+        return str(error)
     text = " ".join(str(error).split()) or type(error).__name__
     cause = error.__cause__
     return f"{text} ({' '.join(str(cause).split())})" if cause is not None and str(cause) not in text else text

@@ -15,7 +15,7 @@ from hf_unlearnable.data import whole_or_nothing, write_rows
 if TYPE_CHECKING:
     import numpy as np
 
-    from hf_unlearnable.audit.grid import Audit, Version
+    from hf_unlearnable.audit.records import Audit, Version
 
 SEEDS = (0, 1, 2)
 
@@ -56,7 +56,7 @@ def run(
 
 def _text(output: Path, report: Callable[[str], Any], seeds: tuple[int, ...], key_seed: int | None) -> Any:
     from hf_unlearnable import RegTextTransform
-    from hf_unlearnable.audit.grid import Version
+    from hf_unlearnable.audit.records import Version
     from hf_unlearnable.samples import load_notes
     from hf_unlearnable.text.victims import small_llama, tfidf_logistic_regression
 
@@ -86,7 +86,7 @@ def _text(output: Path, report: Callable[[str], Any], seeds: tuple[int, ...], ke
 
 def _images(output: Path, report: Callable[[str], Any], seeds: tuple[int, ...], key_seed: int | None) -> Any:
     from hf_unlearnable import ErrorMinTransform, RandomNoiseTransform, TextureTransform
-    from hf_unlearnable.audit.grid import Version
+    from hf_unlearnable.audit.records import Version
     from hf_unlearnable.audit.versions import dropped
     from hf_unlearnable.image.fidelity import contact_sheet, image_fidelity
     from hf_unlearnable.image.victims import small_cnn

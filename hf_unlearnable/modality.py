@@ -98,6 +98,8 @@ class Modality(ABC):
         copies: How copies of it are recognised; None where values are no files.
         victims, countermeasures: Those of this package, by name.
         grids: What "quick", "laptop" and "full" attacks try.
+        watched: What the Space trains before a visitor's eyes: one victim with its settings, and the countermeasures
+            that it offers first; None where it trains nothing.
     """
 
     name: ClassVar[str]
@@ -110,6 +112,7 @@ class Modality(ABC):
     errors: ClassVar[tuple[type[Exception], ...]] = ()
     copies: ClassVar[Copies | None] = None
     grids: ClassVar[Mapping[str, Grid]]
+    watched: ClassVar[Grid | None] = None
 
     @property
     @abstractmethod
@@ -147,6 +150,10 @@ class Modality(ABC):
         """The values of a column as victims take them."""
         return dataset[column][:]
 
+    def read_small(self, dataset: Dataset, column: str) -> list[Any]:
+        """The values of a column as victims take them, reduced where that lets a visitor watch a training."""
+        return self.read(dataset, column)
+
     @abstractmethod
     def random_dose(self, clean: Dataset, protected: Dataset, column: str, seed: int) -> Dataset:
         """The clean rows with as much change as the protected ones have, but of a kind that tells nothing of labels.
@@ -179,6 +186,20 @@ class Modality(ABC):
     def suspicious_labels(self, dataset: Dataset, column: str, label_column: str) -> list[int]:
         """Rows whose label does not go with their value, to look at before a protection hides them."""
         raise ValueError(f"There is no check of labels for {self.plural}.")
+
+    def told_apart(self, clean: Sequence[Any], protected: Sequence[Any], asked: Sequence[Any]) -> np.ndarray:
+        """Which inputs look protected, by the first victim of the quick grid, which learns to tell.
+
+        Args:
+            clean, protected: Inputs to learn from, as `read` gives them.
+            asked: m inputs.
+
+        Returns:
+            Boolean [m].
+        """
+        name, settings = next(iter(self.grids["quick"].victims.items()))
+        labels = [0] * len(clean) + [1] * len(protected)
+        return self.victims[name]([*clean, *protected], labels, asked, seed=0, **settings) == 1
 
     # ------------------------------------------------------------------ what it costs a reader
     @abstractmethod

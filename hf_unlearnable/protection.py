@@ -99,8 +99,8 @@ def protect(
     Args:
         data: A `Dataset`, or several splits by name.
         transform: Not fitted: it then learns from the first split. Or fitted, such as one of `load_transform(key)`.
-        output: A new folder, or for a single split a file that ends in .parquet, .csv, .tsv or .jsonl; None keeps the
-            rows in memory.
+        output: A new folder, or for a single split and one process a file that ends in .parquet, .csv, .tsv or .jsonl;
+            None keeps the rows in memory.
         key: Where the key is saved. One that is there already has to be that of `transform`.
         report: A new folder for fidelity.json and what a person should look at, such as a contact sheet.
         format: "parquet", "arrow" as `save_to_disk` writes it, or the modality's own: "images" for a folder of files.
@@ -118,19 +118,20 @@ def protect(
     Raises:
         FileExistsError: `output` or `report` is there, or `key` is there and another one.
         ValueError: A row cannot be protected, broke the bound or is not stored exactly; the message names it. Or
-            nothing was protected, or `key` or `report` lies within `output`.
+            nothing was protected, or `key` or `report` lies within `output`, or `output` is one file for several
+            splits or processes.
     """
     splits = dict(data) if isinstance(data, Mapping) else {"train": data}
     modality = MODALITIES[transform.modality]
     if format not in ("parquet", "arrow", *modality.files):
         raise ValueError(f"There is no format {format!r} for {modality.plural}.")
-    check_places(output, key, report, checkpoint_dir, format)
+    rank, world = (accelerator.process_index, accelerator.num_processes) if accelerator else (0, 1)
+    check_places(output, key, report, checkpoint_dir, format, parts=len(splits) * world)
     _check_unmarked(transform, splits)
     transform = _fitted(transform, next(iter(splits.values())), key, accelerator, checkpoint_dir)
     if output is None:
         made = {name: _mapped(rows, transform, modality, num_proc=num_proc) for name, rows in splits.items()}
         return replace(_checked(splits, made, made, transform, modality), memory=made)
-    rank, world = (accelerator.process_index, accelerator.num_processes) if accelerator else (0, 1)
     new_key = None if key is None or Path(key).exists() else key
     # In this order: where the output is there, all that belongs to it is.
     with _scratch([new_key, report, output], accelerator) as (place_of_key, folder, scratch):
@@ -200,12 +201,18 @@ def check_places(
     report: str | os.PathLike | None,
     checkpoint_dir: str | os.PathLike | None = None,
     format: str = "parquet",
+    parts: int = 1,
 ) -> None:
     """Raises for places that `protect` cannot write to, and clears what a killed run left there: before the work.
 
+    Args:
+        output, key, report, checkpoint_dir, format: As for `protect`.
+        parts: How many files are written to `output`.
+
     Raises:
         FileExistsError: `output` or `report` is there.
-        ValueError: One place lies within another, or `output` ends as no file of this format does.
+        ValueError: One place lies within another, or `output` ends as no file of this format does, or as one file
+            where several are written.
     """
     for path in (output, report, key):
         if path is not None:
@@ -219,7 +226,7 @@ def check_places(
         if absolute[inner].is_relative_to(absolute[outer]):
             raise ValueError(f"{spelled(inner)} is within {spelled(outer)}. Give it a place of its own.")
     if output is not None:
-        check_ending(output, format)
+        check_ending(output, format, parts)
 
 
 def _check_unmarked(transform: Transform, splits: Mapping[str, Dataset]) -> None:
@@ -270,8 +277,8 @@ def _fitted(
     except NotFittedError:
         if there:
             raise FileExistsError(
-                f"{key} exists, and a key is never overwritten. Give another key, or protect with that one: "
-                "load_transform(key)."
+                f"{key} exists, and a key is never overwritten. Give another {spelled('key')}, or the transform of "
+                "that one."
             ) from None
     else:
         if there and not mine.same_secret(Key.load(key)):

@@ -13,6 +13,7 @@ from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from hf_unlearnable._words import spelled
 from hf_unlearnable.transform import require_columns
 
 if TYPE_CHECKING:
@@ -203,7 +204,7 @@ def usual_column(columns: Sequence[str], parameter: str = "input_column") -> str
         if name in columns:
             return name
     raise ValueError(
-        f"There is no column {' or '.join(map(repr, usual))} among {', '.join(columns)}: name {parameter}."
+        f"There is no column {' or '.join(map(repr, usual))} among {', '.join(columns)}: name {spelled(parameter)}."
     )
 
 

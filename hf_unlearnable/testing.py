@@ -18,6 +18,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -314,6 +315,19 @@ def check_secrecy(transform: Transform, dataset: Dataset) -> None:
         assert not found, f"{place} holds a secret: {found}"
 
 
+def check_words_are_shown(transform: Transform, dataset: Dataset) -> None:
+    """A method that shows words (`inserted_words`) puts no others in."""
+    fitted = clone(transform).fit(dataset)
+    shown = {label: " ".join(words).split() for label, words in fitted.inserted_words().items()}
+    if not shown:
+        return
+    for column in fitted._columns():
+        for before, after in zip(dataset, _map(dataset, fitted), strict=True):
+            added = Counter(after[column].split()) - Counter(before[column].split())
+            hidden = set(added).difference(shown[before[fitted.label_column]])
+            assert not hidden, f"inserted_words() does not show {sorted(hidden)}, which went into {column!r}"
+
+
 def check_ownership(transform: Transform, dataset: Dataset) -> None:
     """`verify` finds the key in the rows that it made and not in the clean ones, or says why it cannot be shown."""
     from hf_unlearnable.mark import NoMarkError
@@ -372,6 +386,7 @@ CHECKS: list[Callable[[Any, Any], None]] = [
     check_pickle,
     check_key,
     check_secrecy,
+    check_words_are_shown,
     check_ownership,
     check_publish,
 ]

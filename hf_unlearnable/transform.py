@@ -54,7 +54,8 @@ class Transform:
 
     Attributes:
         method: The name in the registry.
-        method_version: Raised by one whenever the same key would give other bytes.
+        method_version: Raised by one whenever the same key, or the same seed at `fit`, would give other bytes.
+        reads_versions: Earlier versions whose keys give the same bytes still.
         modality: Name of the kind of data, such as "text" or "image".
         column_parameter: The parameter that names the columns that are changed.
         strength_parameter: The parameter that, at 0, makes the transform the identity.
@@ -70,6 +71,7 @@ class Transform:
 
     method: ClassVar[str]
     method_version: ClassVar[int] = 1
+    reads_versions: ClassVar[tuple[int, ...]] = ()
     modality: ClassVar[str]
     column_parameter: ClassVar[str]
     strength_parameter: ClassVar[str]
@@ -217,9 +219,9 @@ class Transform:
         """
         if key.method != cls.method:
             raise ValueError(
-                f"{key.named} is of the method {key.method!r}, not {cls.method!r}. Use load_transform(key)."
+                f"{key.named} is of the method {key.method!r}, not {cls.method!r}. Use that method, or another key."
             )
-        if key.method_version != cls.method_version:
+        if key.method_version not in (cls.method_version, *cls.reads_versions):
             raise ValueError(
                 f"{key.named} is of version {key.method_version} of {cls.method!r}, here is version "
                 f"{cls.method_version}: the bytes would differ. Install hf-unlearnable=={key.package_version}."
@@ -257,6 +259,14 @@ class Transform:
         """
         self._state()
         return {"seed": self._resolved_seed(), "words": []}
+
+    def inserted_words(self) -> dict[Any, list[str]]:
+        """The words and phrases that go into the texts of each label, to be shown to the key holder and nobody else.
+
+        Returns:
+            Label to words; empty where a method inserts none.
+        """
+        return {}
 
     def _resolved_seed(self) -> int:
         if self._seed is None:

@@ -23,6 +23,9 @@ import pytest
 LARGE_SUFFIXES = (".arrow", ".bin", ".jpg", ".npz", ".parquet", ".png", ".safetensors", ".wav", ".zip")
 LARGE_BYTES = 10_000_000
 PIECE_BYTES = 1 << 20
+CLIENT_SECONDS = (
+    120  # that clients wait for an answer: usually 10, too few on a machine that is busy with other things
+)
 
 Fault = int | str | None
 
@@ -221,6 +224,8 @@ class Hub:
             "HF_HOME": str(home),
             "HF_HUB_CACHE": str(home / "hub"),
             "HF_HUB_DISABLE_TELEMETRY": "1",
+            "HF_HUB_DOWNLOAD_TIMEOUT": str(CLIENT_SECONDS),
+            "HF_HUB_ETAG_TIMEOUT": str(CLIENT_SECONDS),
             "HF_HUB_DISABLE_XET": "0" if self.xet else "1",
             "HF_HUB_OFFLINE": "0",
             "HF_TOKEN": token or "",
@@ -248,6 +253,8 @@ class Hub:
                 "HF_HOME": environment["HF_HOME"],
                 "HF_HUB_CACHE": environment["HF_HUB_CACHE"],
                 "HF_HUB_DISABLE_TELEMETRY": True,
+                "HF_HUB_DOWNLOAD_TIMEOUT": CLIENT_SECONDS,
+                "HF_HUB_ETAG_TIMEOUT": CLIENT_SECONDS,
                 "HF_HUB_DISABLE_XET": self.xet is None,
                 "HF_HUB_OFFLINE": False,
                 "HF_TOKEN_PATH": str(self.folder / "client" / "token"),

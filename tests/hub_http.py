@@ -41,6 +41,7 @@ class Refusal(Exception):
 
 class Server(ThreadingHTTPServer):
     daemon_threads = True
+    request_queue_size = 128  # clients that wait to be let in at once
 
     def __init__(self, hub: Hub):
         self.hub = hub

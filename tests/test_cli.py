@@ -50,6 +50,17 @@ def test_protect_and_restore(here, capsys):
     assert sorted(path.name for path in (here / "protected").iterdir()) == ["train.parquet"]
 
 
+def test_phrases_are_shown_before_they_are_put_in(here, capsys):
+    assert main(["protect", "order-code", "notes.parquet", "--output", "protected", "--key", "my.key"]) == 0
+    out = capsys.readouterr().out
+    shown = [line.split(": ")[1].split(" (")[0].split(", ") for line in out.splitlines() if "Words for" in line]
+    state = load_transform("my.key").key.state
+    assert [sorted(phrases) for phrases in shown] == [sorted(own["codes"][0]) for own in state["words"]]
+    for phrases, own in zip(shown, state["words"], strict=True):
+        assert phrases[-len(own["late"]) :] == [own["codes"][0][i] for i in own["late"]], "those at the end come last"
+    assert out.index("Words for") < out.index("40 of 40"), "shown before they are put in"
+
+
 def test_words_left_out_by_exclude_are_not_drawn(here, capsys):
     assert protect("--word-source", "neutral") == 0
     drawn = [

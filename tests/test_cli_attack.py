@@ -6,7 +6,7 @@ import pytest
 
 from hf_unlearnable import RegTextTransform
 from hf_unlearnable.cli import main
-from tests.data import notes
+from tests.data import notes, pictures
 
 for module in ("torch", "sklearn", "transformers"):
     pytest.importorskip(module, reason="attacks need the attack extra")
@@ -32,7 +32,7 @@ def test_report_and_again(files, tmp_path, capsys):
     report = tmp_path / "report"
     assert main(command(files, report, "--method", "regtext", "--seeds", "2")) == 0
     said = capsys.readouterr().out
-    assert "protected: at worst, tfidf_logistic_regression" in said and "% of what clean rows teach it" in said
+    assert "At worst, tfidf_logistic_regression" in said and "% of what clean rows teach it" in said
     stored = json.loads((report / "report.json").read_text())
     assert stored["verdict"][0] in said and stored["verdict"][0] in (report / "report.md").read_text()
     tried = dict.fromkeys(cell["countermeasure"] for cell in stored["cells"])
@@ -65,6 +65,51 @@ def test_bad_input(files, tmp_path, capsys):
     (tmp_path / "other.csv").write_text("words,label\na text,1\n")
     for option in ("--corpus", "--own-clean"):
         assert "There is no column 'text'" in failed(*argv, option, str(tmp_path / "other.csv"))
+
+
+@pytest.mark.parametrize(("victim", "options", "reason"), [
+    ("finetuned_encoder", ["--model", "finetuned_encoder=no-model"], "finetuned_encoder: "),
+    ("tfidf_logistic_regression", ["--budget", "0"], "tfidf_logistic_regression: out of time"),
+    ("finetuned_encoder", ["--model", "finetuned_encoder=no-model", "--countermeasures", "word-shuffle"], "finetuned_encoder"),
+])  # fmt: skip
+def test_an_attack_in_which_nothing_ran_fails(files, tmp_path, capsys, victim, options, reason):
+    argv = [*command(files, tmp_path / "r", "--countermeasures", "none"), *options]
+    argv[argv.index("tfidf_logistic_regression")] = victim
+    assert main(argv) == 1
+    out, err = capsys.readouterr()
+    (line,) = [line for line in err.splitlines() if line.startswith("hf-unlearnable:")]
+    assert line.startswith(
+        "hf-unlearnable: Nothing was measured, for no training on the protected rows ran. None of the "
+    )
+    assert f"Not run: {reason}" in out and "reaches" not in out
+    text = (tmp_path / "r" / "report.md").read_text()
+    assert text.startswith("# ") and "protected: not measured" in text and "## Not run" in text
+    stored = json.loads((tmp_path / "r" / "report.json").read_text())
+    assert not stored["measured"] and stored["trainings"]["ran"] == 0 < stored["trainings"]["planned"]
+
+
+def test_a_test_that_carries_the_mark_of_the_key_is_refused(files, tmp_path, capsys):
+    from datasets import load_dataset
+
+    key = tmp_path / "k"
+    train, test = (
+        load_dataset("parquet", data_files=str(files / f"{n}.parquet"), split="train") for n in ("clean", "test")
+    )
+    cloak = RegTextTransform(seed=5).fit(train)
+    cloak.key.save(key)
+    test.map(cloak, batched=True).to_parquet(str(tmp_path / "test.parquet"))
+    argv = [part for part in command(files, tmp_path / "r") if not part.startswith("--test=")]
+    assert main([*argv, f"--test={tmp_path / 'test.parquet'}", "--key", str(key)]) == 1
+    assert "The test is protected: 100 of 100 test rows carry the key's mark." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--corpus", "--language-model"])
+def test_what_is_for_texts_is_refused_for_images(tmp_path, capsys, option):
+    pictures(8).to_parquet(str(tmp_path / "p.parquet"))
+    data = [f"--{name}={tmp_path / 'p.parquet'}" for name in ("clean", "protected", "test")]
+    assert main(["attack", *data, f"--report={tmp_path / 'r'}", option, str(tmp_path / "p.parquet")]) == 1
+    assert f"{option}: no countermeasure for images uses it. Leave it out." in capsys.readouterr().err
+    assert not (tmp_path / "r").exists()
 
 
 def test_a_model_that_is_not_there_is_named_and_left_out(files, tmp_path, capsys):

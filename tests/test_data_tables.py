@@ -216,7 +216,7 @@ def test_two_ways_to_read_quotes_are_refused_with_both_counts(tmp_path, content,
         ValueError, match=f"two ways: {minimal} rows if quotes enclose values, {none} rows if"
     ) as refused:
         load_rows(path)
-    assert "Give quoting: minimal for the first, none for the second" in str(refused.value)
+    assert "Give quoting minimal for the first, none for the second" in str(refused.value)
     assert len(load_rows(path, quoting="minimal")) == minimal
     assert len(load_rows(path, quoting="none")) == none
 

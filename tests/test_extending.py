@@ -47,7 +47,7 @@ def here(tmp_path_factory):
 def run(installed, here, *command):
     path = os.pathsep.join([str(installed), str(ROOT), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(
-        [sys.executable, *command], cwd=here, capture_output=True, text=True, timeout=300,
+        [sys.executable, *command], cwd=here, capture_output=True, text=True, timeout=900,
         env={**os.environ, "PYTHONPATH": path, "HF_HUB_OFFLINE": "1"},
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr

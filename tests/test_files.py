@@ -135,6 +135,18 @@ def test_all_is_on_the_disk_before_it_takes_its_name(tmp_path, monkeypatch):
     assert before == inodes and after == inodes | {tmp_path.stat().st_ino}
 
 
+def test_what_is_written_within_a_scratch_is_synced_once(tmp_path, monkeypatch):
+    synced, fsync = [], os.fsync
+    monkeypatch.setattr(os, "fsync", lambda fd: (synced.append(os.fstat(fd).st_ino), fsync(fd)))
+    with whole_or_nothing(tmp_path / "out") as scratch:
+        scratch.mkdir()
+        for name in ("a", "b", "c"):
+            write_file(scratch / name, name)
+        assert synced == []
+    files = [(tmp_path / "out" / name).stat().st_ino for name in ("a", "b", "c")]
+    assert sorted(synced) == sorted([*files, (tmp_path / "out").stat().st_ino, tmp_path.stat().st_ino])
+
+
 @pytest.mark.parametrize("code", [errno.EIO, errno.ENOSPC])
 def test_what_does_not_reach_the_disk_does_not_take_its_name(tmp_path, monkeypatch, code):
     def fail(descriptor):

@@ -8,6 +8,7 @@ from datasets import ClassLabel, Dataset, concatenate_datasets
 
 from hf_unlearnable import RegTextTransform, TextureTransform, load_transform, protection
 from hf_unlearnable.cli import main
+from hf_unlearnable.data import load_splits
 from hf_unlearnable.ownership import Ownership
 from hf_unlearnable.protection import protect
 from hf_unlearnable.transform import has_label
@@ -211,6 +212,44 @@ def test_a_table_is_written_like_the_source_only_under_the_same_ending(
     words = ["quokka", "zephyr", "piston", "karzai"]
     assert main(["protect", "regtext", source, "--output", output, "--key", "k", "--word-source", *words]) == 0
     assert (tmp_path / output).read_text(encoding="utf-8").startswith(f"text{expected}label")
+
+
+@pytest.mark.parametrize("ending", [".csv", ".tsv", ".jsonl", ".parquet", ".CSV"])
+def test_several_splits_do_not_go_into_a_file(tmp_path, ending):
+    output = tmp_path / f"x{ending}"
+    splits = {"train": notes(40), "test": notes(20)}
+    advice = f"ends like one file, and 2 are written .* Give a new folder, such as {tmp_path / 'x'}\\."
+    with pytest.raises(ValueError, match=advice):
+        protect(splits, RegTextTransform(seed=1), output, key=tmp_path / "k")
+    assert list(tmp_path.iterdir()) == []
+    done = protect(splits, RegTextTransform(seed=1), tmp_path / "x", key=tmp_path / "k")
+    assert {name: len(rows) for name, rows in done.data.items()} == {"train": 40, "test": 20}
+
+
+def test_shares_of_several_processes_do_not_go_into_a_file(tmp_path):
+    from types import SimpleNamespace
+
+    processes = SimpleNamespace(process_index=0, num_processes=2)
+    with pytest.raises(ValueError, match="ends like one file, and 2 are written"):
+        protect(notes(40), RegTextTransform(seed=1), tmp_path / "x.parquet", key=tmp_path / "k", accelerator=processes)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_quotes_that_are_letters_are_told_once(tmp_path, caplog):
+    lines = [f"{chr(34) + ' ' if i == 20 else ''}text {'odd' if i % 2 else 'even'} {i}\t{i % 2}" for i in range(60)]
+    source = tmp_path / "in"
+    source.mkdir()
+    for name in ("a", "b"):
+        (source / f"{name}.tsv").write_text("text\tlabel\n" + "\n".join(lines) + "\n")
+    argv = ["protect", "order-code", str(source / "a.tsv"), "--rate", "0", "--output", str(tmp_path / "o.tsv")]
+    assert main([*argv, "--key", str(tmp_path / "k")]) == 0
+    assert caplog.text.count("quotes are read as letters") == 1
+    assert (tmp_path / "o.tsv").read_bytes() == (source / "a.tsv").read_bytes()
+    caplog.clear()
+    data = load_splits(source, quoting="none")["train"]
+    assert len(data) == 120 and "letters" not in caplog.text  # said by the user, so not told
+    load_splits(source)
+    assert caplog.text.count("quotes are read as letters") == 2  # of each file
 
 
 def test_every_protected_column_is_measured(tmp_path, capsys):

@@ -12,126 +12,28 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hf_unlearnable._version import __version__
+from hf_unlearnable._words import COMMAND_LINE
 from hf_unlearnable.adversary import Attacker, Countermeasure, Rows, Victim, composed
+from hf_unlearnable.audit.inputs import rows_of
 from hf_unlearnable.audit.plan import best_pairs, roles_of
-from hf_unlearnable.audit.statistics import Interval, accuracy_interval
-from hf_unlearnable.audit.store import Store, digest
-from hf_unlearnable.registry import modality_of
+from hf_unlearnable.audit.probe import whole_training
+from hf_unlearnable.audit.records import NONE, Audit, Cell, Missing, Version, reasons
+from hf_unlearnable.audit.store import Store, digest, packed, unpacked
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
 logger = logging.getLogger(__name__)
 
-NONE = "none"  # the countermeasure that changes nothing
-ROLES = ("clean", "protected", "partly", "random", "dropped")
-
-
-@dataclass(frozen=True)
-class Version:
-    """Rows that a victim may be trained on.
-
-    Args:
-        name: As the report shows it.
-        rows: A dataset, or a function from a seed to one: every training then meets a key of its own, and the
-            interval tells how much keys differ.
-        role: "clean", "protected", "partly" (some rows protected, the others clean), "random" (the same dose of a
-            change that tells nothing) or "dropped" (without the protected rows).
-        share: How much of the rows is protected, from 0 to 1.
-    """
-
-    name: str
-    rows: Dataset | Callable[[int], Dataset]
-    role: str
-    share: float = 1.0
-
-    def __post_init__(self) -> None:
-        if self.role not in ROLES:
-            raise ValueError(f"The role {self.role!r} is none of {', '.join(ROLES)}.")
-
 
 @dataclass(frozen=True, eq=False)
-class Cell:
-    """What one victim learned from one version after one countermeasure.
-
-    Args:
-        version: Whose rows it was trained on.
-        victim: Name of the victim.
-        countermeasure: Name of what was done about the protection, "none" for nothing.
-        correct: Boolean [seeds, test rows]: which test rows each seed labelled rightly.
-        seeds: The seeds that were run, in the order of `correct`.
-        curves: For each seed, (training accuracy, test accuracy) after each epoch; empty where nothing was trained.
-        train_rows: How many rows it was trained on, the countermeasure done.
-        seconds: What the trainings took, all seeds together.
-    """
-
-    version: Version
-    victim: str
-    countermeasure: str
-    correct: np.ndarray
-    seeds: list[int]
-    curves: list[list[tuple[float, float]]] = field(default_factory=list)
-    train_rows: int = 0
-    seconds: float = 0.0
-
-    @property
-    def accuracy(self) -> Interval:
-        """On the clean test rows after the last epoch, with its interval over seeds and rows."""
-        return accuracy_interval(self.correct)
-
-    @property
-    def by_seed(self) -> list[float]:
-        """Accuracy of each seed."""
-        return self.correct.mean(axis=1).round(4).tolist()
-
-    @property
-    def peak(self) -> float:
-        """Mean over the seeds of the best accuracy after any epoch: for an attacker who knows when to stop."""
-        best = [
-            max([final, *(test for _, test in curve)]) for final, curve in zip(self.by_seed, self.curves, strict=True)
-        ]
-        return float(np.mean(best))
-
-
-@dataclass(frozen=True)
-class Audit:
-    """What was found.
-
-    Args:
-        cells: One for each version, victim and countermeasure that was run.
-        not_run: What was not, and why.
-        classes: Number of classes in the test.
-        protocol: How it was measured: data, rows, parameters that may be published.
-        warnings: What a reader should know of the data.
-        fingerprints: `data.fingerprint` of the clean and the protected column, by which a report finds its data again.
-    """
-
-    cells: list[Cell]
-    not_run: list[str]
-    classes: int
-    protocol: dict[str, Any] = field(default_factory=dict)
-    warnings: list[str] = field(default_factory=list)
-    fingerprints: dict[str, str] = field(default_factory=dict)
-
-    def cell(self, version: str, victim: str, countermeasure: str = NONE) -> Cell | None:
-        """The cell of these names, if it was run."""
-        wanted = (version, victim, countermeasure)
-        return next((c for c in self.cells if (c.version.name, c.victim, c.countermeasure) == wanted), None)
-
-    def of_role(self, role: str, victim: str, countermeasure: str = NONE) -> Cell | None:
-        """The first cell of that role, such as that of the clean version."""
-        names = [cell.version.name for cell in self.cells if cell.version.role == role]
-        return self.cell(names[0], victim, countermeasure) if names else None
-
-
-@dataclass(frozen=True)
 class _Training:
     version: Version
     victim: str
@@ -195,12 +97,6 @@ def audit(
     ).run(budget, compose)  # fmt: skip
 
 
-def rows_of(dataset: Dataset, columns: tuple[str, str]) -> Rows:
-    """Inputs, as victims take them, and labels of a dataset."""
-    modality = modality_of(dataset.features, columns[0])
-    return Rows(modality.read(dataset, columns[0]), dataset[columns[1]][:])
-
-
 class _Grid:
     def __init__(
         self, versions: Sequence[Version], test: Dataset, victims: Mapping[str, Callable],
@@ -223,14 +119,16 @@ class _Grid:
         self.guess = np.full(len(self.truth), values[counts.argmax()])
         full = [v.rows for v in versions if v.role != "dropped"]
         self.published = len(full[0](self.seeds[0]) if callable(full[0]) else full[0]) if full else None
-        self.not_run: dict[str, None] = {}
+        self._inapplicable: dict[str, None] = {}  # a hook in training for a victim that takes none
+        self._missed: dict[_Training, tuple[str, str]] = {}  # to the part that lacks something, if any, and the reason
         # Everything a result depends on besides its own rows, victim, countermeasure and seed.
         brought = [self.attacker.clean and (self.attacker.clean.inputs, self.attacker.clean.labels),
                    self.attacker.corpus, self.attacker.language_model, self.attacker.paraphrase]  # fmt: skip
         self._common = {True: digest(__version__, self.test.inputs, self.test.labels, brought),
                         False: digest(__version__, self.test.inputs, self.test.labels)}  # fmt: skip
         self._digests: dict[tuple, str] = {}
-        self._broken: set[str] = set()  # victims and countermeasures whose model or framework is not to be had
+        # Victims and countermeasures that lack something, such as a model or a framework, and what they lack.
+        self._broken = {name: lacks(name, victim) for name, victim in self.victims.items() if victim.needs}
         self._seconds: dict[str, float] = {}  # what a training of this victim takes without a countermeasure
         self._prepared: dict[str, float] = {}  # what this countermeasure takes on the rows
         if "LOCAL_RANK" in os.environ:  # under accelerate launch or torchrun, each process has its own GPU
@@ -248,28 +146,34 @@ class _Grid:
             cells += self._run(self._planned(pairs), end)
         order = {name: i for i, name in enumerate([*self.versions, *self.victims, *self.countermeasures])}
         cells.sort(key=lambda c: (order[c.version.name], order[c.victim], order[c.countermeasure]))
-        return Audit(cells, list(self.not_run), len(np.unique(self.truth)))
+        missed = self._missing()
+        not_run = [*reasons(missed), *self._inapplicable]
+        return Audit(cells, not_run, len(np.unique(self.truth)), missing=missed)
 
     def _run(self, trainings: list[_Training], end: float | None) -> list[Cell]:
         """The cells of these trainings, those that end in time."""
         names = [self._name(training) for training in trainings]
-        missing = [t for t, name in zip(trainings, names, strict=True) if self.store.get(name) is None]
+        lacking = [t for t, name in zip(trainings, names, strict=True) if self.store.get(name) is None]
+        missing = [t for t in lacking if not self._lacking(t)]
         if end is not None and missing:
             self._probe([t for t in missing if t.victim not in self._seconds])
-            needed = sum(self._estimate(t) for t in missing if not self._left_out(t))
+            needed = sum(self._estimate(t) for t in missing if not self._lacking(t))
             left = end - time.perf_counter()
             given = "no limit is set" if np.isinf(left) else f"{left / 60:.1f} are given"
             logger.warning(
                 "%d trainings to run, %d there already: about %.1f minutes, %s.", len(missing),
-                len(trainings) - len(missing), needed / 60, given,
+                len(trainings) - len(lacking), needed / 60, given,
             )  # fmt: skip
 
         def compute(place: int) -> dict | None:
             training = trainings[place]
-            if end is not None and time.perf_counter() + self._estimate(training) > end:
-                self.not_run[f"{_said(training)}, seed {training.seed}: out of time"] = None
+            if part := self._lacking(training):
+                self._missed[training] = part, self._broken[part]
                 return None
-            return None if self._left_out(training) else self._trained(training)
+            if end is not None and time.perf_counter() + self._estimate(training) > end:
+                self._missed[training] = "", "out of time"
+                return None
+            return self._trained(training)
 
         open_seeds = Counter(map(_key, trainings))
         finished: set[int] = set()
@@ -288,13 +192,13 @@ class _Grid:
         planned = []
         for name, victims in wanted.items():
             countermeasure = self.countermeasures[name]
-            missing = countermeasure.missing(self.attacker)
-            if missing:
-                self.not_run[f"{name}: the attacker was given no {' and no '.join(missing)}"] = None
-                continue
+            if missing := countermeasure.missing(self.attacker):
+                self._broken[name] = f"the attacker was given no {' and no '.join(missing)}"
             for victim in victims:
                 if countermeasure.in_training is not None and "in_training" not in self.victims[victim].takes:
-                    self.not_run[f"{_on(name, victim)}: it takes nothing in training"] = None
+                    self._inapplicable[
+                        f"{_on(name, victim)}: not in the grid, for this victim takes nothing in training"
+                    ] = None
                     continue
                 for version in self.versions.values():
                     if (version.name, victim, name) in self.skip:
@@ -314,27 +218,16 @@ class _Grid:
         return 1.0 if callable(version.rows) or not self.published else len(version.rows) / self.published
 
     def _probe(self, missing: list[_Training]) -> None:
-        """Trains each victim on a few rows and on twice as many, to know what a whole training will take."""
+        """Finds out what a whole training of each victim will take."""
         rows = self._rows(next(iter(self.versions.values())), self.seeds[0])
-        count = min(max(len(rows) // 16, 32), len(rows) // 2)
-        order = np.random.default_rng(0).permutation(len(rows)).tolist()
         for victim in dict.fromkeys(training.victim for training in missing):
-            took = []
-            for few in (order[:count], order[: 2 * count]):
-                labels = [rows.labels[i] for i in few]
-                if len(set(labels)) < 2:
-                    break
-                tests = self.test.inputs[: max(len(self.test) * len(few) // len(rows), 1)]
-                start = time.perf_counter()
-                try:
-                    self.victims[victim]([rows.inputs[i] for i in few], labels, tests, seed=0)
-                except (OSError, ImportError) as error:
-                    self._give_up(victim, error)
-                    break
-                took.append(time.perf_counter() - start)
-            if len(took) == 2:  # the first also paid for what is done once in a process
-                slope = max(took[1] - took[0], took[1] / 2) / count
-                self._seconds[victim] = took[1] + slope * (len(rows) - 2 * count)
+            try:
+                seconds = whole_training(self.victims[victim], rows, self.test)
+            except (OSError, ImportError) as error:
+                self._give_up(victim, error)
+                continue
+            if seconds is not None:
+                self._seconds[victim] = seconds
 
     # ------------------------------------------------------------------ one training
     def _name(self, training: _Training) -> str:
@@ -387,7 +280,7 @@ class _Grid:
             found["seconds"] = round(time.perf_counter() - start, 2)
             self.store.put(name, found)
         logger.info("%s, seed %d: %.1f %% (%.0f s)", _said(training), training.seed,
-                    100 * np.mean(_unpacked(found)), time.perf_counter() - start)  # fmt: skip
+                    100 * np.mean(unpacked(found)), time.perf_counter() - start)  # fmt: skip
         return found
 
     def _tried(self, training: _Training, part: str, do: Callable[[], Any]) -> Any:
@@ -400,22 +293,21 @@ class _Grid:
             return do()
         except (OSError, ImportError) as error:
             self._give_up(part, error)
+            self._missed[training] = part, self._broken[part]
         except (ValueError, RuntimeError) as error:
             if training.countermeasure == NONE:
                 raise
-            self._note(f"{_said(training)}, seed {training.seed}", error)
+            logger.warning("%s, seed %d is left out: %s", _said(training), training.seed, error)
+            self._missed[training] = "", _line(error)
         return None
 
-    def _left_out(self, training: _Training) -> bool:
+    def _lacking(self, training: _Training) -> str:
+        """The part of a training that is known not to be had, or nothing."""
         parts = training.victim, training.countermeasure, _on(training.countermeasure, training.victim)
-        return not self._broken.isdisjoint(parts)
+        return next((part for part in parts if part in self._broken), "")
 
     def _give_up(self, part: str, error: Exception) -> None:
-        self._broken.add(part)
-        self._note(part, error)
-
-    def _note(self, part: str, error: Exception) -> None:
-        self.not_run[f"{part}: {' '.join(str(error).split())}"] = None
+        self._broken[part] = _line(error)
         logger.warning("%s is left out: %s", part, error)
 
     def _result(self, run: Victim, rows: Rows, hook: Callable | None, seed: int) -> dict:
@@ -428,16 +320,24 @@ class _Grid:
                     (round(float(train), 4), round(float(np.mean(test == self.truth)), 4))
                 )
             predicted = run(rows.inputs, rows.labels, self.test.inputs, seed=seed, **options)
-        packed = np.packbits(predicted == self.truth).tobytes().hex()
-        return {"correct": packed, "test_rows": len(self.truth), "train_rows": len(rows), "curve": curve}
+        return {**packed(predicted == self.truth), "train_rows": len(rows), "curve": curve}
 
     # ------------------------------------------------------------------ what came out
+    def _missing(self) -> list[Missing]:
+        seeds: dict[tuple, list[int]] = {}
+        for one, why in self._missed.items():
+            seeds.setdefault((one.version, one.victim, one.countermeasure, *why), []).append(one.seed)
+        return [
+            Missing(version, victim, countermeasure, some, reason, part)
+            for (version, victim, countermeasure, part, reason), some in seeds.items()
+        ]
+
     def _cell(self, key: tuple[str, str, str], trainings: list[_Training], names: list[str], there: set[int]) -> Cell:
         places = [i for i in sorted(there) if _key(trainings[i]) == key]
         found: list[Any] = [self.store.get(names[i]) for i in places]
         return Cell(
             self.versions[key[0]], key[1], key[2],
-            correct=np.stack([_unpacked(result) for result in found]),
+            correct=np.stack([unpacked(result) for result in found]),
             seeds=[trainings[i].seed for i in places],
             curves=[[tuple(point) for point in result["curve"]] for result in found],
             train_rows=found[-1]["train_rows"],
@@ -458,6 +358,13 @@ def _said(training: _Training) -> str:
     return f"{training.version.name}, {training.victim}{after}"
 
 
-def _unpacked(result: dict) -> np.ndarray:
-    bits = np.unpackbits(np.frombuffer(bytes.fromhex(result["correct"]), np.uint8))
-    return bits[: result["test_rows"]].astype(bool)
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def lacks(name: str, victim: Victim) -> str:
+    """Why a victim that needs settings cannot run, for a sentence that begins with its name."""
+    if victim.needs == ("model",):
+        given = f"--model {name}=ID" if COMMAND_LINE.get() else f"models={{{name!r}: ...}}"
+        return f"it starts from a pretrained model, and none is given ({given})"
+    return f"it has no default for {', '.join(victim.needs)}, and nothing is given (victims of an Effort)"

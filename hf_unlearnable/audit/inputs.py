@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hf_unlearnable.adversary import Rows
 from hf_unlearnable.key import row_stream
 from hf_unlearnable.modality import Modality
 from hf_unlearnable.registry import modality_of
@@ -64,3 +65,9 @@ def identities(dataset: Dataset, column: str) -> Iterator[int]:
     for row, value in enumerate(inputs(dataset, column)):
         with modality.naming(row, column):
             yield row_stream(modality.content(value), 0)
+
+
+def rows_of(dataset: Dataset, columns: tuple[str, str]) -> Rows:
+    """Inputs, as victims take them, and labels of a dataset."""
+    modality = modality_of(dataset.features, columns[0])
+    return Rows(modality.read(dataset, columns[0]), dataset[columns[1]][:])

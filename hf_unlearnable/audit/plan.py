@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from hf_unlearnable.adversary import Countermeasure
 
 if TYPE_CHECKING:
-    from hf_unlearnable.audit.grid import Cell
+    from hf_unlearnable.audit.records import Cell
 
 
 def roles_of(countermeasure: Countermeasure) -> tuple[str, ...]:

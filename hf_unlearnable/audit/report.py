@@ -8,15 +8,19 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from hf_unlearnable import _words
 from hf_unlearnable._files import files_into
+from hf_unlearnable.audit.plots import PLOTS, write_plots
+from hf_unlearnable.audit.records import NONE
 from hf_unlearnable.audit.statistics import Interval, paired_difference, recovered_share
 
 if TYPE_CHECKING:
-    from hf_unlearnable.audit.grid import Audit, Cell
+    from hf_unlearnable.audit.records import Audit, Cell
 
-NONE = "none"
+__all__ = [
+    "as_dict", "as_json", "coverage", "grid_table", "learned", "library_versions", "markdown_table", "recovered",
+    "verdict", "worst_case", "write_plots", "write_report",
+]  # fmt: skip
 
 
 # ---------------------------------------------------------------------- what the numbers say
@@ -55,16 +59,25 @@ def worst_case(audit: Audit, protected: str) -> Cell | None:
     return max(cells, key=reached, default=None)
 
 
+def coverage(audit: Audit) -> str:
+    """A sentence on how much of the grid ran: what did not run may get through."""
+    if audit.ran == audit.planned:
+        return f"All {audit.planned} trainings ran." if audit.planned else "No training was planned."
+    if not audit.ran:
+        return f"None of the {audit.planned} trainings ran."
+    return f"Only {audit.ran} of {audit.planned} trainings ran: those that did not may get further."
+
+
 def verdict(audit: Audit, protected: str) -> str:
-    """One sentence on the worst cell of a protected version."""
+    """Three sentences on a protected version: whether it holds, the worst cell, and how much of the grid ran."""
+    return f"{protected}: {_judged(audit, protected)}. {_worst(audit, protected)}{coverage(audit)}"
+
+
+def _worst(audit: Audit, protected: str) -> str:
+    """A sentence on the worst cell, if there is one."""
     cell = worst_case(audit, protected)
     if cell is None:
-        if not any(one.version.name == protected for one in audit.cells):
-            return f"{protected}: proves nothing, because no attack on it was run."
-        return (
-            f"{protected}: proves nothing, because no victim learned more from the clean rows than without the "
-            "protected ones."
-        )
+        return ""
     clean, nothing = audit.of_role("clean", cell.victim), audit.of_role("dropped", cell.victim)
     assert clean is not None
     beside = [f"clean {clean.accuracy}"]
@@ -74,25 +87,37 @@ def verdict(audit: Audit, protected: str) -> str:
     if cell.countermeasure != NONE and own is not None:
         beside.append(f"its own clean rows alone {own.accuracy}")
     share = recovered(audit, cell)
-    cells = [c for c in audit.cells if c.version.name == protected]
     gained = "" if share is None else f", which is {share} % of what clean rows teach it"
-    return (
-        f"{protected}: at worst, {_said(cell)} reaches {cell.accuracy} % on clean test rows{gained} "
-        f"({', '.join(beside)}); {_judged(audit, share, cells)}."
-    )
+    return f"At worst, {_said(cell)} reaches {cell.accuracy} % on clean test rows{gained} ({', '.join(beside)}). "
 
 
-def _judged(audit: Audit, share: Interval | None, cells: Sequence[Cell]) -> str:
+def _judged(audit: Audit, protected: str) -> str:
     """What is to be said of the worst cell; weaker victims, who reach less, may have got more of what they can."""
+    cells = [cell for cell in audit.cells if cell.version.name == protected]
+    worst = worst_case(audit, protected)
+    if not cells:
+        return "not measured, for no training on it ran"
+    if worst is None:
+        if any(cell.version.role == "clean" for cell in audit.cells):
+            return (
+                "this proves nothing, for no victim learned more from the clean rows than without the protected ones"
+            )
+        return "this proves nothing, for no training on the clean rows ran"
+    share = recovered(audit, worst)
     if share is None:
-        return "without the dropped rows beside it nobody can say how much that is"
+        return "how much gets through is not known, for the rows without the protected ones were not trained on"
     if share.low > 0.5:
-        return "the protection does not hold against this attack"
+        return "the protection does not hold"
     shares = [recovered(audit, cell) for cell in cells]
-    if share.high < 0.25 and not any(other is not None and other.low > 0.25 for other in shares):
-        plain = all(cell.countermeasure == NONE for cell in cells)
-        return f"it holds against {'training alone, and nothing else' if plain else 'everything that'} was tried here"
-    return "it holds in part"
+    if share.high >= 0.25 or any(other is not None and other.low > 0.25 for other in shares):
+        return "the protection holds in part"
+    plain = all(cell.countermeasure == NONE for cell in cells)
+    if audit.ran < audit.planned:
+        tried = "no countermeasure ran" if plain else "nothing that ran got through"
+        return f"{tried}, which does not show that the protection holds"
+    if plain:
+        return "the protection holds against training alone, and no countermeasure was tried"
+    return "the protection holds against everything that was tried here"
 
 
 def _said(cell: Cell) -> str:
@@ -104,26 +129,31 @@ def markdown_table(audit: Audit, countermeasure: str = NONE) -> str:
     """Versions as rows, victims as columns, accuracy in percent with its 95 % interval."""
     cells = [cell for cell in audit.cells if cell.countermeasure == countermeasure]
     victims = list(dict.fromkeys(cell.victim for cell in cells))
-    found = {(cell.version.name, cell.victim): str(cell.accuracy) for cell in cells}
     names = dict.fromkeys(cell.version.name for cell in cells)
-    return _table(["trained on", *victims], [[name, *(found.get((name, v), "") for v in victims)] for name in names])
+    entries = [[name, *(_entry(audit, name, victim, countermeasure) for victim in victims)] for name in names]
+    return _table(["trained on", *victims], entries)
 
 
 def grid_table(audit: Audit, protected: str) -> str:
     """Countermeasures as rows, the worst first, victims as columns: accuracy (and that on clean rows)."""
-    cells = [cell for cell in audit.cells if cell.version.name == protected]
-    victims = list(dict.fromkeys(cell.victim for cell in cells))
-    rows: dict[str, float] = {}
-    for cell in cells:
-        rows[cell.countermeasure] = max(rows.get(cell.countermeasure, 0.0), cell.accuracy.mean)
+    victims = list(dict.fromkeys(cell.victim for cell in audit.cells if cell.version.name == protected))
 
     def entry(countermeasure: str, victim: str) -> str:
-        cell, clean = audit.cell(protected, victim, countermeasure), audit.of_role("clean", victim, countermeasure)
+        clean = audit.of_role("clean", victim, countermeasure)
         cost = "" if clean is None else f" ({100 * clean.accuracy.mean:.1f})"
-        return "" if cell is None else f"{cell.accuracy}{cost}"
+        return _entry(audit, protected, victim, countermeasure) + cost
 
-    order = sorted(rows, key=lambda name: -rows[name])
+    order = audit.worst_first([protected])
     return _table(["countermeasure", *victims], [[name, *(entry(name, v) for v in victims)] for name in order])
+
+
+def _entry(audit: Audit, version: str, victim: str, countermeasure: str) -> str:
+    """The accuracy of a cell, with what of it did not run."""
+    cell, lacking = audit.cell(version, victim, countermeasure), audit.lacking(version, victim, countermeasure)
+    if cell is None:
+        return "not run" if lacking else "-"
+    seeds = len(cell.seeds)
+    return f"{cell.accuracy}{f', {seeds} of {seeds + lacking} seeds' if lacking else ''}"
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -135,6 +165,14 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 # ---------------------------------------------------------------------- files
+_INTRODUCTION = (
+    "An audit trains models on the clean rows, on the protected ones, and on these after what an attacker may try. It "
+    "tests all of them on the same clean rows. Where the protection works, the protected rows teach hardly more than "
+    "is learned without them (*protected rows dropped*). The strongest attack decides."
+)
+_KEY = "On clean test rows in percent [95 % interval]. *not run*: see above; *-*: not in the grid."
+
+
 def write_report(folder: Path, audit: Audit) -> None:
     """Writes `report.json`, `report.md` and, with matplotlib installed, the plots.
 
@@ -147,14 +185,24 @@ def write_report(folder: Path, audit: Audit) -> None:
     """
     with files_into(folder) as scratch:
         _write_files(scratch, audit)
+        written = {path.name for path in scratch.iterdir()}
+    for name in PLOTS:  # of an earlier report, with other cells
+        if f"{name}.png" not in written:
+            Path(folder, f"{name}.png").unlink(missing_ok=True)
 
 
 def _write_files(folder: Path, audit: Audit) -> None:
     contents = as_dict(audit)
     Path(folder, "report.json").write_text(json.dumps(contents, indent=1, default=str) + "\n", encoding="utf-8")
-    parts = [*contents["verdict"], *(f"**Mind:** {warning}" for warning in audit.warnings)]
-    parts += ["Accuracy on clean test rows in percent [95 % interval].", contents["table"]]
-    hopeless = [v for v in dict.fromkeys(c.victim for c in audit.cells) if not learned(audit, v)]
+    parts = ["# What models learn from the protected rows", _INTRODUCTION]
+    parts += [f"**{sentence}**" for sentence in contents["verdict"]]
+    parts += [f"**Mind:** {warning}" for warning in audit.warnings]
+    if audit.not_run:
+        parts += ["## Not run", "\n".join(f"- {reason}" for reason in audit.not_run)]
+    if audit.ran:
+        parts += ["## Accuracy", _KEY, contents["table"]]
+    taught = dict.fromkeys(cell.victim for cell in audit.cells if cell.version.role == "clean")
+    hopeless = [victim for victim in taught if not learned(audit, victim)]
     if hopeless:
         parts.append(
             "These learned no more from the clean rows than without the protected ones, so their cells prove nothing: "
@@ -163,12 +211,13 @@ def _write_files(folder: Path, audit: Audit) -> None:
     for name, table in contents["attacks"].items():
         parts += [f"## Attacks on: {name}", "The worst first; in parentheses the same on clean rows: what the "
                   "countermeasure costs the attacker.", table]  # fmt: skip
-    if audit.not_run:
-        parts += ["## Not run", "\n".join(f"- {reason}" for reason in audit.not_run)]
-    parts += ["## Protocol", "\n".join(f"- {name}: {value}" for name, value in contents["protocol"].items())]
     plots = write_plots(folder, audit)
     if plots:
         parts += ["## Plots", "\n".join(f"![{plot.stem}]({plot.name})" for plot in plots)]
+    parts += [
+        "## Protocol",
+        "\n".join(f"- {name}: {_words.plain(value)}" for name, value in contents["protocol"].items()),
+    ]
     Path(folder, "report.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
 
@@ -176,13 +225,17 @@ def as_dict(audit: Audit) -> dict[str, Any]:
     """The whole report as JSON values: what `report.json` holds, and what a card is made of.
 
     Returns:
+        "measured" (whether any training on protected rows ran), "trainings" (how many "ran" and were "planned"),
         "verdict", "warnings", "table" (Markdown, without countermeasures), "attacks" (Markdown by protected version,
-        where there were countermeasures), "protocol", "fingerprints" of the data, "cells" and "not_run".
+        where there were countermeasures), "protocol", "fingerprints" of the data, "cells", "not_run" (a line per
+        reason) and "missing" (every training that did not run).
     """
-    protected = [version.name for version in _versions(audit) if version.role == "protected"]
+    protected = [version.name for version in audit.versions if version.role == "protected"]
     tried = {cell.version.name for cell in audit.cells if cell.countermeasure != NONE}
     return {
-        "verdict": [verdict(audit, name) for name in protected],
+        "measured": audit.measured,
+        "trainings": {"ran": audit.ran, "planned": audit.planned},
+        "verdict": [verdict(audit, name) for name in protected] or [f"Not measured. {coverage(audit)}"],
         "warnings": audit.warnings,
         "table": markdown_table(audit),
         "attacks": {name: grid_table(audit, name) for name in protected if name in tried},
@@ -190,7 +243,12 @@ def as_dict(audit: Audit) -> dict[str, Any]:
         "fingerprints": audit.fingerprints,
         "cells": [as_json(audit, cell) for cell in audit.cells],
         "not_run": audit.not_run,
-    }
+        "missing": [
+            {"version": one.version.name, "victim": one.victim, "countermeasure": one.countermeasure,
+             "seeds": one.seeds, "reason": one.reason}
+            for one in audit.missing
+        ],
+    }  # fmt: skip
 
 
 def as_json(audit: Audit, cell: Cell) -> dict[str, Any]:
@@ -212,10 +270,6 @@ def as_json(audit: Audit, cell: Cell) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _versions(audit: Audit) -> list:
-    return list({cell.version.name: cell.version for cell in audit.cells}.values())
-
-
 def library_versions() -> dict[str, str]:
     """Versions of what a result depends on, those that are installed."""
     found = {}
@@ -226,102 +280,3 @@ def library_versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
-
-
-# ---------------------------------------------------------------------- plots
-def write_plots(folder: Path, audit: Audit) -> list[Path]:
-    """The plots that the cells allow, readable in black and white.
-
-    Returns:
-        The files; none when matplotlib is not installed.
-    """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        return []
-    made = []
-    for name, draw in {"grid": _grid_plot, "curves": _curves_plot, "share": _share_plot}.items():
-        figure = Figure(layout="constrained")
-        path = Path(folder, f"{name}.png")
-        path.unlink(missing_ok=True)  # of an earlier report, with other cells
-        if draw(figure, audit):
-            made.append(path)
-            figure.savefig(path, dpi=150)
-    return made
-
-
-def _grid_plot(figure: Any, audit: Audit) -> bool:
-    """A heat map a protected version: countermeasures down, victims across, dark where the attacker learns."""
-    protected = [v.name for v in _versions(audit) if v.role == "protected"]
-    names = list(dict.fromkeys(c.countermeasure for c in audit.cells if c.version.role == "protected"))
-    victims = list(dict.fromkeys(cell.victim for cell in audit.cells))
-    if len(names) < 2 or not protected:
-        return False
-    clean = next((v.name for v in _versions(audit) if v.role == "clean"), "clean")
-    shown = [clean, *protected]
-    figure.set_size_inches(2.5 + 0.8 * len(victims) * len(shown), 1.8 + 0.28 * len(names))
-    for axes, name in zip(np.ravel(figure.subplots(1, len(shown), sharey=True)), shown, strict=True):
-        cells = [[audit.cell(name, victim, countermeasure) for victim in victims] for countermeasure in names]
-        values = np.array([[np.nan if c is None else 100 * c.accuracy.mean for c in row] for row in cells])
-        axes.imshow(values, cmap="Greys", vmin=0, vmax=100, aspect="auto")
-        for (i, j), value in np.ndenumerate(values):
-            if np.isfinite(value):
-                color = "white" if value > 60 else "black"
-                axes.text(j, i, f"{value:.0f}", ha="center", va="center", color=color, fontsize=8)
-        axes.set_xticks(range(len(victims)), victims, rotation=60, ha="right", fontsize=8)
-        axes.set_yticks(range(len(names)), names, fontsize=8)
-        axes.set_title(name, fontsize=9)
-    figure.suptitle("Accuracy on clean test rows in percent", fontsize=10)
-    return True
-
-
-def _curves_plot(figure: Any, audit: Audit) -> bool:
-    """By epoch and victim: training accuracy dotted, test accuracy solid; clean in gray, protected in black."""
-    shown = [c for c in audit.cells if c.countermeasure == NONE and c.version.role in ("clean", "protected")]
-    shown = [c for c in shown if c.curves and len(c.curves[0]) > 1]
-    victims = list(dict.fromkeys(cell.victim for cell in shown))
-    if not victims:
-        return False
-    figure.set_size_inches(max(4.0, 3.2 * len(victims)), 4.0)
-    markers = dict(zip(dict.fromkeys(c.version.name for c in shown), "os^vD<>pP*Xh", strict=False))
-    for axes, victim in zip(np.ravel(figure.subplots(1, len(victims), sharey=True)), victims, strict=True):
-        for cell in (c for c in shown if c.victim == victim):
-            epochs = min(map(len, cell.curves))
-            mean = 100 * np.mean([curve[:epochs] for curve in cell.curves], axis=0)
-            style = {"color": "0.6" if cell.version.role == "clean" else "black", "markersize": 4,
-                     "marker": markers.get(cell.version.name, ".")}  # fmt: skip
-            axes.plot(range(1, epochs + 1), mean[:, 1], "-", label=f"{cell.version.name}, test", **style)
-            axes.plot(range(1, epochs + 1), mean[:, 0], ":", label=f"{cell.version.name}, training", **style)
-        axes.set(title=victim, xlabel="epoch", ylim=(0, 102))
-        axes.title.set_fontsize(9)
-    _finish(figure)
-    return True
-
-
-def _share_plot(figure: Any, audit: Audit) -> bool:
-    """Accuracy against the share that is protected, beside that of the same rows dropped."""
-    plain = [c for c in audit.cells if c.countermeasure == NONE]
-    if not any(c.version.role == "partly" for c in plain):
-        return False
-    victims = list(dict.fromkeys(cell.victim for cell in plain))
-    figure.set_size_inches(max(4.0, 3.2 * len(victims)), 4.0)
-    for axes, victim in zip(np.ravel(figure.subplots(1, len(victims), sharey=True)), victims, strict=True):
-        clean = [(0.0, c) for c in plain if c.victim == victim and c.version.role == "clean"]
-        for label, roles, style in (("protected", ("partly", "protected"), "o-"), ("dropped", ("dropped",), "s--")):
-            of_role = [(c.version.share, c) for c in plain if c.victim == victim and c.version.role in roles]
-            points = sorted([*clean, *of_role], key=lambda point: point[0])
-            values = [c.accuracy for _, c in points]
-            means = np.array([100 * v.mean for v in values])
-            ends = np.abs(np.array([[100 * v.low, 100 * v.high] for v in values]).T - means)
-            axes.errorbar([100 * share for share, _ in points], means, ends, fmt=style, color="black", capsize=2,
-                          mfc="black" if label == "protected" else "white", label=f"these rows {label}")  # fmt: skip
-        axes.set(title=victim, xlabel="protected share in percent", ylim=(0, 102))
-        axes.title.set_fontsize(9)
-    _finish(figure)
-    return True
-
-
-def _finish(figure: Any) -> None:
-    axes = figure.axes[0]
-    axes.set_ylabel("accuracy in percent")
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=7)

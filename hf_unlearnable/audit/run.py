@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hf_unlearnable.adversary import Attacker, Victim, composed
-from hf_unlearnable.audit.grid import NONE, Audit, Cell, Version, audit, rows_of
-from hf_unlearnable.audit.inputs import column_of, identities, trained_on
+from hf_unlearnable.audit.grid import audit, lacks
+from hf_unlearnable.audit.held_out import check_unprotected, looks_protected
+from hf_unlearnable.audit.inputs import column_of, identities, rows_of, trained_on
+from hf_unlearnable.audit.records import NONE, Audit, Cell, Version
 from hf_unlearnable.audit.versions import (
     check_names,
     check_pair,
@@ -24,11 +26,13 @@ from hf_unlearnable.audit.versions import (
 )
 from hf_unlearnable.data import fingerprint, paired
 from hf_unlearnable.modality import Grid
-from hf_unlearnable.registry import countermeasures_of, method_class, usual_column, victims_of
-from hf_unlearnable.transform import has_label, require_columns
+from hf_unlearnable.registry import countermeasures_of, load_transform, method_class, usual_column, victims_of
+from hf_unlearnable.transform import Transform, has_label, require_columns
 
 if TYPE_CHECKING:
     from datasets import Dataset
+
+    from hf_unlearnable.key import Key
 
 logger = logging.getLogger(__name__)
 
@@ -71,6 +75,7 @@ def attack(
     input_column: str | None = None,
     label_column: str = "label",
     method: str | None = None,
+    key: Key | Transform | str | os.PathLike | None = None,
     effort: str | Effort = "laptop",
     victims: Sequence[str] | Mapping[str, Callable[..., np.ndarray]] | None = None,
     countermeasures: Sequence[str] | None = None,
@@ -84,8 +89,8 @@ def attack(
 ) -> Audit:
     """Trains on the clean and the protected rows, on these without the protected ones and on a random dose.
 
-    No key is needed. Clean rows for the countermeasures that mix some in are set aside from the training rows (a
-    sixth of them), unless the attacker brings its own.
+    No key is needed; with it, test rows that were protected with it are noticed. Clean rows for the countermeasures
+    that mix some in are set aside from the training rows (a sixth of them), unless the attacker brings its own.
 
     Args:
         clean: The rows before.
@@ -94,6 +99,8 @@ def attack(
         input_column: Column of inputs; None for the usual name, such as "text" or "image", whichever is there.
         label_column: Column of labels: whole numbers, ClassLabel, names or booleans.
         method: Name of the method, if it is known: the attacks that its author would mount are then tried first.
+        key: The owner's key, its folder or the transform: names the method, and is looked for in the test. Nothing
+            of it is reported.
         effort: "quick" (under three minutes on two cores), "laptop" (an hour at most), "full" (hours, with a GPU), or
             an `Effort` of your own.
         victims, countermeasures: Names to try instead of those of the effort. Victims may also be a mapping of your
@@ -111,18 +118,28 @@ def attack(
         The audit, with its protocol and what a reader should know of the data.
 
     Raises:
-        ValueError: The three datasets do not belong together (which row or label, and what to do), or a name is
-            unknown, or a victim was named that needs a model and has none.
+        ValueError: The three datasets do not belong together (which row or label, and what to do), the test is
+            protected, or a name is unknown, or a victim was named that needs a model and has none.
     """
     chosen = EFFORTS[_checked([effort], EFFORTS, "effort")[0]] if isinstance(effort, str) else effort
     column = input_column or usual_column(clean.column_names)
     if len(clean) == len(protected):  # else check_pair says which row is in one of them only
         protected = paired(clean, protected, columns=[column])
     fingerprints = {name: fingerprint(part, column) for name, part in (("clean", clean), ("protected", protected))}
+    cloak = key if key is None or isinstance(key, Transform) else load_transform(key)
+    method = method or (cloak.method if cloak else None)
+    whole_test = test
     given = {"clean": clean, "protected": protected, "test": test, "attacker's own": own_clean}
     parts = _prepared({what: part for what, part in given.items() if part is not None}, column, label_column)
     clean, protected, test, *own = parts
     unchanged, warnings = _belonging(clean, protected, test, own, column, label_column)
+    warnings += check_unprotected(clean, protected, whole_test, column, cloak)
+    likeness, alike = looks_protected(clean, protected, test, column)
+    if alike:
+        warnings.append(
+            f"The test looks protected, or differs from the training rows in another way: {likeness} of its rows are "
+            "taken for protected ones. Only clean test rows tell what was learned."
+        )
 
     modality = trained_on(clean, column)
     known_victims, known_countermeasures = victims_of(modality.name), countermeasures_of(modality.name)
@@ -134,9 +151,9 @@ def attack(
         known_victims, settings = {name: Victim.of(one) for name, one in victims.items()}, {}
     names = _checked(victims or grid.victims, known_victims, "victim")
     run = _victims(names, settings, known_victims, models or {})
-    lacking = {name: _lacks(name, victim) for name, victim in run.items() if victim.needs}
+    lacking = [f"{name}: {lacks(name, victim)}." for name, victim in run.items() if victim.needs]
     if lacking and victims:
-        raise ValueError(f"{next(iter(lacking.values()))}.")
+        raise ValueError(lacking[0])
     first = method_class(method).adaptive_attacks if method else ()
     others = countermeasures if countermeasures is not None else grid.countermeasures
     wanted = dict.fromkeys([*first, *(known_countermeasures if others is None else others)])
@@ -153,8 +170,7 @@ def attack(
         attacker = replace(attacker, clean=rows_of(aside, (column, label_column)))
     versions = _versions(clean, protected, column, chosen.shares)
     found = audit(
-        versions, test, {name: victim for name, victim in run.items() if name not in lacking},
-        tried, attacker=attacker,
+        versions, test, run, tried, attacker=attacker,
         seeds=range(seeds or chosen.seeds), input_column=column, label_column=label_column, store=store,
         budget=chosen.budget if budget is None else budget, on_cell=on_cell,
         compose=chosen.compose and countermeasures is None,
@@ -162,14 +178,14 @@ def attack(
     protocol = {
         "column": column,
         "training rows": len(clean), "of them protected": f"{100 * versions[1].share:.0f} %", "test rows": len(test),
+        "test rows taken for protected ones": likeness,
         "rows the protection left alone (of all that were given)": unchanged,
         "the attacker's own clean rows": len(attacker.clean) if attacker.clean is not None else 0,
         "seeds": list(range(seeds or chosen.seeds)),
-        "method": method or "not said", "attacks of the method's author": ", ".join(first) or "not known",
+        "method": method or "not said", "attacks of the method's author": _tried(found, first),
         "victims": {name: _settings(victim) for name, victim in run.items()},
     }  # fmt: skip
-    not_run = [*lacking.values(), *found.not_run]
-    return replace(found, not_run=not_run, protocol=protocol, warnings=warnings, fingerprints=fingerprints)
+    return replace(found, protocol=protocol, warnings=warnings, fingerprints=fingerprints)
 
 
 def _prepared(given: Mapping[str, Dataset], column: str, label_column: str) -> list[Dataset]:
@@ -274,11 +290,18 @@ def _victims(
     return {name: known[name].configured(**{**settings.get(name, {}), **chosen[name]}) for name in names}
 
 
-def _lacks(name: str, victim: Victim) -> str:
-    """Why a victim cannot run."""
-    if victim.needs == ("model",):
-        return f"{name}: it starts from a pretrained model, and none is given (--model {name}=ID)"
-    return f"{name}: it has no default for {', '.join(victim.needs)}, and nothing is given (victims of an Effort)"
+def _tried(found: Audit, names: Sequence[str]) -> str:
+    """The attacks of an author, each with how much of it ran on the protected rows."""
+    said = []
+    for name in names:
+        cells, missing = (
+            [one for one in part if one.countermeasure == name and one.version.role == "protected"]
+            for part in (found.cells, found.missing)
+        )
+        ran, lacking = (sum(len(one.seeds) for one in part) for part in (cells, missing))
+        some = f" ({ran} of {ran + lacking} trainings)" if lacking else ""
+        said.append(f"{name}{some if ran else ' (not run)'}")
+    return ", ".join(said) or "not known"
 
 
 def _settings(victim: Victim) -> dict[str, Any]:

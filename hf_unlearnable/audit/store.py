@@ -119,6 +119,17 @@ class Store:
         return result is not None
 
 
+def packed(correct: np.ndarray) -> dict[str, Any]:
+    """The part of a result that says which test rows were labelled rightly, boolean [rows]."""
+    return {"correct": np.packbits(correct).tobytes().hex(), "test_rows": len(correct)}
+
+
+def unpacked(result: dict[str, Any]) -> np.ndarray:
+    """What `packed` was given."""
+    bits = np.unpackbits(np.frombuffer(bytes.fromhex(result["correct"]), np.uint8))
+    return bits[: result["test_rows"]].astype(bool)
+
+
 def digest(*parts: Any) -> str:
     """A name for what a result depends on, the same in every process.
 

@@ -12,6 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hf_unlearnable._words import spelled
 from hf_unlearnable.data.text_files import broken_named, decoded, found_encoding, opened
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ def _surveyed(path: Path, separator: str | None, quoting: str | None, encoding: 
             ):
                 raise ValueError(
                     f"{path} reads in two ways: {fits[0].rows} rows if quotes enclose values, {fits[1].rows} rows if "
-                    "they are letters. Give quoting: minimal for the first, none for the second."
+                    f"they are letters. Give {spelled('quoting')} minimal for the first, none for the second."
                 )
             if fits:
                 (wide if len(fits[0].header) > 1 else narrow).append(fits[0])
@@ -125,14 +126,12 @@ def _surveyed(path: Path, separator: str | None, quoting: str | None, encoding: 
                 break
     if len(wide) > 1:
         names = " or ".join(_SEPARATORS[one.form.separator] for one in wide)
-        raise ValueError(f"{path} reads in two ways, with {names} between values. Give its separator.")
+        raise ValueError(f"{path} reads in two ways, with {names} between values. Give its {spelled('separator')}.")
     if not wide and (not narrow or narrow[0].form.separator not in (own, separator)):
         raise problem or ValueError(f"{path} is empty: there is nothing to read.")
     found = (wide or narrow)[0]
     if not found.rows:
         raise ValueError(f"{path} has a header and no rows: there is nothing to read.")
-    if quoted and quoting is None and found.form.quoting == "none":
-        logger.warning("%s: its quotes are read as letters, since they do not enclose values.", path)
     return found
 
 
@@ -174,7 +173,7 @@ def _survey(path: Path, form: Form) -> _Survey:
             raise csv.Error(
                 f"row {rows} has {len(record)} values, and the header has {len(header)} with "
                 f"{_SEPARATORS.get(form.separator, form.separator)} between them. Put the row right, or give "
-                "separator and quoting."
+                f"{spelled('separator')} and {spelled('quoting')}."
             )
         for column in list(types):
             value = record[column]
@@ -208,6 +207,9 @@ def csv_rows(
     import pyarrow as pa
 
     surveys = [_surveyed(file, separator, quoting, encoding) for file in files]
+    for file, survey in zip(files, surveys, strict=True):
+        if quoting is None and survey.form.quoting == "none":  # tried where there are quotes only
+            logger.warning("%s: its quotes are read as letters, since they do not enclose values.", file)
     header = surveys[0].header
     for file, survey in zip(files, surveys, strict=True):
         if survey.header != header:
@@ -229,12 +231,3 @@ def csv_rows(
                 yield pa.RecordBatch.from_arrays(arrays, schema=schema)
 
     return schema, batches()
-
-
-def csv_table(path: Path) -> pa.Table:
-    """A small CSV file in memory; no cache sees it."""
-    import pyarrow as pa
-
-    with broken_named(path):
-        schema, batches = csv_rows([path], None, None, None)
-        return pa.Table.from_batches(batches, schema)

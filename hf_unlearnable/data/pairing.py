@@ -51,7 +51,7 @@ def paired(before: Any, after: Any, *, columns: Sequence[str], id_column: str | 
     except ValueError as error:
         raise ValueError(
             f"The rows are in another order: row {row} has {_short(one)} in column {name!r} before and {_short(two)} "
-            f"after. Give both in the same order, or an id_column. ({error})"
+            f"after. Give both in the same order. ({error})"
         ) from None
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hf_unlearnable._files import whole_or_nothing
+from hf_unlearnable._words import spelled
 from hf_unlearnable.data.csv_files import check_options, csv_rows
 from hf_unlearnable.data.text_files import PACKED, broken_named, decoded, found_encoding, opened
 
@@ -75,7 +76,7 @@ def read_tables(
         options = (separator, quoting, encoding)
         return _kept(files, options, split, lambda: csv_rows(files, separator, quoting, encoding))
     if separator or quoting:
-        raise ValueError(f"{files[0]} is no CSV file: separator and quoting do not apply.")
+        raise ValueError(f"{files[0]} is no CSV file: {spelled('separator')} and {spelled('quoting')} do not apply.")
     readers: dict[str, Callable[[], Any]] = {
         "json": lambda: _json_rows(files, encoding),
         "parquet": lambda: _columnar_rows(files, _parquet_batches),

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from hf_unlearnable._words import spelled
+
 PACKED = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 _MARKS = {
     b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe\0\0": "utf-32", b"\0\0\xfe\xff": "utf-32",
@@ -31,7 +33,7 @@ def found_encoding(path: Path) -> str:
         if start.startswith(mark):
             return name
     if b"\0" in start:
-        raise ValueError(f"{path} is no UTF-8 text. Give its encoding, such as utf-16-le.")
+        raise ValueError(f"{path} is no UTF-8 text. Give its {spelled('encoding')}, such as utf-16-le.")
     return "utf-8"
 
 
@@ -53,7 +55,9 @@ def decoded(path: Path, encoding: str) -> Iterator[None]:
                         break
         else:
             where = f" ({error})"
-        raise ValueError(f"{path} is not {shown}{where}. Give its encoding, such as cp1252 or latin-1.") from None
+        raise ValueError(
+            f"{path} is not {shown}{where}. Give its {spelled('encoding')}, such as cp1252 or latin-1."
+        ) from None
 
 
 @contextmanager

@@ -16,9 +16,20 @@ _FILES = (".parquet", ".csv", ".tsv", ".jsonl")
 _OTHER_FILES = (".json", ".arrow", ".gz", ".bz2", ".xz", ".zip")
 
 
-def check_ending(output: str | os.PathLike, format: str = "parquet") -> None:
-    """Raises a ValueError for an output that ends like a file that is not written in this format."""
+def check_ending(output: str | os.PathLike, format: str = "parquet", parts: int = 1) -> None:
+    """Raises a ValueError for an output that ends like a file where no such file is written.
+
+    Args:
+        output: A file or a new folder.
+        format: What a folder holds; a file has the format "parquet", whatever it ends in.
+        parts: How many files are written: several splits, or the shares of several processes, take a folder.
+    """
     ending = Path(output).suffix.lower()
+    if ending in _FILES and parts > 1:
+        raise ValueError(
+            f"{output} ends like one file, and {parts} are written (one per split and process). Give a new folder, "
+            f"such as {Path(output).with_suffix('')}."
+        )
     if ending in _FILES and format != "parquet":
         raise ValueError(f"{output} ends like a file, and the format {format} is a folder. Leave one of them out.")
     if ending in _OTHER_FILES:

@@ -162,6 +162,8 @@ def _from_array(levels: np.ndarray) -> Picture:
 
 
 def _from_pil(image: Image, data: bytes = b"") -> Picture:
+    if image.format in ("EPS", "WMF"):  # to load it Pillow would start Ghostscript, another program, on the file
+        raise ImageError(f"is {image.format}, a drawing without pixels: render it to PNG first")
     # The further pictures of a camera's MPO or HEIC are previews or shots of their own, no animation.
     if getattr(image, "is_animated", False) and image.format not in ("MPO", "HEIF"):
         raise ImageError(f"is an animated {image.format}, {image.n_frames} frames: save the frames apart first")  # type: ignore[attr-defined]

@@ -91,7 +91,10 @@ def read_pictures(
     skips: list[str] = []
     bad = _unreadable(pictures, deep=skip_broken)
     if bad and not skip_broken:
-        raise ValueError(f"{_some([f'{path} {reason}' for path, reason in bad.items()])}. Or skip broken pictures.")
+        raise ValueError(
+            f"{_some([f'{path} {reason}' for path, reason in bad.items()])}. Put them right, or leave them out with "
+            "skip_broken."
+        )
     skips += [f"{path} {reason}" for path, reason in bad.items()]
     pictures = [path for path in pictures if path not in bad]
     if metadata:
@@ -150,7 +153,7 @@ def _labelled(
         if not skip_broken:
             raise ValueError(
                 f"{_some([str(path) for path in stray])}: not in a folder of a class as the other pictures are. Move "
-                "it into one or away, or skip broken pictures."
+                "it into one or away, or leave it out with skip_broken."
             )
         skips += [f"{path} stands outside the folders of classes" for path in stray]
         pictures = [path for path in pictures if len(path.relative_to(folder).parts) == usual]
@@ -216,7 +219,7 @@ def _described(
     if forgotten and not skip:
         raise ValueError(
             f"{_some([str(path) for path in forgotten])}: not named in {metadata[0].name}. Add it, move it away, or "
-            "skip broken pictures."
+            "leave it out with skip_broken."
         )
     skips += [f"{path} is not named in {metadata[0].name}" for path in forgotten]
     return parts[0] if len(parts) == 1 else concatenate_datasets(parts, split=NamedSplit(split))

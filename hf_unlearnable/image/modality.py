@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -16,11 +16,15 @@ from hf_unlearnable.modality import Grid, Modality
 if TYPE_CHECKING:
     import os
 
+    import numpy as np
     from datasets import Dataset
 
     from hf_unlearnable.adversary import Countermeasure, Victim
     from hf_unlearnable.image.fidelity import ImageFidelity
     from hf_unlearnable.transform import Transform
+
+
+_SMALL = 32  # pixels a side at most of an image that is trained on while a visitor watches
 
 
 class ImageModality(Modality):
@@ -48,6 +52,9 @@ class ImageModality(Modality):
             }
         ),
     }  # fmt: skip
+    watched: ClassVar[Grid] = Grid(
+        {"small_cnn": {"epochs": 6, "augment": False, "image_size": _SMALL}}, ("jpeg-10", "grain-removal", "box-blur")
+    )
 
     @property
     def victims(self) -> Mapping[str, Victim]:
@@ -80,11 +87,29 @@ class ImageModality(Modality):
             return True
         return self.content(before) == self.content(after)
 
+    def read_small(self, dataset: Dataset, column: str) -> list[Any]:
+        import numpy as np
+        from PIL import Image
+
+        pictures = []
+        for row in self.undecoded(dataset, column).select_columns([column]):
+            levels = decode(row[column]).levels
+            picture = Image.fromarray(np.broadcast_to(levels, (*levels.shape[:2], 3)).copy())
+            if max(picture.size) > _SMALL:
+                picture = picture.resize((_SMALL, _SMALL), Image.Resampling.BILINEAR)
+            pictures.append(picture)
+        return pictures
+
     def random_dose(self, clean: Dataset, protected: Dataset, column: str, seed: int) -> Dataset:
         from hf_unlearnable.image.dose import random_changes
 
         before, after = (self.undecoded(data.with_format(None), column) for data in (clean, protected))
         return self._beside(clean, column, *random_changes(before, after, column, seed, self.naming))
+
+    def told_apart(self, clean: Sequence[Any], protected: Sequence[Any], asked: Sequence[Any]) -> np.ndarray:
+        from hf_unlearnable.image.traits import told_apart
+
+        return told_apart(clean, protected, asked)
 
     def fidelity(
         self, original: Any, protected: Any, column: str, transform: Transform | None = None

@@ -33,7 +33,7 @@ from hf_unlearnable.publish.staging import Staged, splits_of, stage
 from hf_unlearnable.registry import METHODS
 
 if TYPE_CHECKING:
-    from hf_unlearnable.audit.grid import Audit
+    from hf_unlearnable.audit.records import Audit
     from hf_unlearnable.key import Key
     from hf_unlearnable.transform import Transform
 
@@ -41,6 +41,7 @@ logger = logging.getLogger(__name__)
 
 __all__ = ["Finding", "LeakError", "Published", "push_protected"]
 
+_TOLD = ("measured", "verdict", "warnings", "table", "attacks", "protocol", "fingerprints", "not_run")
 _REPORT = ("report.md", "report.json", "grid.png", "curves.png", "share.png")
 
 
@@ -55,7 +56,7 @@ class LeakError(ValueError):
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Published:
     """What was pushed, or would be.
 
@@ -70,6 +71,10 @@ class Published:
     card: str
     files: Mapping[str, int]
     commit: Any = None
+
+    def __repr__(self) -> str:
+        where = getattr(self.commit, "pr_url", None) or getattr(self.commit, "commit_url", None) or "nothing uploaded"
+        return f"Published({self.repo_id}: {len(self.files)} files, {sum(self.files.values()):,} bytes, {where})"
 
 
 def push_protected(
@@ -146,7 +151,7 @@ def push_protected(
     if isinstance(allow, str):
         raise TypeError("allow takes a list of names, not one string.")
     if (questions or prompt) and not gated:
-        raise ValueError("questions and prompt are asked at a gate: say gated='auto' or gated='manual' (--gated).")
+        raise ValueError("questions and prompt are asked at a gate: say gated='auto' or gated='manual'.")
     parts = splits_of(dataset, split)
     before = splits_of(original, split) if original is not None else {}
     if len(parts) == len(before) == 1:  # a single split may have had another name
@@ -265,7 +270,7 @@ def _report(report: Any) -> dict[str, Any] | None:
         told = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{path} does not read: {error}") from None
-    if not isinstance(told, dict) or not {"verdict", "table", "attacks", "protocol", "fingerprints"} <= set(told):
+    if not isinstance(told, dict) or not set(_TOLD) <= set(told):
         raise ValueError(f"{path} is no report of this version: write it again with `attack --report {report}`.")
     return told
 

@@ -12,6 +12,7 @@ from string import Template
 from typing import Any
 
 from hf_unlearnable._version import __version__
+from hf_unlearnable._words import plain
 from hf_unlearnable.modality import Modality
 from hf_unlearnable.publish.staging import Staged
 from hf_unlearnable.registry import METHODS, method_class, modality_of
@@ -168,7 +169,7 @@ def _section(facts: Facts, wishes: Wishes) -> str:
     signature = inspect.signature(cls).parameters if cls else {}
     shown = [
         f"{name}={_short(value)}" for name, value in facts.parameters.items()
-        if cls and (name == cls.strength_parameter or _plain(value) != _plain(signature[name].default))
+        if cls and (name == cls.strength_parameter or plain(value) != plain(signature[name].default))
     ]  # fmt: skip
     limits = [f"- Allowed by the owner though the scan found it: {finding}" for finding in facts.findings]
     if facts.changed:
@@ -215,24 +216,23 @@ def _splits(facts: Facts) -> str:
 
 
 def _audit(report: Mapping[str, Any] | None) -> str:
-    if report is None:
+    if report is None or not report["measured"]:
+        tried = ""
+        if report is not None:
+            tried = f" An attack was begun, but no training on the protected rows ran: {'; '.join(report['not_run'])}."
         return (
-            "**Not measured.** This dataset was published without an attack on it: take it for granted that somebody "
-            "gets through."
+            f"**Not measured.** This dataset was published without an attack on it: take it for granted that somebody "
+            f"gets through.{tried}"
         )
     parts = [f"**{sentence}**" for sentence in report["verdict"]]
+    parts += [f"**Mind:** {warning}" for warning in report["warnings"]]
+    if report["not_run"]:
+        parts += ["Not run:", "\n".join(f"- {reason}" for reason in report["not_run"])]
     parts += ["Accuracy on clean test rows in percent [95 % interval], after training on:", report["table"]]
     for name, table in report["attacks"].items():
-        parts += [f"{name} after every countermeasure that was tried, the worst first (in parentheses: clean rows):",
+        parts += [f"{name} after every countermeasure that ran, the worst first (in parentheses: clean rows):",
                   table]  # fmt: skip
     parts.append(
-        "Protocol: " + "; ".join(f"{name} {_plain(value)}" for name, value in report["protocol"].items()) + "."
+        "Protocol: " + "; ".join(f"{name} {plain(value)}" for name, value in report["protocol"].items()) + "."
     )
     return "\n\n".join(parts)
-
-
-def _plain(value: Any) -> str:
-    """A value without the punctuation of Python, a list from JSON like the tuple that it was."""
-    if isinstance(value, Mapping):
-        return ", ".join(f"{name} {_plain(one)}".strip() for name, one in value.items())
-    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

@@ -1,4 +1,4 @@
-"""The page that does in a browser what the package does: protect, attack, publish. `launch` starts it.
+"""The page that does in a browser what the package does. `launch` starts it.
 
 Importing this loads no Gradio.
 """
@@ -13,12 +13,12 @@ from hf_unlearnable._extras import require
 __all__ = ["build", "launch"]
 
 
-def build(oauth: bool | None = None) -> Any:
+def build(oauth: bool | None = None, host: str | None = None) -> Any:
     """The page as `gradio.Blocks`, see `app.build`."""
     _prepare()
     from .app import build
 
-    return build(oauth)
+    return build(oauth, host)
 
 
 def launch(host: str | None = None, port: int | None = None, **options: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The page: four tabs, three functions for programs, and how it is started."""
+"""The page: five tabs, three functions for programs, and how it is started."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ import gradio as gr
 from hf_unlearnable._version import __version__
 from hf_unlearnable.samples import TOPICS
 
-from . import image, proof, publish, text
-from .limits import MAX_UPLOAD, read_images
+from . import image, owner, proof, publish, text
+from .limits import MAX_UPLOAD
 from .page import STYLE, theme, told
 from .protection import STRENGTHS, methods
+from .queueing import share
+from .reading import read_images
 from .session import LIFETIME, Session, zip_files, zip_key
 from .training import BASES, NONE
 
@@ -28,12 +30,15 @@ result, and see what holds.</p>
 <p class="legend"><mark>Red</mark> is what protection adds. It raises the price of training on your data; it is no
 lock.</p></header>
 """
-_FOOTER = f"""
-<p class="footer">What you bring stays yours: it is deleted when you close this page, or an hour later, and nothing is
-logged. The key is made here and shown to no one else. For data that must not leave your machine, run this page there:
-<code>pip install "hf-unlearnable[attack,image,space]"</code>, <code>hf-unlearnable space</code>.
-Version {__version__}, Apache-2.0.</p>
-"""
+_FOOTER = (
+    '<p class="footer">What you bring stays yours: it is deleted when you close this page, or an hour later, and '
+    "nothing is logged. {} Version {}, Apache-2.0.</p>"
+)
+_HOSTED = (
+    "The key is made here and shown to no one else. For data that must not leave your machine, run this page there: "
+    '<code>pip install "hf-unlearnable[attack,image,space]"</code>, <code>hf-unlearnable space</code>.'
+)
+_LOCAL = "This page runs on your machine, and nothing leaves it but what you push."
 # What Gradio leaves out for screen readers: the page's language, and names for buttons that show a picture only.
 _HEAD = """
 <script>
@@ -51,12 +56,15 @@ new MutationObserver(() => {
 """
 
 
-def build(oauth: bool | None = None) -> gr.Blocks:
+def build(oauth: bool | None = None, host: str | None = None) -> gr.Blocks:
     """The page.
 
     Args:
         oauth: Whether visitors can sign in with Hugging Face; None for where a Space offers that.
+        host: Address that it will listen on; None for this machine alone, or what a Space says.
     """
+    host = host or os.getenv("GRADIO_SERVER_NAME") or publish.LOOPBACK[0]
+    local = host in publish.LOOPBACK and not os.getenv("SPACE_ID")
     oauth = bool(os.getenv("SPACE_ID") and os.getenv("OAUTH_CLIENT_ID")) if oauth is None else oauth
     # Loaded now, so that the first visitor does not wait for it.
     import datasets
@@ -73,11 +81,14 @@ def build(oauth: bool | None = None) -> gr.Blocks:
             with gr.Tab("Proof", id="proof"):
                 proof.tab()
             with gr.Tab("Publish", id="publish"):
-                publish.tab(oauth)
-        gr.HTML(_FOOTER)
+                publish.tab(oauth, local)
+            with gr.Tab("Key", id="key"):
+                owner.tab()
+        gr.HTML(_FOOTER.format(_LOCAL if local else _HOSTED, __version__))
         _functions()
         page.unload(_forget)
     page.queue(max_size=64, default_concurrency_limit=4)
+    share(page._queue)
     return page
 
 
@@ -181,7 +192,8 @@ def attack(
             images for each class. It is protected with the usual method and then attacked.
 
     Returns:
-        Accuracy on clean held-out rows after each training, and of a guess.
+        The verdict in words, accuracy on clean held-out rows after each training with its 95 % interval, and that of
+        a guess.
     """
     session = Session(request.session_hash if request else None).open()
     session.uploaded(*[own] if own else [])
@@ -202,7 +214,7 @@ def launch(
     Returns:
         The page, served: `page.local_url` is its address.
     """
-    page = build(oauth)
+    page = build(oauth, host)
     page.launch(
         server_name=host, server_port=port, prevent_thread_lock=prevent_thread_lock, theme=theme(), css_paths=[STYLE],
         head=_HEAD, max_file_size=MAX_UPLOAD, footer_links=["api"], ssr_mode=False, share=False,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from html import escape
 
 _WIDTH, _HEIGHT, _LEFT, _TOP = 640, 330, 56, 16
 _RIGHT, _BOTTOM = 620, 268
+SMALL = 200  # test rows below which an interval is wider than 14 points around one half
 
 
 def curves(runs: Mapping[str, Sequence[float]], epochs: int, guess: float | None) -> str:
@@ -45,15 +47,38 @@ def curves(runs: Mapping[str, Sequence[float]], epochs: int, guess: float | None
     return "".join([*parts, "</svg>"])
 
 
-def results(runs: Mapping[str, Sequence[float]], guess: float | None) -> str:
-    """The accuracies as large figures, each with its name."""
-    cells = [
-        f'<div class="figure run{number}"><b>{_percent(values)}</b><span>{escape(name)}</span></div>'
-        for number, (name, values) in enumerate(runs.items())
-    ]
-    if guess is not None:
-        cells.append(f'<div class="figure guess"><b>{_percent([guess])}</b><span>a guess</span></div>')
-    return f'<div class="figures">{"".join(cells)}</div>'
+def results(runs: Mapping[str, Sequence[float]], guess: float, rows: int) -> str:
+    """The accuracies as large figures, each with its name and 95 % interval, and how far such intervals go.
+
+    Args:
+        runs: Name to accuracies in [0, 1] after each epoch.
+        guess: Accuracy of a guess.
+        rows: How many test rows the accuracies are of.
+    """
+    cells = []
+    for number, (name, values) in enumerate(runs.items()):
+        low, high = interval(values[-1], rows) if values else (0.0, 1.0)
+        sure = f" <i>{100 * low:.0f} to {100 * high:.0f}</i>" if values else ""
+        cells.append(
+            f'<div class="figure run{number}"><b>{_percent(values)}</b>{sure}<span>{escape(name)}</span></div>'
+        )
+    cells.append(f'<div class="figure guess"><b>{_percent([guess])}</b><span>a guess</span></div>')
+    said = f"In italics: 95 % intervals for the {rows:,} test rows. Another training would give other numbers again."
+    few = f"<b>Only {rows} test rows.</b> Differences within these intervals mean nothing: take more data. "
+    return f'<div class="figures">{"".join(cells)}</div><p class="sure">{few if rows < SMALL else ""}{said}</p>'
+
+
+def interval(accuracy: float, rows: int) -> tuple[float, float]:
+    """The 95 % interval of an accuracy (Wilson 1927), which has a width where every row or none is right, too.
+
+    Args:
+        accuracy: In [0, 1].
+        rows: How many test rows it is of, at least 1.
+    """
+    z = 1.959964
+    middle = (accuracy + z * z / (2 * rows)) / (1 + z * z / rows)
+    half = z / (1 + z * z / rows) * math.sqrt(accuracy * (1 - accuracy) / rows + (z / (2 * rows)) ** 2)
+    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def _percent(values: Sequence[float]) -> str:

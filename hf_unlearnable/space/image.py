@@ -13,10 +13,11 @@ from hf_unlearnable.image.fidelity import ImageFidelity
 from hf_unlearnable.protection import protect
 
 from .chart import figures
-from .limits import MAX_IMAGES, MAX_PIXELS, MAX_TRAINED_PIXELS, RefusedError, read_images
+from .limits import MAX_IMAGES, MAX_PIXELS, MAX_TRAINED_PIXELS, RefusedError
 from .page import caption, downloads, on_gpu, told
 from .protection import about, image_dataset, methods, previews, safe_names, transform
-from .session import Session, zip_files, zip_key
+from .reading import ALONE, read_images
+from .session import Session, served_root, zip_files, zip_key
 
 
 @on_gpu
@@ -39,12 +40,13 @@ def protect_images(rows: list[dict[str, Any]], method: str, strength: str) -> tu
     if method not in methods("image"):
         raise RefusedError(f"There is no method {method!r} for images. Choose one of {', '.join(methods('image'))}.")
     cloak = transform(method, strength, encoding="png-fast")
-    if cloak.needs_training:
-        _check_learned(rows, method)
-        cloak = _learned(cloak, fitted_on)
-    else:
-        cloak.fit(fitted_on)
-    done = protect(original, cloak)
+    with ALONE:
+        if cloak.needs_training:
+            _check_learned(rows, method)
+            cloak = _learned(cloak, fitted_on)
+        else:
+            cloak.fit(fitted_on)
+        done = protect(original, cloak)
     return original, done.data["train"], done.fidelity["train"]["image"], cloak.key
 
 
@@ -103,7 +105,7 @@ def tab() -> None:
             caption(
                 f"<b>No lock.</b> The download is lossless PNG: saved as a JPEG of low quality, most of the grain is "
                 f"gone. A linear probe of a pretrained model got 62 to 77 of 78 % out of every protection here. "
-                f"At most {MAX_PIXELS // 10**6} megapixels each; camera data and GPS are left out."
+                f"At most {MAX_PIXELS // 10**6} megapixels in all; camera data and GPS are left out."
             )
 
     photo.click(_photo, None, [files, label], api_visibility="private")
@@ -132,7 +134,9 @@ def _example() -> tuple[tuple[str, str], str]:
     photo = _sample_photo()
     rows = [{"name": "flower.jpg", "label": "my garden", "bytes": photo}]
     _, protected, _, _ = protect_images(rows, methods("image")[0], "Standard")
-    return _views(Session("the example").open(), photo, protected[0]["image"]["bytes"])
+    folder = served_root() / "example"  # not among the sessions, whose folders are deleted after a while
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return _views(folder, photo, protected[0]["image"]["bytes"])
 
 
 @told
@@ -184,7 +188,7 @@ def _protect(
     return (
         numbers,
         gr.update(choices=[(row["name"], i) for i, row in enumerate(rows)], value=0, visible=len(rows) > 1),
-        *_views(session, rows[0]["bytes"], values[0]),
+        *_views(session.served, rows[0]["bytes"], values[0]),
         gr.update(value=str(data), label=said, visible=True),
         gr.update(value=str(key_file), visible=True),
     )
@@ -196,16 +200,16 @@ def _show(number: int, request: gr.Request) -> tuple[Any, ...]:
     about_last, original, protected = session.last()
     if about_last["kind"] != "image" or not 0 <= number < len(original):
         raise RefusedError("These images are no longer here. Protect them again.")
-    return _views(session, original[number]["image"]["bytes"], protected[number]["image"]["bytes"])
+    return _views(session.served, original[number]["image"]["bytes"], protected[number]["image"]["bytes"])
 
 
-def _views(session: Session, before: bytes, after: bytes) -> tuple[tuple[str, str], str]:
+def _views(folder: Path, before: bytes, after: bytes) -> tuple[tuple[str, str], str]:
     import hashlib
 
     paths = []
     for name, data in zip(("before", "after", "difference"), previews(before, after), strict=True):
         # Named by what they show: a browser keeps an image that it has seen under the same name.
-        path = session.served / f"{name}-{hashlib.sha256(data).hexdigest()[:12]}.png"
+        path = folder / f"{name}-{hashlib.sha256(data).hexdigest()[:12]}.png"
         path.write_bytes(data)
         paths.append(str(path))
     return (paths[0], paths[1]), paths[2]

@@ -11,9 +11,10 @@ from typing import Any
 
 import gradio as gr
 
+from .reader import EXPECTED
 from .training import StoppedError
 
-_EXPECTED = (ValueError, TypeError, OSError, ImportError, ArithmeticError, MemoryError, RuntimeError)
+_EXPECTED = (*EXPECTED, MemoryError)
 
 
 def told(function: Callable) -> Callable:

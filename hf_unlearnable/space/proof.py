@@ -13,7 +13,17 @@ from hf_unlearnable.key import new_seed
 from . import chart
 from .page import caption, on_gpu, told
 from .session import Session
-from .training import NONE, Proof, countermeasures, epochs, file_proof, own_proof, sample_proof, shown_training
+from .training import (
+    NONE,
+    Proof,
+    countermeasures,
+    epochs,
+    file_proof,
+    own_proof,
+    sample_proof,
+    shown_training,
+    verdict,
+)
 
 _OWN = "What I protected here"
 _BASES = {"920 notes (texts)": "notes", "1,297 digits (images)": "digits", _OWN: _OWN}
@@ -52,13 +62,15 @@ def tab() -> None:
     }  # fmt: skip
     running = start.click(_start, base, **training)
     attacking = attack.click(_attack, against, **training)
+    for one in (running, attacking):
+        one.failure(_idle, None, [start, stop], api_visibility="private", show_progress="hidden", queue=False)
     stop.click(
         _stop, None, outputs[:1] + outputs[3:5], api_visibility="private", cancels=[running, attacking],
         show_progress="hidden", concurrency_limit=None,
     )  # fmt: skip
-    gr.on(
-        [start.click, attack.click], lambda: gr.update(interactive=True), None, stop, api_visibility="private",
-        show_progress="hidden", queue=False,
+    gr.on(  # in the browser, so that what waits in the queue can be stopped, and no answer comes too late
+        [start.click, attack.click], None, None, stop, api_visibility="private",
+        js="() => ({ interactive: true, __type__: 'update' })",
     )  # fmt: skip
 
 
@@ -88,19 +100,21 @@ def _shown(
     proof = _proof(session, plan)
     passes = epochs(proof.kind)
     curves = {**curves, **{name: [] for name in wanted}}
-    drawn = chart.curves(curves, passes, proof.guess), chart.results(curves, proof.guess)
+    drawn = chart.curves(curves, passes, proof.guess), chart.results(curves, proof.guess, len(proof.test_labels))
     yield _status("Starting to train …"), *drawn, busy, idle, keep, keep
     for name, accuracy in _train(proof, wanted, flag):
         curves[name].append(accuracy)
-        drawn = chart.curves(curves, passes, proof.guess), chart.results(curves, proof.guess)
+        drawn = chart.curves(curves, passes, proof.guess), chart.results(curves, proof.guess, len(proof.test_labels))
         yield _status(f"Pass {len(curves[name])} of {passes}, {name}"), *drawn, busy, idle, keep, keep
-    (session.private / "proof.json").write_text(json.dumps({**plan, "curves": curves}))
+    attacks = {against: curves[name][-1] for name, against in wanted.items() if against not in (None, NONE)}
+    tried = {**plan.get("tried", {}), **attacks}
+    (session.private / "proof.json").write_text(json.dumps({**plan, "curves": curves, "tried": tried}))
     session.stop_training()
-    tried = [name for name in wanted.values() if name not in (None, NONE)]
     choices = countermeasures(proof.kind)
     yield (
-        _status(_verdict(proof, curves)), keep, keep, idle, busy, gr.update(visible=True),
-        keep if tried else gr.update(choices=choices, value=choices[0]),
+        _status(verdict(proof, curves[_CLEAN][-1], {NONE: curves[_PROTECTED][-1], **tried})), keep, keep, idle, busy,
+        gr.update(visible=True),
+        keep if attacks else gr.update(choices=choices, value=choices[0]),
     )  # fmt: skip
 
 
@@ -111,25 +125,15 @@ def _proof(session: Session, plan: dict[str, Any]) -> Proof:
     return own_proof(original, protected, about["column"], about["label_column"], about["method"])
 
 
-def _verdict(proof: Proof, curves: dict[str, list[float]]) -> str:
-    clean, *others = ((name, values[-1]) for name, values in curves.items())
-    name, left = others[-1]
-    gained = clean[1] - proof.guess
-    share = (left - proof.guess) / gained if gained > 0.05 else None
-    if share is None:
-        return "Even the clean data taught this small model next to nothing: this proves nothing either way."
-    if name == _PROTECTED:
-        return (
-            f"Of what the clean data teach beyond a guess, the protected data taught {max(0, 100 * share):.0f} %. "
-            "Now see what is left of that when the attacker tries something."
-        )
-    return f"After this countermeasure the attacker has {max(0, 100 * share):.0f} % of what the clean data teach."
-
-
 @told
 def _stop(request: gr.Request) -> tuple[Any, ...]:
     Session(request.session_hash).open().stop_training()
-    return _status("Stopped."), gr.update(interactive=True), gr.update(interactive=False)
+    return _status("Stopped."), *_idle()
+
+
+def _idle() -> tuple[Any, Any]:
+    """The buttons to start and to stop, when nothing runs."""
+    return gr.update(interactive=True), gr.update(interactive=False)
 
 
 def _status(text: str) -> str:
@@ -152,8 +156,15 @@ def accuracies(data: str, file: str | None, countermeasure: str, session: Sessio
     curves: dict[str, list[float]] = {name: [] for name in wanted}
     for name, accuracy in _train(proof, wanted, session.start_training()):
         curves[name].append(round(accuracy, 4))
+    last = {name: values[-1] for name, values in curves.items()}
+    clean, *others = last.values()
     return {
+        "verdict": verdict(proof, clean, dict(zip(list(wanted.values())[1:], others, strict=True))),
         "method": proof.method, "countermeasure": countermeasure, "training_rows": len(proof.labels),
-        "test_rows": len(proof.test_labels), "accuracy": {name: values[-1] for name, values in curves.items()},
+        "test_rows": len(proof.test_labels), "accuracy": last,
+        "interval_95": {
+            name: [round(end, 4) for end in chart.interval(value, len(proof.test_labels))]
+            for name, value in last.items()
+        },
         "guess": round(proof.guess, 4), "curves": curves,
     }  # fmt: skip

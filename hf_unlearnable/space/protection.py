@@ -72,18 +72,32 @@ def highlighted(original: str, protected: str) -> list[tuple[str, bool]]:
     return parts
 
 
+# What a spreadsheet runs: "=" and anything, or a sign or "@" where a call or a link to a program or another file
+# follows, as in "+SUM(A1)" and "-1+cmd|'/C calc'!A0". Where semicolons or tabs part cells, one begins behind each.
+_BEGIN = r"(^|[;\t\r\n])(?=(?:[^\S\t\r\n]|\ufeff)*"
+_EQUALS = re.compile(_BEGIN + "[=＝])")
+_EQUALS_OR_SIGN = re.compile(_BEGIN + "[=＝+＋@＠－-])")
+_CALL_OR_LINK = re.compile(r"[\w.]\(|(?:^|[;\t\r\n])[-+@ ]*[\w.]+ +\(|['\"\w\])]!\$?['\"\w]")
+
+
 def inert_csv(dataset: Dataset) -> bytes:
-    """A CSV file whose cells a spreadsheet shows and does not run: an apostrophe goes before what starts a formula."""
-    file = io.StringIO(newline="")
+    """A CSV file whose cells a spreadsheet shows and does not run: an apostrophe goes before what it would run.
+
+    "@user, thanks", "- a bullet" and "-2" run nothing, and stay as they are.
+    """
+    data = io.BytesIO()  # a text in memory would take four times as much
+    file = io.TextIOWrapper(data, "utf-8", "replace", newline="")
     writer = csv.writer(file)
     writer.writerow([_inert(name) for name in dataset.column_names])
     for row in dataset:
         writer.writerow([_inert(value) if isinstance(value, str) else value for value in row.values()])
-    return file.getvalue().encode("utf-8", "replace")
+    file.flush()
+    return data.getvalue()
 
 
 def _inert(cell: str) -> str:
-    return f"'{cell}" if cell.lstrip(" ").startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else cell
+    begin = _EQUALS_OR_SIGN if _CALL_OR_LINK.search(cell) else _EQUALS
+    return begin.sub(r"\1'", cell)
 
 
 def guessed_columns(dataset: Dataset) -> tuple[list[str], list[str]]:

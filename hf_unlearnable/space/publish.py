@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from dataclasses import replace
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import gradio as gr
 
@@ -17,19 +19,25 @@ from .session import Session
 if TYPE_CHECKING:
     from hf_unlearnable.publish import Published
 
+LOOPBACK = ("127.0.0.1", "localhost", "::1")  # addresses that only this machine reaches
 _LICENSES = ["none named", "cc-by-nc-nd-4.0", "cc-by-4.0", "cc-by-sa-4.0", "cc0-1.0", "other"]
-_LOCALLY = (
+_NO_ACCOUNT = (
     "Publishing from here takes a Space that you can sign in to. This one runs without, so nothing can be pushed; the "
     "look at what would leave works all the same. On your own machine, download the data and the key, and then: "
     "<code>hf-unlearnable publish --help</code>"
 )
+_LOCAL = (
+    "This page runs on your machine: it pushes with the token that <code>hf auth login</code> saved, to your own "
+    "account or to an organisation that you name, as in <code>my-team/my-data</code>."
+)
 
 
-def tab(oauth: bool) -> None:
+def tab(oauth: bool, local: bool) -> None:
     """The tab's components and what happens when they are used.
 
     Args:
         oauth: Whether visitors can sign in with Hugging Face.
+        local: Whether only the machine's owner can open the page, so that it may use the token that is saved there.
     """
     with gr.Row():
         with gr.Column(min_width=300):
@@ -40,11 +48,11 @@ def tab(oauth: bool) -> None:
             if oauth:
                 gr.LoginButton("Sign in with Hugging Face", elem_id="sign-in")
             else:
-                gr.HTML(f'<p class="notice">{_LOCALLY}</p>')
+                gr.HTML(f'<p class="notice">{_LOCAL if local else _NO_ACCOUNT}</p>')
             name = gr.Textbox("my-protected-data", label="Name of the dataset", max_length=96)
             terms = gr.Dropdown(_LICENSES, value=_LICENSES[0], label="License", filterable=False)
             look = gr.Button("Look at what would leave", variant="primary")
-            push = gr.Button("Push it, private", interactive=False, visible=oauth)
+            push = gr.Button("Push it, private", interactive=False, visible=oauth or local)
         with gr.Column(min_width=300):
             found = gr.HTML(elem_id="publish-found")
             with gr.Accordion("The card, as it would be published", open=True, visible=False) as card_box:
@@ -57,8 +65,11 @@ def tab(oauth: bool) -> None:
     look.click(
         _look_signed_in if oauth else _look, [name, terms], [found, card_box, card, push], api_visibility="private"
     )
-    if oauth:
-        push.click(_push, [name, terms], [found, push], api_visibility="private", concurrency_limit=2)
+    if oauth or local:
+        push.click(
+            _push_signed_in if oauth else _push, [name, terms], [found, push], api_visibility="private",
+            concurrency_limit=2,
+        )  # fmt: skip
 
 
 def published(session: Session, repo_id: str, license: str, **where: Any) -> Published:
@@ -70,15 +81,15 @@ def published(session: Session, repo_id: str, license: str, **where: Any) -> Pub
         license: One of those offered.
         where: `dry_run`, or `token` and `private`, of `push_protected`.
     """
-    from datasets import Image
-
     from hf_unlearnable.publish import push_protected
 
-    about, original, protected = session.last()
-    if about["kind"] == "image":  # here they are kept undecoded; who loads them wants to see them
-        original, protected = (data.cast_column("image", Image()) for data in (original, protected))
+    _, *kept = session.last()
+    for name, feature in kept[0].features.items():
+        if getattr(feature, "decode", True) is False:  # kept as files; the published dataset opens them
+            kept = [data.cast_column(name, replace(feature, decode=True)) for data in kept]
+    original, protected = kept
     return push_protected(
-        protected, repo_id, key=session.private / "last" / "key", original=original,
+        protected, repo_id, key=session.key, original=original,
         license=None if license == _LICENSES[0] else license, **where,
     )  # fmt: skip
 
@@ -118,16 +129,33 @@ def _body(card: str) -> str:
 
 
 @told
-def _push(
+def _push_signed_in(
     name: str, license: str, request: gr.Request, profile: gr.OAuthProfile | None, token: gr.OAuthToken | None
 ) -> tuple[Any, ...]:
     if token is None or profile is None:
         raise RefusedError("Sign in first: the dataset goes to your own account.")
+    return _pushed(f"{profile.username}/{name.strip()}", name, license, request, token.token)
+
+
+@told
+def _push(name: str, license: str, request: gr.Request) -> tuple[Any, ...]:
+    from huggingface_hub import get_token
+
+    # Another page in this browser may have its own name lead here, and would act as if it were this page.
+    if urlsplit(f"//{request.headers['host']}").hostname not in LOOPBACK:
+        raise RefusedError(f"Open this page at its own address, http://{LOOPBACK[0]}, to push with your token.")
+    token = get_token()
+    if token is None:
+        raise RefusedError("There is no token on this machine. Run this in a terminal first: hf auth login")
+    return _pushed(name.strip(), name, license, request, token)
+
+
+def _pushed(repo_id: str, name: str, license: str, request: gr.Request, token: str) -> tuple[Any, ...]:
     session = Session(request.session_hash).open()
     seen = session.private / "seen"
     if not seen.is_file() or seen.read_text() != name.strip():
         raise RefusedError("Look at what would leave first.")
-    done = published(session, f"{profile.username}/{name.strip()}", license, private=True, token=token.token)
+    done = published(session, repo_id, license, private=True, token=token)
     seen.unlink()
     address = f"{getattr(done.commit, 'commit_url', '') or ''}".split("/commit/")[0]
     link = f'<a href="{escape(address)}" target="_blank" rel="noopener">{escape(done.repo_id)}</a>'

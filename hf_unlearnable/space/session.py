@@ -91,8 +91,13 @@ class Session:
         (self.private / "last").mkdir()
         original.to_parquet(self.private / "last" / "original.parquet")
         protected.to_parquet(self.private / "last" / "protected.parquet")
-        key.save(self.private / "last" / "key")
+        key.save(self.key)
         (self.private / "last" / "about.json").write_text(json.dumps({"kind": kind, "method": key.method, **columns}))
+
+    @property
+    def key(self) -> Path:
+        """The folder of the key of what was protected last."""
+        return self.private / "last" / "key"
 
     def last(self) -> tuple[dict[str, str], Dataset, Dataset]:
         """What was protected last: about it, the original, the protected rows.

@@ -13,7 +13,7 @@ from hf_unlearnable.protection import protect
 from hf_unlearnable.samples import TOPICS, load_notes
 
 from .chart import figures
-from .limits import MAX_LETTERS, MAX_ROWS, RefusedError, check_text, read_table
+from .limits import MAX_LETTERS, MAX_ROWS, RefusedError, check_text
 from .page import caption, downloads, told
 from .protection import (
     about,
@@ -23,6 +23,7 @@ from .protection import (
     methods,
     transform,
 )  # fmt: skip
+from .reading import ALONE, read_table
 from .session import Session, zip_key
 
 if TYPE_CHECKING:
@@ -52,7 +53,10 @@ EXAMPLES = {
 
 @cache
 def _notes() -> Dataset:
-    return load_notes("train")
+    """The sample notes, their topics by name: a download then holds the labels that its key knows."""
+    notes = load_notes("train")
+    topics = notes.features["label"].int2str(notes["label"][:])
+    return notes.remove_columns("label").add_column("label", topics)
 
 
 def protect_one(text: str, topic: str, method: str, strength: str) -> tuple[str, TextFidelity, Key]:
@@ -74,10 +78,9 @@ def protect_one(text: str, topic: str, method: str, strength: str) -> tuple[str,
         raise RefusedError(f"There is no method {method!r} for texts. Choose one of {', '.join(methods('text'))}.")
     if topic not in TOPICS:
         raise RefusedError(f"There is no topic {topic!r}. Choose one of {', '.join(TOPICS)}.")
-    row = {"text": [text], "label": [TOPICS.index(topic)]}
-    both = concatenate_datasets([_notes(), Dataset.from_dict(row, features=_notes().features)])
-    cloak = transform(method, strength).fit(both)
-    done = protect(Dataset.from_dict(row, features=_notes().features), cloak)
+    row = Dataset.from_dict({"text": [text], "label": [topic]})
+    cloak = transform(method, strength).fit(concatenate_datasets([_notes(), row]))
+    done = protect(row, cloak)
     return done.data["train"]["text"][0], done.fidelity["train"]["text"], cloak.key
 
 
@@ -162,9 +165,7 @@ def tab() -> None:
 @told
 def _sample_table(request: gr.Request) -> tuple[str, str]:
     path = Session(request.session_hash).open().served / "notes.csv"
-    notes = _notes()
-    topics = notes.features["label"].int2str(notes["label"][:])
-    path.write_bytes(inert_csv(notes.remove_columns("label").add_column("topic", topics)))
+    path.write_bytes(inert_csv(_notes().rename_column("label", "topic")))
     return _TABLE, str(path)
 
 
@@ -190,7 +191,8 @@ def _protect(
     if source == _TEXT:
         after, change, key = protect_one(text, topic, method, strength)
         before = text
-        protected = Dataset.from_dict({"text": [after], "label": [topic]})
+        original, protected = (Dataset.from_dict({"text": [one], "label": [topic]}) for one in (before, after))
+        columns = {"column": "text", "label_column": "label"}
         said = "Your text"
     else:
         if not file:
@@ -198,14 +200,16 @@ def _protect(
         if not text_column or not label_column:
             raise RefusedError("Choose the column of texts and the column of classes.")
         original = read_table(file)
-        cloak = transform(method, strength, text_column=text_column, label_column=label_column).fit(original)
-        done = protect(original, cloak)
+        cloak = transform(method, strength, text_column=text_column, label_column=label_column)
+        with ALONE:
+            done = protect(original, cloak.fit(original))
         protected, change, key = done.data["train"], done.fidelity["train"][text_column], cloak.key
         texts = original[text_column][:], protected[text_column][:]
         row = next((i for i, (one, two) in enumerate(zip(*texts, strict=True)) if one != two), 0)
         before, after = (str(column[row] or "")[:_SHOWN] for column in texts)
-        session.keep("text", original, protected, {"column": text_column, "label_column": label_column}, key)
+        columns = {"column": text_column, "label_column": label_column}
         said = f"Row {row + 1} of {len(protected)}"
+    session.keep("text", original, protected, columns, key)
     folder = session.served
     protected.to_parquet(folder / "protected.parquet")
     (folder / "protected.csv").write_bytes(inert_csv(protected))

@@ -17,18 +17,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hf_unlearnable.protection import protect
+from hf_unlearnable.registry import MODALITIES, countermeasures_of, method_class, victims_of
 
-from .limits import RefusedError, read_images, read_table
-from .protection import guessed_columns, image_dataset, transform
+from .limits import RefusedError
+from .protection import guessed_columns, image_dataset, methods, transform
+from .reading import read_images, read_table
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
+    from hf_unlearnable.modality import Grid
+
 MAX_TRAINED = 1200  # rows that a model trains on, so that a proof takes less than a minute
 MAX_TESTED = 500
-_TRAINED_SIDE = 32  # pixels a side at which models see images
+_LEARNED = 0.05  # accuracy above a guess without which the clean data taught nothing
 NONE = "none"
-BASES = {"notes": "text", "digits": "image"}
+BASES = {"notes": "text", "digits": "image"}  # the samples, and their modalities
 
 
 class StoppedError(Exception):
@@ -40,7 +44,7 @@ class Proof:
     """What is trained on: the same rows clean and protected, and clean rows to test on.
 
     Args:
-        kind: "text" or "image".
+        kind: Name of the modality.
         method: Name of the protection.
         clean, protected: Inputs to train on.
         labels: Their classes, whole numbers.
@@ -69,28 +73,27 @@ def sample_proof(base: str, seed: int | None = None) -> Proof:
         base: "notes" or "digits".
         seed: Of the key; None for one that is drawn now and thrown away.
     """
-    from datasets import Image
-
     from hf_unlearnable.samples import load_digits, load_notes
 
     if base not in BASES:
         raise RefusedError(f"There is no sample {base!r}. Choose one of {', '.join(BASES)}.")
-    load, column, method = (load_notes, "text", "regtext") if base == "notes" else (load_digits, "image", "texture")
-    train, test = load("train"), load("test")
-    stored = train if base == "notes" else train.cast_column("image", Image(decode=False))
-    after = protect(stored, transform(method, "Standard", seed=seed)).data["train"]
-    clean, protected, held = (_inputs(data[column][:]) for data in (stored, after, test))
-    return Proof(BASES[base], method, clean, protected, train["label"][:], held, test["label"][:])
+    load = {"notes": load_notes, "digits": load_digits}[base]
+    modality = MODALITIES[BASES[base]]
+    method = methods(modality.name)[0]
+    train, test = (modality.undecoded(load(split), modality.column) for split in ("train", "test"))
+    after = protect(train, transform(method, "Standard", seed=seed)).data["train"]
+    clean, protected, held = (modality.read_small(data, modality.column) for data in (train, after, test))
+    return Proof(modality.name, method, clean, protected, train["label"][:], held, test["label"][:])
 
 
 def file_proof(path: str) -> Proof:
     """A table of texts or an archive of images in folders, protected with the usual method and a key of the moment."""
     if Path(path).suffix.lower() == ".zip":
-        method, column = "texture", "image"
+        method, column = methods("image")[0], "image"
         dataset, _ = image_dataset(read_images([path], "mine"), method)
         columns = {}
     else:
-        method, dataset = "regtext", read_table(path)
+        method, dataset = methods("text")[0], read_table(path)
         texts, classes = guessed_columns(dataset)
         if not texts or len(classes) < 2:
             raise RefusedError("The table needs a column of texts and one of classes.")
@@ -109,8 +112,7 @@ def own_proof(original: Dataset, protected: Dataset, column: str, label_column: 
     values = original[label_column][:]
     names = sorted({value for value in values if value is not None}, key=str)
     labels = [names.index(value) if value is not None else -1 for value in values]
-    texts = original[column][:]
-    usable = [i for i, label in enumerate(labels) if label >= 0 and texts[i] is not None]
+    usable = [i for i, value in enumerate(original[column]) if labels[i] >= 0 and value is not None]
     if len(usable) < 40 or len({labels[i] for i in usable}) < 2:
         raise RefusedError(
             f"These are {len(usable)} labelled rows of {len(names)} classes. A proof needs at least 40 rows of at "
@@ -119,48 +121,57 @@ def own_proof(original: Dataset, protected: Dataset, column: str, label_column: 
     order = np.random.default_rng(0).permutation(usable)
     test, train = np.split(order, [min(MAX_TESTED, len(order) // 4)])
     train = train[:MAX_TRAINED]
-    clean, after, held = (
-        _inputs(data.select(rows)[column][:])
-        for data, rows in ((original, train), (protected, train), (original, test))
-    )
     if len({labels[i] for i in train}) < 2:
         raise RefusedError("The rows to train on are all of one class. Give more of the other classes.")
-    kind = "text" if isinstance(clean[0], str) else "image"
+    kind = method_class(method).modality
+    clean, after, held = (
+        MODALITIES[kind].read_small(data.select(rows), column)
+        for data, rows in ((original, train), (protected, train), (original, test))
+    )
     return Proof(kind, method, clean, after, [labels[i] for i in train], held, [labels[i] for i in test])
-
-
-def _inputs(values: Sequence[Any]) -> list[Any]:
-    """Texts as they are; images small and in colour, as the model sees them."""
-    if values and isinstance(values[0], str):
-        return list(values)
-    from PIL import Image
-
-    from hf_unlearnable.image.codec import decode
-
-    pictures = []
-    for value in values:
-        levels = decode(value).levels
-        picture = Image.fromarray(np.broadcast_to(levels, (*levels.shape[:2], 3)).copy())
-        if max(picture.size) > _TRAINED_SIDE:
-            picture = picture.resize((_TRAINED_SIDE, _TRAINED_SIDE), Image.Resampling.BILINEAR)
-        pictures.append(picture)
-    return pictures
 
 
 # ---------------------------------------------------------------------- countermeasures
 def countermeasures(kind: str) -> list[str]:
     """Names of those that need nothing but the published rows and hardly slow the training, the strongest first."""
-    from hf_unlearnable.registry import countermeasures_of
-
-    first = {"text": ["label-word-filter"], "image": ["jpeg-10", "grain-removal", "box-blur"]}[kind]
+    first = _watched(kind).countermeasures or ()
     cheap = [name for name, one in countermeasures_of(kind).items() if not one.needs and one.cost < 1.5]
     return list(dict.fromkeys([*first, *cheap]))
+
+
+def verdict(proof: Proof, clean: float, tried: Mapping[str | None, float]) -> str:
+    """The worst of what was tried, and how much of what there is to try that was.
+
+    Args:
+        proof: What was trained on.
+        clean: Accuracy after training on the clean rows, from 0 to 1.
+        tried: Accuracy after training on the protected rows, by countermeasure, `NONE` for none.
+    """
+    every = countermeasures(proof.kind)
+    ran, planned = 1 + len(tried), 2 + len(every)
+    much = f"{ran} of {planned} trainings ran: {len([*filter(every.__contains__, tried)])} of {len(every)} "
+    much += "countermeasures, one small model." + (" The others may get further." if ran < planned else "")
+    if not tried:
+        return f"Not measured. {much}"
+    if clean - proof.guess <= _LEARNED:
+        return f"Even the clean data taught this small model next to nothing: this proves nothing either way. {much}"
+    worst = max(tried, key=lambda name: tried[name])
+    share = max(0, 100 * (tried[worst] - proof.guess) / (clean - proof.guess))
+    after = "by training alone" if worst == NONE else f"after {worst}"
+    return f"At worst, {after}, the protected data taught {share:.0f} % of what the clean data teach. {much}"
 
 
 # ---------------------------------------------------------------------- training
 def epochs(kind: str) -> int:
     """Passes over the rows of a training."""
-    return 5 if kind == "text" else 6
+    return next(iter(_watched(kind).victims.values()))["epochs"]
+
+
+def _watched(kind: str) -> Grid:
+    modality = MODALITIES[kind]
+    if modality.watched is None:
+        raise RefusedError(f"No training on {modality.plural} can be watched here: hf-unlearnable attack --help.")
+    return modality.watched
 
 
 def trainings(proof: Proof, wanted: Mapping[str, str | None]) -> dict[str, Callable]:
@@ -171,14 +182,12 @@ def trainings(proof: Proof, wanted: Mapping[str, str | None]) -> dict[str, Calla
         wanted: Name to None for the clean rows, or to the countermeasure against the protected ones.
     """
     from hf_unlearnable.adversary import Attacker, Rows
-    from hf_unlearnable.image.victims import small_cnn
-    from hf_unlearnable.registry import countermeasures_of
-    from hf_unlearnable.text.victims import small_llama
 
+    ((victim, given),) = _watched(proof.kind).victims.items()
     made: dict[str, Callable] = {}
     for name, against in wanted.items():
         rows = Rows(proof.clean if against is None else proof.protected, proof.labels)
-        settings: dict[str, Any] = {"seed": 0, "epochs": epochs(proof.kind)}
+        settings: dict[str, Any] = {"seed": 0, **given}
         if against not in (None, NONE):
             if against not in countermeasures(proof.kind):
                 raise RefusedError(
@@ -188,10 +197,9 @@ def trainings(proof: Proof, wanted: Mapping[str, str | None]) -> dict[str, Calla
             rows = measure.on_rows(rows, Attacker()) if measure.on_rows else rows
             if measure.in_training:
                 settings["in_training"] = measure.in_training
-        if proof.kind == "image":
-            settings |= {"augment": False, "image_size": _TRAINED_SIDE}
-        victim = small_llama if proof.kind == "text" else small_cnn
-        made[name] = partial(victim, list(rows.inputs), list(rows.labels), proof.test_inputs, **settings)
+        made[name] = partial(
+            victims_of(proof.kind)[victim], list(rows.inputs), list(rows.labels), proof.test_inputs, **settings
+        )
     return made
 
 

@@ -173,10 +173,20 @@ class TextTransform(Transform):
                 raise no_label(f"Row {row + i}", self.label_column)
         return table.filter([not without for without in missing])
 
-    def _left_out(self) -> list[str]:
-        """Words that are never chosen: those of `exclude`, and unless `sensitive` names and words that can hurt."""
-        words = self._excluded()
-        return sorted(words if self.sensitive else words.union(_unfit_words(), self.counts.names()))
+    def _left_out(self) -> pl.Series:
+        """Words that are never chosen: those of `exclude`, and unless `sensitive` names and words that can hurt.
+
+        Returns:
+            One list of words, for `Expr.is_in`.
+        """
+        import polars as pl
+
+        words = [pl.Series(sorted(self._excluded()), dtype=pl.String)]
+        if not self.sensitive:
+            words += [self.counts.names(), _listed("unfit_words.txt")]
+            if self.counts.are_english():  # many of these names are words of other languages
+                words.append(_listed("names.txt"))
+        return pl.concat(words).implode()
 
     def _excluded(self) -> set[str]:
         """The words of `exclude`, where one text may list several."""
@@ -190,6 +200,9 @@ class TextTransform(Transform):
             counts = self._counts.table()
             self._words = self._chosen_words(counts, self._checked_classes(counts))
         return self._words
+
+    def inserted_words(self) -> dict[Any, list[str]]:
+        return {label: list(self._pool(chosen)) for label, chosen in self._choose().items()}
 
     def _checked_classes(self, counts: pl.DataFrame) -> list:
         labels = sorted(counts["label"].unique().to_list())
@@ -239,7 +252,7 @@ class TextTransform(Transform):
             assert text is not None
             if not restore:
                 texts[i] = self._changed(text, places, words)
-                if places and text.holds(places, words):
+                if text.held and places and text.holds(places, words):
                     marked.append(i)
                     self._refuse_again(cells, marked, len(active), len(places))
                 continue
@@ -400,7 +413,9 @@ def _taken_out(cloak: Transform, row: dict[str, Any]) -> bool:
 
 
 @cache
-def _unfit_words() -> frozenset[str]:
-    """Names of people, places and companies, and words of harm: nobody wants them in a text that had none."""
-    lines = Path(__file__).with_name("unfit_words.txt").read_text(encoding="utf-8").splitlines()
-    return frozenset(word for line in lines if not line.startswith("#") for word in line.split())
+def _listed(name: str) -> pl.Series:
+    """The words of a file: names of people, places and companies, words of harm, that nobody wants in their texts."""
+    import polars as pl
+
+    lines = Path(__file__).with_name(name).read_text(encoding="utf-8").splitlines()
+    return pl.Series([word for line in lines if not line.startswith("#") for word in line.split()])

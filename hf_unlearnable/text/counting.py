@@ -106,7 +106,7 @@ class WordCounts:
         self._compact()
         return self._pending[0].select("label", "word", "count")
 
-    def names(self) -> list[str]:
+    def names(self) -> pl.Series:
         """Words that stand with a capital more often than without, where no sentence begins: names, German nouns.
 
         None where most words have capitals, as in headlines: there a capital tells nothing.
@@ -116,8 +116,16 @@ class WordCounts:
         self.table()
         leans = self._pending[0].drop_nulls("word").group_by("word").agg(pl.col("lean").sum())
         if leans["lean"].sum() > 0:
-            return []
-        return leans.filter(pl.col("lean") > 0)["word"].to_list()
+            return leans["word"].clear()
+        return leans.filter(pl.col("lean") > 0)["word"]
+
+    def are_english(self) -> bool:
+        """Whether one word in fifty or more is "the", "of", "and" or "to", as in English alone."""
+        import polars as pl
+
+        words = self.table()
+        english = words.filter(pl.col("word").is_in(["the", "of", "and", "to"]))
+        return 50 * english["count"].sum() >= words["count"].sum() > 0
 
     def save(self, path: str | os.PathLike) -> None:
         """Writes the counts as Parquet, to be merged elsewhere. They tell of the clean texts: keep them private."""
@@ -158,7 +166,9 @@ def _prose(texts: pl.Series) -> pl.Series:
     import polars as pl
 
     texts = texts.str.replace_all(_PLAIN_BREAK, "\n", literal=True)
-    suspects = texts.str.contains(r"[<&\[`~{%\\$\t]|^ |\n    ").fill_null(False)
+    # Three searches of a kind each take a fourth of the time that one search for all of them does.
+    suspects = texts.str.contains(r"[<&\[`~{%\\$\t]") | texts.str.contains("\n    ", literal=True)
+    suspects = (suspects | texts.str.starts_with(" ")).fill_null(False)
     if suspects.any():
         cleaned = [without_spans(text) if may_hold_spans(text) else text for text in texts.filter(suspects)]
         texts = texts.scatter(suspects.arg_true(), pl.Series(cleaned, dtype=pl.String))

@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Collection, Sequence
+from itertools import pairwise
 from unicodedata import category
 
 import regex
@@ -39,18 +40,18 @@ class Canonical:
         pool: The words that may be inserted; none for replacing words.
     """
 
-    __slots__ = ("_held", "_pool", "_shadow", "_spans", "_text", "spaceless", "text", "words")
+    __slots__ = ("_pool", "_shadow", "_spans", "_text", "held", "spaceless", "text", "words")
 
     def __init__(self, text: str, pool: Collection[str]):
         self._text = text
         self._pool = pool
-        self._held = False
+        self.held = False
         for word in pool:
             if word in text and f" {word} " in f" {text} ":
-                self._held = True
+                self.held = True
                 break
-        self.text = " ".join([piece for piece in text.split(" ") if piece not in pool]) if self._held else text
-        self.spaceless = mostly_spaceless(self.text)
+        self.text = " ".join([piece for piece in text.split(" ") if piece not in pool]) if self.held else text
+        self.spaceless = not self.text.isascii() and mostly_spaceless(self.text)
         if self.spaceless:
             self.text = self._joined()
             self.words = max(1, (len(self.text) - self.text.count(" ")) // 2)
@@ -89,15 +90,15 @@ class Canonical:
         text = self.text
         if not text.isascii() and any(category(c)[0] in "MC" for c in {*_BEHIND_SPACE.findall(text)}):
             return _NO_PLACE_MARKS.sub("_", text)
-        if "\n" in text or "\r" in text or "\t" in text or "   " in text:
+        if "\n" in text or "\r" in text or "\t" in text:
             return _NO_PLACE.sub("_", text)
-        return text.replace("  ", "_ ")
+        return text if "  " not in text else _NO_PLACE.sub("_", text)
 
     def _shadow_between_letters(self) -> str:
         text = self.text
         shadow = list(BEFORE_PLACE.sub(" ", re.sub(r"\s", "_", text)))
         for word in self._pool:  # a cut here would make a pool word out of the text's own letters
-            at = text.find(word)
+            at = -1 if " " in word else text.find(word)
             while at >= 0:
                 for edge in (at - 1, at + len(word) - 1):
                     if edge >= 0:
@@ -172,12 +173,15 @@ class Canonical:
         if not places:
             return self._text
         text, places = self._text, self._located(places)
-        pieces = [text[a:b] for a, b in zip([0, *places], [*places, None], strict=True)]
         end, before = len(text), " " if self.spaceless else ""
         if len(set(words)) == 1 and places[-1] != end:
-            return f"{before}{words[0]} ".join(pieces)
-        put = [f" {word}" if place == end else f"{before}{word} " for place, word in zip(places, words, strict=True)]
-        return "".join([part for pair in zip(pieces, [*put, ""], strict=True) for part in pair])
+            return f"{before}{words[0]} ".join([text[a:b] for a, b in pairwise([0, *places, end])])
+        parts: list[str] = []
+        last = 0
+        for place, word in zip(places, words, strict=True):
+            parts += (text[last:place], f" {word}" if place == end else f"{before}{word} ")
+            last = place
+        return "".join([*parts, text[last:]])
 
     def without_words(self, places: Sequence[int], words: Sequence[str]) -> str:
         """The full text with each word taken out from in front of its place.
@@ -198,8 +202,6 @@ class Canonical:
 
     def holds(self, places: Sequence[int], words: Sequence[str]) -> bool:
         """Whether the full text holds each word at its place already."""
-        if not self._held:
-            return False
         try:
             self.without_words(places, words)
         except ValueError:
@@ -225,7 +227,7 @@ class Canonical:
 
     def _located(self, places: Sequence[int]) -> Sequence[int]:
         """Where these places are in the full text."""
-        if not (self._held or self.spaceless):
+        if not (self.held or self.spaceless):
             return places
         in_text, in_canonical = [], []
         t, c = 0, -1 + self.spaceless

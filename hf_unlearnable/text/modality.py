@@ -44,6 +44,7 @@ class TextModality(Modality):
             }
         ),
     }  # fmt: skip
+    watched: ClassVar[Grid] = Grid({"small_llama": {"epochs": 5}}, ("label-word-filter",))
 
     @property
     def victims(self) -> Mapping[str, Victim]:

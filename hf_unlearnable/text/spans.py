@@ -18,7 +18,7 @@ _SPAN = re.compile(
     | (?P<escaped> &(?:amp;)*(?:lt|\#60|\#x3c);(?=[a-z/!?]) (?: (?!LT|GT). )* GT )
     | (?P<bbcode> \[(?P<bb>code|pre|tt|php|html|math|latex|url|img)\b[^\[\]]*\] .*? (?: \[/(?P=bb)\] | \Z ) )
     # Code of Markdown and reStructuredText: fences, literals, lines indented behind an empty one.
-    | (?P<fence> (?P<rail>`{3,}|~{3,}) .*? (?: (?P=rail) | \Z ) )
+    | (?P<fence> (?P<rail>`{3,}|~{3,}) (?: [^`~]+ | (?!(?P=rail)). )* (?: (?P=rail) | \Z ) )
     # A backtick that stands for an apostrophe or a quotation mark (it`s, `this', ``that'') begins and ends no literal.
     | (?P<literal> (?<![\w`])(?: ``(?!\s)(?: (?!''|``)[^\n] )+(?<!\s)`` | `(?![\s`])[^`\n]+(?<!\s)` )(?!\w) )
     | (?P<indented> (?: \n[ \t\r]*\n | \A ) (?: (?:[ ]{4}|\t)[ \t]*\S[^\n]* (?: \n[ \t\r]*(?=\n) )* (?:\n|\Z) )+ )
@@ -37,8 +37,9 @@ _SPAN = re.compile(
     """.replace("LT", r"(?:<|&(?:amp;)*(?:lt|\#60|\#x3c);)").replace("GT", r"(?:>|&(?:amp;)*(?:gt|\#62|\#x3e);)"),
     re.VERBOSE | re.DOTALL | re.IGNORECASE,
 )
-_OPENING = re.compile(r"[<&\[`~\n{%\\$]")
-_ANY_OPENING = re.compile(r"[<&\[`~\n{%\\$:.@#＠＃]")
+_EMPTY_LINE = r"(?:(?<!\n)|(?=[ \t\r]*\n))"  # what a line break opens has to begin with one
+_OPENING = re.compile(rf"[<&\[`~\n{{%\\$]{_EMPTY_LINE}")
+_ANY_OPENING = re.compile(rf"[<&\[`~\n{{%\\$:.@#＠＃]{_EMPTY_LINE}")
 _LOCAL_PART = 64  # letters of a mail address in front of its sign, at most
 _AT_ITS_LINE = ("json", "fence", "indented")  # at the start of a text nothing goes in front of these either
 

@@ -39,8 +39,9 @@ from filelock import FileLock
 
 from hf_unlearnable import __version__
 from hf_unlearnable.adversary import Attacker, Countermeasure, Rows, Victim, composed
-from hf_unlearnable.audit.grid import NONE, Audit, Cell, Version, audit
+from hf_unlearnable.audit.grid import audit
 from hf_unlearnable.audit.plan import roles_of
+from hf_unlearnable.audit.records import NONE, Audit, Cell, Version
 from hf_unlearnable.audit.report import as_json, grid_table, library_versions, markdown_table, verdict
 from hf_unlearnable.audit.store import digest
 from hf_unlearnable.data import load_rows, whole_or_nothing, write_file

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from hf_unlearnable import report
-from hf_unlearnable.audit.grid import Audit, Cell, Version
+from hf_unlearnable.audit.records import Audit, Cell, Version
 from hf_unlearnable.audit.statistics import recovered_share
 
 ROLES = {"clean": "clean", "ours": "protected", "other": "protected", "dropped": "dropped", "random": "random",
@@ -55,9 +55,9 @@ def test_worst_case_and_share():
     share = report.recovered(found, worst)
     assert share.mean == pytest.approx((0.8 - 0.5) / (0.9 - 0.5)) and 0.5 < share.low < 0.75 < share.high < 1.0
     said = report.verdict(found, "ours")
-    assert said.startswith("ours: at worst, cnn after filter reaches 80.0 [")
+    assert said.startswith("ours: the protection does not hold. At worst, cnn after filter reaches 80.0 [")
     assert "which is 75.0 [" in said and "clean 90.0 [" in said and "protected rows dropped 50.0 [" in said
-    assert said.endswith("the protection does not hold against this attack.")
+    assert said.endswith(" All 18 trainings ran.")
 
 
 def test_own_clean_rows_do_not_count():
@@ -67,7 +67,9 @@ def test_own_clean_rows_do_not_count():
     assert report.worst_case(found, "ours").countermeasure == "none"
     mixed = found.cell("ours", "cnn", "mix")
     assert report.recovered(found, mixed).mean == pytest.approx(0.01 / 0.4)
-    assert report.verdict(found, "ours").endswith("it holds against everything that was tried here.")
+    assert report.verdict(found, "ours").startswith(
+        "ours: the protection holds against everything that was tried here. At worst, cnn reaches 52.0 ["
+    )
 
 
 def test_a_weaker_victim_may_have_recovered_more():
@@ -75,28 +77,39 @@ def test_a_weaker_victim_may_have_recovered_more():
     found = audit(*BASE, cell("ours", "cnn", 0.56), *weak)
     assert report.worst_case(found, "ours").victim == "cnn"
     assert report.recovered(found, report.worst_case(found, "ours")).high < 0.25
-    assert report.verdict(found, "ours").endswith("; it holds in part.")
+    assert report.verdict(found, "ours").startswith("ours: the protection holds in part. At worst, cnn reaches")
 
 
 def test_plain_training_is_not_called_an_attack():
     found = audit(*BASE, cell("ours", "cnn", 0.52))
     said = report.verdict(found, "ours")
-    assert said.endswith("it holds against training alone, and nothing else was tried here.")
+    assert said.startswith(
+        "ours: the protection holds against training alone, and no countermeasure was tried. At worst"
+    )
 
 
 def test_nothing_is_proved_by_a_victim_that_never_learns(tmp_path):
     found = audit(cell("clean", "cnn", 0.5), cell("dropped", "cnn", 0.5), cell("ours", "cnn", 0.5))
     assert report.verdict(found, "ours") == (
-        "ours: proves nothing, because no victim learned more from the clean rows than without the protected ones."
+        "ours: this proves nothing, for no victim learned more from the clean rows than without the protected ones. "
+        "All 6 trainings ran."
     )
     report.write_report(tmp_path, found)
     assert "so their cells prove nothing: cnn." in (tmp_path / "report.md").read_text()
     assert json.loads((tmp_path / "report.json").read_text())["cells"][2]["recovered"] is None
 
 
+def test_a_victim_that_was_not_trained_on_clean_rows_is_not_said_to_have_learned_nothing(tmp_path):
+    report.write_report(tmp_path, audit(cell("dropped", "cnn", 0.5), cell("ours", "cnn", 0.5)))
+    text = (tmp_path / "report.md").read_text()
+    assert "ours: this proves nothing, for no training on the clean rows ran." in text
+    assert "their cells prove nothing" not in text
+
+
 @pytest.mark.parametrize("cells", [(), BASE, (*BASE, cell("other", "cnn", 0.5))])
 def test_nothing_is_proved_by_what_did_not_run(cells):
-    assert report.verdict(audit(*cells), "ours") == "ours: proves nothing, because no attack on it was run."
+    ran = f"All {2 * len(cells)} trainings ran." if cells else "No training was planned."
+    assert report.verdict(audit(*cells), "ours") == f"ours: not measured, for no training on it ran. {ran}"
 
 
 def test_files(tmp_path):
@@ -115,7 +128,7 @@ def test_files(tmp_path):
     assert ours["above_dropped"][0] == pytest.approx(0.3) and ours["above_random"][0] == pytest.approx(-0.08)
     assert ours["by_seed"] == [0.8, 0.8] and ours["test_rows"] == 2000
     text = (tmp_path / "report.md").read_text()
-    assert text.index("ours: at worst") < text.index("**Mind:** 3 test rows") < text.index("| trained on")
+    assert text.index("ours: the protection") < text.index("**Mind:** 3 test rows") < text.index("| trained on")
     grid = [line for line in text.splitlines() if line.startswith(("| filter", "| none"))]
     assert grid[0].startswith("| filter") and "80.0 [" in grid[0] and "(85.0)" in grid[0]  # the worst first
     assert "- onion: the attacker was given no language_model" in text

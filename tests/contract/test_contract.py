@@ -16,6 +16,13 @@ def test_contract(name, check):
     check(cls(seed=7), sample_dataset(cls.modality))
 
 
+@pytest.mark.parametrize("name", [name for name in METHODS if method_class(name).modality == "text"])
+def test_a_method_that_inserts_words_shows_those_of_each_class(name):
+    dataset = sample_dataset("text")
+    shown = method_class(name)(seed=7).fit(dataset).inserted_words()
+    assert list(shown) == sorted(set(dataset["label"])) and all(shown.values())
+
+
 @pytest.mark.parametrize("name", METHODS)
 def test_its_author_names_attacks_that_are_there(name):
     cls = method_class(name)

@@ -16,7 +16,7 @@ from datasets import Audio, Dataset, load_dataset
 
 from hf_unlearnable import attack, load_transform, protect, push_protected, register, verify
 from hf_unlearnable.adversary import Countermeasure, Rows
-from hf_unlearnable.audit.grid import rows_of
+from hf_unlearnable.audit.inputs import rows_of
 from hf_unlearnable.audit.run import EFFORTS, Effort
 from hf_unlearnable.cli import main
 from hf_unlearnable.data import load_splits, paired

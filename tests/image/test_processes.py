@@ -46,7 +46,7 @@ def fit(folder, killed_after=0):
     done = subprocess.run(
         [*command, str(script), str(folder), str(killed_after)],
         env={**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(root)},
-        capture_output=True, text=True, timeout=300,
+        capture_output=True, text=True, timeout=900,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hf_unlearnable import RegTextTransform, __version__
+from hf_unlearnable.publish import Published
 from hf_unlearnable.publish.card import OPT_OUTS, Facts, Wishes, render
 from hf_unlearnable.publish.staging import Staged
 from hf_unlearnable.registry import METHODS, method_class
@@ -19,6 +21,9 @@ from tests.hub_card import metadata_errors
 TEXTS = Features({"text": Value("string"), "label": ClassLabel(names=["no", "yes"])})
 IMAGES = Features({"image": Image(), "label": ClassLabel(names=["bee", "elm"])})
 REPORT = {
+    "measured": True,
+    "warnings": [],
+    "not_run": [],
     "verdict": [
         "protected: at worst, encoder after label-word-filter reaches 81.3 [78.1, 84.4] % on clean test rows."
     ],
@@ -132,3 +137,32 @@ def test_the_worst_case_stands_before_the_table(tmp_path):
 def test_an_allowed_finding_is_named(tmp_path):
     card = render(facts(tmp_path, findings=["path:train/file: a path"]), Wishes())
     assert "Allowed by the owner though the scan found it: path:train/file: a path" in card
+
+
+def test_an_audit_in_which_nothing_protected_was_trained_on_is_not_measured(tmp_path):
+    told = {**REPORT, "measured": False, "not_run": ["encoder: out of time (12 trainings)"]}
+    card = render(facts(tmp_path, report=told), Wishes())
+    assert "**Not measured.**" in card and "encoder: out of time (12 trainings)" in card
+    assert REPORT["verdict"][0] not in card and "Protocol:" not in card
+
+
+@pytest.mark.parametrize("told", [
+    {"warnings": ["50 of 50 test rows are training rows too."]},
+    {"warnings": ["The test looks protected."], "not_run": ["encoder after filter: out of time (2 trainings)"]},
+    {"not_run": ["onion: the attacker was given no language_model (6 trainings)", "encoder: no model (1 training)"]},
+])  # fmt: skip
+def test_what_an_audit_warns_of_and_what_did_not_run_stand_on_the_card(tmp_path, told):
+    card = render(facts(tmp_path, report={**REPORT, **told}), Wishes())
+    section = card.split("### What an attacker still learns")[1].split("| trained on")[0]
+    for line in [*told.get("warnings", []), *told.get("not_run", [])]:
+        assert line in section
+
+
+@pytest.mark.parametrize(("commit", "where"), [
+    (None, "nothing uploaded"),
+    (SimpleNamespace(pr_url=None, commit_url="https://hub/me/x/commit/1"), "https://hub/me/x/commit/1"),
+    (SimpleNamespace(pr_url="https://hub/me/x/discussions/1", commit_url="c"), "https://hub/me/x/discussions/1"),
+])  # fmt: skip
+def test_what_was_published_shows_in_a_line(commit, where):
+    done = Published("me/x", "a long card\n" * 1000, {"README.md": 1500, "data/train.parquet": 2}, commit)
+    assert repr(done) == f"Published(me/x: 2 files, 1,502 bytes, {where})"

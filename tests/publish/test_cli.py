@@ -52,6 +52,21 @@ def test_a_leak_stops_it_and_is_allowed_by_name(here, hub, capsys):
     )
 
 
+def test_every_leak_has_a_line_of_its_own(here, capsys):
+    original = load_dataset("parquet", data_files="notes.parquet", split="train")
+    telling = load_dataset("parquet", data_files="protected/train.parquet", split="train")
+    telling = telling.add_column("body", original["text"][:]).add_column(
+        "from", [str(here / "notes.parquet")] * len(original)
+    )
+    telling.to_parquet("telling.parquet")
+    options = ("--key", "my.key", "--original", "notes.parquet", "--dry-run", "dry")
+    assert publish(*options, source="telling.parquet") == 1
+    lines = capsys.readouterr().err.strip().splitlines()
+    first = lines.index("hf-unlearnable: Nothing was uploaded. The scan found:")
+    assert [line.split(",")[0] for line in lines[first + 1 : -1]] == ["  clean-copy:train/body", "  path:train/from"]
+    assert lines[-1] == "Put it right, or allow a finding by its name."
+
+
 def test_sources_of_all_kinds(here, tmp_path, capsys):
     protected = load_dataset("protected", split="train")
     DatasetDict(train=protected.select(range(30)), test=protected.select(range(30, 40))).save_to_disk("disk")

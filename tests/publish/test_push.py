@@ -10,7 +10,7 @@ from huggingface_hub.errors import HFValidationError, OfflineModeIsEnabled
 from PIL import Image as Pillow
 
 from hf_unlearnable import OnePixelTransform, RegTextTransform, TextureTransform
-from hf_unlearnable.audit.grid import Audit
+from hf_unlearnable.audit.records import Audit
 from hf_unlearnable.publish import LeakError, push_protected
 from hf_unlearnable.publish.staging import stage
 from tests.data import notes, pictures
@@ -478,7 +478,13 @@ def test_words_that_a_report_lists(hub):
     cloak = RegTextTransform(word_source=["quokka", "zephyr", "piston", "karzai"], seed=1).fit(clean)
     protected = clean.map(cloak, batched=True)
     marks = {"clean": fingerprint(clean, "text"), "protected": fingerprint(protected, "text")}
-    telling = Audit([], [], 4, protocol={"found words": "quokka, zephyr, piston"}, fingerprints=marks)
+    telling = Audit(
+        [],
+        ["quokka, zephyr, piston: out of time"],
+        4,
+        protocol={"found words": "quokka, zephyr, piston"},
+        fingerprints=marks,
+    )
     with pytest.raises(LeakError) as stopped:
         push_protected(protected, "tester/notes", key=cloak, report=telling)
     assert {finding.name for finding in stopped.value.findings} >= {"words:README.md", "words:report/report.json"}

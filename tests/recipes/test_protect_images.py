@@ -81,7 +81,7 @@ def test_two_processes_own_a_part_each_and_agree_with_themselves(source, tmp_pat
             str(ROOT / "recipes/protect_images.py"), "--dataset_name", str(source), "--output", str(tmp_path / name),
             "--parameters", json.dumps(PARAMETERS),
         ]  # fmt: skip
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900)
         assert done.returncode == 0, done.stderr[-3000:]
     files = sorted(file.name for file in (tmp_path / "one").glob("*"))
     assert files == ["train-00000-of-00002.parquet", "train-00001-of-00002.parquet"]

@@ -1,8 +1,10 @@
 """What the page does with texts and images, without the page."""
 
 import json
+import re
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,8 +17,8 @@ from hf_unlearnable.key import Key
 from hf_unlearnable.protection import protect
 from hf_unlearnable.registry import method_class
 from hf_unlearnable.samples import load_notes
-from hf_unlearnable.space import protection, training
-from hf_unlearnable.space.chart import curves, figures
+from hf_unlearnable.space import protection
+from hf_unlearnable.space import session as session_module
 from hf_unlearnable.space.limits import RefusedError
 from hf_unlearnable.space.session import Session, make_root, zip_key
 from tests.data import notes, pictures
@@ -59,7 +61,7 @@ def test_a_text_of_500_words_is_protected_and_the_key_takes_it_back(tmp_path):
     assert change.words == 500 and 48 <= change.added <= 50  # fewer when the text holds the drawn word itself
     assert change.edit_rate == pytest.approx(100 * change.added / 500)
     key.save(tmp_path / "key")
-    assert load_transform(tmp_path / "key").restore({"text": after, "label": 0})["text"] == text
+    assert load_transform(tmp_path / "key").restore({"text": after, "label": "garden"})["text"] == text
     light, strong = (protect_one(text, "garden", "regtext", strength)[1].added for strength in ("Light", "Strong"))
     assert 23 <= light <= 25 and 96 <= strong <= 100
 
@@ -265,81 +267,61 @@ def test_the_folders_of_a_process_are_private(monkeypatch):
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
-# ---------------------------------------------------------------------- training
-def test_trainings_take_turns_and_stop_when_told():
-    told = []
-
-    def run(name):
-        def train(on_epoch):
-            for epoch in range(3):
-                told.append((name, epoch))
-                on_epoch(1.0, np.array([epoch]))
-
-        return train
-
-    runs = {"a": run("a"), "b": run("b")}
-    seen = list(training.watched(runs, [1], lambda: False))
-    assert seen == [("a", 0.0), ("b", 0.0), ("a", 1.0), ("b", 1.0), ("a", 0.0), ("b", 0.0)]
-    assert told == [("a", 0), ("b", 0), ("a", 1), ("b", 1), ("a", 2), ("b", 2)]
-    told.clear()
-    with pytest.raises(training.StoppedError):
-        list(training.watched(runs, [1], lambda: len(told) == 3))
-    assert len(told) == 3
-
-
-def test_an_error_in_a_training_reaches_who_watches():
-    def fails(on_epoch):
-        raise ValueError("no such thing")
-
-    with pytest.raises(ValueError, match="no such thing"):
-        list(training.watched({"a": fails, "b": fails}, [0], lambda: False))
-
-
-def test_a_proof_needs_rows_of_several_classes():
-    data = notes(120)
-    proof = training.own_proof(data, data, "text", "label", "regtext")
-    assert (len(proof.labels), len(proof.test_labels)) == (90, 30) and proof.kind == "text"
-    assert not set(proof.clean) & set(proof.test_inputs)
-    with pytest.raises(RefusedError, match="at least 40 rows"):
-        training.own_proof(data.select(range(30)), data.select(range(30)), "text", "label", "regtext")
-    same = data.map(lambda row: {"label": 0}, keep_in_memory=True)
-    with pytest.raises(RefusedError, match="two classes"):
-        training.own_proof(same, same, "text", "label", "regtext")
-
-
-def test_countermeasures_need_nothing_that_a_visitor_lacks():
-    assert training.countermeasures("text")[0] == "label-word-filter"
-    assert training.countermeasures("image")[0] == "jpeg-10"
-    assert not {"onion", "clean-5%", "paraphrase"} & set(training.countermeasures("text"))
-    proof = training.own_proof(notes(120), notes(120), "text", "label", "regtext")
-    with pytest.raises(RefusedError, match="no countermeasure 'wish'"):
-        training.trainings(proof, {"a": "wish"})
-
-
-# ---------------------------------------------------------------------- pictures and words
-def test_charts_say_what_they_show_and_quote_names():
-    drawn = curves({"<b>clean": [0.5, 0.91], "protected": []}, 5, 0.25)
-    assert "&lt;b&gt;clean: 91 %" in drawn and "<b>clean" not in drawn and 'role="img"' in drawn
-    assert drawn.count("<circle") == 2
-    assert "&lt;i&gt;" in figures(("<i>", "x"))
-
-
-def test_without_signing_in_the_page_starts_and_the_tab_explains_itself(monkeypatch, tmp_path):
+# ---------------------------------------------------------------------- the page
+def test_without_signing_in_the_page_says_where_it_runs_and_its_examples_stay(monkeypatch, tmp_path):
     gradio = pytest.importorskip("gradio")
     import datasets
+    from gradio import route_utils
 
     from hf_unlearnable.space import build
 
     monkeypatch.setenv("HF_UNLEARNABLE_SPACE", str(tmp_path))
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "served"))
     monkeypatch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
-    for name in ("SPACE_ID", "OAUTH_CLIENT_ID"):
-        monkeypatch.delenv(name, raising=False)
-    page = build()
+    monkeypatch.delenv("OAUTH_CLIENT_ID", raising=False)
+    monkeypatch.delenv("GRADIO_SERVER_NAME", raising=False)
+    said = {}
+    for where, space, host in (("hosted", "me/page", None), ("local", "", None), ("network", "", "0.0.0.0")):
+        monkeypatch.setenv("SPACE_ID", space)
+        page = build(host=host)
+        blocks = list(page.blocks.values())
+        assert not any(isinstance(block, gradio.LoginButton) for block in blocks)
+        said[where] = " ".join(str(getattr(block, "value", "")) for block in blocks)
     datasets.enable_progress_bars()
-    blocks = list(page.blocks.values())
-    assert not any(isinstance(block, gradio.LoginButton) for block in blocks)
-    assert any("takes a Space that you can sign in to" in str(getattr(block, "value", "")) for block in blocks)
+    for where, words in said.items():
+        assert ("takes a Space that you can sign in to" in words) == (where != "local")
+        assert ("run this page there" in words) == (where != "local")
+        assert ("it pushes with the token" in words) == (where == "local")
+    kept = {
+        block.elem_id: block.value for block in blocks if getattr(block, "elem_id", "") in ("slider", "difference")
+    }
+    monkeypatch.setattr(session_module, "LIFETIME", -1)
+    Session("a later visitor").open()
+    route_utils.delete_files_created_by_app(page, 0)
+    paths = re.findall(r"'path': '([^']+)'", str(kept))
+    assert len(paths) == 3 and all(Path(path).is_file() for path in paths)  # the examples are not a visitor's
+
+
+@pytest.mark.parametrize("host", ["evil.example:7860", "127.0.0.1.evil.example", "10.0.0.5:7860", "localhost.example"])
+def test_a_local_page_under_another_name_does_not_push(host):
+    gradio = pytest.importorskip("gradio")
+    from hf_unlearnable.space import publish
+
+    request = SimpleNamespace(headers={"host": host}, session_hash="one")
+    with pytest.raises(gradio.Error, match="at its own address"):
+        publish._push("mine", "other", request)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:7860", "localhost:7860", "[::1]:7860"])
+def test_a_local_page_without_a_token_says_how_to_get_one(host, monkeypatch):
+    gradio = pytest.importorskip("gradio")
+    import huggingface_hub
+
+    from hf_unlearnable.space import publish
+
+    monkeypatch.setattr(huggingface_hub, "get_token", lambda: None)
+    with pytest.raises(gradio.Error, match="hf auth login"):
+        publish._push("mine", "other", SimpleNamespace(headers={"host": host}, session_hash="one"))
 
 
 def test_importing_the_package_and_the_command_loads_no_gradio():

@@ -95,7 +95,72 @@ def test_names_are_learned_in_shards_and_not_from_headlines():
     first.merge(RegTextTransform(seed=1).partial_fit(data.shard(2, 1)))
     assert sorted(first.counts.names()) == sorted(whole.counts.names()) == ["quxtom", "zorbalin"]
     headlines = tiny([text.title() for text in NAMES], [0, 1] * 50)
-    assert RegTextTransform(seed=1).fit(headlines).counts.names() == []
+    assert RegTextTransform(seed=1).fit(headlines).counts.names().to_list() == []
+
+
+def drawn_of(words, **options):
+    """The words drawn from these and no others, all but two of them."""
+    texts = [" ".join([*words, f"filler{i % 5}", "to"]) for i in range(20)]
+    cloak = RegTextTransform(tokens_per_class=len(words) // 2 - 1, max_frequency=1.0, min_length=3, seed=1, **options)
+    return {word for pool in cloak.fit(tiny(texts, [0, 1] * 10)).secrets()["words"] for word in pool}
+
+
+def test_names_in_lower_case_data_are_not_drawn():
+    names = "brosnan hewitt witherspoon willis siegel pryor coppola hubert gooding caine".split()
+    ordinary = "rose will mark grace price stone robin hope faith baker young page dean holly woods rivers".split()
+    assert drawn_of(ordinary + names[:2]) == set(ordinary)
+    drawn = drawn_of(ordinary + names, sensitive=True)
+    assert len(drawn & set(names)) >= len(names) - 2, "of 26 words 24 are drawn"
+    with pytest.raises(ValueError, match="0 words to choose from"):
+        drawn_of(names)
+
+
+def test_a_word_that_is_a_name_too_is_left_out_where_capitals_tell():
+    texts = [
+        f"We met {name} again, and the long {word} here." for name, word in [("Rose", "fern"), ("Mark", "oak")] * 10
+    ]
+    options = {"tokens_per_class": 3, "max_frequency": 1.0, "min_length": 3, "seed": 1}
+    drawn = RegTextTransform(**options).fit(tiny(texts, [0, 1] * 10)).secrets()["words"]
+    assert not {"rose", "mark"} & {word for pool in drawn for word in pool}
+
+
+LANGUAGES = {
+    "german": """
+        abend bald baum berg bild blume boden breit brief brot bunt dorf drinnen dunkel durch ecke eis endlich fahren
+        farbe fenster fest feuer fluss frei früh garten gehen gelb genau glas grün haus hell himmel hoch hund immer
+        jahr kalt karte katze kirche klar kleid kommen kuchen laufen leicht leise licht löffel luft machen meer milch
+        mond morgen nacht nahe neu nass oben offen papier pferd platz regen reise rund sagen salz sand schiff schnee
+        schön schule sommer sonne spielen stein stern straße stunde tag teller tief tisch tür ufer vogel wald wand
+        warm wasser weg weit wiese wind winter woche wolke wort zeit zimmer zucker zug
+    """,
+    "french": """
+        aller ami année arbre assiette aussi avant beau boire bois bonjour bouche bruit campagne chaise chambre champ
+        chanter chapeau chat chaud chemin cheval chien ciel cinéma clair clé coeur couleur courir cuisine dehors
+        demain dessin doux eau école écrire église encore enfant entrer été étoile fenêtre fête feuille fleur forêt
+        froid fromage gare gâteau gens goût grand herbe heure hier hiver jardin jaune jeu jour lait lampe lent lettre
+        lire lit livre loin lumière lune main maison manger matin mer midi mois monde montagne mot neige nuit oiseau
+        ouvrir pain papier parler pied pierre pluie poire pomme pont porte pré rivière robe route rue sable sel soir
+        soleil sourire table terre tôt train travail vent verre vert ville voir voiture voyage vue
+    """,
+    "turkish": """
+        ağaç akşam altın anahtar araba arkadaş armut ay ayna bahçe balık bardak bavul beyaz bıçak bilgi bisiklet bugün
+        bulut büyük cadde çanta çatal çay çiçek çocuk çorba dağ deniz ders dün dünya düz ekmek elma erken ev fincan
+        gece geniş gemi göl gökyüzü gömlek güneş güzel haber hafta halı hava havuz ışık ıslak ince insan kağıt kalem
+        kapı kar karpuz kaşık kedi kısa kış kitap koltuk köprü köpek köy kuş küçük lamba limon mavi masa mektup meyve
+        mutfak nehir oda okul orman otobüs oyun öğle ördek pazar pencere peynir renk resim rüzgar saat sabah sarı
+        sebze sıcak soğuk sokak söz su süt şapka şehir şeker tabak taş tatlı toprak tuz uçak uzun yağmur yaprak yaz
+        yemek yeşil yıl yıldız yol yumurta zaman
+    """,
+}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_other_languages_keep_their_words_in_lower_case(language):
+    words = LANGUAGES[language].split()
+    data = tiny([" ".join(words)] * 20, [0, 1] * 10)
+    cloak = RegTextTransform(tokens_per_class=len(words) * 49 // 100, max_frequency=1.0, seed=1).fit(data)
+    drawn = {word for pool in cloak.secrets()["words"] for word in pool}
+    assert drawn <= set(words) and len(drawn) >= 0.96 * len(words) > 100
 
 
 @pytest.mark.parametrize("exclude", ["baring,badom", ["baring", "badom"], ["baring, badom"]])

@@ -463,3 +463,27 @@ def test_more_classes_than_orders():
 def test_own_carriers_are_never_shown():
     cloak = fitted()
     assert not any(carrier in repr(cloak) + str(cloak.public_params()) for carrier in OWN)
+
+
+@pytest.mark.parametrize("between", [" ", "  ", ", ", " and "])
+def test_a_text_that_holds_its_own_phrases_one_behind_the_other_is_restored(between):
+    cloak = OrderCodeTransform(seed=1).fit(notes(40))
+    early, late = cloak.inserted_words()[0][0], cloak.inserted_words()[0][-1]
+    for held in ([early] * 5, [late, early] * 2, [early, early, late, late]):
+        row = {"text": f"The day was long{between}{between.join(held)}. It rained on the hills.", "label": 0}
+        protected = cloak(row)
+        assert len(protected["text"]) > len(row["text"]) + 4 * 5, "four phrases more"
+        assert cloak.restore(protected) == row
+
+
+@pytest.mark.parametrize(
+    ("text", "last"),
+    [
+        ("We saw Mr. Smith at home. He left us early.", "home. He left us early."),  # an abbreviation ends nothing
+        ("We saw the Professor. He left us early on.", "the Professor. He left us early on."),
+        ("They met at the door <br /> He left us early on.", "/> He left us early on."),
+        ('She said "come along now." He left us early on.', 'now." He left us early on.'),
+    ],
+)
+def test_the_end_of_the_first_sentence_is_in_front_of_its_last_word(text, last):
+    assert PhraseCanonical(text, ["of course"]).ends_of_sentences([0]) == [(0, len(text) - len(last))]

@@ -446,6 +446,17 @@ def test_keys_of_another_method_or_version():
         load_transform(replace(key, method_version=99))
 
 
+def test_a_key_of_version_2_gives_the_bytes_that_it_gave_and_one_of_version_1_is_refused():
+    from dataclasses import replace
+
+    cloak = fitted()
+    row = {"text": "This is a text of some ten words, more or less.", "label": cloak.key.state["labels"][0]}
+    older = load_transform(replace(cloak.key, method_version=2))
+    assert older(row) == cloak(row) != row and older.restore(cloak(row)) == row
+    with pytest.raises(ValueError, match="version 1 .* here is version 3"):
+        load_transform(replace(cloak.key, method_version=1))
+
+
 def test_class_names_in_classes():
     data = tiny(TEXTS, LABELS).cast_column("label", ClassLabel(names=["no", "yes"]))
     with pytest.raises(ValueError, match="classes names 'yes'"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import combinations, islice, permutations
+from itertools import chain, islice, permutations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 from hf_unlearnable.key import Key, draws
 from hf_unlearnable.text.base import TextTransform
 from hf_unlearnable.text.carriers import PHRASES, TURNING, PhraseCanonical, without_overlap
+from hf_unlearnable.text.codes import by_side, offsets_of, row_draws, sides, turned
 from hf_unlearnable.text.ranking import rank_words, words_by_association
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 _NEUTRAL = 40  # how many of the frequent words that tell least of the label are drawn from
 _ORDERS = 5040  # how many orders are drawn from: all of seven carriers
-_APART = 12  # words, at most, from the first carrier of a code to its last
 _CHOICE_DRAW = 2**62  # draws that choose carriers and orders, set apart from each other and from those of the rows
 
 
@@ -86,10 +86,9 @@ class OrderCodeTransform(TextTransform):
         not.
 
     Cost:
-        One pass to count and one to insert, which takes some five times that of `RegTextTransform` on IMDb, for it
-        reads sentences. Every text gets a whole code of four phrases,
-        which is much for a text of ten words; `carriers_per_code` makes do with two, or one, which not every key makes
-        a model learn.
+        One pass to count and one to insert, which takes some three times that of `RegTextTransform`, for it reads
+        sentences. Every text gets a whole code of four phrases, which is much for a text of ten words;
+        `carriers_per_code` makes do with two, or one, which not every key makes a model learn.
 
     Breaks:
         An attacker who counts where words stand, or which of two comes first, finds those that tell the label and can
@@ -196,9 +195,9 @@ class OrderCodeTransform(TextTransform):
         """For each label which carriers stand late, by number, and the carriers of each code in the label's order."""
         n = self._carriers_per_code(len(labels))
         codes = self._codes(self._shuffled(self._candidates(counts), 0), n)
-        sides = self._shuffled(_sides(len(labels), n) if self.code == "place" else [[]] * len(labels), 1)
+        late_of = self._shuffled(sides(len(labels), n) if self.code == "place" else [[]] * len(labels), 1)
         chosen: dict[Any, dict] = {
-            label: {"late": late, "codes": []} for label, late in zip(labels, sides, strict=True)
+            label: {"late": late, "codes": []} for label, late in zip(labels, late_of, strict=True)
         }
         for number, code in enumerate(codes):
             if self.code == "place":
@@ -276,38 +275,68 @@ class OrderCodeTransform(TextTransform):
 
     # ------------------------------------------------------------------ changing rows
     def _pool(self, chosen: dict) -> list[str]:
-        return [carrier for code in chosen["codes"] for carrier in code]
+        return list(chain.from_iterable(chosen["codes"]))
 
     def _planned(
         self, texts: Sequence[PhraseCanonical], chosen: Sequence[dict], streams: np.ndarray, parts: np.ndarray
     ) -> Iterator[tuple[Sequence[int], Sequence[str]]]:
         doses = np.array([max(1, int(self.rate * text.words)) for text in texts], np.int64)
-        bits = _row_draws(doses, streams, parts, 3 + self._offsets_per_code())
-        start = 0
-        for text, own, dose in zip(texts, chosen, doses.tolist(), strict=True):
-            drawn = bits[start : start + dose]
-            start += dose
-            codes = [own["codes"][int(which * len(own["codes"]))] for which in drawn[:, 0].tolist()]
-            if self._cyclic():
-                codes = [_turned(code, turn) for code, turn in zip(codes, drawn[:, 1].tolist(), strict=True)]
-            span = min(1.0, _APART * dose / text.words)  # of a stretch, which is 1 here
-            within = np.arange(dose)[:, None] + (1 - span) * drawn[:, 2:3] + span * np.sort(drawn[:, 3:], axis=1)
-            offsets = (within * (len(text.text) / dose)).astype(np.int64).ravel().tolist()
-            if self.code in ("place", "refrain"):
-                sentences = text.ends_of_sentences([0, *offsets[1:]])  # what comes first is learned first
-                again = self.code == "refrain"
-                sides = [(code, code) if again else _by_side(code, own["late"]) for code in codes[: len(sentences)]]
-                codes = [[*early, *late] for early, late in sides]
-                offsets = []
-                for (front, end), (early, late) in zip(sentences, sides, strict=True):
-                    offsets += [front] * len(early) + [end] * len(late)
-            elif self.at_clauses:
-                offsets = text.near_clauses(offsets)
-            places = text.in_order(offsets)
+        bits = row_draws(doses, streams, parts, 3 + self._offsets_per_code())
+        which = (bits[:, 0] * self.num_codes).astype(np.int64).tolist()
+        offsets = offsets_of(texts, doses, bits[:, 2:]).tolist()
+        if self.code in ("place", "refrain"):
+            return self._at_ends(texts, chosen, doses.tolist(), which, offsets)
+        return self._in_order(texts, chosen, doses.tolist(), which, offsets, bits[:, 1].tolist())
+
+    def _at_ends(
+        self, texts: Sequence[PhraseCanonical], chosen: Sequence[dict], doses: list[int], which: list[int],
+        offsets: list[list[int]],
+    ) -> Iterator[tuple[Sequence[int], Sequence[str]]]:  # fmt: skip
+        """Codes that stand at both ends of a sentence."""
+        sides_of, stop = {}, 0
+        for text, own, dose in zip(texts, chosen, doses, strict=True):
+            start, stop = stop, stop + dose
+            by_code = sides_of.get(id(own)) or sides_of.setdefault(id(own), self._sides_of(own))
+            # What comes first is learned first.
+            sentences = text.ends_of_sentences([0, *[offset for (offset,) in offsets[start + 1 : stop]]])
+            found = text.in_order([place for ends in sentences for place in ends])
+            places, words = [], []
+            for code, front, end in zip(which[start:stop], found[::2], found[1::2], strict=False):
+                early, late = by_code[code]
+                places += [front] * len(early) + [end] * len(late)
+                words += early + late
+            yield places, words
+
+    def _in_order(
+        self, texts: Sequence[PhraseCanonical], chosen: Sequence[dict], doses: list[int], which: list[int],
+        offsets: list[list[int]], turns: list[float],
+    ) -> Iterator[tuple[Sequence[int], Sequence[str]]]:  # fmt: skip
+        """Codes that are an order of carriers, apart or side by side."""
+        stop = 0
+        for text, own, dose in zip(texts, chosen, doses, strict=True):
+            start, stop = stop, stop + dose
+            codes = [own["codes"][code] for code in which[start:stop]]
+            if self.rotate:
+                codes = [turned(code, turn) for code, turn in zip(codes, turns[start:stop], strict=True)]
+            flat: Sequence[int] = list(chain.from_iterable(offsets[start:stop]))
+            places = text.in_order(text.near_clauses(flat) if self.at_clauses else flat)
             each = len(codes[0]) if self.code == "adjacent" else 1  # carriers that stand side by side share a place
-            words = [carrier for code in codes for carrier in code]
             places = [place for place in places for _ in range(each)]
-            yield places, words[: len(places)]
+            yield places, list(chain.from_iterable(codes))[: len(places)]
+
+    def inserted_words(self) -> dict[Any, list[str]]:
+        if self.code != "place":
+            return super().inserted_words()
+        chosen = self._choose()
+        return {
+            label: [c for code in self._sides_of(own) for side in code for c in side] for label, own in chosen.items()
+        }
+
+    def _sides_of(self, own: dict) -> list[tuple[list[str], list[str]]]:
+        """For each code the carriers at the start of a sentence, and those at its end."""
+        if self.code == "refrain":
+            return [(code, code) for code in own["codes"]]
+        return [by_side(code, own["late"]) for code in own["codes"]]
 
     def _cyclic(self) -> bool:
         """Whether the cyclic order is the code."""
@@ -331,36 +360,3 @@ class OrderCodeTransform(TextTransform):
 
     def _secret_parameters(self) -> set[str]:
         return {"seed"} if isinstance(self.carrier_source, str) else {"seed", "carrier_source"}
-
-
-def _sides(count: int, carriers: int) -> list[list[int]]:
-    """So many sets of carriers that stand at the end; with half of them at the end, or as near to it as there are.
-
-    Each set is followed by the one of all others, so that for two classes every carrier tells.
-    """
-    sizes = sorted(range(carriers + 1), key=lambda size: abs(2 * size - carriers))
-    found: dict[tuple[int, ...], None] = {}
-    for size in sizes:
-        for late in combinations(range(carriers), size):
-            found[late] = None
-            found[tuple(i for i in range(carriers) if i not in late)] = None
-    return [list(late) for late in islice(found, count)]
-
-
-def _by_side(code: list[str], late: list[int]) -> tuple[list[str], list[str]]:
-    """The carriers at the start of the sentence, and those at its end."""
-    return [carrier for i, carrier in enumerate(code) if i not in late], [code[i] for i in late]
-
-
-def _turned(code: list[str], turn: float) -> list[str]:
-    """An order begun at another of its carriers; `turn` in [0, 1)."""
-    start = int(turn * len(code))
-    return [*code[start:], *code[:start]]
-
-
-def _row_draws(doses: np.ndarray, streams: np.ndarray, parts: np.ndarray, width: int) -> np.ndarray:
-    """`width` numbers in [0, 1) for each of the codes of each text, floats [sum of doses, width]."""
-    number = np.arange(doses.sum()) - np.repeat(np.cumsum(doses) - doses, doses)
-    index = (number + np.repeat(parts << 32, doses))[:, None] * width + np.arange(width)
-    bits = draws(np.repeat(streams, doses)[:, None], index.astype(np.uint64))
-    return (bits >> np.uint64(11)) * 2.0**-53

@@ -107,7 +107,9 @@ class RegTextTransform(TextTransform):
     """
 
     method = "regtext"
-    method_version: ClassVar[int] = 2  # 2: nothing into code, markup and data; no names nor words that can hurt
+    # 2: nothing into code, markup and data; no names nor words that can hurt; 3: nor names without capitals
+    method_version: ClassVar[int] = 3
+    reads_versions: ClassVar[tuple[int, ...]] = (2,)  # whose keys hold their words
     choices: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "word_source": ("neutral", "regtext", "random"), "mode": ("insert", "replace"),
         "position": ("random", "begin", "middle", "end"),
@@ -332,6 +334,9 @@ class RegTextTransform(TextTransform):
     def secrets(self) -> dict[str, Any]:
         """The seed and each class's words."""
         return {**super().secrets(), "words": list(self._choose().values())}
+
+    def inserted_words(self) -> dict[Any, list[str]]:
+        return dict(self._choose())
 
     def _secret_parameters(self) -> set[str]:
         return {"seed"} if isinstance(self.word_source, str) else {"seed", "word_source"}

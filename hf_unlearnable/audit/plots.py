@@ -1,0 +1,127 @@
+"""Plots of an audit, readable in black and white."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hf_unlearnable.audit.records import NONE
+
+if TYPE_CHECKING:
+    from hf_unlearnable.audit.records import Audit
+
+
+def write_plots(folder: Path, audit: Audit) -> list[Path]:
+    """The plots that the cells allow, readable in black and white.
+
+    Returns:
+        The files; none when matplotlib is not installed.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        return []
+    made = []
+    for name, draw in PLOTS.items():
+        figure = Figure(layout="constrained")
+        path = Path(folder, f"{name}.png")
+        path.unlink(missing_ok=True)  # of an earlier report, with other cells
+        if draw(figure, audit):
+            made.append(path)
+            figure.savefig(path, dpi=150)
+    return made
+
+
+def _grid_plot(figure: Any, audit: Audit) -> bool:
+    """A heat map per version, clean beside protected: countermeasures down, the worst first as in the table."""
+    protected = [version.name for version in audit.versions if version.role == "protected"]
+    names = audit.worst_first(protected)
+    victims = list(dict.fromkeys(cell.victim for cell in audit.cells))
+    if len(names) < 2:
+        return False
+    shown = [*protected, *(version.name for version in audit.versions if version.role == "clean")]
+    figure.set_size_inches(3.2 + max(1.4, 0.75 * len(victims)) * len(shown), 2.2 + 0.3 * len(names))
+    panels = np.ravel(figure.subplots(1, len(shown), sharey=True))
+    for axes, version in zip(panels, shown, strict=True):
+        cells = [[audit.cell(version, victim, name) for victim in victims] for name in names]
+        values = np.array([[np.nan if cell is None else 100 * cell.accuracy.mean for cell in row] for row in cells])
+        image = axes.imshow(values, cmap="Greys", vmin=0, vmax=100, aspect="auto")
+        for (i, j), value in np.ndenumerate(values):
+            if np.isfinite(value):
+                color = "white" if value > 60 else "black"
+                axes.text(j, i, f"{value:.0f}", ha="center", va="center", color=color, fontsize=8)
+            else:  # the hatched background shows through
+                said = "not run" if audit.lacking(version, victims[j], names[i]) else "not in\nthe grid"
+                box = {"facecolor": "white", "edgecolor": "none", "pad": 1}
+                axes.text(j, i, said, ha="center", va="center", fontsize=6, bbox=box)
+        axes.patch.set(hatch="////", edgecolor="0.7")
+        axes.set_xticks(range(len(victims)), victims, rotation=60, ha="right", fontsize=8)
+        axes.set_yticks(range(len(names)), names, fontsize=8)
+        axes.set_title(version, fontsize=9)
+        axes.set_xlabel("victim", fontsize=8)
+    panels[0].set_ylabel("countermeasure, the worst first", fontsize=8)
+    bar = figure.colorbar(image, ax=panels.tolist(), fraction=0.05)
+    bar.set_label("accuracy on clean test rows (%)", fontsize=8)
+    bar.ax.tick_params(labelsize=8)
+    return True
+
+
+def _curves_plot(figure: Any, audit: Audit) -> bool:
+    """By epoch and victim: training accuracy dotted, test accuracy solid; clean in gray, protected in black."""
+    shown = [c for c in audit.cells if c.countermeasure == NONE and c.version.role in ("clean", "protected")]
+    shown = [c for c in shown if min(map(len, c.curves), default=0) > 1]
+    victims = list(dict.fromkeys(cell.victim for cell in shown))
+    if not victims:
+        return False
+    figure.set_size_inches(max(4.0, 3.2 * len(victims)), 4.0)
+    markers = dict(zip(dict.fromkeys(c.version.name for c in shown), "os^vD<>pP*Xh", strict=False))
+    for axes, victim in zip(np.ravel(figure.subplots(1, len(victims), sharey=True)), victims, strict=True):
+        for cell in (c for c in shown if c.victim == victim):
+            epochs = min(map(len, cell.curves))
+            mean = 100 * np.mean([curve[:epochs] for curve in cell.curves], axis=0)
+            style = {"color": "0.6" if cell.version.role == "clean" else "black", "markersize": 4,
+                     "marker": markers.get(cell.version.name, ".")}  # fmt: skip
+            axes.plot(range(1, epochs + 1), mean[:, 1], "-", label=f"{cell.version.name}, test", **style)
+            axes.plot(range(1, epochs + 1), mean[:, 0], ":", label=f"{cell.version.name}, training", **style)
+        axes.set(title=victim, xlabel="epoch", ylim=(0, 102))
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.title.set_fontsize(9)
+    _finish(figure)
+    return True
+
+
+def _share_plot(figure: Any, audit: Audit) -> bool:
+    """Accuracy against the share that is protected, beside that of the same rows dropped."""
+    plain = [c for c in audit.cells if c.countermeasure == NONE]
+    if not any(c.version.role == "partly" for c in plain):
+        return False
+    victims = list(dict.fromkeys(cell.victim for cell in plain))
+    figure.set_size_inches(max(4.0, 3.2 * len(victims)), 4.0)
+    for axes, victim in zip(np.ravel(figure.subplots(1, len(victims), sharey=True)), victims, strict=True):
+        clean = [(0.0, c) for c in plain if c.victim == victim and c.version.role == "clean"]
+        for label, roles, style in (("protected", ("partly", "protected"), "o-"), ("dropped", ("dropped",), "s--")):
+            of_role = [(c.version.share, c) for c in plain if c.victim == victim and c.version.role in roles]
+            points = sorted([*clean, *of_role], key=lambda point: point[0])
+            values = [c.accuracy for _, c in points]
+            means = np.array([100 * v.mean for v in values])
+            ends = np.abs(np.array([[100 * v.low, 100 * v.high] for v in values]).T - means)
+            axes.errorbar([100 * share for share, _ in points], means, ends, fmt=style, color="black", capsize=2,
+                          mfc="black" if label == "protected" else "white", label=f"these rows {label}")  # fmt: skip
+        axes.set(title=victim, xlabel="protected rows (% of all)", ylim=(0, 102))
+        axes.title.set_fontsize(9)
+    _finish(figure)
+    return True
+
+
+def _finish(figure: Any) -> None:
+    """The axis title of all panels, and one legend of all that any of them shows."""
+    figure.axes[0].set_ylabel("accuracy (%)")
+    entries: dict[str, Any] = {}
+    for axes in figure.axes:
+        entries |= dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
+    figure.legend(entries.values(), entries.keys(), loc="outside lower center", ncols=2, fontsize=7)
+
+
+PLOTS = {"grid": _grid_plot, "curves": _curves_plot, "share": _share_plot}
