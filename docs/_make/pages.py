@@ -119,8 +119,8 @@ def command_line_page() -> str:
         "# Command line",
         "This page is made from the argument parser: `hf-unlearnable COMMAND --help` shows the same.",
         "The exit status is 0 when a command did what was asked and 1 when it could not: one sentence on standard "
-        "error says why, with a line for each leak that was found. It is 2 for a command line that does not parse, and "
-        "130 after an interruption.",
+        "error says why, with a line for each leak that was found. It is 2 for a command line that does not parse, "
+        "and 130 after an interruption.",
         table(
             [["command", "what it does"], *([f"[`{name}`](#{name})", said] for name, (_, said) in commands.items())]
         ),
