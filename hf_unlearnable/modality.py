@@ -38,16 +38,15 @@ class Grid:
 class Copies(ABC):
     """How copies of values that are files are recognised, and what such a file tells beside what it shows.
 
-    The leak scan asks it of all files that it meets: those of the protected column, and those in any other column of
-    bytes, or in base64 in a column of texts. A file is given as its bytes.
+    The leak scan asks it of all files that it meets: those of the protected column, and those in any other column,
+    whatever they are encoded or packed in. A file is given as its bytes.
 
     Attributes:
-        marks: Regular expression (RE2) of what stands in the bytes of every file in which `told` finds something.
-        base64: Regular expression of how a file of this kind begins in base64.
+        marks: Regular expression (RE2) of what stands in the bytes of every file in which `told` or `notes` finds
+            something.
     """
 
     marks: ClassVar[str]
-    base64: ClassVar[str]
 
     @abstractmethod
     def knows(self, data: bytes) -> bool:
@@ -60,6 +59,10 @@ class Copies(ABC):
     @abstractmethod
     def told(self, data: bytes) -> list[tuple[str, str]]:
         """What a file's metadata tells: kinds of findings, such as "gps" or "camera", each with a sentence."""
+
+    def notes(self, data: bytes) -> list[str]:
+        """The texts in a file's metadata: comments, descriptions."""
+        return []
 
     @abstractmethod
     def smaller(self, data: bytes) -> bytes | None:

@@ -3,54 +3,43 @@
 from __future__ import annotations
 
 import io
+import struct
 
 import numpy as np
 
+from hf_unlearnable.image.metadata import notes, told
 from hf_unlearnable.modality import Copies
 
 _ALIKE = 0.88  # correlation of two images that show the same; a JPEG of low quality has no more
-
-# Maker, model, artist, owner, serial numbers, what only the camera's maker can read.
-_CAMERA = {271, 272, 315, 0xA430, 0xA431, 0xA433, 0xA434, 0xA435, 0x927C}
+_BROKEN = (OSError, ValueError, SyntaxError, KeyError, TypeError, IndexError, EOFError, struct.error, AssertionError)
 
 
 class ImageCopies(Copies):
-    """Compares images by their colours at 24 x 24 pixels; EXIF and XMP tell of cameras and places."""
+    """Compares images by their colours at 24 x 24 pixels; `metadata` tells of cameras, people and places."""
 
-    # A TIFF's own fields stand behind no mark.
-    marks = r"Exif\x00|eXIf|EXIF|xmpmeta|ns\.adobe\.com/xap|^II\*\x00|^MM\x00\*"
-    base64 = r"(?:iVBORw0KGgo|/9j/|R0lGOD|UklGR|Qk[A-Za-z0-9+/]{6}AAAAA)[A-Za-z0-9+/]{40}"
+    # A TIFF's own fields stand behind no mark, nor do comments in a GIF and in a JPEG.
+    marks = (
+        r"Exif\x00|eXIf|EXIF|[xX][mM][pP]meta|rdf:RDF|ns\.adobe\.com/xap|tEXt|zTXt|iTXt|8BIM|^II[*+]\x00|^MM\x00[*+]"
+        r"|^\xff\xd8(?s:.)*?\xff\xfe|^GIF8(?s:.)*?\x21\xfe"
+    )
 
     def knows(self, data: bytes) -> bool:
-        return (
-            data[:4] in (b"\x89PNG", b"GIF8", b"II*\0", b"MM\0*") or data[:3] == b"\xff\xd8\xff" or data[:2] == b"BM"
-            or data[8:12] == b"WEBP"
-        )  # fmt: skip
+        if data[:4] in (b"\x89PNG", b"GIF8", b"II*\0", b"MM\0*") or data[:3] == b"\xff\xd8\xff":
+            return True
+        return data[8:12] == b"WEBP" or data[4:8] == b"ftyp" or _begins_like_an_image(data[:16])
 
     def lossy(self, data: bytes) -> bool:
         return data[:3] == b"\xff\xd8\xff"
 
     def told(self, data: bytes) -> list[tuple[str, str]]:
-        from PIL import Image, UnidentifiedImageError
+        return told(data)
 
-        try:
-            with Image.open(io.BytesIO(data)) as image:
-                exif = image.getexif()
-                fields = set(exif) | set(exif.get_ifd(0x8769))
-                place = bool(exif.get_ifd(0x8825))
-                xmp = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp") or 700 in fields
-        except (UnidentifiedImageError, OSError, ValueError, SyntaxError, KeyError, TypeError):
-            return []
-        found = [("gps", "An image tells where it was taken.")] if place else []
-        if fields & _CAMERA:
-            found.append(("camera", "An image tells its camera or its owner."))
-        elif xmp:
-            found.append(("camera", "An image holds XMP metadata."))
-        return found
+    def notes(self, data: bytes) -> list[str]:
+        return list(notes(data))
 
     def smaller(self, data: bytes) -> bytes | None:
         """The thumbnail in its EXIF."""
-        from PIL import ExifTags, Image, UnidentifiedImageError
+        from PIL import ExifTags, Image
 
         if b"Exif" not in data[:65536] and b"eXIf" not in data and b"EXIF" not in data:
             return None
@@ -59,32 +48,35 @@ class ImageCopies(Copies):
                 small = image.getexif().get_ifd(ExifTags.IFD.IFD1)
                 raw = image.info.get("exif", b"").removeprefix(b"Exif\0\0")
                 found = raw[small.get(0x0201, 0) :][: small.get(0x0202, 0)]
-        except (UnidentifiedImageError, OSError, ValueError, SyntaxError, KeyError, TypeError):
+        except _BROKEN:
             return None
         return found if self.knows(found) else None
 
     def likeness(self, one: bytes, two: bytes) -> float:
-        """The largest correlation of their pixel values at 24 x 24 pixels, whole or with up to a sixth cut off."""
-        from hf_unlearnable.image.codec import ImageError, decode
+        """The largest correlation of their pixel values at 24 x 24 pixels.
 
-        try:
-            first, second = decode(one), decode(two)
-        except ImageError:
+        The second one is taken whole or with up to a sixth cut off, as it is, mirrored and turned by quarters; the
+        first one in gray where the second one is gray.
+        """
+        first, second = _levels(one), _levels(two)
+        if first is None or second is None or np.array_equal(first, second):
             return 0.0
-        if first.content == second.content:
-            return 0.0
-        whole = _shrunk(first.levels, 24)
+        gray = bool((second == second[:, :, :1]).all())
+        whole = _shrunk(_gray(first) if gray else first, 24)
         best = 0.0
         for side in range(24, 19, -1):
-            part = _shrunk(second.levels, side)
+            part = _shrunk(second, side)
             part = part - part.mean()
+            if part.std() < 2:  # a blank image is like any other
+                continue
             windows = np.lib.stride_tricks.sliding_window_view(whole, (side, side), (0, 1)).reshape(
                 -1, 3 * side * side
             )
             spread = np.maximum(windows.std(1) * np.sqrt(windows.shape[1]), 1e-6)
-            products = windows @ part.transpose(2, 0, 1).ravel() / spread / max(float(np.linalg.norm(part)), 1e-6)
-            if part.std() >= 2:  # a blank image is like any other
-                best = max(best, float(products.max()))
+            turned = [np.rot90(each, turns) for each in (part, part[:, ::-1]) for turns in range(4)]
+            views = np.stack([each.transpose(2, 0, 1).ravel() for each in turned])
+            products = windows @ views.T / spread[:, None] / max(float(np.linalg.norm(part)), 1e-6)
+            best = max(best, float(products.max()))
             if best > 0.97:
                 break
         return best
@@ -100,9 +92,48 @@ class ImageCopies(Copies):
         return alike & (scores > middle + 6 * (upper - middle))
 
 
+def _begins_like_an_image(head: bytes) -> bool:
+    """Whether one of Pillow's formats, those that have a beginning of their own, accepts these first 16 bytes."""
+    from PIL import Image
+
+    Image.init()
+    if len(head) < 16:
+        return False
+    return any(accepts is not None and accepts(head) is True for _, accepts in Image.OPEN.values())
+
+
+def _levels(data: bytes) -> np.ndarray | None:
+    """The pixels of an image of any format and depth, the first frame's, uint8 [height, width, 3]; None if none opens.
+
+    An image that cannot be protected can be a copy all the same.
+    """
+    from PIL import Image
+
+    from hf_unlearnable.image.codec import ImageError, decode
+
+    try:
+        levels = decode(data).levels
+    except ImageError:
+        try:
+            with Image.open(io.BytesIO(data)) as image:
+                if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+                    values = np.asarray(image, np.float64)
+                    levels = (values * (255 / max(float(values.max()), 1.0))).astype(np.uint8)[:, :, None]
+                else:
+                    levels = np.asarray(image.convert("RGB"))
+        except (*_BROKEN, Image.DecompressionBombError):
+            return None
+    return np.broadcast_to(levels, (*levels.shape[:2], 3))
+
+
+def _gray(levels: np.ndarray) -> np.ndarray:
+    from PIL import Image
+
+    return np.asarray(Image.fromarray(np.ascontiguousarray(levels)).convert("L").convert("RGB"))
+
+
 def _shrunk(levels: np.ndarray, side: int) -> np.ndarray:
     from PIL import Image
 
-    colours = np.ascontiguousarray(np.broadcast_to(levels, (*levels.shape[:2], 3)))
-    small = Image.fromarray(colours).resize((side, side), Image.Resampling.BILINEAR)
+    small = Image.fromarray(np.ascontiguousarray(levels)).resize((side, side), Image.Resampling.BILINEAR)
     return np.asarray(small, np.float32)

@@ -24,9 +24,9 @@ from typing import TYPE_CHECKING, Any
 from hf_unlearnable._version import __version__
 from hf_unlearnable.data import paired, whole_or_nothing
 from hf_unlearnable.publish.card import Facts, Wishes, render
-from hf_unlearnable.publish.checks import checked, earlier_versions
+from hf_unlearnable.publish.checks import as_history, checked, earlier_versions
 from hf_unlearnable.publish.findings import Finding
-from hf_unlearnable.publish.hub import PUBLIC, Repository
+from hf_unlearnable.publish.hub import PUBLIC, REPORT, Repository
 from hf_unlearnable.publish.leaks import scan
 from hf_unlearnable.publish.public import public_words
 from hf_unlearnable.publish.staging import Staged, splits_of, stage
@@ -42,7 +42,6 @@ logger = logging.getLogger(__name__)
 __all__ = ["Finding", "LeakError", "Published", "push_protected"]
 
 _TOLD = ("measured", "verdict", "warnings", "table", "attacks", "protocol", "fingerprints", "not_run")
-_REPORT = ("report.md", "report.json", "grid.png", "curves.png", "share.png")
 
 
 class LeakError(ValueError):
@@ -103,7 +102,8 @@ def push_protected(
 ) -> Published:
     """Publishes a protected dataset with an honest card, after nothing was found that should stay at home.
 
-    All of the repository's `data/` is replaced in one commit. Run again after an interruption, it goes on; run again
+    All of the repository's `data/` is replaced in one commit, and an earlier report; the card that is there keeps its
+    own text, and is searched with it. Run again after an interruption, it goes on; run again
     with nothing changed, it commits nothing.
 
     Args:
@@ -139,7 +139,8 @@ def push_protected(
     Raises:
         LeakError: The scan found something, or the repository's history holds clean rows.
         ValueError: Nothing shows that the data was protected, it was not, a value broke the bound or is not stored
-            exactly, the report is of other data, a split is empty, the name is invalid.
+            exactly, the report is of other data, a split is empty, the name is invalid, the Hub does not take the
+            card's metadata (an unknown licence), or somebody changed the card during the push.
         FileExistsError: The repository is public and `private` was asked for, or `dry_run` is there already.
         PermissionError: No token, or one without write access.
         ConnectionError: The Hub cannot be reached.
@@ -191,31 +192,34 @@ def push_protected(
             transform.public_params() if transform else {}, told,
         )  # fmt: skip
         wishes = Wishes(license, opt_out, citation, questions, prompt)
+        there = repository.card() if repository and visibility else None
+        existing = None if there is None else there.decode("utf-8").replace("\r\n", "\n")
         card = Path(folder, "README.md")
-        card.write_text(render(facts, wishes), encoding="utf-8")
+        card.write_text(render(facts, wishes, existing), encoding="utf-8")
+        if repository:
+            repository.require_valid(card.read_text(encoding="utf-8"))
         files = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
         additions = [CommitOperationAdd(path, str(file)) for path, file in files.items() if path != "README.md"]
-        found = scan(
+        found: list[Finding] = []
+        notes: dict[str, bytes] = {}
+        if repository and visibility:
+            found, notes = earlier_versions(repository, additions, staged, before, columns)
+        told_of = scan(
             folder, protected_columns=columns, key=transform.key if transform else None, original=before or None,
             sources=[*sources, *(path for path in (key, report) if isinstance(path, str | os.PathLike))],
-            public=public_words(facts),
+            public=public_words(facts), notes=notes,
         )  # fmt: skip
-        if repository and visibility:
-            found += earlier_versions(repository, additions, staged, before, columns)
+        found = as_history(told_of, notes, allow) + found
         stopping = [finding for finding in found if finding.name not in allow]
         if stopping:
             raise LeakError(stopping)
         facts = replace(facts, findings=[f"{finding.name}: {finding.what}" for finding in found])
-        card.write_text(render(facts, wishes), encoding="utf-8")
+        card.write_text(render(facts, wishes, existing), encoding="utf-8")
         commit = None
         if repository is not None:
             repository.prepare(private, gated)
-
-            def merged(there: str | None) -> str:
-                card.write_text(render(facts, wishes, there), encoding="utf-8")
-                return card.read_text(encoding="utf-8")
-
-            commit = repository.push(additions, merged, f"Protected data (hf-unlearnable {__version__})", create_pr)
+            message = f"Protected data (hf-unlearnable {__version__})"
+            commit = repository.push(additions, card.read_text(encoding="utf-8"), there, message, create_pr)
         sizes = {path: file.stat().st_size for path, file in files.items()}
         return Published(facts.repo_id, card.read_text(encoding="utf-8"), sizes, commit)
 
@@ -284,7 +288,7 @@ def _copy_report(report: Any, folder: Path) -> None:
     if not isinstance(report, str | os.PathLike):
         write_report(target, report)
         return
-    for name in _REPORT:
+    for name in REPORT:
         if Path(report, name).is_file():
             shutil.copy(Path(report, name), target / name)
 

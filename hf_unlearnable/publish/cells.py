@@ -23,6 +23,9 @@ class Leaf:
         part: "bytes" or "path" for those of an image or a sound, else "".
         values: An array without lists and structs.
         lists: The lists that the values stand in, the outer one first.
+        reading: "" for values as they are stored; "plain" for texts without their markup and escapes; "decoded" for
+            what stood in the values as a code or in an archive.
+        index: The row of each value, int [n]; None where `lists` tell it.
     """
 
     root: str
@@ -30,21 +33,42 @@ class Leaf:
     part: str
     values: pa.Array
     lists: tuple[pa.Array, ...] = ()
+    reading: str = ""
+    index: np.ndarray | None = None
+
+    def decoded(self, values: Any, rows: Any, reading: str = "decoded") -> Leaf:
+        """A leaf of the same column for what its values read as.
+
+        Args:
+            values: n texts, or n contents of files.
+            rows: The row of each, int [n].
+            reading: As the attribute.
+        """
+        import pyarrow as pa
+
+        if isinstance(values, list):
+            values = pa.array(values, pa.large_binary() if isinstance(values[0], bytes) else pa.large_string())
+        return Leaf(self.root, self.path, self.part, strings(values) if reading == "plain" else values, (), reading,
+                    np.asarray(rows))  # fmt: skip
 
     @cached_property
     def rows(self) -> np.ndarray:
         """The row of each value."""
         import pyarrow.compute as pc
 
-        rows = None
+        rows = self.index
         for array in self.lists:
             parents = pc.list_parent_indices(array).to_numpy(zero_copy_only=False)
             rows = parents if rows is None else rows[parents]
         return np.arange(len(self.values)) if rows is None else rows
 
     def is_own(self, protected: Sequence[str]) -> bool:
-        """Whether these values are what was protected in one of these columns."""
-        return self.root in protected and (self.path == self.root or self.path.endswith(".content"))
+        """Whether these values are what was protected in one of these columns, with or without markup."""
+        return (
+            self.root in protected
+            and self.reading != "decoded"
+            and (self.path == self.root or self.path.endswith(".content"))
+        )
 
     @property
     def is_text(self) -> bool:
@@ -105,7 +129,7 @@ def one_a_row(leaf: Leaf, rows: int) -> pa.Array:
     """All texts of a row in one."""
     import polars as pl
 
-    if not leaf.lists:
+    if not leaf.lists and leaf.index is None:
         return leaf.values
     joined = (
         pl.DataFrame({"row": leaf.rows, "text": pl.Series(leaf.values)})

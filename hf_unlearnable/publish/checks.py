@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +25,7 @@ logger = logging.getLogger(__name__)
 _LOOKED_AT = 1000  # rows of a split that the key's mark is looked for in
 _MADE_AGAIN = 100  # and that are made again with the key where the original is there
 _GROUPS = 50  # from so many row groups of its files at most
+_HISTORY = "Publish to a fresh repository, or delete this one: what history holds can be fetched for ever."
 _BY_CHANCE = -3.0  # log10 of p: an owner's own data carries the mark in every row, far less likely by chance than this
 
 
@@ -181,16 +183,23 @@ def earlier_versions(
     staged: Sequence[Staged],
     original: Mapping[str, Any],
     columns: Sequence[str],
-) -> list[Finding]:
+) -> tuple[list[Finding], dict[str, bytes]]:
     """Looks through the repository's history: what was pushed once can be fetched for ever.
 
     A clean version there undoes the protection, and so does one that was protected in another way: an attacker who
     compares the two sees what was changed.
+
+    Returns:
+        What was found, and by name the files that hold no rows and are yet to be searched.
     """
-    findings = []
+    findings: list[Finding] = []
+    notes: dict[str, bytes] = {}
     published = clean = np.zeros(0, np.uint64)
     same = {addition.upload_info.sha256.hex() for addition in additions}
-    for place, file in repository.earlier_data(same):
+    for place, file, has_rows in repository.earlier(same):
+        if not has_rows:
+            notes[place] = file.read_bytes()
+            continue
         if not len(published):
             published = _hashes((stored(part, columns) for part in staged), columns)
             clean = _hashes(original.values(), columns)
@@ -211,11 +220,26 @@ def earlier_versions(
         split = place.rsplit("/", 1)[-1].split("-")[0]
         if split not in {part.split for part in staged}:
             what += f", of the split {split!r} that is not in this push: all splits are pushed together"
-        findings.append(
-            Finding("history", place, None, count, f"The repository's history holds {what}.",
-                    "Publish to a fresh repository, or delete this one: what history holds can be fetched for ever.")
-        )  # fmt: skip
-    return findings
+        findings.append(Finding("history", place, None, count, f"The repository's history holds {what}.", _HISTORY))
+    return findings, notes
+
+
+def as_history(findings: Sequence[Finding], notes: Collection[str], allow: Collection[str]) -> list[Finding]:
+    """The findings of a scan, those in files of the history as such; what is allowed in a file is so in its past.
+
+    Args:
+        findings: What `scan` found.
+        notes: Names of the files of the history, "branch@commit/path".
+        allow: Names of allowed findings.
+    """
+    told = []
+    for finding in findings:
+        if finding.place not in notes:
+            told.append(finding)
+        elif f"{finding.kind}:{finding.place.partition('/')[2]}" not in allow:
+            what = f"The repository's history holds this ({finding.kind}): {finding.what}"
+            told.append(replace(finding, kind="history", what=what, remedy=_HISTORY))
+    return told
 
 
 def _may_hold(feature: Any) -> bool:

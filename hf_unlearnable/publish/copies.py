@@ -6,7 +6,6 @@ they belong to is asked what they show and how alike two of them are.
 
 from __future__ import annotations
 
-import base64
 import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
     from hf_unlearnable.modality import Copies, Modality
     from hf_unlearnable.publish.findings import Hits
-    from hf_unlearnable.publish.patterns import Words
+    from hf_unlearnable.publish.words import Words
 
 
 class CleanCopies:
@@ -55,7 +54,7 @@ class CleanCopies:
         self._opens_files = False  # whether files are compared by what they show, wherever they stand
         self._lock = threading.Lock()
         self._originals: list[np.ndarray] = []  # hashes of the originals of protected rows
-        self._cells: list[tuple[str, np.ndarray | None, np.ndarray]] = []  # place, rows, hashes
+        self._cells: list[tuple[str, tuple | None, np.ndarray | None, np.ndarray]] = []  # place, cell, rows, hashes
         self._alike: dict[tuple[str, str], list[tuple[int, float]]] = {}  # place, kind: rows, how like the protected
         self._equal: dict[str, list] = {}  # place: protected rows, how many of them equal their original, their rows
 
@@ -78,14 +77,14 @@ class CleanCopies:
         texts, files = (
             {leaf.path for leaf in leaves if kind(leaf)} for kind in (lambda x: x.is_text, lambda x: x.is_binary)
         )
-        self._reads_letters = bool(texts) and (splits > 1 or len(texts) > 1)
-        self._opens_files = bool(self._original) and bool(files) and (splits > 1 or len(files) > 1)
+        arrays = {leaf.path for leaf in leaves if len(leaf.lists) > 1 and not leaf.is_text}
+        self._reads_letters = bool(texts) and (splits > 1 or len(texts | files) > 1)
+        self._opens_files = bool(self._original) and bool(files) and (splits > 1 or len(files | arrays) > 1)
 
-    def look_at_file(self, data: bytes, name: str) -> None:
+    def look_at_note(self, text: str, name: str) -> None:
         """The card, a report, anything small: each line, each part of a table, each text in quotes."""
-        text = data.decode("utf-8", "replace")
         pieces = re.split(r"[\n|`]", text) + [match[1] for match in re.finditer(r'"((?:[^"\\]|\\.)*)"', text)]
-        self._keep_cells(name, None, [piece.strip(" \t>*-\"'") for piece in pieces] + [text])
+        self._keep_cells(name, None, None, [piece.strip(" \t>*-\"'") for piece in pieces] + [text])
 
     def look_at_rows(self, leaves: Sequence[Leaf], split: str, start: int, count: int) -> None:
         """The values of a batch of `count` rows that begins at this row of its split."""
@@ -93,43 +92,50 @@ class CleanCopies:
         if self._original is not None and split in self._original:
             table = self._original[split][start : start + count]
             before = {(leaf.path, leaf.part): leaf for leaf in leaves_of(table)}
-        values = [leaf for leaf in leaves if leaf.part != "path" and (leaf.is_text or leaf.is_binary)]
+        values = [
+            leaf for leaf in leaves
+            if leaf.part != "path" and leaf.reading != "plain" and (leaf.is_text or leaf.is_binary)
+        ]  # fmt: skip
         own = [leaf for leaf in values if leaf.is_own(self._protected)]
         others = [leaf for leaf in values if not leaf.is_own(self._protected)]
         for leaf in others:
-            self._keep_cells(f"{split}/{leaf.path}", leaf.rows + start, leaf.values)
+            place = f"{split}/{leaf.path}"
+            self._keep_cells(place, None, leaf.rows + start, leaf.values)
             if leaf.is_binary:
-                hashes = self._shown_hashes(leaf.values.to_pylist())
-                self._keep_hashes(f"{split}/{leaf.path}", leaf.rows + start, hashes)
+                self._keep_hashes(
+                    place, None, leaf.rows + start, self._shown_hashes(leaf.values.to_pylist(), leaf.root)
+                )
         for leaf in own:
             compare = self._compare_texts if leaf.is_text else self._compare_files
             compare(leaf, before, others, split, start)
 
     # ------------------------------------------------------------------ hashes
-    def _keep_cells(self, place: str, rows: np.ndarray | None, values: Any, by_letters: bool = True) -> None:
+    def _keep_cells(
+        self, place: str, cell: tuple[str, str] | None, rows: np.ndarray | None, values: Any, by_letters: bool = True
+    ) -> None:
         """Hashes of values that may be copies, to be looked up when all originals are known."""
         import pyarrow as pa
 
         if self._original is None and not self._words.all:
             return
         values = pa.array(values, pa.large_string()) if isinstance(values, list) else values
-        self._keep_hashes(place, rows, cell_hashes(values, SHORT))
+        self._keep_hashes(place, cell, rows, cell_hashes(values, SHORT))
         if by_letters and self._reads_letters and pa.types.is_large_string(values.type):
-            self._keep_hashes(place, rows, cell_hashes(letters(values), SHORT))
+            self._keep_hashes(place, cell, rows, cell_hashes(letters(values), SHORT))
 
-    def _keep_hashes(self, place: str, rows: np.ndarray | None, hashes: np.ndarray) -> None:
+    def _keep_hashes(self, place: str, cell: tuple | None, rows: np.ndarray | None, hashes: np.ndarray) -> None:
         kept = hashes != 0
         with self._lock:
-            self._cells.append((place, None if rows is None else rows[kept], hashes[kept]))
+            self._cells.append((place, cell, None if rows is None else rows[kept], hashes[kept]))
 
-    def _shown_hashes(self, files: Sequence[bytes | None]) -> np.ndarray:
+    def _shown_hashes(self, files: Sequence[bytes | None], column: str) -> np.ndarray:
         """A hash of what each file shows; 0 where there is none, and where no other column or split holds files."""
         import xxhash
 
         hashes = np.zeros(len(files), np.uint64)
         for i, data in enumerate(files if self._opens_files else ()):
-            kind = self._kind_of(data)
-            if kind is None:
+            kind = self._kind_of(data, column)
+            if kind is None or data is None:
                 continue
             try:
                 hashes[i] = xxhash.xxh3_64_intdigest(self._kinds[kind].content({"bytes": data, "path": None}))
@@ -137,8 +143,10 @@ class CleanCopies:
                 hashes[i] = 0
         return hashes
 
-    def _kind_of(self, data: bytes | None) -> str | None:
-        """The kind of data that a file is of, by its first bytes."""
+    def _kind_of(self, data: bytes | None, column: str) -> str | None:
+        """The kind of data that a file is of, by its column or its first bytes."""
+        if column in self._kind_of_column:
+            return self._kind_of_column[column]
         return next((kind for kind, copies in self._copies.items() if data is not None and copies.knows(data)), None)
 
     # ------------------------------------------------------------------ texts
@@ -159,7 +167,7 @@ class CleanCopies:
         else:
             original = after
         known = before is not None or bool(self._words.all)
-        place = f"{split}/{leaf.path}"
+        place, cell = f"{split}/{leaf.path}", (split, leaf.root)
         if known:
             first, second = cell_hashes(original, 0), cell_hashes(after, 0)
             changed = first != second
@@ -170,12 +178,12 @@ class CleanCopies:
                 hashes = cell_hashes(letters(original.take(index)), SHORT)
                 with self._lock:
                     self._originals.append(hashes)
-            self._keep_cells(place, leaf.rows + start, after, by_letters=False)
+            self._keep_cells(place, cell, leaf.rows[changed] + start, after.take(index), by_letters=False)
             same = np.flatnonzero(~changed)
             if len(same):
-                self._keep_cells(place, leaf.rows[same] + start, after.take(pa.array(same)))
+                self._keep_cells(place, None, leaf.rows[same] + start, after.take(pa.array(same)))
         else:  # a split that nothing is known of may hold what is protected in another
-            self._keep_cells(place, leaf.rows + start, after)
+            self._keep_cells(place, None, leaf.rows + start, after)
         for other in others:
             if not other.is_text:
                 continue
@@ -207,15 +215,15 @@ class CleanCopies:
             originals = [stored_bytes({"bytes": data, "path": path}) for data, path in pairs]
             changed = [one != two for one, two in zip(originals, own, strict=True)]
             kept = [one for one, new in zip(originals, changed, strict=True) if new]
-            hashes = [cell_hashes(pa.array(kept, pa.large_binary()), SHORT), self._shown_hashes(kept)]
+            hashes = [cell_hashes(pa.array(kept, pa.large_binary()), SHORT), self._shown_hashes(kept, leaf.root)]
             with self._lock:
                 self._originals += hashes
-        self._keep_cells(place, leaf.rows + start, leaf.values)
+        self._keep_cells(place, None, leaf.rows + start, leaf.values)
         unchanged = [None if new and before is not None else data for data, new in zip(own, changed, strict=True)]
-        self._keep_hashes(place, leaf.rows + start, self._shown_hashes(unchanged))
+        self._keep_hashes(place, None, leaf.rows + start, self._shown_hashes(unchanged, leaf.root))
         by_kind: dict[str, dict[int, list[bytes]]] = {}
         for row, data, new in zip(leaf.rows.tolist(), own, changed, strict=True):
-            kind = self._kind_of_column.get(leaf.root) or self._kind_of(data)
+            kind = self._kind_of(data, leaf.root)
             if kind is not None and data and new:
                 by_kind.setdefault(kind, {}).setdefault(row, []).append(data)
         for kind, by_row in by_kind.items():
@@ -225,7 +233,9 @@ class CleanCopies:
                     what = f"The file holds a small version of itself, of the clean {kind}."
                     self._hits.add("clean-copy", place, row + start, what)
             for other in others:
-                found = list(_likenesses(copies, by_row, other))
+                if not other.is_binary:
+                    continue
+                found = list(_likenesses(copies, by_row, other, self._kind_of_column.get(other.root) == kind))
                 if found:
                     with self._lock:
                         rows = self._alike.setdefault((f"{split}/{other.path}", kind), [])
@@ -236,12 +246,12 @@ class CleanCopies:
         """Adds what only all rows together show."""
         known = np.unique(np.concatenate(self._originals)) if self._originals else np.zeros(0, np.uint64)
         known = known[known != 0]
-        for place, rows, hashes in self._cells if len(known) else ():
+        for place, cell, rows, hashes in self._cells if len(known) else ():
             at = np.minimum(np.searchsorted(known, hashes), len(known) - 1)
             same = known[at] == hashes
             if same.any():
                 what = "The original of a protected row stands here."
-                self._hits.add("clean-copy", place, [] if rows is None else rows[same], what)
+                self._hits.add("clean-copy", place, [] if rows is None else rows[same], what, cell)
         for place, (compared, equal, found) in self._equal.items():
             if equal >= max(3, compared / 2):
                 what = "Originals of the protected rows stand here."
@@ -254,30 +264,14 @@ class CleanCopies:
                 self._hits.add("clean-copy", place, rows, what)
 
 
-def _likenesses(copies: Copies, by_row: Mapping[int, list[bytes]], other: Leaf) -> Iterator[tuple[int, float]]:
+def _likenesses(
+    copies: Copies, by_row: Mapping[int, list[bytes]], other: Leaf, is_column: bool
+) -> Iterator[tuple[int, float]]:
     """How like the protected files of its row each file in another column is, or what lies within it; and the row."""
-    for row, data in _files_in(other, copies):
+    for row, data in zip(other.rows.tolist(), other.values.to_pylist(), strict=True):
         group = by_row.get(row, [])
+        if not group or not data or not (is_column or copies.knows(data)):
+            continue
         views = [view for view in (data, copies.smaller(data)) if view and view not in group]
-        if group and views:
+        if views:
             yield row, max(copies.likeness(one, view) for one in group for view in views)
-
-
-def _files_in(leaf: Leaf, copies: Copies) -> Iterator[tuple[int, bytes]]:
-    """Files of a kind in a column of bytes, or in base64 in a column of texts, with their rows."""
-    found = zip(leaf.rows.tolist(), leaf.values.to_pylist(), strict=True) if leaf.is_binary else _decoded(leaf, copies)
-    for row, data in found:
-        if data is not None and copies.knows(data):
-            yield row, data
-
-
-def _decoded(leaf: Leaf, copies: Copies) -> Iterator[tuple[int, bytes]]:
-    """What may be files of a kind in base64, anywhere within texts, with their rows."""
-    import pyarrow.compute as pc
-
-    mask = pc.fill_null(pc.match_substring_regex(leaf.values, copies.base64), False).to_numpy(zero_copy_only=False)
-    for i in np.flatnonzero(mask):
-        for found in re.finditer(copies.base64 + r"[A-Za-z0-9+/\s]*", leaf.values[int(i)].as_py()):
-            code = re.sub(r"\s", "", found[0])
-            padded = code[: len(code) - (len(code) % 4 == 1)] + "=" * (-len(code) % 4)
-            yield int(leaf.rows[i]), base64.b64decode(padded)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from hf_unlearnable.publish.patterns import Patterns
+    from hf_unlearnable.publish.before import Before
 
 _METADATA = "Store the file without its metadata: open it and write anew what it shows, and nothing else."
 _REMEDIES = {
@@ -17,6 +18,7 @@ _REMEDIES = {
     "words": "Remove the list of words. If others have seen it, protect the data again with a fresh key.",
     "clean-copy": "Remove the column or the rows, or protect them too.",
     "path": "Remove it, or write a path that tells nothing about this machine.",
+    "unread": "Unpack it, or leave it out: what cannot be looked at may hold anything.",
     "token": "Remove it and revoke the token where it was issued.",
 }
 
@@ -26,8 +28,9 @@ class Finding:
     """One thing that must not be published.
 
     Args:
-        kind: "seed", "words", "clean-copy", "path", "token", or what `Copies.told` tells, such as "gps".
-        place: Where: "train/text" (split and column), "train/column names", "train/schema", or a file's name.
+        kind: "seed", "words", "clean-copy", "path", "token", "unread" (an archive), "history", or what `Copies.told`
+            tells, such as "gps".
+        place: Where: "train/text" (split and column), "train (names)", or a file's name.
         row: The first row, counted from 0 within the split; None in a file.
         count: How many rows.
         what: What was found, in a sentence that does not give it away.
@@ -57,20 +60,37 @@ class Hits:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._found: dict[tuple[str, str], tuple[str, list[np.ndarray]]] = {}
+        self._found: dict[tuple[str, str], tuple[str, list[tuple[np.ndarray, tuple[str, str] | None]]]] = {}
 
-    def add(self, kind: str, place: str, rows: Any, what: str) -> None:
-        """Notes rows of a place, none for a place without rows. Of several descriptions the first is kept."""
+    def add(self, kind: str, place: str, rows: Any, what: str, cell: tuple[str, str] | None = None) -> None:
+        """Notes rows of a place, none for a place without rows. Of several descriptions the first is kept.
+
+        Args:
+            kind, place, what: As in `Finding`.
+            rows: Rows within the split, int [n].
+            cell: Split and column that the rows are of, where the data before may explain them.
+        """
         with self._lock:
-            self._found.setdefault((kind, place), (what, []))[1].append(np.atleast_1d(rows))
+            self._found.setdefault((kind, place), (what, []))[1].append((np.atleast_1d(rows).astype(int), cell))
 
-    def findings(self, patterns: Patterns) -> list[Finding]:
-        """Everything found, by name, without the secrets that a place's name may hold."""
+    def findings(self, before: Before, hidden: Callable[[str], str]) -> list[Finding]:
+        """Everything found, by name.
+
+        Args:
+            before: Tells what is explained by the data before.
+            hidden: Takes secrets out of a place's name.
+        """
         findings = []
         for (kind, place), (what, parts) in sorted(self._found.items()):
-            rows = np.unique(np.concatenate(parts))
+            rows = np.unique(np.concatenate([some for some, cell in parts if cell is None] or [np.zeros(0, int)]))
+            left = len(rows) > 0 or any(not len(some) for some, _ in parts)
+            for cell in {cell for _, cell in parts if cell is not None}:
+                some = np.unique(np.concatenate([some for some, its in parts if its == cell]))
+                rows = np.union1d(rows, before.suspected(kind, *cell, some))
+            if not len(rows) and not left:
+                continue
             first = int(rows[0]) if len(rows) else None
             findings.append(
-                Finding(kind, patterns.hidden(place), first, max(1, len(rows)), what, _REMEDIES.get(kind, _METADATA))
+                Finding(kind, hidden(place), first, max(1, len(rows)), what, _REMEDIES.get(kind, _METADATA))
             )
         return findings

@@ -7,6 +7,8 @@ files it has. The clients repeat what carries data; what they do not (creating, 
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 import re
 import tempfile
@@ -21,7 +23,17 @@ logger = logging.getLogger(__name__)
 
 _PASSING = {408, 409, 412, 429, 500, 502, 503, 504}  # answers after which the same call may succeed
 _PAUSES = (1, 2, 4, 8)  # seconds between attempts
-_SHARD = re.compile(r"data/[^/]+-\d{5}-of-\d{5}\.parquet|report/[^/]+")  # what a push replaces
+REPORT = ("report.md", "report.json", "grid.png", "curves.png", "share.png")  # the files of a report
+_OURS = re.compile(  # what a push replaces
+    rf"data/[^/]+-\d{{5}}-of-\d{{5}}\.parquet|report/(?:{'|'.join(map(re.escape, REPORT))})"
+)
+# What is searched as a text; anything else is compared row by row.
+_NOTES = re.compile(
+    r"(?:.*/)?(?:LICEN[CS]E|NOTICE|README|CITATION|CHANGELOG|AUTHORS|\.gitattributes|\.gitignore)"
+    r"|.*\.(?:md|txt|rst|cff|bib|py|ya?ml|toml|html?|css)"
+    rf"|report/(?:{'|'.join(map(re.escape, REPORT))})"
+)
+_LARGE = 50_000_000  # bytes from which on a text is taken for rows
 _REFUSED = (
     "The Hub refuses this token ({}): publishing takes one with write access to {}. Make one in the settings of your "
     "account."
@@ -30,7 +42,10 @@ PUBLIC = (
     "{} exists and is public: what is pushed there is seen at once. Make it private in its settings, name a fresh "
     "one, or say private=False (--public)."
 )
-_NO_DATA = ("README.md", "LICENSE", "CITATION.cff", ".gitattributes", ".gitignore", "report/")
+_CHANGED = (
+    "The card of {} was changed while this push was under way, and the new one was not searched for leaks. Run it "
+    "again."
+)
 
 
 class Repository:
@@ -103,18 +118,44 @@ class Repository:
         except RepositoryNotFoundError:
             return None
 
-    def _card(self, commit: str) -> str:
-        with tempfile.TemporaryDirectory() as folder:
-            return self._fetched(commit, "README.md", folder).read_text(encoding="utf-8")
+    def card(self) -> bytes | None:
+        """The present card, of main where the branch is not there yet; None where there is none."""
+        from huggingface_hub.errors import EntryNotFoundError, RevisionNotFoundError
 
-    def earlier_data(self, published: set[str]) -> Iterator[tuple[str, Path]]:
+        for revision in (self.revision, "main"):
+            try:
+                with tempfile.TemporaryDirectory() as folder:
+                    return self._fetched(revision, "README.md", folder).read_bytes()
+            except EntryNotFoundError:
+                return None
+            except RevisionNotFoundError:
+                continue
+        return None
+
+    def require_valid(self, card: str) -> None:
+        """Asks the Hub whether it takes a card's metadata, before anything is made there.
+
+        Raises:
+            ValueError: It does not, and says why.
+        """
+        from huggingface_hub import DatasetCard
+
+        try:
+            self._ask(DatasetCard(card).validate)
+        except ValueError as error:
+            raise ValueError(
+                f"The Hub does not take the metadata of the card (README.md): {_reasons(str(error))}. Give what it "
+                "asks for (license: --license), or put the card in the repository right."
+            ) from None
+
+    def earlier(self, published: set[str]) -> Iterator[tuple[str, Path, bool]]:
         """Every file in the history of any branch, conversion or pull request, but those of the same contents.
 
         Args:
             published: SHA-256 of the files that are about to be published.
 
         Returns:
-            Pairs of "branch@commit: path" and the file, which is gone after the next one was taken.
+            "branch@commit/path"; the file, which is gone after the next one was taken; and whether it may hold rows.
         """
         seen = set(published)
         refs = self._ask(self._api.list_repo_refs, self.id, repo_type="dataset", include_pull_requests=True)
@@ -123,12 +164,13 @@ class Repository:
             for commit in reversed(commits):  # a file is named by the commit that brought it
                 for path, contents in self._files(commit.commit_id).items():
                     converted = ref in refs.converts and not path.endswith(".parquet")
-                    if path.startswith(_NO_DATA) or contents in seen or converted:
+                    if contents in seen or converted:
                         continue
                     seen.add(contents)
                     with tempfile.TemporaryDirectory() as folder:
                         place = f"{ref.name}@{commit.commit_id[:8]}/{path}"
-                        yield place, self._fetched(commit.commit_id, path, folder)
+                        file = self._fetched(commit.commit_id, path, folder)
+                        yield place, file, not _NOTES.fullmatch(path) or file.stat().st_size > _LARGE
 
     def _files(self, commit: str) -> dict[str, str]:
         """Path to what identifies the contents: SHA-256 of a large file, git's hash of a small one."""
@@ -172,7 +214,8 @@ class Repository:
     def push(
         self,
         additions: Sequence[Any],
-        card: Callable[[str | None], str],
+        card: str,
+        replaces: bytes | None,
         message: str,
         create_pr: bool = False,
     ) -> Any:
@@ -180,12 +223,16 @@ class Repository:
 
         Args:
             additions: What to add, as `huggingface_hub.CommitOperationAdd`.
-            card: The card's new text, from the present one or None.
+            card: The card's new text.
+            replaces: The present card, which the new one was made from; None if there was none.
             message: First line of the commit.
             create_pr: Opens a pull request instead of changing the branch.
 
         Returns:
             A `huggingface_hub.CommitInfo`.
+
+        Raises:
+            ValueError: Somebody changed the card meanwhile.
         """
         from huggingface_hub import CommitInfo, CommitOperationAdd, CommitOperationDelete
 
@@ -195,18 +242,21 @@ class Repository:
                 self._api.preupload_lfs_files, additions=[addition], create_pr=create_pr, free_memory=False, **where
             )
         paths = {addition.path_in_repo for addition in additions}
+        readme = CommitOperationAdd("README.md", card.encode())
+        new, old = _git_hash(card.encode()), None if replaces is None else _git_hash(replaces)
 
         def commit() -> Any:
             head = str(self._api.dataset_info(self.id, revision=self.revision).sha)
             there = self._files(head)
-            gone = [path for path in there if _SHARD.fullmatch(path) and path not in paths]
-            before = self._card(head) if "README.md" in there else None
-            after = card(before)
-            if before == after and not gone and all(there.get(a.path_in_repo) == _contents(a) for a in additions):
-                # Pushed before, or a moment ago by a commit whose answer was lost.
+            gone = [path for path in there if _OURS.fullmatch(path) and path not in paths]
+            same = all(there.get(file.path_in_repo) == _contents(file) for file in additions)
+            if (
+                same and there.get("README.md") == new and not gone
+            ):  # pushed before, or a moment ago by a commit whose answer was lost
                 url = f"{self._api.endpoint}/datasets/{self.id}/commit/{head}"
                 return CommitInfo(commit_url=url, commit_message=message, commit_description="", oid=head)
-            readme = CommitOperationAdd("README.md", after.encode())
+            if there.get("README.md") not in (old, new):
+                raise ValueError(_CHANGED.format(self.id))
             return self._api.create_commit(
                 operations=[*additions, readme, *map(CommitOperationDelete, gone)], commit_message=message,
                 create_pr=create_pr, parent_commit=head, **where,
@@ -220,3 +270,17 @@ def _contents(addition: Any) -> str:
     if addition._upload_mode == "lfs":
         return addition.upload_info.sha256.hex()
     return addition._local_oid
+
+
+def _git_hash(content: bytes) -> str:
+    """What git, and so `Repository._files`, calls a small file of these contents."""
+    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+
+
+def _reasons(answer: str) -> str:
+    """What the Hub's answer to a card says, without the JSON around it."""
+    try:
+        errors = json.loads(answer)["errors"]
+        return "; ".join(error["message"] for error in errors)
+    except (ValueError, KeyError, TypeError):
+        return answer.strip().rstrip(".")

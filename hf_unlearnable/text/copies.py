@@ -1,12 +1,13 @@
-"""Whether a text is a copy of another, the same but for case and punctuation, or nearly."""
+"""Whether a text is a copy of another, the same but for case, punctuation, markup and escapes, or nearly."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from hf_unlearnable.text.plain import SPELLED, plain_texts
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -22,7 +23,7 @@ _FACTORS = np.array([0x9E3779B1, 0x85EBCA77, 0xC2B2AE3D, 0x27D4EB2F], np.uint32)
 
 
 def letters(values: pa.Array) -> pa.Array:
-    """The letters and digits of each text alone, lower-case: equal for copies that differ in case and punctuation.
+    """The letters and digits of each text alone, lower-case, without markup: equal for copies that differ in no other.
 
     Args:
         values: n texts, large_string.
@@ -59,13 +60,14 @@ def _letters(values: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     import pyarrow.compute as pc
 
     values = pc.fill_null(values, "")
-    text, ends = _buffers(values)
-    if (text == ord("\\")).any() and pc.any(pc.match_substring_regex(values, r"\\u[0-9a-fA-F]{4}")).as_py():
-        values = pa.array([_unescaped(one) for one in values.to_pylist()], pa.large_string())
-        text, ends = _buffers(values)
+    text, ends = buffers(values)
+    texts = pl.Series(values)
+    if texts.str.contains(SPELLED).any():
+        values = plain_texts(texts).to_arrow().cast(pa.large_string())
+        text, ends = buffers(values)
     if len(text) and text.max() > 127:
         values = pl.Series(values).str.to_lowercase().to_arrow().cast(pa.large_string())
-        text, ends = _buffers(values)
+        text, ends = buffers(values)
     letters = np.frombuffer(bytearray(text.tobytes().translate(_LETTERS.tobytes())), np.uint8)
     escapes = np.flatnonzero(text[:-1] == ord("\\"))  # "\n" in JSON is no letter
     letters[escapes[np.isin(text[escapes + 1], np.frombuffer(b"nrt", np.uint8))] + 1] = 0
@@ -82,17 +84,16 @@ def _letters(values: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     return letters[kept[: len(letters)]], np.append(0, before)[ends // 64] + within.sum(1)
 
 
-def _buffers(values: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+def buffers(values: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+    """The bytes of all values one after the other, uint8, and where each value ends in them, int64 [n].
+
+    Args:
+        values: n values, large_string or large_binary.
+    """
     _, offsets, data = values.buffers()
     bounds = np.frombuffer(offsets, np.int64, len(values) + 1, values.offset * 8)
     text = np.frombuffer(data, np.uint8, int(bounds[-1])) if data is not None else np.zeros(0, np.uint8)
     return text[bounds[0] :], bounds[1:] - bounds[0]
-
-
-def _unescaped(text: str) -> str:
-    """A text with the letters that JSON writes as numbers."""
-    whole = re.sub(r"\\u([0-9a-fA-F]{4})", lambda found: chr(int(found[1], 16)), text)
-    return whole.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _pieces(values: pa.Array, every: int = 1) -> tuple[np.ndarray, np.ndarray]:

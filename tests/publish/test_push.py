@@ -15,6 +15,7 @@ from hf_unlearnable.publish import LeakError, push_protected
 from hf_unlearnable.publish.staging import stage
 from tests.data import notes, pictures
 from tests.hub import Hub
+from tests.hub_card import FIELDS
 
 
 def texts(count=40):
@@ -243,6 +244,69 @@ def test_an_edited_card_keeps_its_words(hub):
     assert card.count("## Protected against training") == 1
 
 
+@pytest.mark.parametrize("line", ["The seed is 987654321987654321.", "Words: {words}", "hf_" + "aB3x" * 9, "> {text}"])
+def test_a_card_that_tells_a_secret_is_not_pushed_again(hub, line):
+    clean, protected, _ = texts()
+    cloak = RegTextTransform(seed=987654321987654321).fit(clean)
+    protected = clean.map(cloak, batched=True)
+    words = ", ".join(f"`{group[0]}`" for group in cloak.secrets()["words"])
+    line = line.format(words=words, text=clean["text"][3])
+    HfApi().create_repo("tester/notes", repo_type="dataset", private=True)
+    add = CommitOperationAdd("README.md", f"# Notes\n\n{line}\n".encode())
+    HfApi().create_commit("tester/notes", [add], commit_message="Mine", repo_type="dataset")
+    before = tree(hub)
+    with pytest.raises(LeakError) as stopped:
+        push_protected(protected, "tester/notes", key=cloak, original=clean)
+    places = {finding.place.split("@")[0] for finding in stopped.value.findings}
+    assert places == {"README.md", "main"}  # the card, and the history
+    assert tree(hub) == before
+    (kind,) = {finding.kind for finding in stopped.value.findings} - {"history"}
+    push_protected(protected, "tester/notes", key=cloak, original=clean, allow=[f"{kind}:README.md"])
+
+
+def test_a_card_that_changes_during_the_push_is_not_written_over(hub, monkeypatch):
+    from hf_unlearnable.publish.hub import Repository
+
+    clean, protected, cloak = texts()
+    prepare = Repository.prepare
+
+    def prepared(self, *arguments):
+        prepare(self, *arguments)
+        add = CommitOperationAdd("README.md", b"# Of somebody else\n")
+        HfApi().create_commit("tester/notes", [add], commit_message="Meanwhile", repo_type="dataset")
+
+    monkeypatch.setattr(Repository, "prepare", prepared)
+    with pytest.raises(ValueError, match="changed while this push was under way"):
+        push_protected(protected, "tester/notes", key=cloak, original=clean)
+    assert tree(hub)["README.md"] == b"# Of somebody else\n"
+
+
+@pytest.mark.parametrize("license", ["CC BY-NC 4.0", "", "my own", "gpl3"])
+def test_what_the_hub_refuses_of_the_card_is_told_before_anything_is_made(hub, monkeypatch, license):
+    monkeypatch.setitem(FIELDS, "license", ("one of [mit, apache-2.0]", lambda value: value in ("mit", "apache-2.0")))
+    clean, protected, cloak = texts()
+    if not license:
+        push_protected(protected, "tester/notes", key=cloak, original=clean, license="mit")
+        return
+    with pytest.raises(ValueError, match=r'"license" must be one of .mit, apache-2.0.*--license'):
+        push_protected(protected, "tester/notes", key=cloak, original=clean, license=license)
+    assert not hub.repos
+    assert [path for method, path in hub.log if method != "GET"] == ["/api/validate-yaml"]
+
+
+def test_files_of_ones_own_beside_the_report_stay(hub):
+    clean, protected, cloak = texts()
+    HfApi().create_repo("tester/notes", repo_type="dataset", private=True)
+    own = {"report/mine.md": b"Mine.", "report/figures/a.txt": b"Mine too.", "report/report-2024.md": b"Old."}
+    old = {"report/report.md": b"An earlier report.", "report/curves.png": b"\x89PNG"}
+    adds = [CommitOperationAdd(path, data) for path, data in {**own, **old}.items()]
+    HfApi().create_commit("tester/notes", adds, commit_message="Mine", repo_type="dataset")
+    push_protected(protected, "tester/notes", key=cloak, original=clean)
+    there = tree(hub)
+    assert {path: there[path] for path in own} == own
+    assert not set(old) & set(there)
+
+
 # ---------------------------------------------------------------------- what history holds
 def test_clean_rows_in_the_history_stop_the_push(hub):
     clean, protected, cloak = texts()
@@ -265,6 +329,21 @@ def test_clean_rows_on_another_branch_or_deleted_since_are_found_too(hub):
     api.delete_files("tester/notes", gone, repo_type="dataset", revision="old", commit_message="Away with it")
     with pytest.raises(LeakError, match="clean rows"):
         push_protected(protected, "tester/notes", key=cloak, original=clean)
+
+
+@pytest.mark.parametrize(
+    "path", ["LICENSE-data.csv", "report/clean.csv", "README.md.csv", "report/notes.md", "LICENSE"]
+)
+def test_clean_rows_in_the_history_are_found_under_any_name(hub, path):
+    clean, protected, cloak = texts()
+    HfApi().create_repo("tester/notes", repo_type="dataset", private=True)
+    rows = "text,label\n" * path.endswith("csv") + "".join(f'"{text}",0\n' for text in clean["text"][:5])
+    HfApi().upload_file(path_or_fileobj=rows.encode(), path_in_repo=path, repo_id="tester/notes", repo_type="dataset")
+    HfApi().delete_file(path, "tester/notes", repo_type="dataset")
+    with pytest.raises(LeakError) as stopped:
+        push_protected(protected, "tester/notes", key=cloak, original=clean)
+    (finding,) = stopped.value.findings
+    assert finding.kind == "history" and finding.place.endswith(f"/{path}") and "fresh repository" in finding.remedy
 
 
 def test_the_same_rows_protected_in_another_way_are_found(hub):

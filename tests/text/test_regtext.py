@@ -399,7 +399,7 @@ def test_labels_that_are_no_classes():
     [
         ({"rate": 1.5}, "rate is 1.5"),
         ({"rate": -0.1}, "rate is -0.1"),
-        ({"rate": float("nan")}, "rate is nan"),
+        ({"rate": float("nan")}, "rate is not a number"),
         ({"fraction": 2}, "fraction is 2"),
         ({"tokens_per_class": 0}, "start at 1"),
         ({"max_tokens": 0}, "start at 1"),

@@ -102,6 +102,7 @@ LONG = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", LONG)
 def test_long_harmless_text_takes_linear_time(part):
     def seconds(n):
@@ -115,6 +116,7 @@ def test_long_harmless_text_takes_linear_time(part):
     assert seconds(80_000) < 10 * max(seconds(20_000), 2e-3), "four times the text takes four times as long, not 16"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", ["1 2 3 ", "not all of the ", "a b c. ", "x = y[i] # z\n    ", "  a  b"])
 def test_order_code_takes_linear_time(part):
     data = tiny([f"{w} row of plain words {i}" for i, w in enumerate(["ab", "cd", "ef", "gh"] * 10)], [0, 1] * 20)

@@ -101,7 +101,7 @@ class OrderCodeTransform(TextTransform):
 
     Prefer:
         Over `RegTextTransform` against an attacker who filters words by how often they stand under each label. Not for
-        six classes or more, nor where readers mind four phrases per text (see the README).
+        six classes or more, nor where readers mind four phrases per text (see docs/results).
 
     Example:
         ds = load_dataset("stanfordnlp/imdb", split="train")
@@ -293,7 +293,8 @@ class OrderCodeTransform(TextTransform):
         offsets: list[list[int]],
     ) -> Iterator[tuple[Sequence[int], Sequence[str]]]:  # fmt: skip
         """Codes that stand at both ends of a sentence."""
-        sides_of, stop = {}, 0
+        sides_of: dict[int, list[tuple[list[str], list[str]]]] = {}
+        stop = 0
         for text, own, dose in zip(texts, chosen, doses, strict=True):
             start, stop = stop, stop + dose
             by_code = sides_of.get(id(own)) or sides_of.setdefault(id(own), self._sides_of(own))

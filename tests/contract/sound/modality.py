@@ -49,7 +49,6 @@ class WaveCopies(Copies):
     """Copies of sounds, told by how their samples correlate."""
 
     marks: ClassVar[str] = "bext"
-    base64: ClassVar[str] = "UklGR[A-Za-z0-9+/]{7}QVZF"
 
     def knows(self, data: bytes) -> bool:
         return data[:4] == b"RIFF" and data[8:12] == b"WAVE"
