@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from hf_unlearnable.mark import ROW_DECOYS, NoMarkError, RowMarks
 from hf_unlearnable.text.cells import Cells
-from hf_unlearnable.transform import Transform
 
 if TYPE_CHECKING:
     from hf_unlearnable.text.base import TextTransform
+    from hf_unlearnable.transform import Transform
 
 
 def taken_out(transform: TextTransform, rows: Sequence[Mapping[str, Any]]) -> RowMarks:
