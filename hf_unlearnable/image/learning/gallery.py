@@ -143,7 +143,7 @@ def on_device(array: np.ndarray, device: torch.device) -> Tensor:
     return tensor
 
 
-def agreed(gallery: Gallery) -> tuple[list, set[tuple[int, ...]], int, int]:
+def agreed(gallery: Gallery) -> tuple[list, set[tuple[int, int, int]], int, int]:
     """What all processes must agree on: classes, shapes, number of images, and the fewest that one process has."""
     from accelerate.utils import gather_object
 
