@@ -352,7 +352,7 @@ def _plain(cls: type[Transform], name: str, value: Any, dataset: Any, options: d
         if isinstance(feature, ClassLabel):
             return [feature.str2int(label) for label in value]
         if getattr(feature, "dtype", "").startswith(("int", "uint")):
-            return [int(label) for label in value]
+            return [int(label) if re.fullmatch(r"[+-]?\d+", label) else label for label in value]
         return [label == "True" for label in value] if getattr(feature, "dtype", "") == "bool" else value
     if (
         isinstance(value, list)
@@ -369,7 +369,7 @@ def _attack(arguments: argparse.Namespace) -> None:
     from hf_unlearnable.audit.run import attack
 
     report = Path(arguments.report)
-    if report.exists() and any(report.iterdir()) and not (report / "cells").is_dir():
+    if report.exists() and not (report / "cells").is_dir() and (report.is_file() or any(report.iterdir())):
         raise FileExistsError(f"{report} exists and holds something else. Give another --report, or move it away.")
     if any("=" not in pair for pair in arguments.model):
         raise ValueError("--model takes VICTIM=ID, such as finetuned_encoder=my/encoder.")

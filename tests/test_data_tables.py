@@ -435,6 +435,9 @@ def test_folders_that_cannot_be_read(here, monkeypatch):
         ("a.jsonl", [b"x"], "JSON lines do not hold bytes"),
         ("a.json", ["x"], ".json files are not written"),
         ("a.csv.gz", ["x"], ".gz files are not written"),
+        ("a.xlsx", ["x"], ".xlsx files are not written"),
+        ("a.TXT", ["x"], ".txt files are not written"),
+        ("a.tar", ["x"], ".tar files are not written"),
     ],
 )
 def test_what_cannot_be_written_leaves_nothing(tmp_path, output, column, message):

@@ -385,6 +385,8 @@ class TextTransform(Transform):
         return {"labels": list(words), "words": list(words.values())}, {}
 
     def _set_state(self, state: dict[str, Any], tensors: dict[str, np.ndarray]) -> None:
+        if len(state["labels"]) != len(state["words"]):
+            raise ValueError("it does not hold the words of each label")
         self._words = dict(zip(state["labels"], state["words"], strict=True))
 
     def _check_state(self, key: Key) -> None:
@@ -400,7 +402,7 @@ class TextTransform(Transform):
 def check_words(words: Any) -> None:
     """Raises a ValueError for what is no list of words or phrases to insert: of a damaged key."""
     texts = isinstance(words, list) and words and all(isinstance(word, str) for word in words)
-    if not texts or not all(word and " ".join(word.split()) == word for word in words):
+    if not texts or not all(word and " ".join(word.split()) == word and "\0" not in word for word in words):
         raise ValueError("the words of a label are not one or more texts, none of them empty")
 
 
