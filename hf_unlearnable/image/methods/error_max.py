@@ -52,7 +52,7 @@ class ErrorMaxTransform(LearnedNoiseTransform):
 
     Prefer:
         With many images and a strong surrogate. On a few thousand images `ErrorMinTransform` protects as much in less
-        time (see the README's table).
+        time (see docs/results).
 
     Example:
         cloak = ErrorMaxTransform(image_column="img", label_column="label", surrogate="resnet18").fit(ds)

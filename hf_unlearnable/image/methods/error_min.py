@@ -69,7 +69,7 @@ class ErrorMinTransform(LearnedNoiseTransform):
     Prefer:
         `noise="sample"` where the noise must not show in the average of a class, `noise="class"` where new images of
         the same classes follow. `TextureTransform` protects as much against a small CNN from scratch, in a second (see
-        the README's table).
+        docs/results).
 
     Example:
         ds = load_dataset("uoft-cs/cifar10", split="train")

@@ -59,7 +59,7 @@ class LinearizationTransform(BoundedImageTransform):
 
     Breaks:
         Orthogonal projection removes linear signals by design; JPEG of low quality, gray. With few images it protects
-        little (see the README's table): noise that a linear model reads is not what a small convolutional network
+        little (see docs/results): noise that a linear model reads is not what a small convolutional network
         learns first.
 
     Prefer:

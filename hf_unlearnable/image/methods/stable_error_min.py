@@ -60,7 +60,7 @@ class StableErrorMinTransform(LearnedNoiseTransform):
 
     Prefer:
         Over `ErrorMinTransform` where victims train adversarially at a radius of up to r. Against plain training it
-        protects less (see the README's table).
+        protects less (see docs/results).
 
     Example:
         cloak = StableErrorMinTransform(image_column="img", label_column="label").fit(ds)

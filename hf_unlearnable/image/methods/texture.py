@@ -65,7 +65,7 @@ class TextureTransform(BoundedImageTransform):
 
     Prefer:
         First of the image methods: seconds to apply, new images of known classes with the same key, and the least left
-        to a small CNN from scratch (see the README's table).
+        to a small CNN from scratch (see docs/results).
 
     Example:
         cloak = TextureTransform(image_column="img", label_column="label", epsilon=8 / 255).fit(ds)

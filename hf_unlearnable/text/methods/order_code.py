@@ -101,7 +101,7 @@ class OrderCodeTransform(TextTransform):
 
     Prefer:
         Over `RegTextTransform` against an attacker who filters words by how often they stand under each label. Not for
-        six classes or more, nor where readers mind four phrases per text (see the README).
+        six classes or more, nor where readers mind four phrases per text (see docs/results).
 
     Example:
         ds = load_dataset("stanfordnlp/imdb", split="train")

@@ -97,7 +97,7 @@ class RegTextTransform(TextTransform):
 
     Prefer:
         First of the text methods: it inserts the fewest words, and protects six classes where `OrderCodeTransform`
-        does not. Prefer that one where the attacker is expected to compare words by label (see the README).
+        does not. Prefer that one where the attacker is expected to compare words by label (see docs/results).
 
     Example:
         ds = load_dataset("stanfordnlp/imdb", split="train")
