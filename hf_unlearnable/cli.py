@@ -107,6 +107,7 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     verify.add_argument("--data", required=True, help="the suspect: file, folder, or id on the Hub")
     verify.add_argument("--split", default="train", help="which split (default: %(default)s)")
     verify.add_argument("--column", help="the protected column, where it has another name than in the key")
+    _add_skipping(verify)
     _add_reading_arguments(verify)
     verify.set_defaults(run=_verify)
 
@@ -141,9 +142,7 @@ def _add_protect_arguments(parser: argparse.ArgumentParser, name: str) -> None:
     )  # fmt: skip
     parser.add_argument("--report", help="new folder for fidelity.json and what to look at, such as a contact sheet")
     if modality.files:
-        parser.add_argument(
-            "--skip-broken", action="store_true", help="name files that do not open or are of no class, and go on"
-        )
+        _add_skipping(parser)
     else:
         parser.set_defaults(skip_broken=False)
         _add_reading_arguments(parser)
@@ -208,6 +207,7 @@ def _add_attack_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--budget", type=float, metavar="MINUTES", help="time it may take (default: 60, --quick 2.5, --full any)"
     )
+    _add_skipping(parser)
     _add_reading_arguments(parser)
 
 
@@ -241,7 +241,14 @@ def _add_publish_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--create-pr", action="store_true", help="open a pull request instead")
     parser.add_argument("--allow", action="append", default=[], metavar="FINDING", help="a finding you looked at")
     parser.add_argument("--dry-run", metavar="FOLDER", help="new folder for exactly what would be uploaded")
+    _add_skipping(parser)
     _add_reading_arguments(parser)
+
+
+def _add_skipping(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--skip-broken", action="store_true", help="name files that do not open or are of no class, and go on"
+    )
 
 
 def _add_reading_arguments(parser: argparse.ArgumentParser) -> None:
@@ -373,7 +380,7 @@ def _attack(arguments: argparse.Namespace) -> None:
         raise FileExistsError(f"{report} exists and holds something else. Give another --report, or move it away.")
     if any("=" not in pair for pair in arguments.model):
         raise ValueError("--model takes VICTIM=ID, such as finetuned_encoder=my/encoder.")
-    reading = _reading(arguments)
+    reading = {**_reading(arguments), "skip_broken": arguments.skip_broken}
     clean, protected = (
         load_rows(source, split=arguments.split, **reading) for source in (arguments.clean, arguments.protected)
     )
@@ -428,7 +435,8 @@ def _test_rows(source: str, split: str | None, reading: dict[str, Any]) -> Any:
 def _publish(arguments: argparse.Namespace) -> None:
     from hf_unlearnable.publish import push_protected
 
-    reading = {"need_labels": False, **_reading(arguments)}
+    skip = arguments.skip_broken
+    reading = {"need_labels": skip, "skip_broken": skip, **_reading(arguments)}
     original = load_splits(arguments.original, **reading) if arguments.original else None
     done = push_protected(
         load_splits(arguments.source, streaming=True, **reading), arguments.repo_id,
@@ -451,7 +459,10 @@ def _publish(arguments: argparse.Namespace) -> None:
 def _verify(arguments: argparse.Namespace) -> None:
     from hf_unlearnable.ownership import verify
 
-    suspect = load_rows(arguments.data, split=arguments.split, need_labels=False, **_reading(arguments))
+    suspect = load_rows(
+        arguments.data, split=arguments.split, need_labels=False, skip_broken=arguments.skip_broken,
+        **_reading(arguments),
+    )  # fmt: skip
     print(verify(arguments.key, suspect, column=arguments.column))
 
 

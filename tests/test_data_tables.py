@@ -392,6 +392,9 @@ Dataset.from_dict({"text": ["a"] * 100}).to_parquet(PARQUET)
         ("a.csv.xz", b"text\na\n", "broken or of another kind"),
         ("a.parquet.gz", b"", "of an unknown kind"),
         ("a.doc", b"", "of an unknown kind"),
+        ("a.tar", b"", "is an archive. Unpack it"),
+        ("a.ZIP", b"", "is an archive. Unpack it"),
+        ("a.tgz", b"", "is an archive. Unpack it"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("read", [load_rows, load_splits])
