@@ -80,5 +80,5 @@ def check_labels(labels: Any, least: int = 1) -> None:
 def check_words(words: Any) -> None:
     """Raises a ValueError for what is no list of words or phrases to insert: of a damaged key."""
     texts = isinstance(words, list) and words and all(isinstance(word, str) for word in words)
-    if not texts or not all(word and " ".join(word.split()) == word for word in words):
+    if not texts or not all(word and " ".join(word.split()) == word and "\0" not in word for word in words):
         raise ValueError("the words of a label are not one or more texts, none of them empty")

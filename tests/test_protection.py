@@ -214,6 +214,16 @@ def test_a_table_is_written_like_the_source_only_under_the_same_ending(
     assert (tmp_path / output).read_text(encoding="utf-8").startswith(f"text{expected}label")
 
 
+@pytest.mark.parametrize(
+    ("output", "written"),
+    [("x", "x/test.parquet"), ("x.v2", "x.v2/test.parquet"), ("x.parquet", "x.parquet"), ("x.PARQUET", "x.PARQUET")],
+)
+def test_a_folder_keeps_the_name_of_the_split_whatever_it_ends_in(tmp_path, output, written):
+    protect({"test": notes(40)}, RegTextTransform(seed=1), tmp_path / output)
+    found = [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()]
+    assert found == [written]
+
+
 @pytest.mark.parametrize("ending", [".csv", ".tsv", ".jsonl", ".parquet", ".CSV"])
 def test_several_splits_do_not_go_into_a_file(tmp_path, ending):
     output = tmp_path / f"x{ending}"

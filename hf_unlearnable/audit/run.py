@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hf_unlearnable._words import spelled
 from hf_unlearnable.adversary import Attacker, Countermeasure, Victim, composed
 from hf_unlearnable.audit.grid import audit
 from hf_unlearnable.audit.held_out import check_unprotected, looks_protected
@@ -116,12 +117,21 @@ def attack(
         ValueError: The three datasets do not belong together (which row or label, and what to do), the test is
             protected, or a name is unknown, or a victim was named that needs a model and has none.
     """
+    if seeds is not None and seeds < 1:
+        raise ValueError(f"{spelled('seeds')} is {seeds}, and each cell takes one training or more. Give 1 or more.")
+    if budget is not None and budget < 0:
+        raise ValueError(f"{spelled('budget')} is negative. Give the time that the trainings may take.")
     chosen = EFFORTS[_checked([effort], EFFORTS, "effort")[0]] if isinstance(effort, str) else effort
     column = input_column or usual_column(clean.column_names)
-    if len(clean) == len(protected):  # else check_pair says which row is in one of them only
-        protected = paired(clean, protected, columns=[column])
-    fingerprints = {name: fingerprint(part, column) for name, part in (("clean", clean), ("protected", protected))}
     cloak = key if key is None or isinstance(key, Transform) else load_transform(key)
+    if len(clean) == len(protected):  # else check_pair says which row is in one of them only
+        there = set(clean.column_names) & set(protected.column_names)
+        others, id_column = (cloak._columns(), cloak.id_column) if cloak else ([], None)
+        protected = paired(
+            clean, protected, columns=list(dict.fromkeys([column, *(name for name in others if name in there)])),
+            id_column=id_column if id_column in there else None,
+        )  # fmt: skip
+    fingerprints = {name: fingerprint(part, column) for name, part in (("clean", clean), ("protected", protected))}
     method = method or (cloak.method if cloak else None)
     whole: dict[str, Any] = {"clean": clean, "protected": protected, "test": test, "attacker's own": own_clean}
     clean, protected, test, *own = _prepared(whole, column, label_column)

@@ -57,6 +57,7 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--budget", type=float, metavar="MINUTES", help="time it may take (default: 60, --quick 2.5, --full any)"
     )
+    reading.add_skipping(parser)
     reading.add_arguments(parser)
 
 
@@ -67,11 +68,11 @@ def run(arguments: argparse.Namespace) -> None:
     from hf_unlearnable.audit.run import attack
 
     report = Path(arguments.report)
-    if report.exists() and any(report.iterdir()) and not (report / "cells").is_dir():
+    if report.exists() and not (report / "cells").is_dir() and (report.is_file() or any(report.iterdir())):
         raise FileExistsError(f"{report} exists and holds something else. Give another --report, or move it away.")
     if any("=" not in pair for pair in arguments.model):
         raise ValueError("--model takes VICTIM=ID, such as finetuned_encoder=my/encoder.")
-    given = reading.options(arguments)
+    given = {**reading.options(arguments), "skip_broken": arguments.skip_broken}
     clean, protected = (
         load_rows(source, split=arguments.split, **given) for source in (arguments.clean, arguments.protected)
     )

@@ -51,9 +51,7 @@ def _add_arguments(parser: argparse.ArgumentParser, name: str) -> None:
     )  # fmt: skip
     parser.add_argument("--report", help="new folder for fidelity.json and what to look at, such as a contact sheet")
     if modality.files:
-        parser.add_argument(
-            "--skip-broken", action="store_true", help="name files that do not open or are of no class, and go on"
-        )
+        reading.add_skipping(parser)
     else:
         parser.set_defaults(skip_broken=False)
         reading.add_arguments(parser)
@@ -171,7 +169,7 @@ def _plain(cls: type[Transform], name: str, value: Any, dataset: Any, options: d
         if isinstance(feature, ClassLabel):
             return [feature.str2int(label) for label in value]
         if getattr(feature, "dtype", "").startswith(("int", "uint")):
-            return [int(label) for label in value]
+            return [int(label) if re.fullmatch(r"[+-]?\d+", label) else label for label in value]
         return [label == "True" for label in value] if getattr(feature, "dtype", "") == "bool" else value
     if (
         isinstance(value, list)

@@ -41,6 +41,7 @@ def add(commands: Any) -> None:
     parser.add_argument("--create-pr", action="store_true", help="open a pull request instead")
     parser.add_argument("--allow", action="append", default=[], metavar="FINDING", help="a finding you looked at")
     parser.add_argument("--dry-run", metavar="FOLDER", help="new folder for exactly what would be uploaded")
+    reading.add_skipping(parser)
     reading.add_arguments(parser)
 
 
@@ -48,7 +49,8 @@ def run(arguments: argparse.Namespace) -> None:
     """Runs the command."""
     from hf_unlearnable.publish import push_protected
 
-    given = {"need_labels": False, **reading.options(arguments)}
+    skip = arguments.skip_broken
+    given = {"need_labels": skip, "skip_broken": skip, **reading.options(arguments)}
     original = load_splits(arguments.original, **given) if arguments.original else None
     done = push_protected(
         load_splits(arguments.source, streaming=True, **given), arguments.repo_id,

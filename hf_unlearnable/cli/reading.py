@@ -1,4 +1,4 @@
-"""How CSV files are read: options that several commands have."""
+"""How data is read: options that several commands have."""
 
 from __future__ import annotations
 
@@ -14,6 +14,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--quoting", choices=("minimal", "none"), help="whether quotes enclose values or are letters (default: found)"
     )
     group.add_argument("--encoding", dest="file_encoding", help="of the text, such as latin-1 (default: UTF-8)")
+
+
+def add_skipping(parser: argparse.ArgumentParser) -> None:
+    """Adds the option that leaves broken files out."""
+    parser.add_argument(
+        "--skip-broken", action="store_true", help="name files that do not open or are of no class, and go on"
+    )
 
 
 def options(arguments: argparse.Namespace) -> dict[str, Any]:

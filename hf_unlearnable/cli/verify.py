@@ -16,6 +16,7 @@ def add(commands: Any) -> None:
     parser.add_argument("--data", required=True, help="the suspect: file, folder, or id on the Hub")
     parser.add_argument("--split", default="train", help="which split (default: %(default)s)")
     parser.add_argument("--column", help="the protected column, where it has another name than in the key")
+    reading.add_skipping(parser)
     reading.add_arguments(parser)
     parser.set_defaults(run=run)
 
@@ -24,5 +25,8 @@ def run(arguments: argparse.Namespace) -> None:
     """Runs the command."""
     from hf_unlearnable.ownership import verify
 
-    suspect = load_rows(arguments.data, split=arguments.split, need_labels=False, **reading.options(arguments))
+    suspect = load_rows(
+        arguments.data, split=arguments.split, need_labels=False, skip_broken=arguments.skip_broken,
+        **reading.options(arguments),
+    )  # fmt: skip
     print(verify(arguments.key, suspect, column=arguments.column))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from hf_unlearnable._files import all_or_nothing
 from hf_unlearnable._words import spelled
-from hf_unlearnable.data import load_splits, write_rows
+from hf_unlearnable.data import is_file_name, load_splits, write_rows
 from hf_unlearnable.key import Key
 from hf_unlearnable.protection.after import Protected, checked, write_report
 from hf_unlearnable.protection.before import check_places, check_unmarked, fitted
@@ -195,5 +195,5 @@ def _scratch(outputs: Sequence[Any], accelerator: Accelerator | None) -> Iterato
 def _place(scratch: Path, split: str, format: str, splits: int) -> Path:
     """Where a split goes: a file in the output, or the output itself."""
     if format == "parquet":
-        return scratch if scratch.suffix and splits == 1 else scratch / f"{split}.parquet"
+        return scratch if is_file_name(scratch) and splits == 1 else scratch / f"{split}.parquet"
     return scratch if splits == 1 else scratch / split

@@ -329,6 +329,8 @@ class TextTransform(Transform):
         return {"labels": list(words), "words": list(words.values())}, {}
 
     def _set_state(self, state: dict[str, Any], tensors: dict[str, np.ndarray]) -> None:
+        if len(state["labels"]) != len(state["words"]):
+            raise ValueError("it does not hold the words of each label")
         self._words = dict(zip(state["labels"], state["words"], strict=True))
 
     def _check_state(self, key: Key) -> None:

@@ -233,6 +233,10 @@ class RegTextTransform(TextTransform):
         count = self.tokens_per_class * (len(key.state["labels"]) if self.word_source == "random" else 1)
         if any(len(words) != count for words in key.state["words"]):
             raise ValueError(f"a label has not the {count} words that tokens_per_class gives it")
+        if self.word_source != "random" and (self.disjoint or self.word_source != "regtext"):
+            every = [word for words in key.state["words"] for word in words]
+            if len(set(every)) < len(every):
+                raise ValueError("two labels have the same word")
 
     def _check_chosen(self, chosen: Any) -> None:
         check_words(chosen)
