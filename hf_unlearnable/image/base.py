@@ -16,6 +16,8 @@ from hf_unlearnable.transform import NotFittedError, Rows, Transform, has_label,
 
 logger = logging.getLogger(__name__)
 
+_STRIP = 512  # rows of pixels that noise is added to at a time
+
 
 @dataclass(kw_only=True, repr=False, eq=False)
 class ImageTransform(Transform):
@@ -330,7 +332,11 @@ def add_levels(levels: np.ndarray, noise: np.ndarray) -> np.ndarray:
         levels: uint8, any shape.
         noise: Signed whole levels, the same shape.
     """
-    return np.clip(levels.astype(np.int16) + noise, 0, 255).astype(np.uint8)
+    changed = np.empty_like(levels)
+    for top in range(0, len(levels), _STRIP):  # the whole of a photo in 16 bits is a lot
+        strip = slice(top, top + _STRIP)
+        changed[strip] = np.clip(levels[strip].astype(np.int16) + noise[strip], 0, 255)
+    return changed
 
 
 def plain(label: Any) -> Any:

@@ -18,7 +18,7 @@ from .limits import MAX_UPLOAD
 from .page import STYLE, theme, told
 from .protection import STRENGTHS, methods
 from .queueing import share
-from .reading import read_images
+from .reading import alone, read_images
 from .session import LIFETIME, Session, zip_files, zip_key
 from .training import BASES, NONE
 
@@ -69,8 +69,10 @@ def build(oauth: bool | None = None, host: str | None = None) -> gr.Blocks:
     # Loaded now, so that the first visitor does not wait for it.
     import datasets
     import polars  # noqa: F401
+    import pyarrow as pa
 
     datasets.disable_progress_bars()
+    pa.set_memory_pool(pa.system_memory_pool())  # others keep what was freed
     with gr.Blocks(title="Unlearnable", analytics_enabled=False, delete_cache=(60, LIFETIME)) as page:
         gr.HTML(_HEADER)
         with gr.Tabs(elem_id="tabs"):
@@ -147,6 +149,7 @@ def protect_text(
 
 
 @told
+@alone
 def protect_image(
     file: str, label: str, method: str, strength: str, request: gr.Request
 ) -> tuple[str, dict[str, Any], str]:
