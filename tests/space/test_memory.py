@@ -90,7 +90,7 @@ def test_hostile_files_of_several_visitors_at_once_take_under_1500_megabytes(loc
         try:
             found = visitor.predict(*arguments, api_name="/protect_image" if function == "image" else "/attack")
         except gradio_client.exceptions.AppError as error:
-            return re.search(said, str(error)), str(error)
+            return said is not None and re.search(said, str(error)), (path.name, str(error))
         return said is None and found[1]["images"] == (2 if path.suffix == ".zip" else 1), found
 
     cases = [
