@@ -9,6 +9,8 @@ import numpy as np
 
 from hf_unlearnable.image.base import ImageTransform
 
+_STRIP = 512  # rows of pixels that noise is added to at a time
+
 
 @dataclass(kw_only=True, repr=False, eq=False)
 class BoundedImageTransform(ImageTransform):
@@ -55,4 +57,8 @@ def add_levels(levels: np.ndarray, noise: np.ndarray) -> np.ndarray:
         levels: uint8, any shape.
         noise: Signed whole levels, the same shape.
     """
-    return np.clip(levels.astype(np.int16) + noise, 0, 255).astype(np.uint8)
+    changed = np.empty_like(levels)
+    for top in range(0, len(levels), _STRIP):  # the whole of a photo in 16 bits is a lot
+        strip = slice(top, top + _STRIP)
+        changed[strip] = np.clip(levels[strip].astype(np.int16) + noise[strip], 0, 255)
+    return changed

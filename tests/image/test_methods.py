@@ -361,6 +361,13 @@ def test_add_levels(level, noise):
     assert got.dtype == np.uint8 and got[0] == min(255, max(0, level + noise))
 
 
+@pytest.mark.parametrize("shape", [(1, 3, 1), (511, 2, 3), (512, 2, 3), (513, 2, 3), (1300, 1, 1)])
+def test_add_levels_of_a_high_image(shape):
+    random = np.random.default_rng(0)
+    image, noise = random.integers(0, 256, shape, np.uint8), random.integers(-127, 128, shape, np.int8)
+    assert np.array_equal(add_levels(image, noise), np.clip(image.astype(int) + noise, 0, 255))
+
+
 def test_search_cells_for_gray_images_writes_gray():
     dataset = pictures(12, channels=1)
     protected = dataset.map(fitted("one-pixel", dataset), batched=True)

@@ -105,7 +105,7 @@ class TextureTransform(BoundedImageTransform):
             raise ImageError(unknown_label(label, self._classes))
         tile = (colour if levels.shape[2] == 3 else gray)[self._classes.index(label)]
         cell = grain_cell(levels.shape)
-        grain = self.max_levels * tiled(tile, levels.shape, cell, start=draw(stream, 0))
+        grain = tiled(np.int8(self.max_levels) * tile, levels.shape, cell, start=draw(stream, 0))
         height, width = (side - side % (len(tile) * cell) for side in levels.shape[:2])  # of all whole tiles
         if height and width and np.abs(grain.mean(axis=(0, 1))).max() > 0.5:
             grain[height:] = grain[:, width:] = 0
@@ -209,10 +209,10 @@ def tiled(tile: np.ndarray, shape: tuple[int, ...], cell: int, start: int) -> np
         start: Any whole number; decides where in the tile the image begins.
 
     Returns:
-        int16 of `shape`.
+        Of `shape` and the tile's type.
     """
     period = len(tile)
     down, right = divmod(start % period**2, period)
     rows = (np.arange(shape[0]) // cell + down) % period
     columns = (np.arange(shape[1]) // cell + right) % period
-    return tile[rows[:, None], columns].astype(np.int16)
+    return tile[rows[:, None], columns]
