@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hf_unlearnable.publish.spotting import Texts
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -61,6 +63,11 @@ class Leaf:
             parents = pc.list_parent_indices(array).to_numpy(zero_copy_only=False)
             rows = parents if rows is None else rows[parents]
         return np.arange(len(self.values)) if rows is None else rows
+
+    @cached_property
+    def texts(self) -> Texts:
+        """The values of a leaf of texts or files."""
+        return Texts(self.values)
 
     def is_own(self, protected: Sequence[str]) -> bool:
         """Whether these values are what was protected in one of these columns, with or without markup."""

@@ -99,17 +99,14 @@ class Secrets:
                 self._look_at_numbers(leaf, f"{split}/{leaf.path}", start)
 
     def _look_at_texts(self, leaf: Leaf, split: str, start: int, is_own: bool) -> None:
-        import polars as pl
-
-        place, texts = f"{split}/{leaf.path}", pl.Series(leaf.values)
+        place, texts = f"{split}/{leaf.path}", leaf.texts.series
         if leaf.part == "path":
             for i, path in enumerate(texts.to_list()):
                 if path and ABSOLUTE.match(path):
                     what = "The path of a file is stored beside its bytes."
                     self._hits.add("path", place, leaf.rows[i] + start, what)
-        for i in self._patterns.candidates(leaf.values):
-            for kind, what in self._patterns.found(texts[i]):
-                self._hits.add(kind, place, leaf.rows[i] + start, what)
+        for i, kind, what in self._patterns.found_in_texts(leaf.texts):
+            self._hits.add(kind, place, leaf.rows[i] + start, what)
         if not leaf.reading:
             self._count_homes(texts, place)
         if self._words.all:
@@ -154,8 +151,10 @@ class Secrets:
     def _look_at_bytes(self, leaf: Leaf, place: str, start: int) -> None:
         import pyarrow.compute as pc
 
-        mask = pc.match_substring_regex(leaf.values, self._marks)
-        for i in np.flatnonzero(pc.fill_null(mask, False).to_numpy(zero_copy_only=False)).tolist():
+        mask = pc.fill_null(pc.match_substring_regex(leaf.values, self._marks), False)
+        mask = mask.to_numpy(zero_copy_only=False).copy()
+        mask[self._patterns.files_with_tokens(leaf.texts)] = True
+        for i in np.flatnonzero(mask).tolist():
             data = leaf.values[i].as_py()
             for kind, what in self._patterns.found_in_bytes(data) + self._told(data):
                 self._hits.add(kind, place, leaf.rows[i] + start, what)
