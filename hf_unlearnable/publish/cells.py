@@ -151,7 +151,8 @@ def cell_hashes(values: pa.Array, shortest: int) -> np.ndarray:
     """A hash of each value's bytes, uint64 [n]; 0 for those that are null, empty or shorter than `shortest` bytes."""
     import polars as pl
     import pyarrow as pa
+    import pyarrow.compute as pc
 
-    cells = pl.Series(values.cast(pa.large_binary()))
-    kept = (cells.bin.size() >= max(1, shortest)).fill_null(False).to_numpy()
-    return np.where(kept, cells.hash().to_numpy(), np.uint64(0))
+    cells = values.cast(pa.large_binary())
+    sizes = pc.fill_null(pc.binary_length(cells), 0).to_numpy(zero_copy_only=False)
+    return np.where(sizes >= max(1, shortest), pl.Series(cells).hash().to_numpy(), np.uint64(0))

@@ -86,7 +86,8 @@ class Patterns:
 
     def _tokens_in(self, texts: Texts) -> list[int]:
         """Which runs may be a token."""
-        return texts.runs[0].str.contains(self._like_tokens).arg_true().to_list()
+        runs = texts.runs[0]
+        return runs.str.contains(self._like_tokens).arg_true().to_list() if len(runs) else []
 
     def found(self, text: str) -> list[tuple[str, str]]:
         """Kind and description of everything that a text tells."""

@@ -186,17 +186,11 @@ def read(leaves: Sequence[Leaf], knows: Callable[[bytes], bool]) -> tuple[list[L
 
 def _plain_leaf(leaf: Leaf) -> list[Leaf]:
     """The texts that hold markup or escapes, without them."""
-    import polars as pl
-
-    texts = pl.Series(leaf.values)
-    index = texts.str.contains(SPELLED).fill_null(False).arg_true()
-    # Line breaks between words hide nothing from a search, and most texts with markup hold no other.
-    bare = texts.gather(index).str.replace_all("<br />", " ", literal=True)
-    index = index.filter(bare.str.contains(SPELLED))
+    index = np.flatnonzero(leaf.texts.contains(SPELLED))
     if not len(index):
         return []
-    values = plain_texts(texts.gather(index)).to_arrow()
-    return [leaf.decoded(values, leaf.rows[index.to_numpy()], reading="plain")]
+    values = plain_texts(leaf.texts.series.gather(index)).to_arrow()
+    return [leaf.decoded(values, leaf.rows[index], reading="plain")]
 
 
 def _decodable(leaf: Leaf, knows: Callable[[bytes], bool]) -> Iterator[tuple[int, str | bytes]]:
@@ -218,8 +212,11 @@ def _coded(texts: Texts) -> np.ndarray:
     if len(texts.bytes) and texts.bytes.min() == 0:
         found |= texts.contains("\0")
     spaced = np.flatnonzero(texts.close_digits(10, 60))
-    found[spaced] |= texts.series.gather(spaced).str.contains(f"{_SPACED}|{_ESCAPED_BYTES}").to_numpy()
+    if len(spaced):
+        found[spaced] |= texts.series.gather(spaced).str.contains(f"{_SPACED}|{_ESCAPED_BYTES}").to_numpy()
     runs, cells, at_line_end = texts.runs
+    if not len(runs):
+        return found
     pieces = pl.DataFrame({"run": runs.str.extract_all(_RUN), "cell": cells, "goes_on": at_line_end}).explode("run")
     run, letter = pl.col("run"), pl.col("run").str.contains
     is_base64 = letter("[A-Z]") & letter("[a-z]") & (letter(r"[0-9]") | ~letter("[/_-]"))

@@ -108,7 +108,7 @@ class Secrets:
         for i, kind, what in self._patterns.found_in_texts(leaf.texts):
             self._hits.add(kind, place, leaf.rows[i] + start, what)
         if not leaf.reading:
-            self._count_homes(texts, place)
+            self._count_homes(leaf, place)
         if self._words.all:
             self._look_for_words(texts, leaf, split, start, is_own)
 
@@ -119,8 +119,7 @@ class Secrets:
             if words.listed(texts[i], share=1 / 2 if is_own else 1 / 4, least=3 if is_own else 2):
                 self._hits.add("words", place, leaf.rows[i] + start, _LISTED, cell)
         if not is_own:
-            short = (texts.str.len_bytes() <= max(map(len, words.lower)) * 4 + 8).fill_null(False)
-            index = short.arg_true()
+            index = np.flatnonzero(np.diff(leaf.texts.ends, prepend=0) <= max(map(len, words.lower)) * 4 + 8)
             bare = texts.gather(index).str.strip_chars(" \t\n\"'.,;:()[]{}`").str.to_lowercase()
             single = bare.str.contains(r"^\S+$")
             secret = bare.is_in([word for word in words.lower if word not in labels])
@@ -128,16 +127,18 @@ class Secrets:
                 count = self._bare.setdefault((*cell, place), [0, 0, []])
                 count[0] += int(single.sum())
                 count[1] += int(secret.sum())
-                count[2].append(leaf.rows[index.filter(secret).to_numpy()] + start)
+                count[2].append(leaf.rows[index[secret.to_numpy()]] + start)
 
-    def _count_homes(self, texts: Any, place: str) -> None:
+    def _count_homes(self, leaf: Leaf, place: str) -> None:
         """Home folders of any system: one may be an example, one in every row is where the data came from."""
-        held = texts.filter(texts.str.contains("/home/|Users|Documents and Settings").fill_null(False))
-        names = held.str.extract(HOME).drop_nulls().str.to_lowercase()
-        named = int((~names.is_in([name.lower() for name in NOBODY])).sum())
+        held = np.flatnonzero(leaf.texts.contains("/home/|Users|Documents and Settings"))
+        named = 0
+        if len(held):
+            names = leaf.texts.series.gather(held).str.extract(HOME).drop_nulls().str.to_lowercase()
+            named = int((~names.is_in([name.lower() for name in NOBODY])).sum())
         with self._lock:
             count = self._homes.setdefault(place, [0, 0])
-            count[0] += len(texts) - texts.null_count()
+            count[0] += len(leaf.values) - leaf.values.null_count
             count[1] += named
 
     def _look_at_numbers(self, leaf: Leaf, place: str, start: int) -> None:

@@ -14,13 +14,14 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 RUN = 20  # bytes of the shortest run that is looked at
+_BLOCK = 1 << 18  # bytes looked at in one go: what stays in the cache
 
 
 class Texts:
     """A column of texts or of files. What several searches need of it is made once.
 
     Args:
-        values: n texts, large_string, or n files, large_binary.
+        values: n texts, large_string, or n files, large_binary; an empty one in place of none.
 
     Attributes:
         bytes: Those of all texts, one after the other, uint8.
@@ -28,8 +29,10 @@ class Texts:
     """
 
     def __init__(self, values: pa.Array):
-        self.values = values
-        self.bytes, self.ends = buffers(values)
+        import pyarrow.compute as pc
+
+        self.values = pc.fill_null(values, "") if values.null_count else values
+        self.bytes, self.ends = buffers(self.values)
 
     @cached_property
     def series(self) -> pl.Series:
@@ -40,7 +43,7 @@ class Texts:
 
     def contains(self, pattern: str) -> np.ndarray:
         """Which texts match a regular expression (RE2), bool [n]."""
-        return self.series.str.contains(pattern).fill_null(False).to_numpy()
+        return self.series.str.contains(pattern).to_numpy()
 
     @cached_property
     def runs(self) -> tuple[pl.Series, np.ndarray, np.ndarray]:
@@ -52,9 +55,7 @@ class Texts:
         import polars as pl
         import pyarrow as pa
 
-        is_text = pa.types.is_large_string(self.values.type)
-        apart = self.bytes <= ord(" ") if is_text else self.bytes - np.uint8(ord("!")) > ord("~") - ord("!")
-        starts, stops = _long_runs(apart)
+        starts, stops = self._long_runs()
         # Texts follow each other without a space: a run is cut where one ends.
         first, last = (np.searchsorted(self.ends, place, "right") for place in (starts, stops - 1))
         parts = last - first + 1
@@ -68,15 +69,45 @@ class Texts:
         places = np.repeat(starts - offsets[:-1], stops - starts) + np.arange(offsets[-1])
         sources = pa.py_buffer(offsets), pa.py_buffer(self.bytes[places])
         runs = pl.Series(pa.LargeStringArray.from_buffers(len(starts), *sources))
-        behind = np.append(self.bytes, np.uint8(0))[stops]
+        behind = self.bytes[np.minimum(stops, len(self.bytes) - 1)]
         return runs, cells, (stops < self.ends[cells]) & ((behind == ord("\n")) | (behind == ord("\r")))
+
+    def _long_runs(self) -> tuple[np.ndarray, np.ndarray]:
+        """Where runs begin and end that cover four whole groups of four bytes, as any of 19 bytes does."""
+        import pyarrow as pa
+
+        is_text = pa.types.is_large_string(self.values.type)
+
+        def part_of_run(text: np.ndarray) -> np.ndarray:
+            return text > ord(" ") if is_text else text - np.uint8(ord("!")) <= ord("~") - ord("!")
+
+        found = [np.zeros(0, int)]
+        for start in range(0, len(self.bytes) // 4 * 4, _BLOCK):
+            block = self.bytes[start : start + _BLOCK + 12]
+            groups = part_of_run(block[: len(block) // 4 * 4]).view(np.uint32) == 0x01010101
+            found.append(start + 4 * np.flatnonzero(groups[:-3] & groups[1:-2] & groups[2:-1] & groups[3:]))
+        places = np.concatenate(found)
+        edges = np.flatnonzero(np.diff(places) > 4)
+        starts = places[np.append(0, edges + 1)] if len(places) else places
+        stops = places[np.append(edges, len(places) - 1)] + 16 if len(places) else places
+        size = len(self.bytes)
+        for _ in range(3):
+            starts = starts - ((starts > 0) & part_of_run(self.bytes[starts - 1]))
+            stops = stops + ((stops < size) & part_of_run(self.bytes[np.minimum(stops, size - 1)]))
+        return starts, stops
 
     @cached_property
     def _digits(self) -> np.ndarray:
         """The places of all decimal digits."""
-        digits = np.zeros(-(-len(self.bytes) // 8) * 8, bool)
-        np.less(self.bytes - np.uint8(ord("0")), 10, out=digits[: len(self.bytes)])
-        return _sparse(digits)
+        found = [np.zeros(0, int)]
+        for start in range(0, len(self.bytes), _BLOCK):
+            block = self.bytes[start : start + _BLOCK]
+            digits = np.zeros(-(-len(block) // 8) * 8, bool)
+            np.less(block - np.uint8(ord("0")), 10, out=digits[: len(block)])
+            words = np.flatnonzero(digits.view(np.uint64))  # few of them hold one
+            within = np.flatnonzero(digits.reshape(-1, 8)[words])
+            found.append(start + 8 * words[within >> 3] + (within & 7))
+        return np.concatenate(found)
 
     def close_digits(self, count: int, within: int) -> np.ndarray:
         """Which texts hold so many decimal digits in so few bytes.
@@ -94,30 +125,3 @@ class Texts:
             first, last = digits[: len(digits) - count + 1], digits[count - 1 :]
             found[np.searchsorted(self.ends, first[last - first < within], "right")] = True
         return found
-
-
-def _long_runs(apart: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where runs of bytes begin and end that cover four whole groups of four, as any of 19 bytes does.
-
-    Args:
-        apart: Whether a byte stands between runs, bool.
-    """
-    spaces = np.ones(-(-len(apart) // 4) * 4 + 8, bool)  # a group without text on either side
-    spaces[4 : 4 + len(apart)] = apart
-    groups = spaces.view(np.uint32) == 0
-    full = groups[:-3] & groups[1:-2] & groups[2:-1] & groups[3:]
-    places = np.flatnonzero(full)
-    edges = np.flatnonzero(np.diff(places) > 1)
-    starts = 4 * places[np.append(0, edges + 1)] if len(places) else places
-    stops = 4 * (places[np.append(edges, len(places) - 1)] + 4) if len(places) else places
-    for _ in range(3):
-        starts = starts - ~spaces[starts - 1]
-        stops = stops + ~spaces[stops]
-    return starts - 4, stops - 4
-
-
-def _sparse(mask: np.ndarray) -> np.ndarray:
-    """`flatnonzero` of a mask of 8 n values that few of are true."""
-    words = np.flatnonzero(mask.view(np.uint64))
-    within = np.flatnonzero(mask.reshape(-1, 8)[words])
-    return words[within >> 3] * 8 + (within & 7)
