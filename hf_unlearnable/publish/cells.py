@@ -147,12 +147,17 @@ def one_a_row(leaf: Leaf, rows: int) -> pa.Array:
     return strings(every["text"].to_arrow())
 
 
+def sizes(values: pa.Array) -> np.ndarray:
+    """How many bytes each value has, int [n]; 0 for those that are null."""
+    import pyarrow.compute as pc
+
+    return pc.fill_null(pc.binary_length(values), 0).to_numpy(zero_copy_only=False)
+
+
 def cell_hashes(values: pa.Array, shortest: int) -> np.ndarray:
     """A hash of each value's bytes, uint64 [n]; 0 for those that are null, empty or shorter than `shortest` bytes."""
     import polars as pl
     import pyarrow as pa
-    import pyarrow.compute as pc
 
     cells = values.cast(pa.large_binary())
-    sizes = pc.fill_null(pc.binary_length(cells), 0).to_numpy(zero_copy_only=False)
-    return np.where(sizes >= max(1, shortest), pl.Series(cells).hash().to_numpy(), np.uint64(0))
+    return np.where(sizes(cells) >= max(1, shortest), pl.Series(cells).hash().to_numpy(), np.uint64(0))

@@ -41,9 +41,7 @@ class UnreadError(Exception):
     """An archive that was not read whole: it is encrypted, or holds more than is looked at."""
 
 
-def readings(
-    value: str | bytes, most: int | None = None, with_plain: bool = True
-) -> tuple[list[str | bytes], bool]:
+def readings(value: str | bytes, most: int | None = None, with_plain: bool = True) -> tuple[list[str | bytes], bool]:
     """Everything that a value can be decoded to.
 
     Args:
@@ -83,9 +81,19 @@ def _of_text(text: str, with_plain: bool) -> Iterator[str | bytes]:
         if re.fullmatch(r"[0-9a-fA-F]+", code):
             yield bytes.fromhex(code[: len(code) // 2 * 2])
         code = re.sub(r"\s", "", run)
-        if re.search(r"[A-Z]", code) and re.search(r"[a-z]", code) and re.search(r"\d|^[^/_-]+$", code):  # no words
+        if _is_base64(code):
             code = re.sub(r"[^A-Za-z0-9+/]", "", code.translate({ord("-"): "+", ord("_"): "/"}))
             yield base64.b64decode(code[: len(code) - (len(code) % 4 == 1)] + "=" * (-len(code) % 4))
+
+
+def _is_base64(run: str) -> bool:
+    """Whether letters look like base64, not like words with dashes between them."""
+    return bool(re.search(r"[A-Z]", run) and re.search(r"[a-z]", run) and re.search(r"\d|^[^/_-]+$", run))
+
+
+def _is_code(run: str) -> bool:
+    """Whether letters may be base64 or hexadecimal."""
+    return _is_base64(run) or bool(re.fullmatch(r"[_-]*[0-9a-fA-F][0-9a-fA-F_-]*", run))
 
 
 def _of_bytes(data: bytes, most: int) -> Iterator[str | bytes]:
@@ -206,8 +214,6 @@ def _decodable(leaf: Leaf, knows: Callable[[bytes], bool]) -> Iterator[tuple[int
 
 def _coded(texts: Texts) -> np.ndarray:
     """Which texts hold a code, as `_of_text` finds them: bool [n]."""
-    import polars as pl
-
     found = np.zeros(len(texts.ends), bool)
     if len(texts.bytes) and texts.bytes.min() == 0:
         found |= texts.contains("\0")
@@ -215,13 +221,9 @@ def _coded(texts: Texts) -> np.ndarray:
     if len(spaced):
         found[spaced] |= texts.series.gather(spaced).str.contains(f"{_SPACED}|{_ESCAPED_BYTES}").to_numpy()
     runs, cells, at_line_end = texts.runs
-    if not len(runs):
-        return found
-    pieces = pl.DataFrame({"run": runs.str.extract_all(_RUN), "cell": cells, "goes_on": at_line_end}).explode("run")
-    run, letter = pl.col("run"), pl.col("run").str.contains
-    is_base64 = letter("[A-Z]") & letter("[a-z]") & (letter(r"[0-9]") | ~letter("[/_-]"))
-    is_code = letter("^[0-9a-fA-F_-]*$") | is_base64 | pl.col("goes_on")
-    found[pieces.filter(run.is_not_null() & letter("[A-Za-z0-9]") & is_code)["cell"].to_numpy()] = True
+    for i in runs.str.contains(_RUN).arg_true().to_list() if len(runs) else ():
+        if at_line_end[i] or any(map(_is_code, re.findall(_RUN, runs[i]))):
+            found[cells[i]] = True
     return found
 
 

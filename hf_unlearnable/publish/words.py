@@ -35,6 +35,7 @@ class Words:
         one = "|".join(re.escape(word) for word in sorted(self.all, key=len, reverse=True))
         self.search = rf"(?i)(?:{one})(?:\W+\w+){{0,2}}?\W+(?:{one})"
         self._one = re.compile(rf"(?i)(?<!\w)(?:{one})(?!\w)")
+        self._quoted = re.compile(rf"(?i)[\"'`](?:{one})[\"'`]")
         self._alone = re.compile(
             rf"(?i)(?:^|[`\"'*\[({{|:=-])[ \t]*(?:{one})[ \t]*(?:$|[`\"'*\])}}|,;.])", re.MULTILINE
         )  # fmt: skip
@@ -78,6 +79,8 @@ class Words:
                 another: three are needed where words are inserted.
         """
         need = max(self.need, least)
+        if len(self.all) < need and not self._quoted.search(text):
+            return False
         count = None  # of the text's words
         run: list[str] = []
         end = 0
