@@ -14,8 +14,8 @@ _TAG = r"<[/!?a-zA-Z][^<>]*>"
 _ESCAPED = r"&#?[a-zA-Z0-9]{2,8};|%[0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}"
 _FEW = 30  # texts that are done one by one in less time than a column takes to begin with
 _OTHER_TAG = r"<(?:[/!?ac-zA-Z]|b(?:[^r]|r(?:[^ ]| (?:[^/]|/[^>]))))"
-# Regular expression (RE2) of the texts that `plain` changes. Line breaks are all the markup that most texts hold: those
-# that hold no other are left out, since a break between two words hides nothing.
+# Regular expression (RE2) of the texts that `plain` changes, but for those that hold no markup except line breaks:
+# these are many, and a break between two words hides nothing.
 SPELLED = rf"{_OTHER_TAG}|{_ESCAPED}"
 
 
