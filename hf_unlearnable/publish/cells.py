@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hf_unlearnable.publish.spotting import Texts
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -61,6 +63,11 @@ class Leaf:
             parents = pc.list_parent_indices(array).to_numpy(zero_copy_only=False)
             rows = parents if rows is None else rows[parents]
         return np.arange(len(self.values)) if rows is None else rows
+
+    @cached_property
+    def texts(self) -> Texts:
+        """The values of a leaf of texts or files."""
+        return Texts(self.values)
 
     def is_own(self, protected: Sequence[str]) -> bool:
         """Whether these values are what was protected in one of these columns, with or without markup."""
@@ -140,11 +147,17 @@ def one_a_row(leaf: Leaf, rows: int) -> pa.Array:
     return strings(every["text"].to_arrow())
 
 
+def sizes(values: pa.Array) -> np.ndarray:
+    """How many bytes each value has, int [n]; 0 for those that are null."""
+    import pyarrow.compute as pc
+
+    return pc.fill_null(pc.binary_length(values), 0).to_numpy(zero_copy_only=False)
+
+
 def cell_hashes(values: pa.Array, shortest: int) -> np.ndarray:
     """A hash of each value's bytes, uint64 [n]; 0 for those that are null, empty or shorter than `shortest` bytes."""
     import polars as pl
     import pyarrow as pa
 
-    cells = pl.Series(values.cast(pa.large_binary()))
-    kept = (cells.bin.size() >= max(1, shortest)).fill_null(False).to_numpy()
-    return np.where(kept, cells.hash().to_numpy(), np.uint64(0))
+    cells = values.cast(pa.large_binary())
+    return np.where(sizes(cells) >= max(1, shortest), pl.Series(cells).hash().to_numpy(), np.uint64(0))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hf_unlearnable.data import stored_bytes
-from hf_unlearnable.publish.cells import Leaf, cell_hashes, leaves_of, one_a_row
+from hf_unlearnable.publish.cells import Leaf, cell_hashes, leaves_of, one_a_row, sizes
 from hf_unlearnable.text.copies import SHORT, letters, near_copies
 
 if TYPE_CHECKING:
@@ -110,9 +110,7 @@ class CleanCopies:
             compare(leaf, before, others, split, start)
 
     # ------------------------------------------------------------------ hashes
-    def _keep_cells(
-        self, place: str, cell: tuple[str, str] | None, rows: np.ndarray | None, values: Any, by_letters: bool = True
-    ) -> None:
+    def _keep_cells(self, place: str, cell: tuple[str, str] | None, rows: np.ndarray | None, values: Any) -> None:
         """Hashes of values that may be copies, to be looked up when all originals are known."""
         import pyarrow as pa
 
@@ -120,7 +118,7 @@ class CleanCopies:
             return
         values = pa.array(values, pa.large_string()) if isinstance(values, list) else values
         self._keep_hashes(place, cell, rows, cell_hashes(values, SHORT))
-        if by_letters and self._reads_letters and pa.types.is_large_string(values.type):
+        if self._reads_letters and pa.types.is_large_string(values.type):
             self._keep_hashes(place, cell, rows, cell_hashes(letters(values), SHORT))
 
     def _keep_hashes(self, place: str, cell: tuple | None, rows: np.ndarray | None, hashes: np.ndarray) -> None:
@@ -171,14 +169,13 @@ class CleanCopies:
         if known:
             first, second = cell_hashes(original, 0), cell_hashes(after, 0)
             changed = first != second
-            index = pa.array(np.flatnonzero(changed))
-            with self._lock:
-                self._originals.append(np.where(changed, cell_hashes(original, SHORT), np.uint64(0)))
+            originals = [np.where(changed & (sizes(original) >= SHORT), first, np.uint64(0))]
             if self._reads_letters and changed.any():
-                hashes = cell_hashes(letters(original.take(index)), SHORT)
-                with self._lock:
-                    self._originals.append(hashes)
-            self._keep_cells(place, cell, leaf.rows[changed] + start, after.take(index), by_letters=False)
+                originals.append(cell_hashes(letters(original.take(pa.array(np.flatnonzero(changed)))), SHORT))
+            with self._lock:
+                self._originals += originals
+            kept = changed & (sizes(after) >= SHORT)
+            self._keep_hashes(place, cell, leaf.rows[kept] + start, second[kept])
             same = np.flatnonzero(~changed)
             if len(same):
                 self._keep_cells(place, None, leaf.rows[same] + start, after.take(pa.array(same)))

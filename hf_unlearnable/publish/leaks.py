@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
     from hf_unlearnable.key import Key
 
-_CHUNK_BYTES = 4 << 20  # data looked at in one go
+_CHUNK_BYTES = 8 << 20  # data looked at in one go
 
 
 def scan(

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hf_unlearnable.publish.seed import Seed
-from hf_unlearnable.publish.spotting import long_runs
+from hf_unlearnable.publish.spotting import Texts
 from hf_unlearnable.publish.tokens import TOKENS
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 # Folders at the root of a machine. Names that only look like a path ("/m/01g317", "/people/person") do not count.
 ABSOLUTE = re.compile(
@@ -30,8 +26,7 @@ HOME = (
     r"(?:^|[^\w:/.]|file://)(?:/home/|/Users/|[A-Za-z]:[\\/]{1,2}(?:Users|Documents and Settings)[\\/]{1,2})([\w.-]+)"
 )
 NOBODY = sorted({*_COMMON, "Public", "Default", "runneradmin", "username", "you", "me", "name", "vsts", "travis"})
-_SHORTEST_TOKEN = 20  # bytes without white space, but for those of _SPACED
-_SPACED = ("-----BEGIN ", "PuTTY-User-Key-File-")
+_SPACED = ("-----BEGIN ", "PuTTY-User-Key-File-", "FlyV1 ")  # of tokens: all others are a run without white space
 _SEED = ("seed", "The seed of the key stands here.")
 
 
@@ -46,10 +41,10 @@ class Patterns:
         self._known: list[tuple[str, str, list[str], str]] = []
         for what, fixed, exact in TOKENS:
             self._add("token", f"This is {what}.", fixed, exact)
-        self._tokens = "|".join(re.escape(letters) for _, _, fixed, _ in self._known for letters in fixed)
+        self._tokens = list(self._known)
         # Behind these letters ten more follow in any token, but for the one that ends in them.
-        self._like_tokens = rf"(?:{self._tokens})[!-~]{{10}}|-us[0-9]"
-        tokens = len(self._known)
+        letters = "|".join(re.escape(letters) for _, _, fixed, _ in self._known for letters in fixed)
+        self._like_tokens = rf"(?:{letters})[!-~]{{10}}|-us[0-9]"
         here = [Path.home(), huggingface_hub.constants.HF_HOME, datasets.config.HF_DATASETS_CACHE, Path.cwd(), *paths]
         roots = {os.path.abspath(path) for path in here} | {os.path.realpath(path) for path in here}
         roots = {root for root in roots if len(Path(root).parts) > 1}
@@ -62,41 +57,41 @@ class Patterns:
             if len(root) > 1:  # as the whole value of a cell it does tell
                 exact = rf"\A\s*(?:file://)?{re.escape(root)}(?:[\\/]\S*)?\s*\Z"
                 self._add("path", "A file of this machine is told.", [root], exact)
-        rare = [letters for _, _, fixed, _ in self._known[tokens:] for letters in fixed]
+        rare = [letters for _, _, fixed, _ in self._known[len(self._tokens) :] for letters in fixed]
         rare += [*_SPACED, *(self.seed.codes if self.seed else ())]
         self._rare = "|".join(map(re.escape, dict.fromkeys(rare)))
-        self.in_bytes = "|".join(filter(None, [self._rare, self._tokens, self.seed.bytes if self.seed else ""]))
+        self.in_bytes = "|".join(filter(None, [self._rare, self.seed.bytes if self.seed else ""]))
 
     def _add(self, kind: str, what: str, fixed: Sequence[str], exact: str) -> None:
         self._known.append((kind, what, list(fixed), exact))  # compiled when it is needed
 
-    def candidates(self, texts: pa.Array) -> list[int]:
-        """Which texts may tell something.
+    def found_in_texts(self, texts: Texts) -> Iterator[tuple[int, str, str]]:
+        """Everything that a column of texts tells: number of the text, kind and description.
 
         Args:
-            texts: n texts, large_string.
-
-        Returns:
-            Places of the texts.
+            texts: n texts.
         """
-        import polars as pl
-
-        series = pl.Series(texts)
-        mask = series.str.contains(self._rare).fill_null(False).to_numpy().copy()
-        long = np.flatnonzero(long_runs(texts, _SHORTEST_TOKEN))
-        long = long[series.gather(long).str.contains(self._tokens).to_numpy()]
-        mask[long] |= series.gather(long).str.contains(self._like_tokens).to_numpy()
+        mask = texts.contains(self._rare)
         if self.seed:
-            mask |= self.seed.candidates(texts)
-        return np.flatnonzero(mask).tolist()
+            mask = mask | self.seed.candidates(texts)
+        for i in np.flatnonzero(mask).tolist():
+            yield from ((i, *one) for one in self.found(texts.series[i]))
+        runs, cells, _ = texts.runs
+        for j in self._tokens_in(texts):
+            yield from ((int(cells[j]), *one) for one in _matching(self._tokens, runs[j]))
+
+    def files_with_tokens(self, files: Texts) -> np.ndarray:
+        """Which files may hold a token, by their number."""
+        return np.unique(files.runs[1][self._tokens_in(files)])
+
+    def _tokens_in(self, texts: Texts) -> list[int]:
+        """Which runs may be a token."""
+        runs = texts.runs[0]
+        return runs.str.contains(self._like_tokens).arg_true().to_list() if len(runs) else []
 
     def found(self, text: str) -> list[tuple[str, str]]:
         """Kind and description of everything that a text tells."""
-        found = [
-            (kind, what)
-            for kind, what, fixed, exact in self._known
-            if any(letters in text for letters in fixed) and re.search(exact, text)
-        ]
+        found = _matching(self._known, text)
         if self.seed and self.seed.stands_in(text):
             found.append(_SEED)
         return found
@@ -114,3 +109,12 @@ class Patterns:
         for exact in known:
             place = re.sub(exact, "<hidden>", place)
         return place
+
+
+def _matching(known: Sequence[tuple[str, str, list[str], str]], text: str) -> list[tuple[str, str]]:
+    """Kind and description of those patterns that a text matches."""
+    return [
+        (kind, what)
+        for kind, what, fixed, exact in known
+        if any(letters in text for letters in fixed) and re.search(exact, text)
+    ]

@@ -20,14 +20,13 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from hf_unlearnable.publish.cells import Leaf
-from hf_unlearnable.publish.spotting import close_digits, long_runs
+from hf_unlearnable.publish.spotting import RUN, Texts
 from hf_unlearnable.text.plain import SPELLED, plain, plain_texts
 
 MOST = 64 << 20  # bytes that one value is decoded to
 _DEEPEST = 4  # codes within codes
-_SHORTEST = 20  # letters of base64: fewer hold no text that is looked for
 
-_RUN = rf"[A-Za-z0-9+/_-]{{{_SHORTEST},}}"
+_RUN = rf"[A-Za-z0-9+/_-]{{{RUN},}}"  # of base64: fewer letters hold no text that is looked for
 _SPACED = r"(?:[0-9a-fA-F]{2} ){10}"  # a code that is no long run
 _CODED = re.compile(
     r"(?<![A-Za-z0-9+/_-])(?:(?:[0-9a-fA-F]{2}(?:[ :-]|\\x|, ?0x)){9,}[0-9a-fA-F]{2}"
@@ -42,12 +41,13 @@ class UnreadError(Exception):
     """An archive that was not read whole: it is encrypted, or holds more than is looked at."""
 
 
-def readings(value: str | bytes, most: int | None = None) -> tuple[list[str | bytes], bool]:
+def readings(value: str | bytes, most: int | None = None, with_plain: bool = True) -> tuple[list[str | bytes], bool]:
     """Everything that a value can be decoded to.
 
     Args:
         value: A text or the contents of a file.
         most: Bytes that the results hold together; None for `MOST`.
+        with_plain: Whether the text without its own markup and escapes is one of the results.
 
     Returns:
         The results, without the value itself; and whether there are no more.
@@ -60,7 +60,7 @@ def readings(value: str | bytes, most: int | None = None) -> tuple[list[str | by
         if depth == _DEEPEST:
             continue
         try:
-            for new in _of_text(one) if isinstance(one, str) else _of_bytes(one, left):
+            for new in _of_text(one, depth or with_plain) if isinstance(one, str) else _of_bytes(one, left):
                 if len(new) > left:
                     raise UnreadError
                 left -= len(new)
@@ -71,9 +71,8 @@ def readings(value: str | bytes, most: int | None = None) -> tuple[list[str | by
     return found, whole
 
 
-def _of_text(text: str) -> Iterator[str | bytes]:
-    bare = plain(text)
-    if bare != text:
+def _of_text(text: str, with_plain: bool) -> Iterator[str | bytes]:
+    if with_plain and (bare := plain(text)) != text:
         yield bare
     if "\0" in text:
         yield text.encode("utf-8", "surrogatepass")
@@ -82,9 +81,19 @@ def _of_text(text: str) -> Iterator[str | bytes]:
         if re.fullmatch(r"[0-9a-fA-F]+", code):
             yield bytes.fromhex(code[: len(code) // 2 * 2])
         code = re.sub(r"\s", "", run)
-        if re.search(r"[A-Z]", code) and re.search(r"[a-z]", code) and re.search(r"\d|^[^/_-]+$", code):  # no words
+        if _is_base64(code):
             code = re.sub(r"[^A-Za-z0-9+/]", "", code.translate({ord("-"): "+", ord("_"): "/"}))
             yield base64.b64decode(code[: len(code) - (len(code) % 4 == 1)] + "=" * (-len(code) % 4))
+
+
+def _is_base64(run: str) -> bool:
+    """Whether letters look like base64, not like words with dashes between them."""
+    return bool(re.search(r"[A-Z]", run) and re.search(r"[a-z]", run) and re.search(r"\d|^[^/_-]+$", run))
+
+
+def _is_code(run: str) -> bool:
+    """Whether letters may be base64 or hexadecimal."""
+    return _is_base64(run) or bool(re.fullmatch(r"[_-]*[0-9a-fA-F][0-9a-fA-F_-]*", run))
 
 
 def _of_bytes(data: bytes, most: int) -> Iterator[str | bytes]:
@@ -169,7 +178,7 @@ def read(leaves: Sequence[Leaf], knows: Callable[[bytes], bool]) -> tuple[list[L
             texts: tuple[list, list] = ([], [])
             files: tuple[list, list] = ([], [])
             for row, value in _decodable(one, knows):
-                results, whole = readings(value)
+                results, whole = readings(value, with_plain=one is not leaf)  # it is a leaf already
                 if not whole:
                     unread.append((leaf, row))
                 for result in results:
@@ -185,37 +194,37 @@ def read(leaves: Sequence[Leaf], knows: Callable[[bytes], bool]) -> tuple[list[L
 
 def _plain_leaf(leaf: Leaf) -> list[Leaf]:
     """The texts that hold markup or escapes, without them."""
-    import polars as pl
-
-    texts = pl.Series(leaf.values)
-    index = texts.str.contains(SPELLED).fill_null(False).arg_true()
-    # Line breaks between words hide nothing from a search, and most texts with markup hold no other.
-    bare = texts.gather(index).str.replace_all("<br />", " ", literal=True)
-    index = index.filter(bare.str.contains(SPELLED))
+    index = np.flatnonzero(leaf.texts.contains(SPELLED))
     if not len(index):
         return []
-    values = plain_texts(texts.gather(index)).to_arrow()
-    return [leaf.decoded(values, leaf.rows[index.to_numpy()], reading="plain")]
+    values = plain_texts(leaf.texts.series.gather(index)).to_arrow()
+    return [leaf.decoded(values, leaf.rows[index], reading="plain")]
 
 
 def _decodable(leaf: Leaf, knows: Callable[[bytes], bool]) -> Iterator[tuple[int, str | bytes]]:
     """Values that can be decoded, with their rows."""
-    import polars as pl
-
     if leaf.is_text:
-        texts = pl.Series(leaf.values)
-        mask = texts.str.contains("\0").fill_null(False).to_numpy().copy()
-        long, spaced = (
-            np.flatnonzero(some) for some in (long_runs(leaf.values, _SHORTEST), close_digits(leaf.values, 10, 60))
-        )
-        mask[long] |= texts.gather(long).str.contains(_RUN).to_numpy()
-        mask[spaced] |= texts.gather(spaced).str.contains(f"{_SPACED}|{_ESCAPED_BYTES}").to_numpy()
-        for i in np.flatnonzero(mask).tolist():
-            yield int(leaf.rows[i]), leaf.values[i].as_py()
+        for i in np.flatnonzero(_coded(leaf.texts)).tolist():
+            yield int(leaf.rows[i]), leaf.texts.series[i]
     elif leaf.is_binary:
         for row, data in zip(leaf.rows.tolist(), leaf.values.to_pylist(), strict=True):
             if data and not knows(data):
                 yield row, data
+
+
+def _coded(texts: Texts) -> np.ndarray:
+    """Which texts hold a code, as `_of_text` finds them: bool [n]."""
+    found = np.zeros(len(texts.ends), bool)
+    if len(texts.bytes) and texts.bytes.min() == 0:
+        found |= texts.contains("\0")
+    spaced = np.flatnonzero(texts.close_digits(10, 60))
+    if len(spaced):
+        found[spaced] |= texts.series.gather(spaced).str.contains(f"{_SPACED}|{_ESCAPED_BYTES}").to_numpy()
+    runs, cells, at_line_end = texts.runs
+    for i in runs.str.contains(_RUN).arg_true().to_list() if len(runs) else ():
+        if at_line_end[i] or any(map(_is_code, re.findall(_RUN, runs[i]))):
+            found[cells[i]] = True
+    return found
 
 
 def _pictures(leaf: Leaf) -> tuple[list[int], list[bytes]]:

@@ -99,19 +99,16 @@ class Secrets:
                 self._look_at_numbers(leaf, f"{split}/{leaf.path}", start)
 
     def _look_at_texts(self, leaf: Leaf, split: str, start: int, is_own: bool) -> None:
-        import polars as pl
-
-        place, texts = f"{split}/{leaf.path}", pl.Series(leaf.values)
+        place, texts = f"{split}/{leaf.path}", leaf.texts.series
         if leaf.part == "path":
             for i, path in enumerate(texts.to_list()):
                 if path and ABSOLUTE.match(path):
                     what = "The path of a file is stored beside its bytes."
                     self._hits.add("path", place, leaf.rows[i] + start, what)
-        for i in self._patterns.candidates(leaf.values):
-            for kind, what in self._patterns.found(texts[i]):
-                self._hits.add(kind, place, leaf.rows[i] + start, what)
+        for i, kind, what in self._patterns.found_in_texts(leaf.texts):
+            self._hits.add(kind, place, leaf.rows[i] + start, what)
         if not leaf.reading:
-            self._count_homes(texts, place)
+            self._count_homes(leaf, place)
         if self._words.all:
             self._look_for_words(texts, leaf, split, start, is_own)
 
@@ -122,8 +119,7 @@ class Secrets:
             if words.listed(texts[i], share=1 / 2 if is_own else 1 / 4, least=3 if is_own else 2):
                 self._hits.add("words", place, leaf.rows[i] + start, _LISTED, cell)
         if not is_own:
-            short = (texts.str.len_bytes() <= max(map(len, words.lower)) * 4 + 8).fill_null(False)
-            index = short.arg_true()
+            index = np.flatnonzero(np.diff(leaf.texts.ends, prepend=0) <= max(map(len, words.lower)) * 4 + 8)
             bare = texts.gather(index).str.strip_chars(" \t\n\"'.,;:()[]{}`").str.to_lowercase()
             single = bare.str.contains(r"^\S+$")
             secret = bare.is_in([word for word in words.lower if word not in labels])
@@ -131,16 +127,18 @@ class Secrets:
                 count = self._bare.setdefault((*cell, place), [0, 0, []])
                 count[0] += int(single.sum())
                 count[1] += int(secret.sum())
-                count[2].append(leaf.rows[index.filter(secret).to_numpy()] + start)
+                count[2].append(leaf.rows[index[secret.to_numpy()]] + start)
 
-    def _count_homes(self, texts: Any, place: str) -> None:
+    def _count_homes(self, leaf: Leaf, place: str) -> None:
         """Home folders of any system: one may be an example, one in every row is where the data came from."""
-        held = texts.filter(texts.str.contains("/home/|Users|Documents and Settings").fill_null(False))
-        names = held.str.extract(HOME).drop_nulls().str.to_lowercase()
-        named = int((~names.is_in([name.lower() for name in NOBODY])).sum())
+        held = np.flatnonzero(leaf.texts.contains("/home/|Users|Documents and Settings"))
+        named = 0
+        if len(held):
+            names = leaf.texts.series.gather(held).str.extract(HOME).drop_nulls().str.to_lowercase()
+            named = int((~names.is_in([name.lower() for name in NOBODY])).sum())
         with self._lock:
             count = self._homes.setdefault(place, [0, 0])
-            count[0] += len(texts) - texts.null_count()
+            count[0] += len(leaf.values) - leaf.values.null_count
             count[1] += named
 
     def _look_at_numbers(self, leaf: Leaf, place: str, start: int) -> None:
@@ -154,8 +152,10 @@ class Secrets:
     def _look_at_bytes(self, leaf: Leaf, place: str, start: int) -> None:
         import pyarrow.compute as pc
 
-        mask = pc.match_substring_regex(leaf.values, self._marks)
-        for i in np.flatnonzero(pc.fill_null(mask, False).to_numpy(zero_copy_only=False)).tolist():
+        mask = pc.fill_null(pc.match_substring_regex(leaf.values, self._marks), False)
+        mask = mask.to_numpy(zero_copy_only=False).copy()
+        mask[self._patterns.files_with_tokens(leaf.texts)] = True
+        for i in np.flatnonzero(mask).tolist():
             data = leaf.values[i].as_py()
             for kind, what in self._patterns.found_in_bytes(data) + self._told(data):
                 self._hits.add(kind, place, leaf.rows[i] + start, what)

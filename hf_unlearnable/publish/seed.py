@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hf_unlearnable.publish.spotting import close_digits
-
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from hf_unlearnable.publish.spotting import Texts
 
 LARGE = 2**32  # a smaller number may stand in a text by chance
 _SEPARATOR = r"[\W_]{0,3}(?:\\x|0x)?"  # between two digits of a seed
@@ -80,25 +80,23 @@ class Seed:
                 return False
         return self.exact.search(text) is not None
 
-    def candidates(self, texts: pa.Array) -> np.ndarray:
+    def candidates(self, texts: Texts) -> np.ndarray:
         """Which texts may spell it in digits: they hold as many of them, near each other.
 
         Args:
-            texts: n texts, large_string.
+            texts: n texts.
 
         Returns:
             bool [n].
         """
-        import polars as pl
-
         if self._seed < LARGE:
-            return pl.Series(texts).str.contains("(?i)seed").fill_null(False).to_numpy()
+            return texts.contains("(?i)seed")
         spelled = self._digits
         count = min(sum(letter.isdecimal() for letter in one) for one in spelled)
-        found = close_digits(texts, max(1, count), 4 * max(map(len, spelled[:-1])))
+        found = texts.close_digits(max(1, count), 4 * max(map(len, spelled[:-1])))
         index = np.flatnonzero(found)
         if len(index):
-            digits = pl.Series(texts).gather(index).str.to_lowercase().str.replace_all(_NOT_DIGITS, "")
+            digits = texts.series.gather(index).str.to_lowercase().str.replace_all(_NOT_DIGITS, "")
             found[index] = digits.str.contains("|".join(spelled)).to_numpy()
         return found
 

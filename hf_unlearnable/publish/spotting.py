@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,49 +10,118 @@ import numpy as np
 from hf_unlearnable.text.copies import buffers
 
 if TYPE_CHECKING:
+    import polars as pl
     import pyarrow as pa
 
-
-def long_runs(values: pa.Array, length: int) -> np.ndarray:
-    """Which texts may hold so many bytes without white space between them: all that do, and few that do not.
-
-    Args:
-        values: n texts, large_string.
-        length: Of the run, in bytes.
-
-    Returns:
-        bool [n].
-    """
-    text, ends = buffers(values)
-    found = np.zeros(len(ends), bool)
-    # A run covers whole groups of four bytes: a text is looked at in these.
-    spaces = np.ones(-(-len(text) // 4) * 4, bool)
-    np.less_equal(text, ord(" "), out=spaces[: len(text)])
-    groups = spaces.view(np.uint32) == 0
-    count = (length - 3) // 4
-    full = groups[: max(0, len(groups) - count + 1)].copy()
-    for i in range(1, count):
-        full &= groups[i : i + len(full)]
-    found[np.searchsorted(ends, 4 * np.flatnonzero(full), "right")] = True
-    found[np.searchsorted(ends, 4 * (np.flatnonzero(full) + count) - 1, "right")] = True
-    return found & (np.diff(ends, prepend=0) >= length)
+RUN = 20  # bytes of the shortest run that is looked at
+_BLOCK = 1 << 18  # bytes looked at in one go: what stays in the cache
 
 
-def close_digits(values: pa.Array, count: int, within: int) -> np.ndarray:
-    """Which texts hold so many decimal digits in so few bytes.
+class Texts:
+    """A column of texts or of files. What several searches need of it is made once.
 
     Args:
-        values: n texts, large_string.
-        count: Of the digits.
-        within: Bytes from the first of them to the last.
+        values: n texts, large_string, or n files, large_binary; an empty one in place of none.
 
-    Returns:
-        bool [n].
+    Attributes:
+        bytes: Those of all texts, one after the other, uint8.
+        ends: Where each text ends in them, int64 [n].
     """
-    text, ends = buffers(values)
-    found = np.zeros(len(ends), bool)
-    digits = np.flatnonzero((text - np.uint8(ord("0"))) < 10)
-    first, last = digits[: len(digits) - count + 1], digits[count - 1 :]
-    first = first[last - first < within] if len(digits) >= count else digits[:0]
-    found[np.searchsorted(ends, first, "right")] = True
-    return found
+
+    def __init__(self, values: pa.Array):
+        import pyarrow.compute as pc
+
+        self.values = pc.fill_null(values, "") if values.null_count else values
+        self.bytes, self.ends = buffers(self.values)
+
+    @cached_property
+    def series(self) -> pl.Series:
+        """The texts in polars."""
+        import polars as pl
+
+        return pl.Series(self.values)
+
+    def contains(self, pattern: str) -> np.ndarray:
+        """Which texts match a regular expression (RE2), bool [n]."""
+        return self.series.str.contains(pattern).to_numpy()
+
+    @cached_property
+    def runs(self) -> tuple[pl.Series, np.ndarray, np.ndarray]:
+        """All runs of 20 bytes and more without white space between them; in files, of printable letters in ASCII.
+
+        Returns:
+            The m runs; the number of the text that each stands in, int [m]; whether a line ends behind it, bool [m].
+        """
+        import polars as pl
+        import pyarrow as pa
+
+        starts, stops = self._long_runs()
+        # Texts follow each other without a space: a run is cut where one ends.
+        first, last = (np.searchsorted(self.ends, place, "right") for place in (starts, stops - 1))
+        parts = last - first + 1
+        cells = np.repeat(first - np.cumsum(parts) + parts, parts) + np.arange(parts.sum())
+        begins = np.append(0, self.ends)
+        starts = np.maximum(np.repeat(starts, parts), begins[cells])
+        stops = np.minimum(np.repeat(stops, parts), self.ends[cells])
+        long = stops - starts >= RUN
+        starts, stops, cells = starts[long], stops[long], cells[long]
+        offsets = np.append(0, np.cumsum(stops - starts))
+        places = np.repeat(starts - offsets[:-1], stops - starts) + np.arange(offsets[-1])
+        sources = pa.py_buffer(offsets), pa.py_buffer(self.bytes[places])
+        runs = pl.Series(pa.LargeStringArray.from_buffers(len(starts), *sources))
+        behind = self.bytes[np.minimum(stops, len(self.bytes) - 1)]
+        return runs, cells, (stops < self.ends[cells]) & ((behind == ord("\n")) | (behind == ord("\r")))
+
+    def _long_runs(self) -> tuple[np.ndarray, np.ndarray]:
+        """Where runs begin and end that cover four whole groups of four bytes, as any of 19 bytes does."""
+        import pyarrow as pa
+
+        is_text = pa.types.is_large_string(self.values.type)
+
+        def part_of_run(text: np.ndarray) -> np.ndarray:
+            return text > ord(" ") if is_text else text - np.uint8(ord("!")) <= ord("~") - ord("!")
+
+        found = [np.zeros(0, int)]
+        for start in range(0, len(self.bytes) // 4 * 4, _BLOCK):
+            block = self.bytes[start : start + _BLOCK + 12]
+            groups = part_of_run(block[: len(block) // 4 * 4]).view(np.uint32) == 0x01010101
+            found.append(start + 4 * np.flatnonzero(groups[:-3] & groups[1:-2] & groups[2:-1] & groups[3:]))
+        places = np.concatenate(found)
+        edges = np.flatnonzero(np.diff(places) > 4)
+        starts = places[np.append(0, edges + 1)] if len(places) else places
+        stops = places[np.append(edges, len(places) - 1)] + 16 if len(places) else places
+        size = len(self.bytes)
+        for _ in range(3):
+            starts = starts - ((starts > 0) & part_of_run(self.bytes[starts - 1]))
+            stops = stops + ((stops < size) & part_of_run(self.bytes[np.minimum(stops, size - 1)]))
+        return starts, stops
+
+    @cached_property
+    def _digits(self) -> np.ndarray:
+        """The places of all decimal digits."""
+        found = [np.zeros(0, int)]
+        for start in range(0, len(self.bytes), _BLOCK):
+            block = self.bytes[start : start + _BLOCK]
+            digits = np.zeros(-(-len(block) // 8) * 8, bool)
+            np.less(block - np.uint8(ord("0")), 10, out=digits[: len(block)])
+            words = np.flatnonzero(digits.view(np.uint64))  # few of them hold one
+            within = np.flatnonzero(digits.reshape(-1, 8)[words])
+            found.append(start + 8 * words[within >> 3] + (within & 7))
+        return np.concatenate(found)
+
+    def close_digits(self, count: int, within: int) -> np.ndarray:
+        """Which texts hold so many decimal digits in so few bytes.
+
+        Args:
+            count: Of the digits.
+            within: Bytes from the first of them to the last.
+
+        Returns:
+            bool [n].
+        """
+        found = np.zeros(len(self.ends), bool)
+        digits = self._digits
+        if len(digits) >= count:
+            first, last = digits[: len(digits) - count + 1], digits[count - 1 :]
+            found[np.searchsorted(self.ends, first[last - first < within], "right")] = True
+        return found

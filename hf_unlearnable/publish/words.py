@@ -35,6 +35,7 @@ class Words:
         one = "|".join(re.escape(word) for word in sorted(self.all, key=len, reverse=True))
         self.search = rf"(?i)(?:{one})(?:\W+\w+){{0,2}}?\W+(?:{one})"
         self._one = re.compile(rf"(?i)(?<!\w)(?:{one})(?!\w)")
+        self._quoted = re.compile(rf"(?i)[\"'`](?:{one})[\"'`]")
         self._alone = re.compile(
             rf"(?i)(?:^|[`\"'*\[({{|:=-])[ \t]*(?:{one})[ \t]*(?:$|[`\"'*\])}}|,;.])", re.MULTILINE
         )  # fmt: skip
@@ -61,12 +62,10 @@ class Words:
         import polars as pl
 
         groups = [group for group in self.of_class if group] if protected else [self.all]
-        held = pl.sum_horizontal(
-            [texts.str.contains(f"(?i){'|'.join(map(re.escape, group))}").fill_null(False).cast(pl.Int32)
-             for group in groups]
-        )  # fmt: skip
-        index = pl.select(held).to_series().ge(min(2, len(groups))).arg_true()
-        return index.filter(texts.gather(index).str.contains(self.search)).to_list()
+        text = pl.col(texts.name)
+        held = [text.str.contains(f"(?i){'|'.join(map(re.escape, group))}").cast(pl.UInt8) for group in groups]
+        index = texts.to_frame().select((pl.sum_horizontal(held) >= min(2, len(groups))).arg_true()).to_series()
+        return index.filter(texts.gather(index).str.contains(self.search)).to_list() if len(index) else []
 
     def listed(self, text: str, share: float = 0, gap: int = 2, least: int = 2) -> bool:
         """Whether a text lists words: several in a row, with few others between them.
@@ -80,6 +79,9 @@ class Words:
                 another: three are needed where words are inserted.
         """
         need = max(self.need, least)
+        if len(self.all) < need and not self._quoted.search(text):
+            return False
+        count = None  # of the text's words
         run: list[str] = []
         end = 0
         for match in self._one.finditer(text):
@@ -90,11 +92,12 @@ class Words:
             word = match[0].lower()
             run.append(word if around.strip("\"'`") else f"'{word}'")
             end = match.end()
-            quoted = {one for one in run if one[0] == "'"}
-            if len(quoted) >= self.need:
+            if len(run) >= self.need and len({one for one in run if one[0] == "'"}) >= self.need:
                 return True
-            if len({one.strip("'") for one in run}) >= need and len(run) >= share * len(re.findall(r"\w+", text)):
-                return True
+            if len(run) >= need and len({one.strip("'") for one in run}) >= need:
+                count = len(re.findall(r"\w+", text)) if count is None else count
+                if len(run) >= share * count:
+                    return True
         return False
 
     def alone(self, text: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,7 @@ def letters(values: pa.Array) -> pa.Array:
     import pyarrow as pa
 
     found = [pa.array([], pa.large_binary())]
+    values = _plain(values)
     for part in _parts(values):
         text, ends = _letters(values[part])
         buffers = [None, pa.py_buffer(np.concatenate([[0], ends])), pa.py_buffer(text)]
@@ -53,25 +55,36 @@ def _parts(values: pa.Array) -> Iterator[slice]:
         start = max(start + 1, stop)
 
 
-def _letters(values: pa.Array) -> tuple[np.ndarray, np.ndarray]:
-    """The letters and digits of all texts, lower-case, as UTF-8 in one array, and where each text ends in it."""
+def _plain(values: pa.Array) -> pa.Array:
+    """Texts without markup and escapes, their letters beyond ASCII in lower case: few texts hold any."""
     import polars as pl
     import pyarrow as pa
     import pyarrow.compute as pc
 
     values = pc.fill_null(values, "")
     text, ends = buffers(values)
+    data = memoryview(np.ascontiguousarray(text))
     texts = pl.Series(values)
-    if texts.str.contains(SPELLED).any():
-        values = plain_texts(texts).to_arrow().cast(pa.large_string())
-        text, ends = buffers(values)
-    if len(text) and text.max() > 127:
-        values = pl.Series(values).str.to_lowercase().to_arrow().cast(pa.large_string())
-        text, ends = buffers(values)
-    letters = np.frombuffer(bytearray(text.tobytes().translate(_LETTERS.tobytes())), np.uint8)
-    escapes = np.flatnonzero(text[:-1] == ord("\\"))  # "\n" in JSON is no letter
-    letters[escapes[np.isin(text[escapes + 1], np.frombuffer(b"nrt", np.uint8))] + 1] = 0
-    high = np.flatnonzero(text >= 0xC2)
+    changed = np.zeros(len(ends), bool)
+    if re.search(rb"[<&%\\]", data):
+        changed |= texts.str.contains(SPELLED).to_numpy()
+    changed[np.unique(np.searchsorted(ends, np.flatnonzero(text > 127), "right"))] = True
+    if not changed.any():
+        return values
+    index = np.flatnonzero(changed)
+    lower = plain_texts(texts.gather(index)).str.to_lowercase()
+    return texts.scatter(index, lower).to_arrow().cast(pa.large_string())
+
+
+def _letters(values: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+    """The letters and digits of `_plain` texts as UTF-8 in one array, and where each text ends in it."""
+    text, ends = buffers(values)
+    data = text.tobytes()
+    letters = np.frombuffer(bytearray(data.replace(b"<br />", b"      ").translate(_LETTERS.tobytes())), np.uint8)
+    if b"\\" in data:
+        escapes = np.flatnonzero(text[:-1] == ord("\\"))  # "\n" in JSON is no letter
+        letters[escapes[np.isin(text[escapes + 1], np.frombuffer(b"nrt", np.uint8))] + 1] = 0
+    high = np.flatnonzero(text >= 0xC2) if not data.isascii() else np.zeros(0, int)
     for lead, second, length in ((0xC2, None, 2), (0xE2, (0x80, 0x81), 3), (0xE3, (0x80,), 3)):  # foreign punctuation
         at = high[text[high] == lead]
         at = at if second is None else at[np.isin(text[at + 1], second)]
@@ -103,7 +116,7 @@ def _pieces(values: pa.Array, every: int = 1) -> tuple[np.ndarray, np.ndarray]:
         values: Texts.
         every: Of so many runs one is taken, chosen by its letters: the same ones in every text.
     """
-    letters, ends = _letters(values)
+    letters, ends = _letters(_plain(values))
     n = len(letters) - _WINDOW + 1
     if n <= 0:
         return np.zeros(0, np.uint32), np.zeros(0, np.int64)
