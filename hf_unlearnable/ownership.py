@@ -35,7 +35,8 @@ import numpy as np
 
 from hf_unlearnable.mark import ClassMarks, Marks, NoMarkError, Recovered, RowMarks
 from hf_unlearnable.registry import MODALITIES, load_transform
-from hf_unlearnable.transform import Transform, require_columns
+from hf_unlearnable.rows import require_columns
+from hf_unlearnable.transform import Transform
 
 if TYPE_CHECKING:
     import os

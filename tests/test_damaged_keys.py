@@ -10,7 +10,7 @@ from datasets import Dataset
 from hf_unlearnable import RegTextTransform, load_transform
 from hf_unlearnable.key import Key, _write_tensors
 from hf_unlearnable.registry import METHODS, method_class
-from hf_unlearnable.testing import _stored
+from hf_unlearnable.testing.compare import stored
 from tests.data import sample_dataset
 from tests.keys import edit
 
@@ -37,7 +37,7 @@ def keys(request, tmp_path_factory):
 
 def bytes_of(cloak):
     data = sample_dataset(cloak.modality)
-    return _stored(data.map(cloak, batched=True, load_from_cache_file=False))[cloak._columns()[0]]
+    return stored(data.map(cloak, batched=True, load_from_cache_file=False))[cloak._columns()[0]]
 
 
 def flipped(path, bit):

@@ -18,7 +18,7 @@ import numpy as np
 
 from hf_unlearnable.audit.inputs import changed_rows, check_length, column_of, identities, trained_on
 from hf_unlearnable.registry import modality_of
-from hf_unlearnable.transform import require_columns
+from hf_unlearnable.rows import require_columns
 
 if TYPE_CHECKING:
     from datasets import Dataset

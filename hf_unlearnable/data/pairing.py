@@ -9,7 +9,7 @@ from typing import Any
 
 from hf_unlearnable._words import spelled
 from hf_unlearnable.data.values import holds_files, stored_bytes
-from hf_unlearnable.transform import require_columns
+from hf_unlearnable.rows import require_columns
 
 
 def paired(

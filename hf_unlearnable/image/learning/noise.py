@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from hf_unlearnable.image.codec import ImageError
-from hf_unlearnable.transform import check_labels
+from hf_unlearnable.validation import check_labels
 
 
 @dataclass(frozen=True)

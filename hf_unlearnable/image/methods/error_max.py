@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from hf_unlearnable.image.learning.base import LearnedNoiseTransform
 from hf_unlearnable.image.learning.pgd import MAXIMIZE, MINIMIZE, crop_and_flip
-from hf_unlearnable.image.learning.rounds import LearnedNoiseTransform, NoiseLearner
+from hf_unlearnable.image.learning.rounds import NoiseLearner
 
 
 @dataclass(kw_only=True, repr=False, eq=False)

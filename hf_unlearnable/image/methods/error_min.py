@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from hf_unlearnable.image.learning.base import LearnedNoiseTransform
 from hf_unlearnable.image.learning.pgd import crop_and_flip
-from hf_unlearnable.image.learning.rounds import LearnedNoiseTransform, NoiseLearner
+from hf_unlearnable.image.learning.rounds import NoiseLearner
 
 
 @dataclass(kw_only=True, repr=False, eq=False)
