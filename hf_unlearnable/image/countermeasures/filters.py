@@ -54,7 +54,7 @@ def random_sharpening_kernels(
     weight = kernels.view(n, 1, 3, 3).repeat_interleave(channels, 0).to(images)
     sharp = conv2d(images.reshape(1, -1, height, width), weight, groups=n * channels)
     seen = _low_pass(sharp.view(n, channels, height - 2, width - 2).clamp(0, 1), 0.3).clamp(0, 1)
-    margin = width // 8
+    margin = max(1, width // 8)
     framed = pad(seen, (margin,) * 4)
     down, right = (torch.randint(0, 2 * margin - 1, (n,), generator=generator).tolist() for _ in range(2))
     parts = [one[:, y : y + height, x : x + width] for one, y, x in zip(framed, down, right, strict=True)]
