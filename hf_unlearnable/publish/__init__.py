@@ -187,7 +187,8 @@ def push_protected(
             repository.require_valid(card.read_text(encoding="utf-8"))
         files = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
         additions = [CommitOperationAdd(path, str(file)) for path, file in files.items() if path != "README.md"]
-        found, notes = [], {}
+        found: list[Finding] = []
+        notes: dict[str, bytes] = {}
         if repository and is_there:
             found, notes = earlier_versions(repository, additions, staged, before, columns)
         told_of = scan(
