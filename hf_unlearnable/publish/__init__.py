@@ -229,7 +229,7 @@ def _in_order(
     """
     id_column = transform.id_column if transform else None
     return {
-        name: paired(parts[name], rows, columns=columns, id_column=id_column)
+        name: paired(rows, parts[name], columns=columns, id_column=id_column, turned=True)
         if hasattr(parts.get(name), "__len__") and len(parts[name]) == len(rows)
         else rows
         for name, rows in before.items()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import sys
 from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,11 +16,11 @@ from hf_unlearnable._version import __version__
 from hf_unlearnable.samples import TOPICS
 
 from . import image, owner, proof, publish, text
-from .limits import MAX_UPLOAD
+from .limits import MAX_UPLOAD, MEGABYTE
 from .page import STYLE, theme, told
 from .protection import STRENGTHS, methods
 from .queueing import share
-from .reading import read_images
+from .reading import alone, read_images
 from .session import LIFETIME, Session, zip_files, zip_key
 from .training import BASES, NONE
 
@@ -71,6 +73,7 @@ def build(oauth: bool | None = None, host: str | None = None) -> gr.Blocks:
     import polars  # noqa: F401
 
     datasets.disable_progress_bars()
+    _keep_no_memory()
     with gr.Blocks(title="Unlearnable", analytics_enabled=False, delete_cache=(60, LIFETIME)) as page:
         gr.HTML(_HEADER)
         with gr.Tabs(elem_id="tabs"):
@@ -90,6 +93,16 @@ def build(oauth: bool | None = None, host: str | None = None) -> gr.Blocks:
     page.queue(max_size=64, default_concurrency_limit=4)
     share(page._queue)
     return page
+
+
+def _keep_no_memory() -> None:
+    """Has this process give freed memory back: pyarrow and glibc keep hundreds of megabytes of it otherwise."""
+    import pyarrow as pa
+
+    pa.set_memory_pool(pa.system_memory_pool())
+    if sys.platform == "linux" and hasattr(ctypes.CDLL(None), "mallopt"):
+        # M_MMAP_THRESHOLD: fixed, where it would rise to 32 MB with what is freed. Less stays in a heap with holes.
+        ctypes.CDLL(None).mallopt(-3, MEGABYTE)
 
 
 def _forget(request: gr.Request) -> None:
@@ -147,6 +160,7 @@ def protect_text(
 
 
 @told
+@alone
 def protect_image(
     file: str, label: str, method: str, strength: str, request: gr.Request
 ) -> tuple[str, dict[str, Any], str]:

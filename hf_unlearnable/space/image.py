@@ -16,7 +16,7 @@ from .chart import figures
 from .limits import MAX_IMAGES, MAX_PIXELS, MAX_TRAINED_PIXELS, RefusedError
 from .page import caption, downloads, on_gpu, told
 from .protection import about, image_dataset, methods, previews, safe_names, transform
-from .reading import ALONE, read_images
+from .reading import alone, read_images
 from .session import Session, served_root, zip_files, zip_key
 
 
@@ -40,13 +40,12 @@ def protect_images(rows: list[dict[str, Any]], method: str, strength: str) -> tu
     if method not in methods("image"):
         raise RefusedError(f"There is no method {method!r} for images. Choose one of {', '.join(methods('image'))}.")
     cloak = transform(method, strength, encoding="png-fast")
-    with ALONE:
-        if cloak.needs_training:
-            _check_learned(rows, method)
-            cloak = _learned(cloak, fitted_on)
-        else:
-            cloak.fit(fitted_on)
-        done = protect(original, cloak)
+    if cloak.needs_training:
+        _check_learned(rows, method)
+        cloak = _learned(cloak, fitted_on)
+    else:
+        cloak.fit(fitted_on)
+    done = protect(original, cloak)
     return original, done.data["train"], done.fidelity["train"]["image"], cloak.key
 
 
@@ -163,6 +162,7 @@ def _noted(files: list[str] | None, request: gr.Request) -> None:
 
 
 @told
+@alone
 def _protect(
     files: list[str] | None, label: str, method: str, strength: str, request: gr.Request,
     progress: gr.Progress = gr.Progress(track_tqdm=True),  # noqa: B008, how Gradio asks for it
@@ -195,6 +195,7 @@ def _protect(
 
 
 @told
+@alone
 def _show(number: int, request: gr.Request) -> tuple[Any, ...]:
     session = Session(request.session_hash).open()
     about_last, original, protected = session.last()

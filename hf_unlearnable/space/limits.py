@@ -188,8 +188,11 @@ def read_images(paths: list[str] | list[Path], label: str) -> list[dict[str, Any
     from hf_unlearnable.image.codec import ImageError, decode
 
     rows: list[dict[str, Any]] = []
-    pixels = 0
+    pixels = size = 0
     for name, data in _files([Path(path) for path in paths]):
+        size += len(data)
+        if size > MAX_UNPACKED:
+            raise RefusedError(f"All images together have more than {MAX_UNPACKED // MEGABYTE} MB: give fewer.")
         if len(rows) == MAX_IMAGES:
             raise RefusedError(f"These are more than {MAX_IMAGES} images: give fewer, or use the command line.")
         width, height = _size(name, data)
@@ -225,7 +228,9 @@ def _size(name: str, data: bytes) -> tuple[int, int]:
         pillow_heif.register_heif_opener()
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            return image.size
+            tags = image.tag_v2 if image.format == "TIFF" else {}  # type: ignore[attr-defined]
+            # A tile of a TIFF is decoded whole, however little of it the image shows.
+            return max(image.width, tags.get(322, 0)), max(image.height, tags.get(323, 0))
     except Image.DecompressionBombError:
         return MAX_SIDE + 1, MAX_SIDE + 1
     except MemoryError:

@@ -13,7 +13,7 @@ from hf_unlearnable.registry import load_transform
 from .limits import RefusedError
 from .page import caption, downloads, told
 from .protection import inert_csv
-from .reading import restored, verified
+from .reading import alone, restored, verified
 from .session import Session
 
 _SHOWN = 2000  # letters of a restored text that is shown
@@ -61,6 +61,7 @@ def _noted(files: list[str] | str | None, request: gr.Request) -> None:
 
 
 @told
+@alone
 def _verify(files: list[str] | None, key: str | None, column: str, request: gr.Request) -> tuple[Any, ...]:
     session = Session(request.session_hash).open()
     if _given(files, key):
@@ -72,6 +73,7 @@ def _verify(files: list[str] | None, key: str | None, column: str, request: gr.R
 
 
 @told
+@alone
 def _restore(files: list[str] | None, key: str | None, request: gr.Request) -> tuple[Any, ...]:
     session = Session(request.session_hash).open()
     if _given(files, key):

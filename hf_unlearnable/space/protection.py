@@ -120,7 +120,7 @@ def image_dataset(rows: Sequence[dict[str, Any]], method: str) -> tuple[Dataset,
     A model learns to tell classes apart, so one class alone gets another beside it. A method that learns from the
     images needs real ones of both.
     """
-    from datasets import Dataset, Features, Image, Value
+    from datasets import Dataset, Features, Image, Value, concatenate_datasets
 
     features = Features({"image": Image(decode=False), "label": Value("string")})
     images = [{"bytes": row["bytes"], "path": None} for row in rows]
@@ -134,8 +134,8 @@ def image_dataset(rows: Sequence[dict[str, Any]], method: str) -> tuple[Dataset,
             "for each class, or choose a method that needs no training, such as texture."
         )
     gray = {"bytes": png(np.full((32, 32, 3), 128, np.uint8)), "path": None}
-    columns = {"image": [*images, gray], "label": [*labels, _OTHERS if labels[0] != _OTHERS else "mine"]}
-    return dataset, Dataset.from_dict(columns, features=features)
+    other = {"image": [gray], "label": [_OTHERS if labels[0] != _OTHERS else "mine"]}
+    return dataset, concatenate_datasets([dataset, Dataset.from_dict(other, features=features)])
 
 
 def previews(original: bytes, protected: bytes) -> tuple[bytes, bytes, bytes]:
@@ -144,31 +144,29 @@ def previews(original: bytes, protected: bytes) -> tuple[bytes, bytes, bytes]:
     The difference is that of the channel where it varies most, in red on white: a pixel that got brighter by 8 levels
     or more is all red, so that the pattern shows.
     """
-    from PIL import Image
-
-    from hf_unlearnable.image.codec import decode
-
-    levels = [decode(data).levels for data in (original, protected)]
-    shown = []
-    for one in levels:
-        picture = Image.fromarray(np.broadcast_to(one, (*one.shape[:2], 3)).copy())
-        picture.thumbnail((_SHOWN, _SHOWN), Image.Resampling.BICUBIC)
-        if max(picture.size) < 256:  # a browser would blur the few pixels that there are
-            scale = 256 // max(picture.size)
-            picture = picture.resize((scale * picture.width, scale * picture.height), Image.Resampling.NEAREST)
-        shown.append(png(np.asarray(picture)))
-    part = [_middle(one, 480).astype(np.int16) for one in levels]
-    change = part[1] - part[0]
+    (before, one), (after, two) = map(_preview, (original, protected))
+    change = two - one
     channel = change.std(axis=(0, 1)).argmax()
     change = np.clip(change[:, :, channel, None] / 8, 0, 1)
     ink = (255 + (np.array([179, 38, 30]) - 255) * change).astype(np.uint8)
     scale = max(1, 256 // max(ink.shape[:2]))
-    return shown[0], shown[1], png(ink.repeat(scale, 0).repeat(scale, 1))
+    return before, after, png(ink.repeat(scale, 0).repeat(scale, 1))
 
 
-def _middle(levels: np.ndarray, side: int) -> np.ndarray:
-    top, left = (max(0, (length - side) // 2) for length in levels.shape[:2])
-    return levels[top : top + side, left : left + side]
+def _preview(data: bytes) -> tuple[bytes, np.ndarray]:
+    """An image made smaller where it is large, as a PNG file, and the levels of its middle."""
+    from PIL import Image
+
+    from hf_unlearnable.image.codec import decode
+
+    levels = decode(data).levels
+    picture = Image.fromarray(np.broadcast_to(levels, (*levels.shape[:2], 3)).copy())
+    picture.thumbnail((_SHOWN, _SHOWN), Image.Resampling.BICUBIC)
+    if max(picture.size) < 256:  # a browser would blur the few pixels that there are
+        scale = 256 // max(picture.size)
+        picture = picture.resize((scale * picture.width, scale * picture.height), Image.Resampling.NEAREST)
+    top, left = (max(0, (length - 480) // 2) for length in levels.shape[:2])
+    return png(np.asarray(picture)), levels[top : top + 480, left : left + 480].astype(np.int16)
 
 
 def png(levels: np.ndarray) -> bytes:

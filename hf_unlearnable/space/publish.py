@@ -14,6 +14,7 @@ import gradio as gr
 
 from .limits import RefusedError
 from .page import caption, told
+from .reading import ALONE
 from .session import Session
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def tab(oauth: bool, local: bool) -> None:
                 card = gr.Markdown(elem_id="card", sanitize_html=True)
             caption(
                 "<b>Before that,</b> every file is searched for clean copies, the key and secrets, and every image is "
-                "opened again. What is published can be copied by whoever may see it: keep it private, or gate it, "
+                "opened again. What is published can be copied by all who may see it: keep it private, or gate it, "
                 "until you are sure."
             )
     look.click(
@@ -110,7 +111,8 @@ def _seen(repo_id: str, name: str, license: str, request: gr.Request) -> tuple[A
     session = Session(request.session_hash).open()
     folder = Path(tempfile.mkdtemp(dir=session.private))
     try:
-        seen = published(session, repo_id, license, dry_run=folder / "dry")
+        with ALONE:
+            seen = published(session, repo_id, license, dry_run=folder / "dry")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     (session.private / "seen").write_text(name.strip())

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from hf_unlearnable.transform import Transform
 
 # Of this process, what torch takes where a key needs it included.
-MEMORY = int(os.environ.get("HF_UNLEARNABLE_READER_MEMORY", 600)) * MEGABYTE
+MEMORY = int(os.environ.get("HF_UNLEARNABLE_READER_MEMORY", 700)) * MEGABYTE
 SECONDS = 30  # of computing
 EXPECTED = (ValueError, TypeError, OSError, ImportError, ArithmeticError, RuntimeError)
 

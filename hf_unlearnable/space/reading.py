@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,13 +20,25 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from datasets import Dataset
 
-# What takes much memory happens one at a time, however many visitors hand something in at once.
-ALONE = threading.Lock()
+# What takes much memory happens one at a time, however many visitors hand something in at once. A thread that holds
+# it may have something read meanwhile.
+ALONE = threading.RLock()
 # Threads and arenas would take memory that no file needs.
 _FRUGAL = {
     "ARROW_DEFAULT_MEMORY_POOL": "system", "MALLOC_ARENA_MAX": "1", "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1",
 }  # fmt: skip
+
+
+def alone(function: Callable) -> Callable:
+    """The function, run while no other that takes much memory runs."""
+
+    @functools.wraps(function)
+    def waiting(*args: Any, **kwargs: Any) -> Any:
+        with ALONE:
+            return function(*args, **kwargs)
+
+    return waiting
 
 
 def read_table(path: str | Path) -> Dataset:

@@ -21,7 +21,7 @@ from hf_unlearnable.registry import MODALITIES, countermeasures_of, method_class
 
 from .limits import RefusedError
 from .protection import guessed_columns, image_dataset, methods, transform
-from .reading import read_images, read_table
+from .reading import alone, read_images, read_table
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -86,6 +86,7 @@ def sample_proof(base: str, seed: int | None = None) -> Proof:
     return Proof(modality.name, method, clean, protected, train["label"][:], held, test["label"][:])
 
 
+@alone
 def file_proof(path: str) -> Proof:
     """A table of texts or an archive of images in folders, protected with the usual method and a key of the moment."""
     if Path(path).suffix.lower() == ".zip":
@@ -103,6 +104,7 @@ def file_proof(path: str) -> Proof:
     return own_proof(dataset, after, column, columns.get("label_column", "label"), method)
 
 
+@alone
 def own_proof(original: Dataset, protected: Dataset, column: str, label_column: str, method: str) -> Proof:
     """A visitor's rows before and after, a quarter of them held out to test on.
 

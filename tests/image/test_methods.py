@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from PIL import Image as PILImage
 
 from hf_unlearnable import load_transform
-from hf_unlearnable.image.base import BoundedImageTransform, ImageTransform, add_levels
+from hf_unlearnable.image.base import ImageTransform
+from hf_unlearnable.image.bounded import BoundedImageTransform, add_levels
 from hf_unlearnable.image.methods.convolution import class_kernel, convolved
 from hf_unlearnable.image.methods.linearization import linear_classifier, linearizing_noise, softmax
 from hf_unlearnable.image.methods.random_noise import uniform_levels
@@ -358,6 +359,13 @@ def test_uniform_levels(stream, most):
 def test_add_levels(level, noise):
     got = add_levels(np.array([level], np.uint8), np.array([noise], np.int8))
     assert got.dtype == np.uint8 and got[0] == min(255, max(0, level + noise))
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 1), (511, 2, 3), (512, 2, 3), (513, 2, 3), (1300, 1, 1)])
+def test_add_levels_of_a_high_image(shape):
+    random = np.random.default_rng(0)
+    image, noise = random.integers(0, 256, shape, np.uint8), random.integers(-127, 128, shape, np.int8)
+    assert np.array_equal(add_levels(image, noise), np.clip(image.astype(int) + noise, 0, 255))
 
 
 def test_search_cells_for_gray_images_writes_gray():

@@ -101,6 +101,20 @@ def test_a_zip_bomb_is_read_no_further_than_allowed(tmp_path, monkeypatch):
         read_images([bomb], "mine")
 
 
+@pytest.mark.parametrize("kinds", [("png", "png", "png"), ("zip", "png", "png"), ("zip", "zip", "zip")])
+def test_many_files_together_are_read_no_further_than_allowed(tmp_path, monkeypatch, kinds):
+    monkeypatch.setattr(limits, "MAX_UNPACKED", 1_000_000)
+    data = png(photo()) + bytes(400_000)
+    paths = []
+    for i, kind in enumerate(kinds):
+        path = tmp_path / f"{i}.{kind}"
+        archive(path, {"a.png": data}, zipfile.ZIP_DEFLATED) if kind == "zip" else path.write_bytes(data)
+        paths.append(path)
+    assert len(read_images(paths[:2], "mine")) == 2
+    with pytest.raises(RefusedError, match="All images together have more than 0 MB: give fewer"):
+        read_images(paths, "mine")
+
+
 def test_an_archive_that_lies_about_its_sizes_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(limits, "MAX_UNPACKED", 1_000_000)
     path = archive(tmp_path / "a.zip", {"a.png": b"\0" * 30_000_000}, zipfile.ZIP_DEFLATED)

@@ -9,13 +9,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from hf_unlearnable.image.base import BoundedImageTransform, add_levels
+from hf_unlearnable.image.bounded import BoundedImageTransform, add_levels
 from hf_unlearnable.image.codec import ImageError
 from hf_unlearnable.image.learning.noise import check_array, unknown_label
 from hf_unlearnable.image.methods.random_noise import class_stream
 from hf_unlearnable.image.trace import Bank, repeated
 from hf_unlearnable.key import Key, draw, draws
-from hf_unlearnable.transform import check_labels
+from hf_unlearnable.validation import check_labels
 
 _CANDIDATES = 64
 _SEEN = 224  # the shorter side at which victims train on photos
@@ -65,7 +65,7 @@ class TextureTransform(BoundedImageTransform):
 
     Prefer:
         First of the image methods: seconds to apply, new images of known classes with the same key, and the least left
-        to a small CNN from scratch (see the README's table).
+        to a small CNN from scratch (see docs/results).
 
     Example:
         cloak = TextureTransform(image_column="img", label_column="label", epsilon=8 / 255).fit(ds)
@@ -105,7 +105,7 @@ class TextureTransform(BoundedImageTransform):
             raise ImageError(unknown_label(label, self._classes))
         tile = (colour if levels.shape[2] == 3 else gray)[self._classes.index(label)]
         cell = grain_cell(levels.shape)
-        grain = self.max_levels * tiled(tile, levels.shape, cell, start=draw(stream, 0))
+        grain = tiled(np.int8(self.max_levels) * tile, levels.shape, cell, start=draw(stream, 0))
         height, width = (side - side % (len(tile) * cell) for side in levels.shape[:2])  # of all whole tiles
         if height and width and np.abs(grain.mean(axis=(0, 1))).max() > 0.5:
             grain[height:] = grain[:, width:] = 0
@@ -209,10 +209,10 @@ def tiled(tile: np.ndarray, shape: tuple[int, ...], cell: int, start: int) -> np
         start: Any whole number; decides where in the tile the image begins.
 
     Returns:
-        int16 of `shape`.
+        Of `shape` and the tile's type.
     """
     period = len(tile)
     down, right = divmod(start % period**2, period)
     rows = (np.arange(shape[0]) // cell + down) % period
     columns = (np.arange(shape[1]) // cell + right) % period
-    return tile[rows[:, None], columns].astype(np.int16)
+    return tile[rows[:, None], columns]
