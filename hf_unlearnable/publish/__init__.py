@@ -43,6 +43,8 @@ __all__ = ["Finding", "LeakError", "Published", "push_protected"]
 
 _TOLD = ("measured", "verdict", "warnings", "table", "attacks", "protocol", "fingerprints", "not_run")
 
+_MESSAGE = f"Protected data (hf-unlearnable {__version__})"
+
 
 class LeakError(ValueError):
     """Something would have left that should not. `findings` names what, where and what to do."""
@@ -154,21 +156,12 @@ def push_protected(
     if (questions or prompt) and not gated:
         raise ValueError("questions and prompt are asked at a gate: say gated='auto' or gated='manual'.")
     parts = splits_of(dataset, split)
-    before = splits_of(original, split) if original is not None else {}
-    if len(parts) == len(before) == 1:  # a single split may have had another name
-        before = dict(zip(parts, before.values(), strict=True))
-    if not all(hasattr(part, "__len__") for part in before.values()):
-        raise ValueError("The original is a stream: give a Dataset, which can be looked into where it is needed.")
-    transform = _transform(key)
-    told = _report(report)
+    before = _originals(original, split, parts)
+    transform, told = _transform(key), _report(report)
     if transform is None and told is None and original is None:
         raise ValueError("Nothing shows that this dataset was protected: give its key, its original or a report.")
     repository = None if dry_run else Repository(repo_id, token, revision)
-    visibility = repository.visibility() if repository else None
-    if visibility == "public" and private:
-        raise FileExistsError(PUBLIC.format(repo_id))
-    if visibility == "private" and not private:
-        logger.warning("%s exists and is private: it stays so. Its settings make it public.", repo_id)
+    is_there = repository is not None and _is_there(repository, repo_id, private)
     with _staging(repo_id, dry_run) as folder:
         staged = [
             stage(part, folder, name, max_shard_size, getattr(before.get(name), "features", None))
@@ -177,24 +170,16 @@ def push_protected(
         columns = _columns(column, transform, told, staged)
         if told is not None:
             _copy_report(report, folder)
-        before = {
-            name: paired(
-                rows, parts[name], columns=columns, id_column=transform.id_column if transform else None, turned=True
-            )
-            if _comparable(parts.get(name), rows)
-            else rows
-            for name, rows in before.items()
-        }
+        before = _in_order(before, parts, columns, transform)
         changed, fidelity = checked(staged, before, columns, transform, told)
-        said = told["protocol"].get("method") if told else None
-        method = transform.method if transform else said
+        method = transform.method if transform else told["protocol"].get("method") if told else None
         facts = Facts(
             repository.id if repository else repo_id, staged, columns, changed, fidelity,
             method if method in METHODS else None,
             transform.public_params() if transform else {}, told,
         )  # fmt: skip
         wishes = Wishes(license, opt_out, citation, questions, prompt)
-        there = repository.card() if repository and visibility else None
+        there = repository.card() if repository and is_there else None
         existing = None if there is None else there.decode("utf-8").replace("\r\n", "\n")
         card = Path(folder, "README.md")
         card.write_text(render(facts, wishes, existing), encoding="utf-8")
@@ -204,7 +189,7 @@ def push_protected(
         additions = [CommitOperationAdd(path, str(file)) for path, file in files.items() if path != "README.md"]
         found: list[Finding] = []
         notes: dict[str, bytes] = {}
-        if repository and visibility:
+        if repository and is_there:
             found, notes = earlier_versions(repository, additions, staged, before, columns)
         told_of = scan(
             folder, protected_columns=columns, key=transform.key if transform else None, original=before or None,
@@ -220,15 +205,45 @@ def push_protected(
         commit = None
         if repository is not None:
             repository.prepare(private, gated)
-            message = f"Protected data (hf-unlearnable {__version__})"
-            commit = repository.push(additions, card.read_text(encoding="utf-8"), there, message, create_pr)
+            commit = repository.push(additions, card.read_text(encoding="utf-8"), there, _MESSAGE, create_pr)
         sizes = {path: file.stat().st_size for path, file in files.items()}
         return Published(facts.repo_id, card.read_text(encoding="utf-8"), sizes, commit)
 
 
-def _comparable(part: Any, original: Any) -> bool:
-    """Whether rows can be brought into one order: a stream has no places, and other numbers of rows are told later."""
-    return hasattr(part, "__len__") and len(part) == len(original)
+def _originals(original: Any, split: str, parts: Mapping[str, Any]) -> dict[str, Any]:
+    """The data before, by the splits of the protected data."""
+    before = splits_of(original, split) if original is not None else {}
+    if len(parts) == len(before) == 1:  # a single split may have had another name
+        before = dict(zip(parts, before.values(), strict=True))
+    if not all(hasattr(part, "__len__") for part in before.values()):
+        raise ValueError("The original is a stream: give a Dataset, which can be looked into where it is needed.")
+    return before
+
+
+def _in_order(
+    before: Mapping[str, Any], parts: Mapping[str, Any], columns: Sequence[str], transform: Transform | None
+) -> dict[str, Any]:
+    """The originals with their rows in the order of the protected ones.
+
+    A stream has no places, and other numbers of rows are told later: such splits are left as they are.
+    """
+    id_column = transform.id_column if transform else None
+    return {
+        name: paired(rows, parts[name], columns=columns, id_column=id_column, turned=True)
+        if hasattr(parts.get(name), "__len__") and len(parts[name]) == len(rows)
+        else rows
+        for name, rows in before.items()
+    }
+
+
+def _is_there(repository: Repository, repo_id: str, private: bool) -> bool:
+    """Whether the repository exists; one that is public must not be taken for a private one."""
+    visibility = repository.visibility()
+    if visibility == "public" and private:
+        raise FileExistsError(PUBLIC.format(repo_id))
+    if visibility == "private" and not private:
+        logger.warning("%s exists and is private: it stays so. Its settings make it public.", repo_id)
+    return bool(visibility)
 
 
 @contextmanager

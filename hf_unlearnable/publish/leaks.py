@@ -109,19 +109,7 @@ def scan(
     copies = CleanCopies(protected, original, words, kinds, hits)
     copies.expect(schemas, len(rows))
 
-    def look_at_file(data: bytes, name: str) -> None:
-        for text in secrets.look_at_file(data, name):
-            copies.look_at_note(text, name)
-
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        name = path.relative_to(folder).as_posix()
-        secrets.look_at_note(name, f"{name} (its name)", public=False)
-        if path.suffix == ".parquet":
-            _look_at_schema(path, name, secrets)
-        else:
-            look_at_file(path.read_bytes(), name)
-    for name, data in (notes or {}).items():
-        look_at_file(data, name)
+    _look_at_files(folder, notes or {}, secrets, copies)
 
     def look_at_shard(path: Path, split: str, numbers: list[int], start: int) -> None:
         for batch in _batches(path, numbers):
@@ -209,6 +197,21 @@ def _gather(feature: Any, fields: set[str], classes: set[str]) -> None:
         _gather(feature.feature, fields, classes)
     elif isinstance(feature, list):
         _gather(feature[0], fields, classes)
+
+
+def _look_at_files(folder: Path, notes: Mapping[str, bytes], secrets: Secrets, copies: CleanCopies) -> None:
+    """Searches the names of all files, the schemas of tables, and what stands in other files and in `notes`."""
+    others = dict(notes)
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        name = path.relative_to(folder).as_posix()
+        secrets.look_at_note(name, f"{name} (its name)", public=False)
+        if path.suffix == ".parquet":
+            _look_at_schema(path, name, secrets)
+        else:
+            others[name] = path.read_bytes()
+    for name, data in others.items():
+        for text in secrets.look_at_file(data, name):
+            copies.look_at_note(text, name)
 
 
 def _look_at_schema(path: Path, name: str, secrets: Secrets) -> None:

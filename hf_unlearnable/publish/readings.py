@@ -60,7 +60,7 @@ def readings(value: str | bytes, most: int | None = None, with_plain: bool = Tru
         if depth == _DEEPEST:
             continue
         try:
-            for new in _of_text(one, depth or with_plain) if isinstance(one, str) else _of_bytes(one, left):
+            for new in _of_text(one, depth > 0 or with_plain) if isinstance(one, str) else _of_bytes(one, left):
                 if len(new) > left:
                     raise UnreadError
                 left -= len(new)

@@ -63,10 +63,9 @@ def _plain(values: pa.Array) -> pa.Array:
 
     values = pc.fill_null(values, "")
     text, ends = buffers(values)
-    data = memoryview(np.ascontiguousarray(text))
     texts = pl.Series(values)
     changed = np.zeros(len(ends), bool)
-    if re.search(rb"[<&%\\]", data):
+    if re.search(rb"[<&%\\]", text.data):
         changed |= texts.str.contains(SPELLED).to_numpy()
     changed[np.unique(np.searchsorted(ends, np.flatnonzero(text > 127), "right"))] = True
     if not changed.any():
