@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint .ci/constraints.txt
 
-.PHONY: demo test test-slow quality style clean
+.PHONY: demo test test-slow quality style docs clean
 
 demo: $(VENV)/demo  ## protect embedded notes and digits, train on them, show the effect
 	$(BIN)/hf-unlearnable demo
@@ -16,19 +16,23 @@ test: $(VENV)/dev  ## the whole suite, without network or GPU
 test-slow: $(VENV)/dev  ## checks that take minutes
 	HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false $(BIN)/python -m pytest -m slow
 
-quality: $(VENV)/dev  ## format, lint, types
+quality: $(VENV)/dev  ## format, lint, types, spelling
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/codespell
 
 style: $(VENV)/dev  ## put format and lint right
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-$(VENV)/demo $(VENV)/dev: pyproject.toml .ci/constraints.txt
+docs: $(VENV)/docs  ## the site, into site/
+	NO_MKDOCS_2_WARNING=true $(BIN)/mkdocs build --strict --clean --quiet
+
+$(VENV)/demo $(VENV)/dev $(VENV)/docs: pyproject.toml .ci/constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) --editable ".[$(@F)]"
 	touch $@
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) build dist site *.egg-info

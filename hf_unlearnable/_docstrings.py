@@ -61,6 +61,8 @@ def with_arguments(cls: type, page: str) -> str:
         if name in known:
             told = f"{name} ({_told(*known[name])}): {meaning}"
             entries.append(textwrap.fill(told, 119, initial_indent="    ", subsequent_indent=" " * 8))
+    if not entries:
+        return page
     written = "\n".join(["Args:", *entries])
     if section := _ARGS.search(page):
         return f"{page[: section.start()]}{written}\n\n{page[section.end() :].lstrip()}".rstrip()

@@ -1,6 +1,6 @@
 """The owner's secret, and the randomness that is drawn from it.
 
-A protection must not be undone by whoever knows how it works, so everything that an adversary needs beyond the
+Knowing how a protection works must not be enough to undo it, so everything that an adversary needs beyond the
 published method lives in a `Key`: the seed and what `fit` learned. It is saved as a directory apart from the data
 (JSON and safetensors, never pickle), readable by its owner only, with a checksum: a damaged key is refused, for it
 would protect with other bytes than the rest of the data, or not at all.

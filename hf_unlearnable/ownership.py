@@ -15,10 +15,10 @@ question, so a few classes say less than many rows, and without labels all class
 shuffled, left out or mixed with others, and labels missing, wrong or renamed: texts, and noise of each image, are
 looked at without them.
 
-What it shows. That rows were made with this key. Not who made them: whoever holds a key can make such data at will, so
-it proves something to others only if they know that it is older than the dispute. Nor that a model was trained on the
-data. And who deletes the words, or re-encodes the images strongly, removes the mark: no sign of a key is no proof that
-the data is another's.
+What it shows. That rows were made with this key. Not by whom: a key holder can make such data at will, so it
+proves something to others only if they know that it is older than the dispute. Nor that a model was trained on the
+data. Deleting the words, or re-encoding the images strongly, removes the mark: no sign of a key is no proof that the
+data is another's.
 
     found = verify("my.key", load_dataset("someone/their-data", split="train"))
     print(found)  # 920 of 920 rows carry this key's mark; by chance one would expect 2: p = 2.5e-1186. ...
@@ -35,7 +35,8 @@ import numpy as np
 
 from hf_unlearnable.mark import ClassMarks, Marks, NoMarkError, Recovered, RowMarks
 from hf_unlearnable.registry import MODALITIES, load_transform
-from hf_unlearnable.transform import Transform, require_columns
+from hf_unlearnable.rows import require_columns
+from hf_unlearnable.transform import Transform
 
 if TYPE_CHECKING:
     import os

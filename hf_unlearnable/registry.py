@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from hf_unlearnable._words import spelled
-from hf_unlearnable.transform import require_columns
+from hf_unlearnable.rows import require_columns
 
 if TYPE_CHECKING:
     import os

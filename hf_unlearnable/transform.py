@@ -9,37 +9,26 @@
   installed package is new.
 - Neither `repr` nor a log line shows what is secret.
 
-`hf_unlearnable.testing.check_transform` runs all of this on any subclass.
+`hf_unlearnable.testing.check_transform` runs all of this on any subclass. The contract stands in one file, a little
+over the usual length, since the author of a method reads it as a whole.
 """
 
 from __future__ import annotations
 
-import difflib
 import inspect
-import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from mmap import mmap
-from numbers import Number
-from pathlib import Path
-from types import NoneType
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
 
 import hf_unlearnable._version
 from hf_unlearnable._docstrings import arguments, sections, with_arguments
-from hf_unlearnable._words import spelled
+from hf_unlearnable._mapped import Mapped as _Mapped  # the name in pickles
 from hf_unlearnable.key import Key, damaged, draw, new_seed, row_stream
 from hf_unlearnable.mark import Marks, NoMarkError
-
-# What a word of an annotation lets in; a whole number is as good as a float, and the other way round.
-_NUMBER = (Number, np.generic)
-_KINDS: dict[str, tuple[type, ...]] = {
-    "None": (NoneType,), "Optional": (NoneType,), "bool": _NUMBER, "int": _NUMBER, "float": _NUMBER, "str": (str,),
-    "Sequence": (Iterable,), "list": (Iterable,), "tuple": (Iterable,), "Any": (), "typing": (), "collections": (),
-    "abc": (), "class": (),
-}  # fmt: skip
+from hf_unlearnable.rows import Rows
+from hf_unlearnable.validation import check_parameters
 
 # Draws of a row's stream are numbered; these are set apart from those that a method takes from 0 on.
 _FRACTION_DRAW = 2**63
@@ -118,7 +107,7 @@ class Transform:
 
     def _check_parameters(self) -> None:
         """Raises a ValueError for parameters that make no sense, at `fit` and for a key."""
-        self._check_row_parameters()
+        check_parameters(self)
 
     def _check_state(self, key: Key) -> None:
         """Raises a ValueError for a state that no `fit` gives, when a key is loaded; it says nothing secret."""
@@ -315,36 +304,6 @@ class Transform:
         return rows.replaced(self._restore(rows))
 
     # ------------------------------------------------------------------ which rows
-    def _check_row_parameters(self) -> None:
-        self._check_kinds()
-        if not 0 <= self.fraction <= 1:
-            raise ValueError(f"fraction is {self.fraction}, but it is a share of the rows: give a number from 0 to 1.")
-        if self.seed is not None and not 0 <= self.seed < 2**64:
-            raise ValueError("seed must be a whole number from 0 to 2**64 - 1, or None for a fresh secret one.")
-        if not all(isinstance(label, int | str | np.generic) for label in self.classes or ()):
-            raise ValueError("classes holds something else than labels: whole numbers, names or booleans.")
-        for name, allowed in self.choices.items():
-            value = getattr(self, name)
-            if value not in allowed if isinstance(value, str) else not isinstance(value, Sequence):
-                own = inspect.signature(type(self).__init__).parameters[name].annotation
-                more = " or a list of your own" if "Sequence" in str(own) else ""
-                raise ValueError(f"{name} is {value!r}. Choose one of {', '.join(map(repr, allowed))}{more}.")
-
-    def _check_kinds(self) -> None:
-        """Raises for a text where a number belongs, and the like: by the annotations of the constructor."""
-        for name, parameter in inspect.signature(type(self).__init__).parameters.items():
-            kinds = set(re.findall(r"\w+", str(parameter.annotation)))
-            allowed = tuple(kind for word in kinds & _KINDS.keys() for kind in _KINDS[word])
-            if name == "self" or not kinds <= _KINDS.keys() or not allowed:
-                continue  # an annotation of a method's own
-            value = getattr(self, name)
-            fits = isinstance(value, allowed) and not isinstance(value, Mapping if "str" in kinds else (Mapping, str))
-            if fits and kinds >= {"Sequence", "str"} and isinstance(value, Iterable):
-                fits = all(isinstance(entry, str) for entry in value)
-            if not fits or value != value:
-                shown = "not a number" if isinstance(value, float) else f"of type {type(value).__name__}"
-                raise ValueError(f"{name} is {shown}, but {parameter.annotation} is what it takes.")
-
     def _streams(self, rows: Rows, contents: Iterable[bytes | None]) -> list[int | None]:
         """Each row's random stream, from `id_column` or from its content; None where the content is None."""
         seed = self._resolved_seed()
@@ -388,125 +347,6 @@ class _Restorer:
         return self.transform.restore(batch)
 
 
-class Rows:
-    """What `map` handed over, as columns of values: one row, a batch or an Arrow table."""
-
-    def __init__(self, batch: Any, columns: Sequence[str], is_row: Any):
-        import pyarrow as pa
-
-        self._batch = batch
-        self._table = isinstance(batch, pa.Table)
-        if not self._table and not isinstance(batch, Mapping):
-            raise TypeError(
-                f"A protection takes a row or a batch as a dict or a pyarrow.Table, not {type(batch).__name__}. "
-                "Use dataset.with_format(None) or with_format('arrow') before map."
-            )
-        names = batch.column_names if self._table else list(batch)
-        require_columns(names, columns)
-        self._names = names
-        # What `Dataset.map` hands over decodes a column when it is read: look at the Arrow table behind it instead.
-        self._source = batch if self._table else getattr(batch, "pa_table", None)
-        if self._table or self._source is not None:
-            self._single = not self._table and type(batch).__name__ == "LazyRow"
-        else:
-            self._single = is_row(batch[columns[0]])
-
-    def column(self, name: str) -> list:
-        """The values of one column, a list also for a single row."""
-        require_columns(self._names, [name])
-        values = self._batch[name]
-        if self._table:
-            return values.to_pylist()
-        values = [values] if self._single else values if isinstance(values, list) else list(values)
-        # Scalars of numpy or torch, from a dataset with that format, as the plain values that they are.
-        return [v.item() if hasattr(v, "item") and getattr(v, "ndim", 1) == 0 else v for v in values]
-
-    def stored(self, name: str) -> list:
-        """The values of one column as they are stored, where that is known: files not decoded."""
-        if self._source is None:
-            return self.column(name)
-        require_columns(self._names, [name])
-        return self._source[name].to_pylist()
-
-    def replaced(self, columns: dict[str, list]) -> Any:
-        """The input with these columns in place of its own."""
-        if self._table:
-            import pyarrow as pa
-
-            table = self._batch
-            for name, values in columns.items():
-                index = self._names.index(name)
-                field = table.schema.field(index)
-                table = table.set_column(index, field, pa.array(values, type=field.type))
-            return table
-        if self._single:
-            columns = {name: values[0] for name, values in columns.items()}
-        # A plain dict comes back whole, for use without map. The lazy batches of `datasets` must not: reading their
-        # other columns would decode them.
-        return {**self._batch, **columns} if isinstance(self._batch, dict) else columns
-
-
-# A file name up to its first dot is a row for WebDataset: IMG.000.png to IMG.039.png are one row of forty columns.
-_MERGED = re.compile(r"[\w -]*\d\.(png|jpe?g|webp|tiff?|bmp|gif|avif)", re.IGNORECASE)
-
-
-def require_columns(present: Sequence[str], wanted: Iterable[str]) -> None:
-    """Raises a ValueError that names a missing column, those that are there and the closest of them.
-
-    So does a row that holds many pictures by accident: all but one of them would stay as they are.
-    """
-    merged = [name for name in present if _MERGED.fullmatch(name)]
-    if len(merged) > 1:
-        raise ValueError(
-            f"A row holds {len(merged)} pictures ({merged[0]}, {merged[1]}{', ...' if len(merged) > 2 else ''}): for "
-            "WebDataset the name of a row ends at the first dot. Rename the files, such as IMG.000.png to IMG-000.png."
-        )
-    for name in wanted:
-        if name not in present:
-            close = difflib.get_close_matches(name, present, n=1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
-            raise ValueError(f"There is no column {name!r}.{hint} Columns: {', '.join(map(repr, present))}.")
-
-
-def check_labels(labels: Any, least: int = 1) -> None:
-    """Raises a ValueError for what is no list of labels as a `fit` keeps them: of a damaged key.
-
-    Args:
-        labels: Whole numbers, names or booleans, each once.
-        least: How many there are at least.
-    """
-    kinds = all(isinstance(label, int | str) for label in labels)
-    if not isinstance(labels, list) or not kinds or len(set(labels)) != len(labels) or len(labels) < least:
-        raise ValueError(f"its labels are not {least} or more classes, each once")
-
-
-def has_label(label: Any, feature: Any = None) -> bool:
-    """Whether a row has a label.
-
-    Args:
-        label: Its value; None is no label, nor is an empty text, as an empty value of a CSV file is read.
-        feature: The column's feature, where known: -1 is what `datasets` gives a `ClassLabel` for "no label".
-    """
-    from datasets import ClassLabel
-
-    if label is None or (isinstance(label, str) and not label.strip()):
-        return False
-    return not (isinstance(feature, ClassLabel) and label == -1)
-
-
-def no_label(row: str, column: str) -> ValueError:
-    """The error for a row without a label.
-
-    Args:
-        row: The row in words, for example "Row 3 of this batch".
-        column: The label column.
-    """
-    return ValueError(
-        f"{row} has no label in column {column!r}. Leave such rows out with {spelled('classes')} or "
-        f"{spelled('mask_column')}, or filter them out."
-    )
-
-
 def _rebuild(cls: type[Transform], parameters: dict, seed: int | None, state: tuple | None, version: str) -> Transform:
     del version  # part of the pickled identity only
     transform = cls(**parameters)
@@ -516,32 +356,3 @@ def _rebuild(cls: type[Transform], parameters: dict, seed: int | None, state: tu
         tensors = {name: array.mapped() if isinstance(array, _Mapped) else array for name, array in tensors.items()}
         transform._set_state(values, tensors)
     return transform
-
-
-@dataclass(frozen=True)
-class _Mapped:
-    """An array that is mapped from a file, named instead of copied: it may be larger than memory.
-
-    Args:
-        path: The file.
-        written: When it was last written, in nanoseconds: another content is another identity.
-        dtype, offset, shape: Where the array lies in it.
-    """
-
-    path: str
-    written: int
-    dtype: str
-    offset: int
-    shape: tuple[int, ...]
-
-    @classmethod
-    def of(cls, array: np.ndarray) -> np.ndarray | _Mapped:
-        """The name of a whole mapped array whose file is there; any other array as it is."""
-        if not isinstance(array, np.memmap) or not isinstance(array.base, mmap) or not Path(array.filename).is_file():
-            return array
-        written = Path(array.filename).stat().st_mtime_ns
-        return cls(str(array.filename), written, array.dtype.str, array.offset, array.shape)
-
-    def mapped(self) -> np.ndarray:
-        """The array."""
-        return np.memmap(self.path, self.dtype, "r", offset=self.offset, shape=self.shape)

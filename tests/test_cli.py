@@ -133,6 +133,15 @@ def test_classes_by_name(here):
     assert labels == {"sky", "garden"}
 
 
+@pytest.mark.parametrize("classes", [["x"], ["1", "x"], ["1.5"], ["7"]])
+def test_classes_that_are_none_are_named_beside_those_there_are(here, capsys, classes):
+    rows = [f"{row['text'].replace(',', '')},{row['label'] % 2}" for row in notes(40)]
+    (here / "a.csv").write_text("\n".join(["text,label", *rows, ""]), encoding="utf-8")
+    assert protect("--classes", *classes, source="a.csv") == 1
+    named = classes[-1] if classes[-1].isdigit() else repr(classes[-1])
+    assert f"--classes names {named}, but column 'label' holds [0, 1]." in capsys.readouterr().err
+
+
 def test_own_words(here):
     assert protect("--word-source", "uno", "dos", "tres", "quatro") == 0
     assert all(set(text.split()) & {"uno", "dos", "tres", "quatro"} for text in read()["text"])

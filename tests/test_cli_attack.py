@@ -54,6 +54,7 @@ def test_bad_input(files, tmp_path, capsys):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "diary.txt").write_text("private")
     assert "holds something else" in failed(*command(files, tmp_path / "mine"))
+    assert "holds something else" in failed(*command(files, tmp_path / "mine" / "diary.txt"))
     assert (tmp_path / "mine" / "diary.txt").read_text() == "private"
     argv = command(files, tmp_path / "r")
     same = [f"--protected={files / 'clean'}.parquet" if "--protected" in part else part for part in argv]
@@ -101,6 +102,37 @@ def test_a_test_that_carries_the_mark_of_the_key_is_refused(files, tmp_path, cap
     argv = [part for part in command(files, tmp_path / "r") if not part.startswith("--test=")]
     assert main([*argv, f"--test={tmp_path / 'test.parquet'}", "--key", str(key)]) == 1
     assert "The test is protected: 100 of 100 test rows carry the key's mark." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("more", [[], ["--input-column", "title"], ["--input-column", "text"]])
+def test_rows_with_two_protected_columns_are_paired_by_the_key(tmp_path, capsys, more):
+    rows = notes(400)
+    rows = rows.add_column("title", [text[:40] for text in rows["text"]])
+    train, test = rows.select(range(300)), rows.select(range(300, 400))
+    cloak = RegTextTransform(seed=5, text_column=["title", "text"], id_column="id")
+    train = train.add_column("id", list(range(len(train))))
+    protected = train.map(cloak.fit(train), batched=True).shuffle(seed=3)
+    cloak.key.save(tmp_path / "k")
+    for name, rows in {"clean": train, "protected": protected, "test": test}.items():
+        rows.to_parquet(str(tmp_path / f"{name}.parquet"))
+    argv = [*command(tmp_path, tmp_path / "r", "--countermeasures", "none"), *more]
+    assert main(argv) == 1, "without the key nothing says that both changed"
+    assert "or the --key, which says what else is protected" in capsys.readouterr().err
+    assert main([*argv, "--key", str(tmp_path / "k")]) == 0
+    assert "All 6 trainings ran." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--seeds", "0"], "--seeds is 0"),
+        (["--seeds", "-2"], "--seeds is -2"),
+        (["--budget", "-1"], "--budget is neg"),
+    ],
+)
+def test_numbers_that_train_nothing_are_refused(files, tmp_path, capsys, options, message):
+    assert main([*command(files, tmp_path / "r"), *options]) == 1
+    assert f"hf-unlearnable: {message}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("option", ["--corpus", "--language-model"])

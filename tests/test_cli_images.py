@@ -505,3 +505,21 @@ def test_classes_that_no_row_has(tmp_path, capsys):
     assert main([*command, str(tmp_path / "k"), "--classes", "c"]) == 1
     assert "No row has one of --classes" in capsys.readouterr().err
     assert not (tmp_path / "out").exists() and not (tmp_path / "k").exists()
+
+
+@pytest.mark.parametrize("stray", ["cover.png", "cat/broken.png", "cat/deep/far.png"])
+def test_what_was_left_out_of_a_folder_is_left_out_by_the_other_commands_too(here, capsys, stray):
+    path = here / "classes" / stray
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(b"no picture" if "broken" in stray else (here / "classes/cat/two.png").read_bytes())
+    assert protect("texture", "classes") == 1
+    assert protect("texture", "classes", "--skip-broken") == 0
+    assert "4 of 4 rows protected" in capsys.readouterr().out
+    publish = ["publish", "protected", "me/photos", "--key", "my.key", "--original", "classes", "--dry-run", "look"]
+    assert main(publish) == 1
+    assert "The original has 5 rows and the protected data 4" in capsys.readouterr().err
+    assert main([*publish, "--skip-broken"]) == 0
+    assert "Nothing was uploaded" in capsys.readouterr().out
+    attack = ["attack", "--clean", "classes", "--protected", "protected", "--test", "classes", "--report", "r"]
+    assert main([*attack, "--skip-broken"]) == 1
+    assert "test rows are training rows" in capsys.readouterr().err, "all are read, and belong together"

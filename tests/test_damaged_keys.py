@@ -5,11 +5,12 @@ import shutil
 
 import numpy as np
 import pytest
+from datasets import Dataset
 
-from hf_unlearnable import load_transform
+from hf_unlearnable import RegTextTransform, load_transform
 from hf_unlearnable.key import Key, _write_tensors
 from hf_unlearnable.registry import METHODS, method_class
-from hf_unlearnable.testing import _stored
+from hf_unlearnable.testing.compare import stored
 from tests.data import sample_dataset
 from tests.keys import edit
 
@@ -36,7 +37,7 @@ def keys(request, tmp_path_factory):
 
 def bytes_of(cloak):
     data = sample_dataset(cloak.modality)
-    return _stored(data.map(cloak, batched=True, load_from_cache_file=False))[cloak._columns()[0]]
+    return stored(data.map(cloak, batched=True, load_from_cache_file=False))[cloak._columns()[0]]
 
 
 def flipped(path, bit):
@@ -153,3 +154,21 @@ def test_what_does_not_decide_bytes_may_differ(keys, tmp_path):
     (same / "key.json").write_text(json.dumps(dict(reversed(contents.items()))))  # another layout and order
     (same / ".DS_Store").write_bytes(b"\0" * 9)
     assert bytes_of(load_transform(same)) == expected
+
+
+@pytest.mark.parametrize(
+    ("words", "what"),
+    [
+        ([["song"], ["song"]], "two labels have the same word"),
+        ([["song"]], "it does not hold the words of each label"),
+        ([["song"], ["true"], ["rest"]], "it does not hold the words of each label"),
+        ([["so\0g"], ["true"]], "the words of a label are not one or more texts"),
+    ],
+)
+def test_a_key_whose_words_tell_no_label_is_refused(tmp_path, words, what):
+    source = {"text": [f"note {i} of a day" for i in range(40)], "label": [0, 1] * 20}
+    cloak = RegTextTransform(seed=1, word_source=["one", "two"]).fit(Dataset.from_dict(source))
+    path = cloak.key.save(tmp_path / "k")
+    edit(path, lambda contents: contents["state"].update(words=words), signed=False)
+    with pytest.raises(ValueError, match=f"The key {path} is damaged: {what}.* Restore it from a copy"):
+        load_transform(path)

@@ -32,6 +32,7 @@ def far(before, after):
         ["x.jpg", "x.png", "x.webp", "y.png"],
         ["x.jpg", "x.b.png", "x.png", "x-1.png"],
         ["a.jpg", "a.jpg.png", "b.png"],
+        ["a.jpg", "a.jpeg", "a.png", "a.webp"],
         ["1/a.png", "2/a.png", "1/b.png"],
     ],
 )
@@ -42,7 +43,44 @@ def test_pictures_are_paired_by_name_whatever_their_order(tmp_path, names, fract
     write_images(before.map(cloak, batched=True), before, tmp_path / "out", "image", tmp_path / "in")
     after = load_rows(tmp_path / "out")
     for order in (range(len(names)), range(len(names) - 1, -1, -1)):
-        assert max(far(before, paired(before, after.select(order), columns=["image"]))) <= 8
+        shuffled = after.select(order)
+        assert max(far(before, paired(before, shuffled, columns=["image"]))) <= 8
+        assert max(far(paired(before, shuffled, columns=["image"], turned=True), shuffled)) <= 8
+
+
+@pytest.mark.parametrize(
+    ("names", "written"),
+    [
+        (["x.jpg", "x.png"], ["x.jpg.png", "x.png"]),
+        (["x.jpeg", "x.jpg"], ["x.jpg.png", "x.png"]),
+        (["a/x.bmp", "a/x.jpg", "a/x.png"], ["a/x.bmp.png", "a/x.jpg.png", "a/x.png"]),
+        (["x.jpg", "x.jpg.png"], ["x.jpg.png", "x.png"]),
+        (["x.PNG", "x.png"], ["x.PNG.png", "x.png"]),
+    ],
+)
+def test_a_png_keeps_its_name_beside_a_picture_of_the_same_stem(tmp_path, names, written):
+    before = files(tmp_path / "in", names)
+    after = before.map(RandomNoiseTransform(seed=2).fit(before), batched=True)
+    write_images(after, before, tmp_path / "out", "image", tmp_path / "in")
+    folder = tmp_path / "out"
+    assert sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.png")) == written
+    for name in names:
+        if name.endswith(".png"):
+            one = [
+                decode({"bytes": (tmp_path / part / name).read_bytes()}).levels.astype(int) for part in ("in", "out")
+            ]
+            assert 1 <= abs(one[0] - one[1]).max() <= 8
+
+
+def test_pictures_that_a_metadata_file_names_twice_are_all_written(tmp_path):
+    files(tmp_path / "in", ["x.png", "y.jpg"])
+    rows = "".join(f"{name},{i}\n" for i, name in enumerate(["x.png", "x.png", "y.jpg", "y.jpg", "y.jpg"]))
+    (tmp_path / "in" / "metadata.csv").write_text(f"file_name,id\n{rows}")
+    before = load_rows(tmp_path / "in")
+    after = before.map(RandomNoiseTransform(seed=2, id_column="id").fit(before), batched=True)
+    write_images(after, before, tmp_path / "out", "image", tmp_path / "in")
+    again = load_rows(tmp_path / "out")
+    assert again["id"][:] == [0, 1, 2, 3, 4] and max(far(after, again)) == 0
 
 
 def test_pictures_without_a_partner_are_named(tmp_path):
@@ -70,7 +108,7 @@ def test_rows_in_another_order_that_nothing_identifies_are_refused():
         ValueError, match="in another order: row 2 has 1 in column 'label' before and 0 after"
     ) as refused:
         paired(before, before.select([0, 1, 3, 2]), columns=["text"])
-    assert "id_column" in str(refused.value)
+    assert "or the key, which says what else is protected and which column identifies a row" in str(refused.value)
     assert paired(before, before.select([3, 1, 2, 0]), columns=["text"])["text"][:] == ["d", "b", "c", "a"], (
         "what cannot be told apart stays"
     )

@@ -392,6 +392,9 @@ Dataset.from_dict({"text": ["a"] * 100}).to_parquet(PARQUET)
         ("a.csv.xz", b"text\na\n", "broken or of another kind"),
         ("a.parquet.gz", b"", "of an unknown kind"),
         ("a.doc", b"", "of an unknown kind"),
+        ("a.tar", b"", "is an archive. Unpack it"),
+        ("a.ZIP", b"", "is an archive. Unpack it"),
+        ("a.tgz", b"", "is an archive. Unpack it"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("read", [load_rows, load_splits])
@@ -435,6 +438,9 @@ def test_folders_that_cannot_be_read(here, monkeypatch):
         ("a.jsonl", [b"x"], "JSON lines do not hold bytes"),
         ("a.json", ["x"], ".json files are not written"),
         ("a.csv.gz", ["x"], ".gz files are not written"),
+        ("a.xlsx", ["x"], ".xlsx files are not written"),
+        ("a.TXT", ["x"], ".txt files are not written"),
+        ("a.tar", ["x"], ".tar files are not written"),
     ],
 )
 def test_what_cannot_be_written_leaves_nothing(tmp_path, output, column, message):

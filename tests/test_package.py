@@ -81,6 +81,13 @@ def test_a_missing_extra_is_named_with_its_install_line():
     assert "Traceback" not in result.stderr
 
 
+def test_module_runs_the_command_line():
+    run = subprocess.run([sys.executable, "-m", "hf_unlearnable", "list"], capture_output=True, text=True, check=True)
+    assert all(name in run.stdout for name in METHODS)
+    wrong = subprocess.run([sys.executable, "-m", "hf_unlearnable", "protect", "none"], capture_output=True, text=True)
+    assert wrong.returncode == 2 and "usage: hf-unlearnable" in wrong.stderr
+
+
 def test_everything_that_is_imported_is_declared():
     """In `pyproject.toml`; `spaces` is there on a hosted Space only."""
     tomllib = pytest.importorskip("tomllib", reason="needs Python 3.11")

@@ -11,7 +11,7 @@ from hf_unlearnable.cli import main
 from hf_unlearnable.data import load_splits
 from hf_unlearnable.ownership import Ownership
 from hf_unlearnable.protection import protect
-from hf_unlearnable.transform import has_label
+from hf_unlearnable.rows import has_label
 from tests.data import notes, pictures
 
 
@@ -43,7 +43,7 @@ def test_clean_images_of_two_classes_are_protected_with_any_key(seed, caplog):
     ],
 )  # fmt: skip
 def test_a_sign_of_the_mark_is_refused_or_told(monkeypatch, caplog, marked, rows, log10_p, said):
-    monkeypatch.setattr(protection, "verify", lambda *_, **__: Ownership(rows, marked, 1.0, log10_p, -9.0))
+    monkeypatch.setattr(protection.before, "verify", lambda *_, **__: Ownership(rows, marked, 1.0, log10_p, -9.0))
     data = notes(100)
     cloak = RegTextTransform(word_source=["quokka", "zephyr", "piston", "karzai"], seed=1).fit(data)
     assert protect(data, cloak).changed == {"train": 100}, "a key that was drawn just now has marked nothing"
@@ -159,7 +159,7 @@ def test_places_that_cannot_be_written_are_told_before_anything_is_learned(
     assert sorted(tmp_path.rglob("*")) == before
 
 
-@pytest.mark.parametrize("failing", ["_checked", "_write_report", "write_rows"])
+@pytest.mark.parametrize("failing", ["checked", "write_report", "write_rows"])
 def test_output_report_and_key_appear_together(tmp_path, monkeypatch, failing):
     places = {"output": tmp_path / "out", "key": tmp_path / "my.key", "report": tmp_path / "report"}
 
@@ -212,6 +212,16 @@ def test_a_table_is_written_like_the_source_only_under_the_same_ending(
     words = ["quokka", "zephyr", "piston", "karzai"]
     assert main(["protect", "regtext", source, "--output", output, "--key", "k", "--word-source", *words]) == 0
     assert (tmp_path / output).read_text(encoding="utf-8").startswith(f"text{expected}label")
+
+
+@pytest.mark.parametrize(
+    ("output", "written"),
+    [("x", "x/test.parquet"), ("x.v2", "x.v2/test.parquet"), ("x.parquet", "x.parquet"), ("x.PARQUET", "x.PARQUET")],
+)
+def test_a_folder_keeps_the_name_of_the_split_whatever_it_ends_in(tmp_path, output, written):
+    protect({"test": notes(40)}, RegTextTransform(seed=1), tmp_path / output)
+    found = [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()]
+    assert found == [written]
 
 
 @pytest.mark.parametrize("ending", [".csv", ".tsv", ".jsonl", ".parquet", ".CSV"])

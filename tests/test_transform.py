@@ -8,7 +8,8 @@ import pytest
 from datasets import Dataset, DatasetDict
 
 from hf_unlearnable import RegTextTransform, TextureTransform
-from hf_unlearnable.transform import Transform, require_columns
+from hf_unlearnable.rows import require_columns
+from hf_unlearnable.transform import Transform
 from tests.data import notes
 
 

@@ -12,17 +12,16 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hf_unlearnable._version import __version__
-from hf_unlearnable._words import COMMAND_LINE
 from hf_unlearnable.adversary import Attacker, Countermeasure, Rows, Victim, composed
 from hf_unlearnable.audit.inputs import rows_of
-from hf_unlearnable.audit.plan import best_pairs, roles_of
+from hf_unlearnable.audit.plan import Planned, best_pairs, lacks, roles_of
 from hf_unlearnable.audit.probe import whole_training
 from hf_unlearnable.audit.records import NONE, Audit, Cell, Missing, Version, reasons
 from hf_unlearnable.audit.store import Store, digest, packed, unpacked
@@ -31,14 +30,6 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, eq=False)
-class _Training:
-    version: Version
-    victim: str
-    countermeasure: str
-    seed: int
 
 
 def audit(
@@ -120,7 +111,7 @@ class _Grid:
         full = [v.rows for v in versions if v.role != "dropped"]
         self.published = len(full[0](self.seeds[0]) if callable(full[0]) else full[0]) if full else None
         self._inapplicable: dict[str, None] = {}  # a hook in training for a victim that takes none
-        self._missed: dict[_Training, tuple[str, str]] = {}  # to the part that lacks something, if any, and the reason
+        self._missed: dict[Planned, tuple[str, str]] = {}  # to the part that lacks something, if any, and the reason
         # Everything a result depends on besides its own rows, victim, countermeasure and seed.
         brought = [self.attacker.clean and (self.attacker.clean.inputs, self.attacker.clean.labels),
                    self.attacker.corpus, self.attacker.language_model, self.attacker.paraphrase]  # fmt: skip
@@ -150,7 +141,7 @@ class _Grid:
         not_run = [*reasons(missed), *self._inapplicable]
         return Audit(cells, not_run, len(np.unique(self.truth)), missing=missed)
 
-    def _run(self, trainings: list[_Training], end: float | None) -> list[Cell]:
+    def _run(self, trainings: list[Planned], end: float | None) -> list[Cell]:
         """The cells of these trainings, those that end in time."""
         names = [self._name(training) for training in trainings]
         lacking = [t for t, name in zip(trainings, names, strict=True) if self.store.get(name) is None]
@@ -175,19 +166,19 @@ class _Grid:
                 return None
             return self._trained(training)
 
-        open_seeds = Counter(map(_key, trainings))
+        open_seeds = Counter(one.key for one in trainings)
         finished: set[int] = set()
         for place in self.store.each(names, compute):
             finished.add(place)
-            key = _key(trainings[place])
+            key = trainings[place].key
             open_seeds[key] -= 1
             if open_seeds[key] == 0:
                 self.on_cell(self._cell(key, trainings, names, finished))
-        keys = dict.fromkeys(_key(t) for i, t in enumerate(trainings) if i in finished)
+        keys = dict.fromkeys(t.key for i, t in enumerate(trainings) if i in finished)
         return [self._cell(key, trainings, names, finished) for key in keys]
 
     # ------------------------------------------------------------------ the plan
-    def _planned(self, wanted: Mapping[str, Iterable[str]]) -> list[_Training]:
+    def _planned(self, wanted: Mapping[str, Iterable[str]]) -> list[Planned]:
         """The trainings of countermeasures, by name, on victims."""
         planned = []
         for name, victims in wanted.items():
@@ -204,11 +195,11 @@ class _Grid:
                     if (version.name, victim, name) in self.skip:
                         continue
                     if name == NONE or version.role in roles_of(countermeasure):
-                        planned += [_Training(version, victim, name, seed) for seed in self.seeds]
+                        planned += [Planned(version, victim, name, seed) for seed in self.seeds]
         # First seeds first, and in each what everything else is compared with.
         return sorted(planned, key=lambda t: (self.seeds.index(t.seed), t.countermeasure != NONE))
 
-    def _estimate(self, training: _Training) -> float:
+    def _estimate(self, training: Planned) -> float:
         added = self.countermeasures[training.countermeasure].cost - 1
         training_seconds = self._seconds.get(training.victim, 0.0) * (self._size(training.version) + added)
         return training_seconds + self._prepared.get(training.countermeasure, 0.0)
@@ -217,7 +208,7 @@ class _Grid:
         """The rows of a version as a share of those that were published."""
         return 1.0 if callable(version.rows) or not self.published else len(version.rows) / self.published
 
-    def _probe(self, missing: list[_Training]) -> None:
+    def _probe(self, missing: list[Planned]) -> None:
         """Finds out what a whole training of each victim will take."""
         rows = self._rows(next(iter(self.versions.values())), self.seeds[0])
         for victim in dict.fromkeys(training.victim for training in missing):
@@ -230,7 +221,7 @@ class _Grid:
                 self._seconds[victim] = seconds
 
     # ------------------------------------------------------------------ one training
-    def _name(self, training: _Training) -> str:
+    def _name(self, training: Planned) -> str:
         """Named by the rows that are given to the countermeasure."""
         rows = self._digest_of(training)
         plain = training.countermeasure == NONE
@@ -242,7 +233,7 @@ class _Grid:
             self._common[not plain], rows, self.victims[training.victim], training.victim, did, training.seed
         )
 
-    def _digest_of(self, training: _Training) -> str:
+    def _digest_of(self, training: Planned) -> str:
         rows = training.version.rows
         key = (training.version.name, training.seed if callable(rows) else None)
         if key not in self._digests:
@@ -253,7 +244,7 @@ class _Grid:
     def _rows(self, version: Version, seed: int) -> Rows:
         return rows_of(version.rows(seed) if callable(version.rows) else version.rows, self.columns)
 
-    def _trained(self, training: _Training) -> dict | None:
+    def _trained(self, training: Planned) -> dict | None:
         """The result of a training: from the store where the same rows were trained on before."""
         start = time.perf_counter()
         countermeasure, run = self.countermeasures[training.countermeasure], self.victims[training.victim]
@@ -279,11 +270,11 @@ class _Grid:
                 self._seconds[training.victim] = max(self._seconds.get(training.victim, 0.0) * 0.5, took)
             found["seconds"] = round(time.perf_counter() - start, 2)
             self.store.put(name, found)
-        logger.info("%s, seed %d: %.1f %% (%.0f s)", _said(training), training.seed,
+        logger.info("%s, seed %d: %.1f %% (%.0f s)", training, training.seed,
                     100 * np.mean(unpacked(found)), time.perf_counter() - start)  # fmt: skip
         return found
 
-    def _tried(self, training: _Training, part: str, do: Callable[[], Any]) -> Any:
+    def _tried(self, training: Planned, part: str, do: Callable[[], Any]) -> Any:
         """What is returned, or None.
 
         What cannot be had, such as a model of the Hub without a network, ends the cells that need that part and no
@@ -297,11 +288,11 @@ class _Grid:
         except (ValueError, RuntimeError) as error:
             if training.countermeasure == NONE:
                 raise
-            logger.warning("%s, seed %d is left out: %s", _said(training), training.seed, error)
+            logger.warning("%s, seed %d is left out: %s", training, training.seed, error)
             self._missed[training] = "", _line(error)
         return None
 
-    def _lacking(self, training: _Training) -> str:
+    def _lacking(self, training: Planned) -> str:
         """The part of a training that is known not to be had, or nothing."""
         parts = training.victim, training.countermeasure, _on(training.countermeasure, training.victim)
         return next((part for part in parts if part in self._broken), "")
@@ -332,8 +323,8 @@ class _Grid:
             for (version, victim, countermeasure, part, reason), some in seeds.items()
         ]
 
-    def _cell(self, key: tuple[str, str, str], trainings: list[_Training], names: list[str], there: set[int]) -> Cell:
-        places = [i for i in sorted(there) if _key(trainings[i]) == key]
+    def _cell(self, key: tuple[str, str, str], trainings: list[Planned], names: list[str], there: set[int]) -> Cell:
+        places = [i for i in sorted(there) if trainings[i].key == key]
         found: list[Any] = [self.store.get(names[i]) for i in places]
         return Cell(
             self.versions[key[0]], key[1], key[2],
@@ -345,26 +336,9 @@ class _Grid:
         )  # fmt: skip
 
 
-def _key(training: _Training) -> tuple[str, str, str]:
-    return training.version.name, training.victim, training.countermeasure
-
-
 def _on(countermeasure: str, victim: str) -> str:
     return f"{countermeasure} on {victim}"
 
 
-def _said(training: _Training) -> str:
-    after = "" if training.countermeasure == NONE else f", {training.countermeasure}"
-    return f"{training.version.name}, {training.victim}{after}"
-
-
 def _line(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
-
-
-def lacks(name: str, victim: Victim) -> str:
-    """Why a victim that needs settings cannot run, for a sentence that begins with its name."""
-    if victim.needs == ("model",):
-        given = f"--model {name}=ID" if COMMAND_LINE.get() else f"models={{{name!r}: ...}}"
-        return f"it starts from a pretrained model, and none is given ({given})"
-    return f"it has no default for {', '.join(victim.needs)}, and nothing is given (victims of an Effort)"

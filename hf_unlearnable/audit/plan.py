@@ -1,15 +1,44 @@
-"""What a grid holds: the versions that a countermeasure is tried on, and compositions."""
+"""What a grid holds: trainings, the versions that a countermeasure is tried on, and compositions."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from hf_unlearnable._words import COMMAND_LINE
 from hf_unlearnable.adversary import Countermeasure
+from hf_unlearnable.audit.records import NONE, Version
 
 if TYPE_CHECKING:
+    from hf_unlearnable.adversary import Victim
     from hf_unlearnable.audit.records import Cell
+
+
+@dataclass(frozen=True, eq=False)
+class Planned:
+    """One training of the grid.
+
+    Args:
+        version: What it trains on.
+        victim, countermeasure: By name.
+        seed: Of both.
+    """
+
+    version: Version
+    victim: str
+    countermeasure: str
+    seed: int
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """The cell that it belongs to."""
+        return self.version.name, self.victim, self.countermeasure
+
+    def __str__(self) -> str:
+        after = "" if self.countermeasure == NONE else f", {self.countermeasure}"
+        return f"{self.version.name}, {self.victim}{after}"
 
 
 def roles_of(countermeasure: Countermeasure) -> tuple[str, ...]:
@@ -44,3 +73,11 @@ def best_pairs(cells: Sequence[Cell], countermeasures: Mapping[str, Countermeasu
         if len(found) > 1 and pair not in countermeasures and victim not in pairs.get(pair, ()):
             pairs.setdefault(pair, []).append(victim)
     return pairs
+
+
+def lacks(name: str, victim: Victim) -> str:
+    """Why a victim that needs settings cannot run, for a sentence that begins with its name."""
+    if victim.needs == ("model",):
+        given = f"--model {name}=ID" if COMMAND_LINE.get() else f"models={{{name!r}: ...}}"
+        return f"it starts from a pretrained model, and none is given ({given})"
+    return f"it has no default for {', '.join(victim.needs)}, and nothing is given (victims of an Effort)"

@@ -11,23 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hf_unlearnable.adversary import Attacker, Victim, composed
-from hf_unlearnable.audit.grid import audit, lacks
+from hf_unlearnable._words import spelled
+from hf_unlearnable.adversary import Attacker, Countermeasure, Victim, composed
+from hf_unlearnable.audit.grid import audit
 from hf_unlearnable.audit.held_out import check_unprotected, looks_protected
 from hf_unlearnable.audit.inputs import column_of, identities, rows_of, trained_on
+from hf_unlearnable.audit.plan import lacks
 from hf_unlearnable.audit.records import NONE, Audit, Cell, Version
-from hf_unlearnable.audit.versions import (
-    check_names,
-    check_pair,
-    check_test,
-    dropped,
-    random_dose,
-    set_aside,
-)
+from hf_unlearnable.audit.versions import check_names, check_pair, check_test, dropped, random_dose, set_aside
 from hf_unlearnable.data import fingerprint, paired
-from hf_unlearnable.modality import Grid
+from hf_unlearnable.modality import Grid, Modality
 from hf_unlearnable.registry import countermeasures_of, load_transform, method_class, usual_column, victims_of
-from hf_unlearnable.transform import Transform, has_label, require_columns
+from hf_unlearnable.rows import has_label, require_columns
+from hf_unlearnable.transform import Transform
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -121,47 +117,31 @@ def attack(
         ValueError: The three datasets do not belong together (which row or label, and what to do), the test is
             protected, or a name is unknown, or a victim was named that needs a model and has none.
     """
+    if seeds is not None and seeds < 1:
+        raise ValueError(f"{spelled('seeds')} is {seeds}, and each cell takes one training or more. Give 1 or more.")
+    if budget is not None and budget < 0:
+        raise ValueError(f"{spelled('budget')} is negative. Give the time that the trainings may take.")
     chosen = EFFORTS[_checked([effort], EFFORTS, "effort")[0]] if isinstance(effort, str) else effort
     column = input_column or usual_column(clean.column_names)
-    if len(clean) == len(protected):  # else check_pair says which row is in one of them only
-        protected = paired(clean, protected, columns=[column])
-    fingerprints = {name: fingerprint(part, column) for name, part in (("clean", clean), ("protected", protected))}
     cloak = key if key is None or isinstance(key, Transform) else load_transform(key)
+    if len(clean) == len(protected):  # else check_pair says which row is in one of them only
+        there = set(clean.column_names) & set(protected.column_names)
+        others, id_column = (cloak._columns(), cloak.id_column) if cloak else ([], None)
+        protected = paired(
+            clean, protected, columns=list(dict.fromkeys([column, *(name for name in others if name in there)])),
+            id_column=id_column if id_column in there else None,
+        )  # fmt: skip
+    fingerprints = {name: fingerprint(part, column) for name, part in (("clean", clean), ("protected", protected))}
     method = method or (cloak.method if cloak else None)
-    whole_test = test
-    given = {"clean": clean, "protected": protected, "test": test, "attacker's own": own_clean}
-    parts = _prepared({what: part for what, part in given.items() if part is not None}, column, label_column)
-    clean, protected, test, *own = parts
+    whole: dict[str, Any] = {"clean": clean, "protected": protected, "test": test, "attacker's own": own_clean}
+    clean, protected, test, *own = _prepared(whole, column, label_column)
     unchanged, warnings = _belonging(clean, protected, test, own, column, label_column)
-    warnings += check_unprotected(clean, protected, whole_test, column, cloak)
-    likeness, alike = looks_protected(clean, protected, test, column)
-    if alike:
-        warnings.append(
-            f"The test looks protected, or differs from the training rows in another way: {likeness} of its rows are "
-            "taken for protected ones. Only clean test rows tell what was learned."
-        )
-
+    likeness, more = _looked_at(clean, protected, test, whole["test"], column, cloak)
     modality = trained_on(clean, column)
-    known_victims, known_countermeasures = victims_of(modality.name), countermeasures_of(modality.name)
-    grid = chosen.grid
-    if isinstance(grid, str):
-        grid = modality.grids[_checked([grid], modality.grids, f"grid for {modality.plural}")[0]]
-    settings = grid.victims
-    if isinstance(victims, Mapping):
-        known_victims, settings = {name: Victim.of(one) for name, one in victims.items()}, {}
-    names = _checked(victims or grid.victims, known_victims, "victim")
-    run = _victims(names, settings, known_victims, models or {})
-    lacking = [f"{name}: {lacks(name, victim)}." for name, victim in run.items() if victim.needs]
-    if lacking and victims:
-        raise ValueError(lacking[0])
     first = method_class(method).adaptive_attacks if method else ()
-    others = countermeasures if countermeasures is not None else grid.countermeasures
-    wanted = dict.fromkeys([*first, *(known_countermeasures if others is None else others)])
-    tried = {name: composed(name, known_countermeasures) for name in wanted if name != NONE}
-
-    keep = np.sort(np.random.default_rng(0).permutation(len(clean))[: chosen.rows])
-    clean, protected = clean.select(keep), protected.select(keep)
-    test = test.select(np.sort(np.random.default_rng(0).permutation(len(test))[: chosen.test_rows]))
+    run, tried = _wanted(modality, chosen.grid, victims, countermeasures, models or {}, first)
+    clean, protected = _sampled(chosen.rows, clean, protected)
+    (test,) = _sampled(chosen.test_rows, test)
     attacker = attacker or Attacker()
     if own:
         attacker = replace(attacker, clean=rows_of(own[0], (column, label_column)))
@@ -185,13 +165,36 @@ def attack(
         "method": method or "not said", "attacks of the method's author": _tried(found, first),
         "victims": {name: _settings(victim) for name, victim in run.items()},
     }  # fmt: skip
-    return replace(found, protocol=protocol, warnings=warnings, fingerprints=fingerprints)
+    return replace(found, protocol=protocol, warnings=warnings + more, fingerprints=fingerprints)
 
 
-def _prepared(given: Mapping[str, Dataset], column: str, label_column: str) -> list[Dataset]:
+def _wanted(
+    modality: Modality, grid: Grid | str, victims: Any, countermeasures: Sequence[str] | None,
+    models: Mapping[str, str], first: Sequence[str],
+) -> tuple[dict[str, Victim], dict[str, Countermeasure]]:  # fmt: skip
+    """The victims to train and the countermeasures to try, `first` before all others."""
+    known_victims, known_countermeasures = victims_of(modality.name), countermeasures_of(modality.name)
+    if isinstance(grid, str):
+        grid = modality.grids[_checked([grid], modality.grids, f"grid for {modality.plural}")[0]]
+    settings = grid.victims
+    if isinstance(victims, Mapping):
+        known_victims, settings = {name: Victim.of(one) for name, one in victims.items()}, {}
+    names = _checked(victims or grid.victims, known_victims, "victim")
+    run = _victims(names, settings, known_victims, models)
+    lacking = [f"{name}: {lacks(name, victim)}." for name, victim in run.items() if victim.needs]
+    if lacking and victims:
+        raise ValueError(lacking[0])
+    others = countermeasures if countermeasures is not None else grid.countermeasures
+    wanted = dict.fromkeys([*first, *(known_countermeasures if others is None else others)])
+    return run, {name: composed(name, known_countermeasures) for name in wanted if name != NONE}
+
+
+def _prepared(given: Mapping[str, Dataset | None], column: str, label_column: str) -> list[Dataset]:
     """The two columns of each part, with labels as whole numbers that stand for the same in all of them."""
     parts = []
     for what, part in given.items():
+        if part is None:
+            continue
         require_columns(part.column_names, [column, label_column])
         parts.append(part.with_format(None).select_columns([column, label_column]))
         for row, label in enumerate(column_of(part, label_column)):
@@ -213,6 +216,26 @@ def _belonging(
     for part in own:
         warnings += _checked_own(part, clean, test, column, label_column)
     return unchanged, warnings
+
+
+def _looked_at(
+    clean: Dataset, protected: Dataset, test: Dataset, whole_test: Dataset, column: str, cloak: Transform | None
+) -> tuple[str, list[str]]:
+    """How many test rows look protected, in words, and warnings where the test is not clean."""
+    warnings = check_unprotected(clean, protected, whole_test, column, cloak)
+    likeness, alike = looks_protected(clean, protected, test, column)
+    if alike:
+        warnings.append(
+            f"The test looks protected, or differs from the training rows in another way: {likeness} of its rows are "
+            "taken for protected ones. Only clean test rows tell what was learned."
+        )
+    return likeness, warnings
+
+
+def _sampled(most: int, *parts: Dataset) -> list[Dataset]:
+    """The same rows of each part, in their order, at most so many, drawn at random."""
+    keep = np.sort(np.random.default_rng(0).permutation(len(parts[0]))[:most])
+    return [part.select(keep) for part in parts]
 
 
 def _versions(clean: Dataset, protected: Dataset, column: str, shares: Sequence[float]) -> list[Version]:

@@ -2,8 +2,8 @@
 
 A protected accuracy means nothing by itself. It is read beside what training on only the unprotected rows reaches
 (`dropped`) and beside the same dose of a change that tells nothing (`random_dose`), and it is worth nothing when the
-two versions do not hold the same rows (`check_pair`) or the test was trained on (`check_test`). Whoever attacks with
-clean rows of its own takes them from `set_aside`, so that they are not among the published ones.
+two versions do not hold the same rows (`check_pair`) or the test was trained on (`check_test`). The attacker's own
+clean rows come from `set_aside`, so that they are not among the published ones.
 
 Inputs are compared by what they show: a protection may store an image that it left alone in another encoding.
 """
@@ -18,7 +18,7 @@ import numpy as np
 
 from hf_unlearnable.audit.inputs import changed_rows, check_length, column_of, identities, trained_on
 from hf_unlearnable.registry import modality_of
-from hf_unlearnable.transform import require_columns
+from hf_unlearnable.rows import require_columns
 
 if TYPE_CHECKING:
     from datasets import Dataset

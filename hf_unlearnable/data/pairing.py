@@ -7,11 +7,14 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from hf_unlearnable._words import spelled
 from hf_unlearnable.data.values import holds_files, stored_bytes
-from hf_unlearnable.transform import require_columns
+from hf_unlearnable.rows import require_columns
 
 
-def paired(before: Any, after: Any, *, columns: Sequence[str], id_column: str | None = None) -> Any:
+def paired(
+    before: Any, after: Any, *, columns: Sequence[str], id_column: str | None = None, turned: bool = False
+) -> Any:
     """The rows after in the order of the rows before.
 
     Rows are matched by `id_column` if there is one, files in folders by their names (endings may differ, as
@@ -23,14 +26,24 @@ def paired(before: Any, after: Any, *, columns: Sequence[str], id_column: str | 
         after: A `Dataset` with as many rows.
         columns: The protected columns, which say nothing of identity.
         id_column: A column that identifies a row, in both.
+        turned: Whether to give the rows before in the order of the rows after instead.
 
     Returns:
-        `after`, or a view of it in another order.
+        `after`, or a view of it in another order; `before` so if `turned`.
 
     Raises:
         ValueError: There are more or fewer rows, or they are in another order and nothing says in which. The message
             names the first row that differs.
     """
+    order = _order(before, after, columns, id_column)
+    in_place = list(range(len(order)))
+    if order == in_place:
+        return before if turned else after
+    return before.select(sorted(in_place, key=order.__getitem__)) if turned else after.select(order)
+
+
+def _order(before: Any, after: Any, columns: Sequence[str], id_column: str | None) -> list[int]:
+    """The place after of each row before."""
     if len(before) != len(after):
         raise ValueError(f"There are {len(before)} rows before and {len(after)} after: they do not correspond.")
     for dataset in (before, after):
@@ -39,29 +52,26 @@ def paired(before: Any, after: Any, *, columns: Sequence[str], id_column: str | 
         return _matched(before, after, [id_column], f"column {id_column!r}")
     for column in columns:
         places = [_places(dataset, column) for dataset in (before, after)]
-        if places[0] and places[1]:
-            return _reordered(after, _by_name(*places))
+        if all(part and len(set(part)) == len(part) for part in places):
+            return _by_name(*places)
     common = [name for name in before.column_names if name in after.column_names and name not in columns]
     differs = next(_different(before, after, common), None)
     if differs is None:
-        return after
+        return list(range(len(before)))
     row, name, one, two = differs
     try:
         return _matched(before, after, common, "the columns that are not protected")
     except ValueError as error:
         raise ValueError(
             f"The rows are in another order: row {row} has {_short(one)} in column {name!r} before and {_short(two)} "
-            f"after. Give both in the same order. ({error})"
+            f"after. Give both in the same order, or the {spelled('key')}, which says what else is protected and "
+            f"which column identifies a row. ({error})"
         ) from None
 
 
 def _short(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def _reordered(after: Any, order: list[int]) -> Any:
-    return after if order == list(range(len(order))) else after.select(order)
 
 
 # ---------------------------------------------------------------------- by columns
@@ -93,7 +103,7 @@ def _different(before: Any, after: Any, columns: Sequence[str]) -> Iterator[tupl
                 yield row, name, first, second
 
 
-def _matched(before: Any, after: Any, columns: Sequence[str], what: str) -> Any:
+def _matched(before: Any, after: Any, columns: Sequence[str], what: str) -> list[int]:
     import xxhash
 
     places: dict[bytes, int] = {}
@@ -106,7 +116,7 @@ def _matched(before: Any, after: Any, columns: Sequence[str], what: str) -> Any:
         if place is None:
             raise ValueError(f"{what}: nothing after corresponds to row {row} before ({_short(values)})")
         order.append(place)
-    return _reordered(after, order)
+    return order
 
 
 # ---------------------------------------------------------------------- by names of files

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 # Endings of tables, and what reads them.
 READERS = {".parquet": "parquet", ".csv": "csv", ".tsv": "csv", ".json": "json", ".jsonl": "json", ".arrow": "arrow"}
+_ARCHIVES = (".tar", ".tgz", ".zip", ".7z", ".rar")
 
 _ROWS = 1000  # in memory at a time
 _IMAGE_ROWS = 64  # of Parquet and Arrow, whose rows may hold images
@@ -66,6 +67,8 @@ def read_tables(
     kinds = {kind or reader_of(file) for file in files}
     if None in kinds:
         strange = next(file for file in files if reader_of(file) is None)
+        if strange.suffix.lower() in _ARCHIVES:
+            raise ValueError(f"{strange} is an archive. Unpack it, and give the folder that it becomes.")
         packed = f"; CSV and JSON also packed as {', '.join(PACKED)}"
         raise ValueError(f"{strange} is of an unknown kind. Kinds of files: {', '.join(READERS)}{packed}.")
     if len(kinds) > 1:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from hf_unlearnable.transform import require_columns
+from hf_unlearnable.rows import require_columns
 
 
 def contents(table: Any, column: str) -> Iterator[bytes]:

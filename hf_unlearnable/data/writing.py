@@ -13,7 +13,15 @@ from hf_unlearnable._files import whole_or_nothing
 from hf_unlearnable.data.csv_files import Form
 
 _FILES = (".parquet", ".csv", ".tsv", ".jsonl")
-_OTHER_FILES = (".json", ".arrow", ".gz", ".bz2", ".xz", ".zip")
+_OTHER_FILES = (
+    ".json", ".ndjson", ".txt", ".xls", ".xlsx", ".ods", ".arrow", ".feather", ".gz", ".bz2", ".xz", ".zst", ".zip",
+    ".tar", ".tgz",
+)  # fmt: skip
+
+
+def is_file_name(output: str | os.PathLike) -> bool:
+    """Whether an output is one file by its ending, and no folder."""
+    return Path(output).suffix.lower() in _FILES
 
 
 def check_ending(output: str | os.PathLike, format: str = "parquet", parts: int = 1) -> None:
@@ -25,12 +33,12 @@ def check_ending(output: str | os.PathLike, format: str = "parquet", parts: int 
         parts: How many files are written: several splits, or the shares of several processes, take a folder.
     """
     ending = Path(output).suffix.lower()
-    if ending in _FILES and parts > 1:
+    if is_file_name(output) and parts > 1:
         raise ValueError(
             f"{output} ends like one file, and {parts} are written (one per split and process). Give a new folder, "
             f"such as {Path(output).with_suffix('')}."
         )
-    if ending in _FILES and format != "parquet":
+    if is_file_name(output) and format != "parquet":
         raise ValueError(f"{output} ends like a file, and the format {format} is a folder. Leave one of them out.")
     if ending in _OTHER_FILES:
         raise ValueError(f"{ending} files are not written. Files that are: {', '.join(_FILES)}.")
@@ -75,7 +83,7 @@ def write_rows(
             ).with_format(None)  # fmt: skip
         if format == "arrow":
             dataset.save_to_disk(str(scratch))
-        elif output.suffix == ".parquet":
+        elif output.suffix.lower() == ".parquet":
             dataset.to_parquet(str(scratch))
         else:
             scratch.mkdir()

@@ -12,11 +12,10 @@ import numpy as np
 from hf_unlearnable.image.codec import ENCODINGS, ImageError, Picture, decode, like
 from hf_unlearnable.image.trace import Bank, drawn_scores
 from hf_unlearnable.mark import ClassMarks, Marks, class_decoys
-from hf_unlearnable.transform import NotFittedError, Rows, Transform, has_label, no_label, require_columns
+from hf_unlearnable.rows import Rows, has_label, no_label, require_columns
+from hf_unlearnable.transform import NotFittedError, Transform
 
 logger = logging.getLogger(__name__)
-
-_STRIP = 512  # rows of pixels that noise is added to at a time
 
 
 @dataclass(kw_only=True, repr=False, eq=False)
@@ -176,7 +175,7 @@ class ImageTransform(Transform):
         return "" if self.id_column is None else f" ({self.id_column}={rows.column(self.id_column)[i]!r})"
 
     def _check_parameters(self) -> None:
-        self._check_row_parameters()
+        super()._check_parameters()
         if self.encoding == "webp" and not self._used:
             logger.warning(
                 "encoding='webp': a later map that opens protected images stores them as lossy WebP, which loses most "
@@ -285,58 +284,6 @@ class ImageTransform(Transform):
                 "random-noise (RandomNoiseTransform) is what remains, a baseline that protects little."
             )
         require_columns(present, wanted)
-
-
-@dataclass(kw_only=True, repr=False, eq=False)
-class BoundedImageTransform(ImageTransform):
-    """Base class of protections that change no level by more than `epsilon`.
-
-    Args:
-        epsilon: Largest change of a level, as a share of the whole range: 8/255 is 8 of 255 levels. What is no whole
-            number of levels is rounded down. 0 changes nothing.
-    """
-
-    epsilon: float = 8 / 255
-
-    strength_parameter: ClassVar[str] = "epsilon"
-
-    @property
-    def max_levels(self) -> int:
-        """`epsilon` in whole levels of 255."""
-        return int(self.epsilon * 255 + 1e-6)
-
-    def _check_parameters(self) -> None:
-        super()._check_parameters()
-        if not 0 <= self.epsilon <= 1:
-            raise ValueError(
-                f"epsilon is {self.epsilon}, but it is a share of the range of a level, from 0 to 1"
-                + (f": did you mean {self.epsilon:g}/255?" if 1 < self.epsilon <= 255 else ".")
-            )
-        if self.max_levels > 127:
-            raise ValueError("epsilon is more than 127/255: nothing of the image would be left.")
-        if self.epsilon > 0 and self.max_levels == 0:
-            raise ValueError(
-                f"epsilon is {self.epsilon:g}, less than one level: the least is 1/255, and 0 changes nothing."
-            )
-        for name in ("step_size", "radius"):
-            if not 0 <= (getattr(self, name, None) or 0) <= 1:
-                raise ValueError(
-                    f"{name} is {getattr(self, name)}, but it is a share of the range of a level, from 0 to 1."
-                )
-
-
-def add_levels(levels: np.ndarray, noise: np.ndarray) -> np.ndarray:
-    """Image plus noise, exactly, in uint8; what would leave [0, 255] stays at its edge.
-
-    Args:
-        levels: uint8, any shape.
-        noise: Signed whole levels, the same shape.
-    """
-    changed = np.empty_like(levels)
-    for top in range(0, len(levels), _STRIP):  # the whole of a photo in 16 bits is a lot
-        strip = slice(top, top + _STRIP)
-        changed[strip] = np.clip(levels[strip].astype(np.int16) + noise[strip], 0, 255)
-    return changed
 
 
 def plain(label: Any) -> Any:

@@ -24,22 +24,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hf_unlearnable._extras import require
+from hf_unlearnable.image.colour import AVIF, HEIF, PNG, brands, colour_chunks
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 ENCODINGS = ("png", "png-fast", "webp")
 _LARGE = 3_000_000  # values of an image, from which "png-fast" is written with run-length coding alone
-_PNG = b"\x89PNG\r\n\x1a\n"
 
-# Chunks of a PNG that decide how its pixel values are shown, beside the ICC profile: their lengths in bytes.
-_SHOWN = {b"cICP": 4, b"mDCV": 24, b"cLLI": 8, b"gAMA": 4, b"cHRM": 32, b"sRGB": 1}
-_SRGB = (b"sRGB", b"\0")
-# Adobe RGB (1998), which the cameras' standard marks in EXIF without a profile: gamma 2.2, white point and primaries.
-_ADOBE_RGB = (
-    (b"gAMA", (45470).to_bytes(4, "big")),
-    (b"cHRM", b"".join(v.to_bytes(4, "big") for v in (31270, 32900, 64000, 33000, 21000, 71000, 15000, 6000))),
-)
 
 # Modes whose pixels are what they are, and those that turn into one of them without losing a level.
 _EXACT = {"L": "L", "LA": "LA", "RGB": "RGB", "RGBA": "RGBA", "1": "L", "P": "RGB", "PA": "RGBA"}
@@ -104,7 +96,7 @@ def decode(value: Any) -> Picture:
     if value is None:
         raise ImageError("is empty: leave such rows out with mask_column")
     data = None if isinstance(value, Image.Image) else _data(value)
-    if _brands(data) & _HEIF and find_spec("pillow_heif"):
+    if brands(data) & HEIF and find_spec("pillow_heif"):
         import pillow_heif
 
         pillow_heif.register_heif_opener()
@@ -112,7 +104,7 @@ def decode(value: Any) -> Picture:
         if data is None:
             return _from_pil(value)
         with Image.open(io.BytesIO(data)) as image:
-            if data[:8] == _PNG and data[24] == 16:
+            if data[:8] == PNG and data[24] == 16:
                 raise ImageError(_REFUSED["I;16"])  # Pillow would drop half of the bits and not say so
             return _from_pil(image, data)
     except ImageError:
@@ -122,9 +114,9 @@ def decode(value: Any) -> Picture:
     except UnidentifiedImageError:
         if b"<svg" in (data or b"")[:1000].lower():
             raise ImageError("is an SVG, a drawing without pixels: render it to PNG first") from None
-        if _brands(data) & _HEIF and not find_spec("pillow_heif"):
+        if brands(data) & HEIF and not find_spec("pillow_heif"):
             raise ImageError('is HEIC, which pillow-heif reads: pip install "hf-unlearnable[heif]"') from None
-        if _brands(data) & _AVIF and not features.check("avif"):
+        if brands(data) & AVIF and not features.check("avif"):
             raise ImageError('is AVIF, which Pillow reads from 11.3 on: pip install "pillow>=11.3"') from None
         raise ImageError("does not open (no known format): the file is broken, or no image") from None
     except Exception as error:  # Pillow raises almost anything over broken files: struct.error, KeyError, ...
@@ -175,7 +167,7 @@ def _from_pil(image: Image, data: bytes = b"") -> Picture:
     if image.format == "PPM" and any(isinstance(t.args, tuple) and t.args[-1] > 255 for t in image.tile):  # type: ignore[attr-defined]
         raise ImageError(_REFUSED["I;16"])
     metadata, icc_profile = _metadata(image, data), image.info.get("icc_profile")
-    colour_chunks = _colour_chunks(image, data)
+    chunks = colour_chunks(image, data)
     mode = _EXACT[image.mode]
     if image.info.get("transparency") is not None or (image.palette and image.palette.mode == "RGBA"):
         mode = "LA" if mode in ("L", "LA") else "RGBA"
@@ -184,79 +176,7 @@ def _from_pil(image: Image, data: bytes = b"") -> Picture:
     pixels = image if image.mode == mode else image.convert(mode)
     levels = np.asarray(pixels if turn is None else pixels.transpose(turn))  # type: ignore[arg-type]
     picture = _from_array(levels)
-    return Picture(picture.levels, picture.alpha, icc_profile, metadata, colour_chunks)
-
-
-_HEIF = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
-_AVIF = {b"avif", b"avis"}
-
-
-def _brands(data: bytes | None) -> set[bytes]:
-    """The formats that a file of the ISO family (HEIC, AVIF) declares: AVIF alone where it is among them."""
-    if data is None or data[4:8] != b"ftyp":
-        return set()
-    size = min(int.from_bytes(data[:4], "big"), 256)
-    found = {data[8:12], *(data[i : i + 4] for i in range(16, size, 4))}
-    return found & _AVIF or found
-
-
-def _colour_chunks(image: Image, data: bytes) -> tuple[tuple[bytes, bytes], ...]:
-    """What decides how an image is shown beside its ICC profile, as PNG chunks.
-
-    Args:
-        image: The opened image.
-        data: Its file; empty where only the opened image is known, of which Pillow tells gAMA, cHRM and sRGB.
-    """
-    info = image.info
-    if image.format == "PNG":
-        found = _chunks_before_pixels(data) if data else _chunks_that_pillow_tells(info)
-        if info.get("icc_profile"):
-            found.pop(b"sRGB", None)  # a PNG has the one or the other
-        return tuple(found.items())
-    if info.get("icc_profile"):
-        return ()
-    place = data.find(b"colrnclx", 0, 65536) if _brands(data) & (_HEIF | _AVIF) else -1
-    if place >= 0:  # primaries and transfer function, by the numbers that cICP has too; 2 is unknown
-        codes = data[place + 9 : place + 10] + data[place + 11 : place + 12]
-        if 2 not in codes:
-            return (_SRGB,) if codes == b"\1\x0d" else ((b"cICP", codes + b"\0\1"),)
-    if image.format in ("JPEG", "WEBP") and "exif" not in info:
-        return ()
-    from PIL import ExifTags
-
-    exif = image.getexif()
-    told = exif.get_ifd(ExifTags.IFD.Exif)
-    space = told.get(0xA001)
-    if space == 1:
-        return (_SRGB,)
-    marked = exif.get_ifd(ExifTags.IFD.Interop).get(1) if space == 0xFFFF and ExifTags.IFD.Interop in told else None
-    return _ADOBE_RGB if space == 2 or marked == "R03" else ()
-
-
-def _chunks_before_pixels(data: bytes) -> dict[bytes, bytes]:
-    """The chunks of a PNG that decide how it is shown, in their order."""
-    found: dict[bytes, bytes] = {}
-    place = len(_PNG)
-    while place + 8 <= len(data):
-        size, name = int.from_bytes(data[place : place + 4], "big"), data[place + 4 : place + 8]
-        if name == b"IDAT":
-            break
-        if size == _SHOWN.get(name):
-            found.setdefault(name, data[place + 8 : place + 8 + size])
-        place += 12 + size
-    return found
-
-
-def _chunks_that_pillow_tells(info: dict) -> dict[bytes, bytes]:
-    """The same of an opened PNG whose file is gone."""
-    found: dict[bytes, bytes] = {}
-    if "gamma" in info:
-        found[b"gAMA"] = round(100_000 * info["gamma"]).to_bytes(4, "big")
-    if "chromaticity" in info:
-        found[b"cHRM"] = b"".join(round(100_000 * value).to_bytes(4, "big") for value in info["chromaticity"])
-    if "srgb" in info:
-        found[b"sRGB"] = bytes([info["srgb"]])
-    return {name: content for name, content in found.items() if len(content) == _SHOWN[name]}
+    return Picture(picture.levels, picture.alpha, icc_profile, metadata, chunks)
 
 
 # Tags of a TIFF that say how its pixels are stored.
@@ -289,7 +209,7 @@ def _metadata(image: Image, data: bytes) -> tuple[str, ...]:
 
 def _bits(data: bytes) -> int:
     """Bits per channel of an AVIF or HEIC, 8 of everything else: the first entry of its `pixi` property."""
-    place = data.find(b"pixi", 0, 65536) if _brands(data) & (_HEIF | _AVIF) else -1
+    place = data.find(b"pixi", 0, 65536) if brands(data) & (HEIF | AVIF) else -1
     return data[place + 9] if 0 <= place < len(data) - 9 else 8
 
 
@@ -334,7 +254,7 @@ def encode(picture: Picture, encoding: str = "png") -> bytes:
     if encoding == "png-fast" and image.width * image.height * len(image.getbands()) > _LARGE:
         quickly = {"compress_level": 1, "compress_type": zlib.Z_RLE}
     image.save(file, format="PNG", **quickly)
-    data, header = file.getvalue(), len(_PNG) + 25
+    data, header = file.getvalue(), len(PNG) + 25
     return data[:header] + b"".join(_chunk(*chunk) for chunk in picture.colour_chunks) + data[header:]
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hf_unlearnable.image.base import add_levels
+from hf_unlearnable.image.bounded import add_levels
 from hf_unlearnable.image.codec import Picture, decode, like
 from hf_unlearnable.key import draws, row_stream
 

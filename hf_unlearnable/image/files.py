@@ -267,19 +267,24 @@ def write_images(
         if root is None:
             raise ValueError(f"{source} is not a folder of image files: there are no names to write them under.")
         names.append(path.relative_to(root))
-    taken = {name for name, value in zip(names, stored[1][image_column], strict=True) if value and not value["bytes"]}
+    # A file that keeps its ending keeps its name, whatever else would get it: b.jpg is b.jpg.png beside b.png.
+    endings = [_ending(value) for value in stored[1][image_column]]
+    taken = {name for name, ending in zip(names, endings, strict=True) if name and ending in (None, name.suffix)}
+    done: set[Path] = set()
     written: list[str | None] = []
-    for name, after in zip(names, stored[1], strict=True):
+    for name, ending, after in zip(names, endings, stored[1], strict=True):
         if name is None:
             written.append(None)
             continue
         data = after[image_column]["bytes"]
-        if data is None:  # a row that was left alone, still the file that it was
+        if ending is None:
             data = Path(after[image_column]["path"]).read_bytes()
-        else:
-            ending = ".webp" if data[8:12] == b"WEBP" else ".png"
+        elif name.suffix != ending or name in done:
             name = name.with_suffix(ending) if name.with_suffix(ending) not in taken else Path(f"{name}{ending}")
+            while name in taken:
+                name = Path(f"{name}{ending}")
         taken.add(name)
+        done.add(name)
         written.append(name.as_posix())
         path = Path(output, name)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -291,3 +296,10 @@ def write_images(
         rows = protected.remove_columns(image_column).add_column("file_name", written)
         form = table_form(metadata) if metadata.suffix in (".csv", ".tsv") else None
         write_table(rows.select_columns(["file_name", *rows.column_names[:-1]]), Path(output, metadata.name), form)
+
+
+def _ending(value: Any) -> str | None:
+    """The ending of an image that was encoded anew; None for a row that was left alone, still the file that it was."""
+    if not value or value["bytes"] is None:
+        return None
+    return ".webp" if value["bytes"][8:12] == b"WEBP" else ".png"

@@ -178,7 +178,9 @@ def push_protected(
         if told is not None:
             _copy_report(report, folder)
         before = {
-            name: paired(parts[name], rows, columns=columns, id_column=transform.id_column if transform else None)
+            name: paired(
+                rows, parts[name], columns=columns, id_column=transform.id_column if transform else None, turned=True
+            )
             if _comparable(parts.get(name), rows)
             else rows
             for name, rows in before.items()

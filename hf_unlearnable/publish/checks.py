@@ -56,6 +56,11 @@ def checked(
     for part in staged:
         try:
             if part.split in original:
+                if len(original[part.split]) != part.rows:
+                    raise ValueError(
+                        f"The original has {len(original[part.split])} rows and the protected data {part.rows}: they "
+                        "do not correspond. Give the rows that were protected, all of them."
+                    )
                 measured = [
                     modality_of(part.features, name).fidelity(
                         original[part.split], stored(part, [name]), name, transform

@@ -46,10 +46,14 @@ def _names() -> Iterator[str]:
 
 def _texts() -> Iterator[str]:
     """All that the modules can say that write a report, fail in its making, or write the card around it."""
-    from hf_unlearnable import audit
+    from hf_unlearnable import adversary, audit
 
-    modules = {f"{audit.__name__}.{module.name}" for module in pkgutil.iter_modules(audit.__path__)}
-    modules |= {"hf_unlearnable.adversary", "hf_unlearnable.publish.card"}
+    modules = {
+        f"{package.__name__}.{module.name}"
+        for package in (adversary, audit)
+        for module in pkgutil.iter_modules(package.__path__)
+    }
+    modules.add("hf_unlearnable.publish.card")
     for name, _ in MODALITIES.items():
         for measure in countermeasures_of(name).values():
             modules |= {part.__module__ for part in (measure.on_rows, measure.in_training) if part is not None}

@@ -60,7 +60,7 @@ def tab(oauth: bool, local: bool) -> None:
                 card = gr.Markdown(elem_id="card", sanitize_html=True)
             caption(
                 "<b>Before that,</b> every file is searched for clean copies, the key and secrets, and every image is "
-                "opened again. What is published can be copied by whoever may see it: keep it private, or gate it, "
+                "opened again. What is published can be copied by all who may see it: keep it private, or gate it, "
                 "until you are sure."
             )
     look.click(

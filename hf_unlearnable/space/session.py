@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from hf_unlearnable.key import Key
 
 LIFETIME = 3600  # seconds after which a forgotten session's files go
-_SALT = secrets.token_bytes(16)  # whoever learns a session's name learns nothing of its folder's
+_SALT = secrets.token_bytes(16)  # the name of a session tells nothing of its folder's
 
 
 class Session:

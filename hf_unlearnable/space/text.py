@@ -137,7 +137,8 @@ def tab() -> None:
             )
             data, table, key = downloads()
             caption(
-                "<b>No lock.</b> Whoever looks for RegText's words finds them, and has the texts back. One protected "
+                "<b>Not every attacker is stopped.</b> One who looks for RegText's words finds them and has the texts "
+                "back. One protected "
                 "text protects nothing: rows that stay clean teach as much as ever. A reader sees the odd word."
             )
 

@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from hf_unlearnable.key import Key
-from hf_unlearnable.mark import ROW_DECOYS, NoMarkError, RowMarks
+from hf_unlearnable.mark import RowMarks
+from hf_unlearnable.rows import Rows, has_label, no_label
 from hf_unlearnable.text.cells import Cells
 from hf_unlearnable.text.counting import WordCounts, text_batches
 from hf_unlearnable.text.insertion import Canonical
-from hf_unlearnable.transform import NotFittedError, Rows, Transform, check_labels, has_label, no_label
+from hf_unlearnable.text.trace import taken_out
+from hf_unlearnable.transform import NotFittedError, Transform
+from hf_unlearnable.validation import check_labels, check_words
 
 if TYPE_CHECKING:
     import numpy as np
@@ -67,7 +70,7 @@ class TextTransform(Transform):
     # ------------------------------------------------------------------ for subclasses
     def _check_parameters(self) -> None:
         """Raises a ValueError for parameters that make no sense."""
-        self._check_row_parameters()
+        super()._check_parameters()
         if self.label_column in self._columns():
             raise ValueError(
                 f"label_column and text_column are both {self.label_column!r}. Name two different columns."
@@ -310,67 +313,8 @@ class TextTransform(Transform):
                 )
         return own
 
-    # ------------------------------------------------------------------ ownership
     def ownership_scores(self, rows: Sequence[Mapping[str, Any]]) -> RowMarks:
-        """Which seeds' words can be taken out of a row again, all of them from where that seed puts them."""
-        import numpy as np
-
-        seeds = [self, *self.decoys(ROW_DECOYS)]
-        # Every label is tried, each different choice once: labels may be gone, or permuted.
-        labels = {repr(chosen): (label, self._pool(chosen)) for label, chosen in self._choose().items()}.values()
-        every = {word for _, pool in labels for word in pool}
-        agree, units = np.zeros((len(rows), len(seeds)), bool), []
-        for i, row in enumerate(rows):
-            for name in self._columns():
-                if not isinstance(row[name], (str, list, type(None))):
-                    kind = type(row[name]).__name__
-                    raise ValueError(f"Row {i} holds {kind} in column {name!r}, and this is a key for texts.")
-            cells = Cells({name: [row[name]] for name in self._columns()}, self.role)
-            texts = [text for text in cells.texts if isinstance(text, str)]
-            # Rows with one random stream are one question, however often they are asked.
-            own = [self._canonical_type(text, every).text for text in texts]
-            units.append(repr(row[self.id_column]) if self.id_column else "\0".join(own))
-            for label, pool in labels:
-                if any(word in text for word in pool for text in texts):
-                    agree[i] |= [_taken_out(one, {**row, self.label_column: label}) for one in seeds]
-        label = next(iter(self._choose()))
-        self._require_own_places(seeds, [{**row, self.label_column: label} for row in rows])
-        return RowMarks(agree, units)
-
-    def _require_own_places(self, seeds: Sequence[Transform], rows: Sequence[dict[str, Any]]) -> None:
-        """Raises a NoMarkError if in no row that it can undo this seed does anything else than the others."""
-        why = ""
-        for row in rows:
-            before = {name: row[name] for name in self._columns()}
-            try:
-                made = [{name: one(row)[name] for name in before} for one in seeds]
-            except ValueError:  # the row holds what is no text
-                continue
-            if made[0] == before:
-                continue
-            if not self._undoes({**row, **made[0]}, before):
-                why = why or (
-                    "its words cannot be taken out of a text again, so that nothing tells which ones it put there"
-                )
-            elif any(other != made[0] for other in made[1:]):
-                return
-            else:
-                why = (
-                    "in these texts every seed puts the same words at the same places, so that there is nothing to "
-                    "tell it from chance by"
-                )
-        if why:
-            raise NoMarkError(
-                f"A key of {self.method} cannot be shown here: {why}. Keep the original data: the key makes the same "
-                "rows of it again."
-            )
-
-    def _undoes(self, protected: dict[str, Any], before: dict[str, Any]) -> bool:
-        try:
-            restored = self.restore(protected)
-        except ValueError:
-            return False
-        return all(restored[name] == value for name, value in before.items())
+        return taken_out(self, rows)
 
     # ------------------------------------------------------------------ contract
     def _columns(self) -> list[str]:
@@ -385,6 +329,8 @@ class TextTransform(Transform):
         return {"labels": list(words), "words": list(words.values())}, {}
 
     def _set_state(self, state: dict[str, Any], tensors: dict[str, np.ndarray]) -> None:
+        if len(state["labels"]) != len(state["words"]):
+            raise ValueError("it does not hold the words of each label")
         self._words = dict(zip(state["labels"], state["words"], strict=True))
 
     def _check_state(self, key: Key) -> None:
@@ -395,21 +341,6 @@ class TextTransform(Transform):
     def _check_chosen(self, chosen: Any) -> None:
         """Raises a ValueError for what is chosen for no label."""
         check_words(self._pool(chosen))
-
-
-def check_words(words: Any) -> None:
-    """Raises a ValueError for what is no list of words or phrases to insert: of a damaged key."""
-    texts = isinstance(words, list) and words and all(isinstance(word, str) for word in words)
-    if not texts or not all(word and " ".join(word.split()) == word for word in words):
-        raise ValueError("the words of a label are not one or more texts, none of them empty")
-
-
-def _taken_out(cloak: Transform, row: dict[str, Any]) -> bool:
-    """Whether every word that the key draws for a row stands where it draws it."""
-    try:
-        return any(cloak.restore(row)[name] != row[name] for name in cloak._columns())
-    except ValueError:
-        return False
 
 
 @cache

@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hf_unlearnable.rows import require_columns
 from hf_unlearnable.text.scripts import SPACELESS
 from hf_unlearnable.text.spans import may_hold_spans, without_spans
-from hf_unlearnable.transform import require_columns
 
 if TYPE_CHECKING:
     import polars as pl

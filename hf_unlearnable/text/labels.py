@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hf_unlearnable._extras import require
-from hf_unlearnable.transform import has_label, require_columns
+from hf_unlearnable.rows import has_label, require_columns
 
 _FOLDS = 5
 

@@ -1,7 +1,7 @@
 # /// script
 # dependencies = ["hf-unlearnable[attack,image]"]
 # ///
-"""What protections leave of real datasets, and what attackers make of that: the result tables in the README.
+"""What protections leave of real datasets, and what attackers make of that: the result tables of docs/results.
 
     python recipes/bench/protection.py --config recipes/configs/text_protection.yaml
     python recipes/bench/protection.py --config recipes/configs/image_attack.yaml --store cells

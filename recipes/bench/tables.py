@@ -1,7 +1,7 @@
 # /// script
 # dependencies = ["hf-unlearnable[image]"]
 # ///
-"""Writes the tables of attacks in the README and in this folder's, from the cells beside this script.
+"""Writes the tables of attacks in the README and in docs/results, from the cells beside this script.
 
     python recipes/bench/tables.py
 
@@ -23,7 +23,21 @@ from hf_unlearnable.image.victims import IMAGE_VICTIMS
 from hf_unlearnable.registry import method_class
 
 BENCH = Path(__file__).parent
-PAGES = (BENCH / "README.md", BENCH.parents[1] / "README.md")
+ROOT = BENCH.parents[1]
+PAGES = (ROOT / "README.md", *sorted(ROOT.glob("docs/results/*.md")))
+# The rows of the README's table: what they say, the version, the victim.
+FRONT = {
+    "images": (
+        ("`texture`, small CNN from scratch", "texture", "small_cnn"),
+        ("`texture`, pretrained model fine-tuned", "texture", "pretrained_image_model"),
+        ("`error-min`, small CNN from scratch", "error-min, sample-wise", "small_cnn"),
+    ),
+    "texts": (
+        ("`regtext`, pretrained encoder fine-tuned", "RegText, our defaults", "finetuned_encoder"),
+        ("`regtext`, TF-IDF", "RegText, our defaults", "tfidf_logistic_regression"),
+        ("`order-code`, pretrained encoder fine-tuned", "order-code", "finetuned_encoder"),
+    ),
+}
 IMAGES = {
     "clean": "clean", "texture": "texture", "error-min, sample-wise": "error-min",
     "error-min + one-pixel (CIFAR-10-S)": "CIFAR-10-S", "convolution (CUDA)": "CUDA", "one-pixel (OPS)": "OPS",
@@ -159,6 +173,18 @@ def headline(cells: Cells, names: dict[str, str], columns: dict[str, tuple[str, 
     return table([[what, *columns], *rows])
 
 
+def front(data: dict[str, Cells]) -> str:
+    """A protection and a victim down; beside clean rows, what is left without and with the worst countermeasure."""
+    rows = [["data, protection, attacker", "clean", "rows dropped", "protected", "protected, worst countermeasure"]]
+    for kind, chosen in FRONT.items():
+        for title, version, victim in chosen:
+            plain = [data[kind].get((victim, one, "none")) for one in ("clean", "protected rows dropped", version)]
+            clean, dropped, protected = map(whole, plain)
+            most = worst(data[kind], victim, version)
+            rows.append([f"{kind}, {title}", clean.split()[0], dropped.split()[0], protected, f"**{most}**"])
+    return table(rows)
+
+
 def overview(data: dict[str, Cells], names: dict[str, str]) -> str:
     """Datasets and victims down, versions across, with no countermeasure."""
     rows = []
@@ -186,10 +212,12 @@ def tables() -> dict[str, str]:
         "TF-IDF, worst countermeasure": ("tfidf_logistic_regression", "worst"),
         "TF-IDF": ("tfidf_logistic_regression", "none"),
     }
+    sst2 = {**orders["sst2"], **texts}
     return {
+        "front": front({"images": images, "texts": sst2}),
         "images": headline(images, IMAGES, image_columns, "images, trained on"),
         "image_coverage": coverage(images),
-        "texts": headline({**orders["sst2"], **texts}, TEXTS, text_columns, "texts, trained on"),
+        "texts": headline(sst2, TEXTS, text_columns, "texts, trained on"),
         "order_code": overview(orders, {name: ORDERS[name] for name in MAIN_ORDERS}),
         **{victim: grid(images, victim, IMAGES) for victim in dict.fromkeys(key[0] for key in images)},
         **{victim: grid(texts, victim, TEXTS) for victim in dict.fromkeys(key[0] for key in texts)},

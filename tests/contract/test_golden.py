@@ -15,7 +15,7 @@ import pytest
 
 from hf_unlearnable import load_transform
 from hf_unlearnable.registry import METHODS, method_class
-from hf_unlearnable.testing import _stored
+from hf_unlearnable.testing.compare import stored
 from tests.data import notes, pictures
 
 FILE = Path(__file__).with_name("golden.json")
@@ -75,9 +75,9 @@ def computed(name):
             cloak = cls(seed=7, **parameters).fit(dataset)
             protected = dataset.map(cloak, batched=True, load_from_cache_file=False)
             (column,) = cloak._columns()
-            found[f"{case}, {sample}"] = [digest(_stored(protected)[column]), digest([state(cloak.key)])]
+            found[f"{case}, {sample}"] = [digest(stored(protected)[column]), digest([state(cloak.key)])]
             again = dataset.map(load_transform(cloak.key), batched=True, load_from_cache_file=False)
-            assert digest(_stored(again)[column]) == found[f"{case}, {sample}"][0]
+            assert digest(stored(again)[column]) == found[f"{case}, {sample}"][0]
     return found
 
 

@@ -8,7 +8,8 @@ import pytest
 from datasets import concatenate_datasets
 
 from hf_unlearnable import OrderCodeTransform, push_protected, verify
-from hf_unlearnable.image.base import ImageTransform, add_levels
+from hf_unlearnable.image.base import ImageTransform
+from hf_unlearnable.image.bounded import add_levels
 from hf_unlearnable.image.methods.convolution import convolved
 from hf_unlearnable.image.methods.random_noise import class_stream
 from hf_unlearnable.image.methods.texture import tiled

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from hf_unlearnable.image.base import BoundedImageTransform, add_levels
+from hf_unlearnable.image.bounded import BoundedImageTransform, add_levels
 from hf_unlearnable.image.learning.noise import fitted_to
 from hf_unlearnable.image.methods.random_noise import class_stream
 from hf_unlearnable.image.trace import Bank, stretched

@@ -17,6 +17,7 @@ from PIL import Image as PILImage
 
 from hf_unlearnable import ErrorMaxTransform, ErrorMinTransform, StableErrorMinTransform, _files
 from hf_unlearnable.image.learning import rounds as learning
+from hf_unlearnable.image.learning import surrogate as surrogates
 from hf_unlearnable.image.learning.rounds import NoiseLearner
 from hf_unlearnable.registry import method_class
 from tests.data import levels, pictures
@@ -160,7 +161,7 @@ def test_the_surrogate_takes_a_batch_in_parts_when_memory_runs_out(caplog):
     dataset = pictures(24)
     cloak = ErrorMinTransform(seed=4, max_rounds=2, batch_size=16, stop_error=None)
     expected = levels_of(cloak.fit(dataset)).copy()
-    real, sizes = learning._answer, []
+    real, sizes = surrogates._answer, []
 
     def hungry(model, images):
         if model.training:
@@ -169,7 +170,7 @@ def test_the_surrogate_takes_a_batch_in_parts_when_memory_runs_out(caplog):
             sizes.append(len(images))
         return real(model, images)
 
-    with mock.patch.object(learning, "_answer", hungry):
+    with mock.patch.object(surrogates, "_answer", hungry):
         cloak.fit(dataset)
     assert caplog.text.count("Out of memory: going on with batches of 8 images.") == 1
     assert sizes == [8, 8] * 20  # two rounds of ten steps on 16 images
@@ -266,7 +267,7 @@ def test_the_bar_tells_rate_error_and_time_left(monkeypatch):
     ids=["able", "not-able", "accelerator"],
 )
 def test_precision_is_the_accelerators_or_what_the_device_computes_in(able, accelerator, precision, monkeypatch):
-    answer, met = learning._answer, set()
+    answer, met = surrogates._answer, set()
 
     def recorded(model, images):
         logits = answer(model, images)
@@ -275,7 +276,7 @@ def test_precision_is_the_accelerators_or_what_the_device_computes_in(able, acce
 
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": able}, raising=False)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: able)
-    monkeypatch.setattr(learning, "_answer", recorded)
+    monkeypatch.setattr(surrogates, "_answer", recorded)
     cloak = ErrorMinTransform(seed=4, max_rounds=3, stop_error=None, epsilon=8 / 255)
     cloak.fit(pictures(12), accelerator=accelerator)
     assert met == {(True, torch.float32), (False, precision)}  # learning, frozen

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from PIL import Image as PILImage
 
 from hf_unlearnable import load_transform
-from hf_unlearnable.image.base import BoundedImageTransform, ImageTransform, add_levels
+from hf_unlearnable.image.base import ImageTransform
+from hf_unlearnable.image.bounded import BoundedImageTransform, add_levels
 from hf_unlearnable.image.methods.convolution import class_kernel, convolved
 from hf_unlearnable.image.methods.linearization import linear_classifier, linearizing_noise, softmax
 from hf_unlearnable.image.methods.random_noise import uniform_levels

@@ -108,7 +108,7 @@ def test_killed_and_started_again(source, tmp_path):
     with mock.patch.object(NoiseLearner, "_save", killed), pytest.raises(KeyboardInterrupt):
         protect(source, tmp_path / "out")
     assert not (tmp_path / "out").exists() and not (tmp_path / "out.key").exists()
-    killed_later = mock.patch("hf_unlearnable.protection._checked", side_effect=KeyboardInterrupt)
+    killed_later = mock.patch("hf_unlearnable.protection.checked", side_effect=KeyboardInterrupt)
     with killed_later, pytest.raises(KeyboardInterrupt):
         protect(source, tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -141,3 +141,22 @@ def on_device(array: np.ndarray, device: torch.device) -> Tensor:
     if device.type == "cuda" and array.nbytes < torch.cuda.mem_get_info()[0] / 4:
         return tensor.to(device)
     return tensor
+
+
+def agreed(gallery: Gallery) -> tuple[list, set[tuple[int, int, int]], int, int]:
+    """What all processes must agree on: classes, shapes, number of images, and the fewest that one process has."""
+    from accelerate.utils import gather_object
+
+    told = gather_object([(set(gallery.labels), gallery.sizes, len(gallery))])
+    classes = sorted(set().union(*(labels for labels, _, _ in told)), key=_order)
+    shapes = set().union(*(shapes for _, shapes, _ in told))
+    num_rows, fewest = sum(count for _, _, count in told), min(count for _, _, count in told)
+    if fewest == 0:
+        raise ValueError(f"{num_rows} images are fewer than the processes that share them.")
+    if len(classes) < 2:
+        raise ValueError(f"The labels name one class only ({classes[0]!r}): a model has nothing to learn.")
+    return classes, shapes, num_rows, fewest
+
+
+def _order(label: Any) -> tuple:
+    return (isinstance(label, str), label)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from hf_unlearnable.image.codec import ImageError
-from hf_unlearnable.transform import check_labels
+from hf_unlearnable.validation import check_labels
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class SampleNoise:
         if i == len(self.ids) or self.ids[i] != stream:
             raise ImageError(
                 "this image was not there at fit, and sample-wise noise exists for the fitted ones only: fit on it "
-                "too, or use noise='class', whose key protects new rows of known classes"
+                "too. A key of class-wise noise (noise='class', where a method has it) protects new rows too"
             )
         if tuple(self.shapes[i]) != tuple(shape):
             raise ImageError(

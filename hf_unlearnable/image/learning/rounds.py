@@ -1,8 +1,7 @@
-"""What the protections that follow gradients share: a surrogate that learns, and noise that answers it, in rounds.
+"""A surrogate that learns, and noise that answers it, in rounds: one fit, in one process or several.
 
-`NoiseLearner` is one fit, in one process or several; `LearnedNoiseTransform` is what its methods have in common. The
-same seed, data and number of processes on the same kind of machine give the same bytes, also when a fit was killed and
-resumed.
+The same seed, data and number of processes on the same kind of machine give the same bytes, also when a fit was killed
+and resumed.
 """
 
 from __future__ import annotations
@@ -12,39 +11,30 @@ import os
 import shutil
 import tempfile
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hf_unlearnable._extras import require
 from hf_unlearnable._files import scratch_folder
-from hf_unlearnable.image.base import BoundedImageTransform, add_levels
-from hf_unlearnable.image.codec import ImageError, Picture
-from hf_unlearnable.image.learning.checkpoint import Checkpoint, shared_seed
+from hf_unlearnable.image.codec import Picture
+from hf_unlearnable.image.learning.checkpoint import Checkpoint
 from hf_unlearnable.image.learning.draft import NoiseDraft
-from hf_unlearnable.image.learning.gallery import Gallery, on_device
+from hf_unlearnable.image.learning.gallery import Gallery, agreed, on_device
 from hf_unlearnable.image.learning.noise import ClassNoise, SampleNoise
 from hf_unlearnable.image.learning.pgd import MINIMIZE, frozen, pgd, resize
-from hf_unlearnable.image.learning.processes import average, mean, part_of, processes
-from hf_unlearnable.image.learning.surrogate import image_classifier
-from hf_unlearnable.image.trace import HASH_CHANCE, PRESENT, learned_scores, recovered
-from hf_unlearnable.key import Key
-from hf_unlearnable.mark import ClassMarks, Marks, NoMarkError, Recovered, class_decoys
+from hf_unlearnable.image.learning.processes import average, mean, processes
+from hf_unlearnable.image.learning.scale import seen_size
+from hf_unlearnable.image.learning.surrogate import compiled, image_classifier, mixed_precision
 
 if TYPE_CHECKING:
     import torch
-    from torch import Tensor, nn
+    from torch import Tensor
 
 logger = logging.getLogger(__name__)
-
-_SEEN_AT = 3.0  # standard deviations that the whole of a noise has to stand out by
-_SMALLEST, _LARGEST = 8, 64  # pixels a side that a surrogate sees when nothing else is said
-_ENLARGED = 5  # times a side at most that noise is enlarged from what a surrogate sees when nothing else is said
 
 
 class NoiseLearner:
@@ -81,36 +71,22 @@ class NoiseLearner:
         identity: Any,
     ):
         import torch
-        from accelerate.utils import gather_object
 
         self.processes = processes()
         self.device = self.processes.device
-        self.autocast = _autocast(self.device) if accelerator is None else accelerator.autocast
+        self.autocast = mixed_precision(self.device) if accelerator is None else accelerator.autocast
         if checkpoint_dir is None and self.processes.num_processes > 1:
             raise ValueError("Several processes need checkpoint_dir, a folder that all of them see.")
         scratch = scratch_folder(Path(tempfile.gettempdir()), "hf-unlearnable-fit")
         weakref.finalize(self, shutil.rmtree, scratch, ignore_errors=True)
         self.gallery = Gallery.of_rows(rows, seed, scratch)
 
-        # What all processes must agree on: the classes, the size, the order of steps.
-        told = gather_object([(set(self.gallery.labels), self.gallery.sizes, len(self.gallery))])
-        self.classes = sorted(set().union(*(labels for labels, _, _ in told)), key=_order)
-        shapes = set().union(*(shapes for _, shapes, _ in told))
-        self.num_rows = sum(count for _, _, count in told)
-        fewest = min(count for _, _, count in told)
-        if fewest == 0:
-            raise ValueError(f"{self.num_rows} images are fewer than the processes that share them.")
-        if len(self.classes) < 2:
-            raise ValueError(f"The labels name one class only ({self.classes[0]!r}): a model has nothing to learn.")
+        self.classes, shapes, self.num_rows, fewest = agreed(self.gallery)
         largest = max(max(shape[:2]) for shape in shapes)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed % 2**63)
             self.model = image_classifier(surrogate, len(self.classes)).to(self.device)
-        own_size: Any = getattr(self.model, "image_size", None)  # a number, or one for height and one for width
-        own_size = max(own_size) if isinstance(own_size, (list, tuple)) else own_size
-        self.image_size = image_size or own_size or min(max(_SMALLEST, largest), _LARGEST)
-        if image_size is None and largest > _ENLARGED * self.image_size:
-            raise ValueError(f"An image has {largest} pixels a side, but {_blotches(largest, self.image_size)}.")
+        self.image_size = seen_size(self.model, image_size, largest)
         if per_class and len(shapes) > 1:
             shapes = {(self.image_size, self.image_size, 3)}
             self.gallery = self.gallery.uniform(*shapes)
@@ -126,7 +102,7 @@ class NoiseLearner:
         self._at_once = self._batch_size  # fewer when memory runs out
         self._generator = torch.Generator().manual_seed((seed + 7919 * self.processes.process_index) % 2**63)
         self._order = torch.empty(0, dtype=torch.long)
-        self._forward = _compiled(accelerator)
+        self._forward = compiled(accelerator)
         self._optimizer = torch.optim.SGD(self.model.parameters(), learning_rate, momentum=0.9, weight_decay=5e-4)
         content = (self.gallery.streams, self.gallery.shapes, self.targets.cpu().numpy())
         self._checkpoint = Checkpoint(Path(checkpoint_dir), identity, content) if checkpoint_dir is not None else None
@@ -364,183 +340,3 @@ class Round:
     number: int
     error: float = 1.0
     loss: float = 0.0
-
-
-def _autocast(device: torch.device) -> Callable[[], AbstractContextManager]:
-    """Mixed precision in bf16 where the device has instructions for it: of a gradient, only the signs are needed."""
-    import torch
-
-    if device.type == "cuda":
-        able = torch.cuda.is_bf16_supported(including_emulation=False)
-    else:
-        tell: Callable[[], dict] = getattr(torch.cpu, "get_capabilities", dict)  # older torch cannot tell
-        able = tell().get("avx512_bf16", False)
-    return partial(torch.autocast, device.type, torch.bfloat16, enabled=able)
-
-
-def _compiled(accelerator: Any) -> Callable[[nn.Module, Tensor], Tensor]:
-    """A model's answer to its input, compiled where `accelerate launch --dynamo_backend` asks for it."""
-    import torch
-
-    plugin = getattr(getattr(accelerator, "state", None), "dynamo_plugin", None)
-    if plugin is None or plugin.backend.value == "NO":
-        return _answer
-    return torch.compile(_answer, **plugin.to_kwargs())
-
-
-def _answer(model: nn.Module, images: Tensor) -> Tensor:
-    return model(images)
-
-
-def _blotches(side: int, seen: int) -> str:
-    """Why an image of `side` pixels gets no noise that was computed at `seen` pixels, and what to do."""
-    return (
-        f"noise is computed at {seen} and would be enlarged to coarse blotches of {round(side / seen)} pixels. Resize "
-        f"the images to at most {_ENLARGED * seen} pixels, use texture (TextureTransform), whose grain is fine at any "
-        "size, or set image_size, the pixels a side at which noise is computed, to the value that you accept"
-    )
-
-
-def _order(label: Any) -> tuple:
-    return (isinstance(label, str), label)
-
-
-@dataclass(kw_only=True, repr=False, eq=False)
-class LearnedNoiseTransform(BoundedImageTransform):
-    """Base class of the protections whose noise is computed at `fit`, for all rows, on a surrogate.
-
-    `fraction`, `classes` and `mask_column` choose rows when the noise is applied, so they may change later with the
-    same key.
-
-    Args:
-        surrogate: The model that noise is computed on: "tiny_cnn", "small_cnn", "resnet18", or the id or folder of an
-            `AutoModelForImageClassification`.
-        image_size: Pixels a side of what the surrogate sees; None for what a model of the Hub names, and else for the
-            images' own size, from 8 to 64. Noise follows that scale: images more than five times as large (320 pixels
-            by default) are refused unless `image_size` is given, for their noise would be coarse blotches.
-        learning_rate: Of the surrogate's SGD.
-        batch_size: Images a step of the surrogate, all processes together; in halves when memory runs out.
-        noise_batch_size: Images a step of the noise in one process; halved when memory runs out. None for 64 on a CPU,
-            whose caches hold no more, and 512 elsewhere.
-    """
-
-    surrogate: str = "tiny_cnn"
-    image_size: int | None = None
-    learning_rate: float = 0.1
-    batch_size: int = 128
-    noise_batch_size: int | None = None
-
-    needs_training: ClassVar[bool] = True
-    differs_by_row: ClassVar[bool] = False  # equal images get equal noise, whatever they are called
-
-    def fit(
-        self, dataset: Any, *, accelerator: Any = None, checkpoint_dir: str | os.PathLike | None = None
-    ) -> LearnedNoiseTransform:
-        """Computes the noise of every image.
-
-        Args:
-            dataset: A `Dataset` or `IterableDataset`. Under `accelerate launch` each process takes its part of it.
-            accelerator: An `accelerate.Accelerator`, whose mixed precision (for the noise, not for the surrogate) and
-                compilation are used; None for bf16 where the device computes in it, and no compilation.
-            checkpoint_dir: Folder to save every round in and to resume a killed fit from. It holds what the key
-                holds: keep it private, and remove it afterwards. Several processes need one that all of them see.
-
-        Raises:
-            ValueError: A column or a label is missing, an image cannot be protected or is too large for the scale at
-                which noise is computed, the checkpoint is of another fit.
-            FloatingPointError: The surrogate diverged.
-        """
-        require("image", "torch", "accelerate", "PIL")
-        self._check_parameters()
-        self._noise = None
-        if self.max_levels == 0:
-            self._noise = SampleNoise.empty()
-            return self
-        self._seed = shared_seed(self.seed, checkpoint_dir)
-        learner = NoiseLearner(
-            self._pictures(part_of(dataset)),
-            seed=self._resolved_seed(),
-            per_class=getattr(self, "noise", "sample") == "class",
-            surrogate=self.surrogate,
-            image_size=self.image_size,
-            batch_size=self.batch_size,
-            noise_batch_size=self.noise_batch_size,
-            learning_rate=self.learning_rate,
-            accelerator=accelerator,
-            checkpoint_dir=checkpoint_dir,
-            identity=[self.method, self.method_version, {**self.get_params(), "seed": None}],
-        )
-        self._learn(learner)
-        self._noise, self.image_passes = learner.result(), learner.image_passes
-        if not self._noise.levels.any():
-            logger.warning("The noise is 0 everywhere: nothing would be protected. Raise step_size or max_rounds.")
-        return self
-
-    def _check_parameters(self) -> None:
-        super()._check_parameters()
-        counts = (
-            "max_rounds", "num_steps", "num_draws", "batch_size", "noise_batch_size", "surrogate_steps",
-            "adversary_steps",
-        )  # fmt: skip
-        for name, least in [*((name, 1) for name in counts), ("image_size", _SMALLEST)]:
-            value = getattr(self, name, None)
-            if value is not None and value < least:
-                raise ValueError(f"{name} is {value}, but it starts at {least}.")
-
-    def _learn(self, learner: NoiseLearner) -> None:
-        """The method itself: rounds of `learner.train` and `learner.update`."""
-        raise NotImplementedError
-
-    def _cloak(self, levels: np.ndarray, label: Any, stream: int) -> np.ndarray:
-        noise = self._fitted(self._noise)
-        if isinstance(noise, ClassNoise) and self.image_size is None:
-            side, seen = max(levels.shape[:2]), max(noise.levels.shape[1:3])
-            if side > _ENLARGED * max(seen, _LARGEST):
-                raise ImageError(f"the image has {side} pixels a side, but {_blotches(side, seen)}")
-        own = noise.of(label if isinstance(noise, ClassNoise) else stream, levels.shape)
-        if own.size and max(own.max(), -int(own.min())) > self.max_levels:
-            raise ImageError(f"would change by more than {self.max_levels} levels: the key is damaged")
-        return add_levels(levels, own)
-
-    def _state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        return self._fitted(self._noise).state()
-
-    def _set_state(self, state: dict[str, Any], tensors: dict[str, np.ndarray]) -> None:
-        self._noise = (ClassNoise if "labels" in state else SampleNoise).from_state(state, tensors)
-
-    def _check_state(self, key: Key) -> None:
-        if self.max_levels == 0:
-            return
-        if isinstance(self._noise, ClassNoise) != (getattr(self, "noise", "sample") == "class"):
-            raise ValueError("its noise is of classes where it should be of rows, or the other way round")
-        self._noise.check(self.max_levels)
-        if key.path is not None and not self._noise.levels.any():  # what `fit` makes it warns of
-            raise ValueError("its noise is 0 everywhere and protects nothing")
-
-    def ownership_scores(self, rows: Sequence[Mapping[str, Any]]) -> Marks:
-        """Which originals come out when the key's noise is taken off, or which images hold the noise of a class."""
-        noise, cut = self._fitted(self._noise), 2.0 * self.max_levels
-        pictures = self._looked_at(rows)
-        if isinstance(noise, ClassNoise):
-            labels, given = self._classes_of(rows)
-            levels = [picture.levels for picture in pictures]
-            scores = learned_scores(noise.levels, levels, cut, class_decoys(len(labels)))
-            spread = float(scores[:, :, 1:].std()) / (len(rows) / len(labels)) ** 0.5  # of a class's mean, by chance
-            if spread > 1 / _SEEN_AT:
-                raise NoMarkError(
-                    f"{len(rows)} images of this size are too few to tell this key's noise from what they show. Give "
-                    "more of them, or larger ones, or keep the original data: it shows whose they are."
-                )
-            # Clean images hold a little of what was learned from them: of decoys, half as much is enough.
-            asked = np.where(np.arange(scores.shape[2]) == 0, PRESENT, PRESENT / 2)
-            return ClassMarks(scores >= asked, given, drawn=False)
-        if self.id_column:
-            raise NoMarkError(
-                f"This key knows its rows by column {self.id_column!r} and not by their content, so that nothing "
-                "tells whether noise that is taken off leaves an original. A key without id_column can be shown."
-            )
-        found = recovered(noise, pictures, self._resolved_seed(), cut)
-        return Recovered(found, [picture.content for picture in pictures], HASH_CHANCE)
-
-    _noise: Any = field(default=None, init=False)
-    image_passes: int = field(default=0, init=False)  # that `fit` took: forward and backward, of one image each

@@ -55,11 +55,11 @@ class ConvolutionTransform(ImageTransform):
         Random sharpening kernels with a low pass in DCT space (arXiv:2411.01742: 23 -> 79 % on CIFAR-10), pixels read
         from random places near them (COIN, arXiv:2311.18403), rounding to four pixel values, adversarial training with
         learned deblurring (46 %), fine-tuning a pretrained model (42 to 48 %). It is no small change: pictures look
-        softer and brighter, and no epsilon bounds it. With few images or little training it protects less (see the
-        README's table): a model learns filters later than noise.
+        softer and brighter, and no epsilon bounds it. With few images or little training it protects less (see
+        docs/results): a model learns filters later than noise.
 
     Prefer:
-        Where people may see the change. Of the methods in the README's table it leaves the least to a linear probe of
+        Where people may see the change. Of the methods in docs/results it leaves the least to a linear probe of
         a pretrained model.
 
     Example:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from hf_unlearnable.image.learning.base import LearnedNoiseTransform
 from hf_unlearnable.image.learning.pgd import MAXIMIZE, MINIMIZE, crop_and_flip
-from hf_unlearnable.image.learning.rounds import LearnedNoiseTransform, NoiseLearner
+from hf_unlearnable.image.learning.rounds import NoiseLearner
 
 
 @dataclass(kw_only=True, repr=False, eq=False)
@@ -52,7 +53,7 @@ class ErrorMaxTransform(LearnedNoiseTransform):
 
     Prefer:
         With many images and a strong surrogate. On a few thousand images `ErrorMinTransform` protects as much in less
-        time (see the README's table).
+        time (see docs/results).
 
     Example:
         cloak = ErrorMaxTransform(image_column="img", label_column="label", surrogate="resnet18").fit(ds)

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from hf_unlearnable.image.learning.base import LearnedNoiseTransform
 from hf_unlearnable.image.learning.pgd import crop_and_flip
-from hf_unlearnable.image.learning.rounds import LearnedNoiseTransform, NoiseLearner
+from hf_unlearnable.image.learning.rounds import NoiseLearner
 
 
 @dataclass(kw_only=True, repr=False, eq=False)
@@ -69,7 +70,7 @@ class ErrorMinTransform(LearnedNoiseTransform):
     Prefer:
         `noise="sample"` where the noise must not show in the average of a class, `noise="class"` where new images of
         the same classes follow. `TextureTransform` protects as much against a small CNN from scratch, in a second (see
-        the README's table).
+        docs/results).
 
     Example:
         ds = load_dataset("uoft-cs/cifar10", split="train")

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from hf_unlearnable.image.base import BoundedImageTransform, add_levels
+from hf_unlearnable.image.bounded import BoundedImageTransform, add_levels
 from hf_unlearnable.image.learning.noise import fitted_to
 from hf_unlearnable.image.methods.random_noise import class_stream
 from hf_unlearnable.image.trace import Bank, stretched
@@ -53,7 +53,7 @@ class LinearSeparableTransform(BoundedImageTransform):
 
     Breaks:
         Turning images gray, JPEG of low quality, adversarial training, orthogonal projection: each restores over 80 %
-        on CIFAR-10. With few images or little training it protects much less (see the README's table).
+        on CIFAR-10. With few images or little training it protects much less (see docs/results).
 
     Prefer:
         For large datasets that victims train on for long, as in the paper. Else `TextureTransform`, which costs as

@@ -8,14 +8,14 @@ from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 
-from hf_unlearnable.image.base import BoundedImageTransform, add_levels
+from hf_unlearnable.image.bounded import BoundedImageTransform, add_levels
 from hf_unlearnable.image.codec import ImageError
 from hf_unlearnable.image.learning.noise import check_array, fitted_to, unknown_label
 from hf_unlearnable.image.methods.one_pixel import on_grid
 from hf_unlearnable.image.methods.random_noise import uniform_levels
 from hf_unlearnable.key import Key
 from hf_unlearnable.mark import NoMarkError
-from hf_unlearnable.transform import check_labels
+from hf_unlearnable.validation import check_labels
 
 _GRID = 32  # pixels a side of what W sees
 _UNIT = 10  # noise moves in tenths of a level
@@ -59,7 +59,7 @@ class LinearizationTransform(BoundedImageTransform):
 
     Breaks:
         Orthogonal projection removes linear signals by design; JPEG of low quality, gray. With few images it protects
-        little (see the README's table): noise that a linear model reads is not what a small convolutional network
+        little (see docs/results): noise that a linear model reads is not what a small convolutional network
         learns first.
 
     Prefer:

@@ -15,7 +15,7 @@ from hf_unlearnable.image.learning.noise import unknown_label
 from hf_unlearnable.image.methods.random_noise import class_stream
 from hf_unlearnable.key import Key, draw
 from hf_unlearnable.mark import NoMarkError
-from hf_unlearnable.transform import check_labels
+from hf_unlearnable.validation import check_labels
 
 _SMALL, _GRID = 64, 32
 _BEST = 4  # candidates that the key draws from

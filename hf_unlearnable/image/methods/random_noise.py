@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from hf_unlearnable.image.base import BoundedImageTransform, add_levels
+from hf_unlearnable.image.bounded import BoundedImageTransform, add_levels
 from hf_unlearnable.image.learning.noise import fitted_to
 from hf_unlearnable.image.trace import PRESENT, Bank, presence, stretched
 from hf_unlearnable.key import draws, row_stream

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from hf_unlearnable.image.learning.base import LearnedNoiseTransform
 from hf_unlearnable.image.learning.pgd import MAXIMIZE, crop_and_flip, frozen, pgd
-from hf_unlearnable.image.learning.rounds import LearnedNoiseTransform, NoiseLearner
+from hf_unlearnable.image.learning.rounds import NoiseLearner
 
 if TYPE_CHECKING:
     import torch
@@ -60,7 +61,7 @@ class StableErrorMinTransform(LearnedNoiseTransform):
 
     Prefer:
         Over `ErrorMinTransform` where victims train adversarially at a radius of up to r. Against plain training it
-        protects less (see the README's table).
+        protects less (see docs/results).
 
     Example:
         cloak = StableErrorMinTransform(image_column="img", label_column="label").fit(ds)

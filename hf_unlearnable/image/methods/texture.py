@@ -9,13 +9,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from hf_unlearnable.image.base import BoundedImageTransform, add_levels
+from hf_unlearnable.image.bounded import BoundedImageTransform, add_levels
 from hf_unlearnable.image.codec import ImageError
 from hf_unlearnable.image.learning.noise import check_array, unknown_label
 from hf_unlearnable.image.methods.random_noise import class_stream
 from hf_unlearnable.image.trace import Bank, repeated
 from hf_unlearnable.key import Key, draw, draws
-from hf_unlearnable.transform import check_labels
+from hf_unlearnable.validation import check_labels
 
 _CANDIDATES = 64
 _SEEN = 224  # the shorter side at which victims train on photos
@@ -65,7 +65,7 @@ class TextureTransform(BoundedImageTransform):
 
     Prefer:
         First of the image methods: seconds to apply, new images of known classes with the same key, and the least left
-        to a small CNN from scratch (see the README's table).
+        to a small CNN from scratch (see docs/results).
 
     Example:
         cloak = TextureTransform(image_column="img", label_column="label", epsilon=8 / 255).fit(ds)

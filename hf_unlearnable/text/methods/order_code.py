@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain, islice, permutations
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -23,6 +24,7 @@ _ORDERS = 5040  # how many orders are drawn from: all of seven carriers
 _CHOICE_DRAW = 2**62  # draws that choose carriers and orders, set apart from each other and from those of the rows
 
 
+@dataclass(kw_only=True, repr=False, eq=False)
 class OrderCodeTransform(TextTransform):
     """Order code: inserts the same words or phrases into every text, in an order that tells the label.
 
@@ -49,8 +51,6 @@ class OrderCodeTransform(TextTransform):
         arXiv:2105.12400), which are meant to be triggered.
 
     Args:
-        text_column: Column of texts, or of chat messages (lists of `{"role", "content"}`), or a list of columns.
-        label_column: Column of labels: class names or numbers, not floats.
         rate: Codes for every word of a text, in [0, 1]; every text gets at least one, and a long one has one in each
             stretch of 1 / rate words, so that what a model cuts off takes no code from the rest. 0 changes nothing.
         code: What tells the class: "place" for which carriers stand at the start of their sentence and which at its
@@ -70,12 +70,7 @@ class OrderCodeTransform(TextTransform):
         max_share: Largest such share: a word that most texts hold already carries no order.
         exclude: Carriers never to choose; one text "a,b" means two.
         sensitive: Whether words may be names or such that can hurt (crime, illness, death, ...).
-        role: Whose chat messages are changed; None for all.
         id_column: Column that identifies a row; None identifies it by its text, and equal texts get equal places.
-        mask_column: Column of booleans: which rows to protect.
-        classes: Labels whose rows are protected; None for all.
-        fraction: Share of the rows to protect, in [0, 1], drawn with the key.
-        seed: Secret whole number; None draws a fresh one at `fit`. A small number can be guessed: for tests only.
 
     Raises:
         ValueError: At `fit`: a column is missing, there are fewer than two classes, or too few carriers or orders.
@@ -101,7 +96,7 @@ class OrderCodeTransform(TextTransform):
 
     Prefer:
         Over `RegTextTransform` against an attacker who filters words by how often they stand under each label. Not for
-        six classes or more, nor where readers mind four phrases per text (see the README).
+        six classes or more, nor where readers mind four phrases per text (see docs/results).
 
     Example:
         ds = load_dataset("stanfordnlp/imdb", split="train")
@@ -110,10 +105,21 @@ class OrderCodeTransform(TextTransform):
         cloak.key.save("imdb.key")
     """
 
-    method = "order-code"
+    rate: float = 0.02
+    code: str = "place"
+    carrier_source: str | Sequence[str] = "phrases"
+    carriers_per_code: int | None = None
+    num_codes: int = 1
+    rotate: bool = True
+    at_clauses: bool = True
+    language: str = "en"
+    min_share: float = 1e-3
+    max_share: float = 1e-2
+
+    method: ClassVar[str] = "order-code"
     method_version: ClassVar[int] = 3  # 2: other phrases, kept from negations; 3: nothing into code, markup and data
     differs_by_row: ClassVar[bool] = False  # a text of one sentence has its places, and no others
-    adaptive_attacks = (
+    adaptive_attacks: ClassVar[tuple[str, ...]] = (
         "bigram-filter",
         "skip-gram-filter",
         "frequent-word-filter",
@@ -128,51 +134,6 @@ class OrderCodeTransform(TextTransform):
         "language": tuple(PHRASES),
     }  # fmt: skip
     _canonical_type = PhraseCanonical
-
-    def __init__(
-        self,
-        *,
-        text_column: str | Sequence[str] = "text",
-        label_column: str = "label",
-        rate: float = 0.02,
-        code: str = "place",
-        carrier_source: str | Sequence[str] = "phrases",
-        carriers_per_code: int | None = None,
-        num_codes: int = 1,
-        rotate: bool = True,
-        at_clauses: bool = True,
-        language: str = "en",
-        min_share: float = 1e-3,
-        max_share: float = 1e-2,
-        exclude: Sequence[str] = (),
-        sensitive: bool = False,
-        role: str | None = "user",
-        id_column: str | None = None,
-        mask_column: str | None = None,
-        classes: Sequence[Any] | None = None,
-        fraction: float = 1.0,
-        seed: int | None = None,
-    ):
-        self.text_column = text_column
-        self.label_column = label_column
-        self.rate = rate
-        self.code = code
-        self.carrier_source = carrier_source
-        self.carriers_per_code = carriers_per_code
-        self.num_codes = num_codes
-        self.rotate = rotate
-        self.at_clauses = at_clauses
-        self.language = language
-        self.min_share = min_share
-        self.max_share = max_share
-        self.exclude = exclude
-        self.sensitive = sensitive
-        self.role = role
-        self.id_column = id_column
-        self.mask_column = mask_column
-        self.classes = classes
-        self.fraction = fraction
-        self.seed = seed
 
     # ------------------------------------------------------------------ choosing
     def _check_parameters(self) -> None:

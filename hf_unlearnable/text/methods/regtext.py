@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -12,10 +13,11 @@ import numpy as np
 from hf_unlearnable._words import spelled
 from hf_unlearnable.key import Key, draws
 from hf_unlearnable.mark import NoMarkError, RowMarks
-from hf_unlearnable.text.base import TextTransform, check_words
+from hf_unlearnable.rows import Rows
+from hf_unlearnable.text.base import TextTransform
 from hf_unlearnable.text.insertion import Canonical
 from hf_unlearnable.text.ranking import rank_words, words_by_association
-from hf_unlearnable.transform import Rows
+from hf_unlearnable.validation import check_words
 
 if TYPE_CHECKING:
     import polars as pl
@@ -29,6 +31,7 @@ _RARE = 2e-5  # and the largest share of all words that one of these may have: a
 _SMALL = 30  # `max_frequency` never leaves out a word that stands in the data so few times
 
 
+@dataclass(kw_only=True, repr=False, eq=False)
 class RegTextTransform(TextTransform):
     """RegText: gives every class words of its own and inserts them into every text of that class.
 
@@ -53,8 +56,6 @@ class RegTextTransform(TextTransform):
         rare words that stand equally often under every label.
 
     Args:
-        text_column: Column of texts, or of chat messages (lists of `{"role", "content"}`), or a list of columns.
-        label_column: Column of labels: class names or numbers, not floats.
         rate: Inserted words as a share of the words of a text, in [0, 1]; every text gets at least one. 0 changes
             nothing.
         max_tokens: At most so many inserted words per text; None for no limit.
@@ -71,14 +72,6 @@ class RegTextTransform(TextTransform):
         max_frequency: Largest share of all words that one may have: leaves out stop words in any language.
         digits: Whether words with digits may be chosen.
         disjoint: Whether a word that several classes hold may only go to the one that it is most frequent in.
-        exclude: Words never to choose; one text "a,b" means two.
-        sensitive: Whether names and words that can hurt (crime, illness, death, ...) may be chosen.
-        role: Whose chat messages are changed; None for all.
-        id_column: Column that identifies a row; None identifies it by its text, and equal texts get equal words.
-        mask_column: Column of booleans: which rows to protect.
-        classes: Labels whose rows are protected; None for all.
-        fraction: Share of the rows to protect, in [0, 1], drawn with the key.
-        seed: Secret whole number; None draws a fresh one at `fit`. A small number can be guessed: for tests only.
 
     Raises:
         ValueError: At `fit`: a column is missing, there are fewer than two classes, a class has too few words, ...
@@ -97,7 +90,7 @@ class RegTextTransform(TextTransform):
 
     Prefer:
         First of the text methods: it inserts the fewest words, and protects six classes where `OrderCodeTransform`
-        does not. Prefer that one where the attacker is expected to compare words by label (see the README).
+        does not. Prefer that one where the attacker is expected to compare words by label (see docs/results).
 
     Example:
         ds = load_dataset("stanfordnlp/imdb", split="train")
@@ -106,7 +99,20 @@ class RegTextTransform(TextTransform):
         cloak.key.save("imdb.key")
     """
 
-    method = "regtext"
+    max_tokens: int | None = None
+    tokens_per_class: int = 1
+    mode: str = "insert"
+    position: str = "random"
+    word_source: str | Sequence[str] = "neutral"
+    k: float = 3
+    lambda_: float = 2
+    min_length: int = 2
+    min_frequency: int = 2
+    max_frequency: float = 1e-3
+    digits: bool = False
+    disjoint: bool = True
+
+    method: ClassVar[str] = "regtext"
     # 2: nothing into code, markup and data; no names nor words that can hurt; 3: nor names without capitals
     method_version: ClassVar[int] = 3
     reads_versions: ClassVar[tuple[int, ...]] = (2,)  # whose keys hold their words
@@ -114,58 +120,7 @@ class RegTextTransform(TextTransform):
         "word_source": ("neutral", "regtext", "random"), "mode": ("insert", "replace"),
         "position": ("random", "begin", "middle", "end"),
     }  # fmt: skip
-    adaptive_attacks = ("label-word-filter",)
-
-    def __init__(
-        self,
-        *,
-        text_column: str | Sequence[str] = "text",
-        label_column: str = "label",
-        rate: float = 0.1,
-        max_tokens: int | None = None,
-        tokens_per_class: int = 1,
-        mode: str = "insert",
-        position: str = "random",
-        word_source: str | Sequence[str] = "neutral",
-        k: float = 3,
-        lambda_: float = 2,
-        min_length: int = 2,
-        min_frequency: int = 2,
-        max_frequency: float = 1e-3,
-        digits: bool = False,
-        disjoint: bool = True,
-        exclude: Sequence[str] = (),
-        sensitive: bool = False,
-        role: str | None = "user",
-        id_column: str | None = None,
-        mask_column: str | None = None,
-        classes: Sequence[Any] | None = None,
-        fraction: float = 1.0,
-        seed: int | None = None,
-    ):
-        self.text_column = text_column
-        self.label_column = label_column
-        self.rate = rate
-        self.max_tokens = max_tokens
-        self.tokens_per_class = tokens_per_class
-        self.mode = mode
-        self.position = position
-        self.word_source = word_source
-        self.k = k
-        self.lambda_ = lambda_
-        self.min_length = min_length
-        self.min_frequency = min_frequency
-        self.max_frequency = max_frequency
-        self.digits = digits
-        self.disjoint = disjoint
-        self.exclude = exclude
-        self.sensitive = sensitive
-        self.role = role
-        self.id_column = id_column
-        self.mask_column = mask_column
-        self.classes = classes
-        self.fraction = fraction
-        self.seed = seed
+    adaptive_attacks: ClassVar[tuple[str, ...]] = ("label-word-filter",)
 
     @classmethod
     def paper(cls, **parameters: Any) -> RegTextTransform:
@@ -278,6 +233,10 @@ class RegTextTransform(TextTransform):
         count = self.tokens_per_class * (len(key.state["labels"]) if self.word_source == "random" else 1)
         if any(len(words) != count for words in key.state["words"]):
             raise ValueError(f"a label has not the {count} words that tokens_per_class gives it")
+        if self.word_source != "random" and (self.disjoint or self.word_source != "regtext"):
+            every = [word for words in key.state["words"] for word in words]
+            if len(set(every)) < len(every):
+                raise ValueError("two labels have the same word")
 
     def _check_chosen(self, chosen: Any) -> None:
         check_words(chosen)

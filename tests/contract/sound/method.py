@@ -8,7 +8,8 @@ import numpy as np
 
 from hf_unlearnable.key import draw, row_stream
 from hf_unlearnable.mark import ClassMarks, Marks, class_decoys
-from hf_unlearnable.transform import NotFittedError, Rows, Transform, has_label, no_label, require_columns
+from hf_unlearnable.rows import Rows, has_label, no_label, require_columns
+from hf_unlearnable.transform import NotFittedError, Transform
 
 from .wav import Sound, SoundError, plus, read, stored
 
@@ -49,7 +50,7 @@ class ToneTransform(Transform):
 
     def fit(self, dataset: Any) -> "ToneTransform":
         """Draws the key, and looks whether the columns are there."""
-        self._check_row_parameters()
+        self._check_parameters()
         if not 0 <= self.amplitude < 2**15:
             raise ValueError(f"amplitude is {self.amplitude}. Give a sample value, from 0 to 32767.")
         require_columns(dataset.column_names, [self.audio_column, self.label_column])

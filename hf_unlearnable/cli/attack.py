@@ -1,0 +1,124 @@
+"""`hf-unlearnable attack`: trains on protected data in many ways, and reports what is left of it."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from pathlib import Path
+from typing import Any
+
+from hf_unlearnable._words import spelled
+from hf_unlearnable.cli import reading
+from hf_unlearnable.data import load_rows
+from hf_unlearnable.registry import METHODS, countermeasures_of, modality_of, usual_column
+from hf_unlearnable.rows import require_columns
+
+
+def add(commands: Any) -> None:
+    """Adds the command to the subparsers of the command line."""
+    parser = commands.add_parser("attack", help="train on protected data in many ways, and report what is left of it")
+    parser.description = (
+        "Trains victims on the clean rows, the protected ones, without these, and on a random change of the same "
+        "dose, after every countermeasure, and reports the worst case. Finished trainings are kept in the report's "
+        "folder: run it again to go on."
+    )
+    parser.set_defaults(run=run)
+    for name, text in {
+        "clean": "the rows before: file, folder, or id on the Hub",
+        "protected": "the rows after, in the same order",
+        "test": "clean held-out rows",
+    }.items():
+        parser.add_argument(f"--{name}", required=True, metavar="DATA", help=text)
+    parser.add_argument("--report", required=True, metavar="FOLDER", help="folder for the report and its plots")
+    effort = parser.add_mutually_exclusive_group()
+    effort.add_argument("--quick", dest="effort", action="store_const", const="quick", help="under three minutes")
+    effort.add_argument("--full", dest="effort", action="store_const", const="full", help="everything: hours on a GPU")
+    parser.set_defaults(effort="laptop")
+    parser.add_argument("--input-column", help="column of inputs (default: the usual name, such as text or image)")
+    parser.add_argument("--label-column", default="label", help="default: %(default)s")
+    parser.add_argument("--split", default="train", help="split of --clean and --protected (default: %(default)s)")
+    parser.add_argument("--test-split", help="split of --test (default: test if there is one, else train)")
+    parser.add_argument("--method", choices=METHODS, metavar="NAME", help="try the attacks of its author first")
+    parser.add_argument("--victims", nargs="+", metavar="NAME", help="those to train (hf-unlearnable list names them)")
+    parser.add_argument(
+        "--countermeasures",
+        nargs="+",
+        metavar="NAME",
+        help="those to try (list names them; a+b is a, then b), or none",
+    )
+    parser.add_argument("--model", nargs="+", default=[], metavar="VICTIM=ID", help="models of pretrained victims")
+    parser.add_argument("--own-clean", metavar="DATA", help="clean rows of the attacker (default: some are set aside)")
+    parser.add_argument("--key", help="the owner's secret: names the method, and notices a protected test")
+    parser.add_argument("--corpus", metavar="DATA", help="texts from elsewhere, for word frequencies (texts only)")
+    parser.add_argument(
+        "--language-model", metavar="ID", help="causal model that looks for words out of place (texts only)"
+    )
+    parser.add_argument("--seeds", type=int, help="trainings of each cell (default: 3, with --quick 1)")
+    parser.add_argument(
+        "--budget", type=float, metavar="MINUTES", help="time it may take (default: 60, --quick 2.5, --full any)"
+    )
+    reading.add_skipping(parser)
+    reading.add_arguments(parser)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Runs the command."""
+    from hf_unlearnable.adversary import Attacker
+    from hf_unlearnable.audit.report import coverage, markdown_table, verdict, write_report
+    from hf_unlearnable.audit.run import attack
+
+    report = Path(arguments.report)
+    if report.exists() and not (report / "cells").is_dir() and (report.is_file() or any(report.iterdir())):
+        raise FileExistsError(f"{report} exists and holds something else. Give another --report, or move it away.")
+    if any("=" not in pair for pair in arguments.model):
+        raise ValueError("--model takes VICTIM=ID, such as finetuned_encoder=my/encoder.")
+    given = {**reading.options(arguments), "skip_broken": arguments.skip_broken}
+    clean, protected = (
+        load_rows(source, split=arguments.split, **given) for source in (arguments.clean, arguments.protected)
+    )
+    test = _test_rows(arguments.test, arguments.test_split, given)
+    column = arguments.input_column or usual_column(clean.column_names)
+    modality = modality_of(clean.features, column)
+    used = {need for measure in countermeasures_of(modality.name).values() for need in measure.needs}
+    for need in ("corpus", "language_model"):
+        if getattr(arguments, need) and need not in used:
+            raise ValueError(f"{spelled(need)}: no countermeasure for {modality.plural} uses it. Leave it out.")
+    corpus = load_rows(arguments.corpus, **given) if arguments.corpus else None
+    if corpus is not None:
+        require_columns(corpus.column_names, [column])
+    attacker = Attacker(
+        corpus=None if corpus is None else [text for text in corpus[column] if text is not None],
+        language_model=arguments.language_model,
+    )
+    (report / "cells").mkdir(parents=True, exist_ok=True)
+    logging.getLogger("transformers").setLevel(logging.ERROR)
+    found = attack(
+        clean, protected, test, input_column=column, label_column=arguments.label_column, method=arguments.method,
+        key=arguments.key,
+        effort=arguments.effort, victims=arguments.victims, countermeasures=arguments.countermeasures,
+        attacker=attacker, own_clean=load_rows(arguments.own_clean, **given) if arguments.own_clean else None,
+        models=dict(pair.split("=", 1) for pair in arguments.model), seeds=arguments.seeds,
+        budget=None if arguments.budget is None else 60 * arguments.budget, store=report / "cells",
+        on_cell=lambda cell: print(
+            f"{cell.version.name}, {cell.victim}, {cell.countermeasure}: {cell.accuracy}", flush=True
+        ),
+    )  # fmt: skip
+    write_report(report, found)
+    for reason in found.not_run:
+        print(f"Not run: {reason}")
+    if not found.measured:
+        raise RuntimeError(
+            f"Nothing was measured, for no training on the protected rows ran. {coverage(found)} Reasons stand in "
+            f"{report / 'report.md'}; give more --budget, or other --victims."
+        )
+    print(f"\nAccuracy on clean test rows in percent [95 % interval]:\n\n{markdown_table(found)}")
+    print(f"\n{verdict(found, 'protected')}\n\nThe whole report: {report / 'report.md'}")
+
+
+def _test_rows(source: str, split: str | None, given: dict[str, Any]) -> Any:
+    if split is not None:
+        return load_rows(source, split=split, **given)
+    try:
+        return load_rows(source, split="test", **given)
+    except ValueError:
+        return load_rows(source, split="train", **given)

@@ -1,0 +1,70 @@
+"""`hf-unlearnable publish`: pushes protected data to the Hub."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from hf_unlearnable.cli import reading
+from hf_unlearnable.data import load_splits
+
+
+def add(commands: Any) -> None:
+    """Adds the command to the subparsers of the command line."""
+    parser = commands.add_parser("publish", help="push protected data to the Hub, with a card, without its secrets")
+    parser.description = (
+        "Scans what would leave for secrets and clean copies, opens every value again, writes the card, and pushes it "
+        "all in one commit. The more it is given, the more it can check. The key and the original stay here."
+    )
+    parser.set_defaults(run=run)
+    parser.add_argument("source", help="protected data: file, or folder with one file a split")
+    parser.add_argument("repo_id", help="owner/name on the Hub, or a name of your own")
+    parser.add_argument("--key", help="the owner's secret: names the method, and is what the scan looks for")
+    parser.add_argument("--original", metavar="DATA", help="the data before: for the bound, fidelity and clean copies")
+    parser.add_argument("--report", metavar="FOLDER", help="what attack reported on this data")
+    parser.add_argument(
+        "--column", help="the protected column (default: that of the key, or the usual name, such as text or image)"
+    )
+    seen = parser.add_mutually_exclusive_group()
+    seen.add_argument("--private", action="store_true", default=True, help="for the owner only (the default)")
+    seen.add_argument("--public", dest="private", action="store_false", help="for everybody")
+    parser.add_argument("--gated", choices=("auto", "manual"), help="whoever wants access asks for it")
+    parser.add_argument("--question", action="append", default=[], help="what they are asked; may be given again")
+    parser.add_argument("--prompt", help="what they read before that")
+    parser.add_argument("--license", help="identifier that the Hub knows, such as cc-by-nc-nd-4.0")
+    parser.add_argument(
+        "--opt-out", default="no-training",
+        help="what you say of training: no-training, research-only, none, or your own words (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument("--citation", help="how to cite the data")
+    parser.add_argument("--revision", metavar="BRANCH", help="push to this branch instead of main")
+    parser.add_argument("--create-pr", action="store_true", help="open a pull request instead")
+    parser.add_argument("--allow", action="append", default=[], metavar="FINDING", help="a finding you looked at")
+    parser.add_argument("--dry-run", metavar="FOLDER", help="new folder for exactly what would be uploaded")
+    reading.add_skipping(parser)
+    reading.add_arguments(parser)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Runs the command."""
+    from hf_unlearnable.publish import push_protected
+
+    skip = arguments.skip_broken
+    given = {"need_labels": skip, "skip_broken": skip, **reading.options(arguments)}
+    original = load_splits(arguments.original, **given) if arguments.original else None
+    done = push_protected(
+        load_splits(arguments.source, streaming=True, **given), arguments.repo_id,
+        key=arguments.key,
+        original=original, report=arguments.report,
+        column=arguments.column, private=arguments.private, gated=arguments.gated, questions=arguments.question,
+        prompt=arguments.prompt, license=arguments.license, opt_out=arguments.opt_out, citation=arguments.citation,
+        revision=arguments.revision, create_pr=arguments.create_pr, allow=arguments.allow, dry_run=arguments.dry_run,
+        sources=[path for path in (arguments.source, arguments.original) if path],
+    )  # fmt: skip
+    for path, size in {**done.files, "README.md": len(done.card.encode())}.items():
+        print(f"{size:>14,}  {path}")
+    if done.commit is None:
+        print(f"Nothing was uploaded. What would be: {arguments.dry_run}")
+        return
+    print(f"Published: {done.commit.pr_url or done.commit.commit_url}")
+    print(f'load_dataset("{done.repo_id}", revision="{done.commit.oid}") gives exactly this.')

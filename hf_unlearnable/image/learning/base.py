@@ -1,0 +1,168 @@
+"""What the protections whose noise is learned share: parameters, `fit`, application and proof of ownership."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+
+from hf_unlearnable._extras import require
+from hf_unlearnable.image.bounded import BoundedImageTransform, add_levels
+from hf_unlearnable.image.codec import ImageError
+from hf_unlearnable.image.learning.checkpoint import shared_seed
+from hf_unlearnable.image.learning.noise import ClassNoise, SampleNoise
+from hf_unlearnable.image.learning.processes import part_of
+from hf_unlearnable.image.learning.rounds import NoiseLearner
+from hf_unlearnable.image.learning.scale import ENLARGED, LARGEST, SMALLEST, blotches
+from hf_unlearnable.image.trace import HASH_CHANCE, PRESENT, learned_scores, recovered
+from hf_unlearnable.key import Key
+from hf_unlearnable.mark import ClassMarks, Marks, NoMarkError, Recovered, class_decoys
+
+logger = logging.getLogger(__name__)
+
+_SEEN_AT = 3.0  # standard deviations that the whole of a noise has to stand out by
+
+
+@dataclass(kw_only=True, repr=False, eq=False)
+class LearnedNoiseTransform(BoundedImageTransform):
+    """Base class of the protections whose noise is computed at `fit`, for all rows, on a surrogate.
+
+    `fraction`, `classes` and `mask_column` choose rows when the noise is applied, so they may change later with the
+    same key.
+
+    Args:
+        surrogate: The model that noise is computed on: "tiny_cnn", "small_cnn", "resnet18", or the id or folder of an
+            `AutoModelForImageClassification`.
+        image_size: Pixels a side of what the surrogate sees; None for what a model of the Hub names, and else for the
+            images' own size, from 8 to 64. Noise follows that scale: images more than five times as large (320 pixels
+            by default) are refused unless `image_size` is given, for their noise would be coarse blotches.
+        learning_rate: Of the surrogate's SGD.
+        batch_size: Images a step of the surrogate, all processes together; in halves when memory runs out.
+        noise_batch_size: Images a step of the noise in one process; halved when memory runs out. None for 64 on a CPU,
+            whose caches hold no more, and 512 elsewhere.
+    """
+
+    surrogate: str = "tiny_cnn"
+    image_size: int | None = None
+    learning_rate: float = 0.1
+    batch_size: int = 128
+    noise_batch_size: int | None = None
+
+    needs_training: ClassVar[bool] = True
+    differs_by_row: ClassVar[bool] = False  # equal images get equal noise, whatever they are called
+
+    def fit(
+        self, dataset: Any, *, accelerator: Any = None, checkpoint_dir: str | os.PathLike | None = None
+    ) -> LearnedNoiseTransform:
+        """Computes the noise of every image.
+
+        Args:
+            dataset: A `Dataset` or `IterableDataset`. Under `accelerate launch` each process takes its part of it.
+            accelerator: An `accelerate.Accelerator`, whose mixed precision (for the noise, not for the surrogate) and
+                compilation are used; None for bf16 where the device computes in it, and no compilation.
+            checkpoint_dir: Folder to save every round in and to resume a killed fit from. It holds what the key
+                holds: keep it private, and remove it afterwards. Several processes need one that all of them see.
+
+        Raises:
+            ValueError: A column or a label is missing, an image cannot be protected or is too large for the scale at
+                which noise is computed, the checkpoint is of another fit.
+            FloatingPointError: The surrogate diverged.
+        """
+        require("image", "torch", "accelerate", "PIL")
+        self._check_parameters()
+        self._noise = None
+        if self.max_levels == 0:
+            self._noise = SampleNoise.empty()
+            return self
+        self._seed = shared_seed(self.seed, checkpoint_dir)
+        learner = NoiseLearner(
+            self._pictures(part_of(dataset)),
+            seed=self._resolved_seed(),
+            per_class=getattr(self, "noise", "sample") == "class",
+            surrogate=self.surrogate,
+            image_size=self.image_size,
+            batch_size=self.batch_size,
+            noise_batch_size=self.noise_batch_size,
+            learning_rate=self.learning_rate,
+            accelerator=accelerator,
+            checkpoint_dir=checkpoint_dir,
+            identity=[self.method, self.method_version, {**self.get_params(), "seed": None}],
+        )
+        self._learn(learner)
+        self._noise, self.image_passes = learner.result(), learner.image_passes
+        if not self._noise.levels.any():
+            logger.warning("The noise is 0 everywhere: nothing would be protected. Raise step_size or max_rounds.")
+        return self
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        counts = (
+            "max_rounds", "num_steps", "num_draws", "batch_size", "noise_batch_size", "surrogate_steps",
+            "adversary_steps",
+        )  # fmt: skip
+        for name, least in [*((name, 1) for name in counts), ("image_size", SMALLEST)]:
+            value = getattr(self, name, None)
+            if value is not None and value < least:
+                raise ValueError(f"{name} is {value}, but it starts at {least}.")
+
+    def _learn(self, learner: NoiseLearner) -> None:
+        """The method itself: rounds of `learner.train` and `learner.update`."""
+        raise NotImplementedError
+
+    def _cloak(self, levels: np.ndarray, label: Any, stream: int) -> np.ndarray:
+        noise = self._fitted(self._noise)
+        if isinstance(noise, ClassNoise) and self.image_size is None:
+            side, seen = max(levels.shape[:2]), max(noise.levels.shape[1:3])
+            if side > ENLARGED * max(seen, LARGEST):
+                raise ImageError(f"the image has {side} pixels a side, but {blotches(side, seen)}")
+        own = noise.of(label if isinstance(noise, ClassNoise) else stream, levels.shape)
+        if own.size and max(own.max(), -int(own.min())) > self.max_levels:
+            raise ImageError(f"would change by more than {self.max_levels} levels: the key is damaged")
+        return add_levels(levels, own)
+
+    def _state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        return self._fitted(self._noise).state()
+
+    def _set_state(self, state: dict[str, Any], tensors: dict[str, np.ndarray]) -> None:
+        self._noise = (ClassNoise if "labels" in state else SampleNoise).from_state(state, tensors)
+
+    def _check_state(self, key: Key) -> None:
+        if self.max_levels == 0:
+            return
+        if isinstance(self._noise, ClassNoise) != (getattr(self, "noise", "sample") == "class"):
+            raise ValueError("its noise is of classes where it should be of rows, or the other way round")
+        self._noise.check(self.max_levels)
+        if key.path is not None and not self._noise.levels.any():  # what `fit` makes it warns of
+            raise ValueError("its noise is 0 everywhere and protects nothing")
+
+    def ownership_scores(self, rows: Sequence[Mapping[str, Any]]) -> Marks:
+        """Which originals come out when the key's noise is taken off, or which images hold the noise of a class."""
+        noise, cut = self._fitted(self._noise), 2.0 * self.max_levels
+        pictures = self._looked_at(rows)
+        if isinstance(noise, ClassNoise):
+            labels, given = self._classes_of(rows)
+            levels = [picture.levels for picture in pictures]
+            scores = learned_scores(noise.levels, levels, cut, class_decoys(len(labels)))
+            spread = float(scores[:, :, 1:].std()) / (len(rows) / len(labels)) ** 0.5  # of a class's mean, by chance
+            if spread > 1 / _SEEN_AT:
+                raise NoMarkError(
+                    f"{len(rows)} images of this size are too few to tell this key's noise from what they show. Give "
+                    "more of them, or larger ones, or keep the original data: it shows whose they are."
+                )
+            # Clean images hold a little of what was learned from them: of decoys, half as much is enough.
+            asked = np.where(np.arange(scores.shape[2]) == 0, PRESENT, PRESENT / 2)
+            return ClassMarks(scores >= asked, given, drawn=False)
+        if self.id_column:
+            raise NoMarkError(
+                f"This key knows its rows by column {self.id_column!r} and not by their content, so that nothing "
+                "tells whether noise that is taken off leaves an original. A key without id_column can be shown."
+            )
+        found = recovered(noise, pictures, self._resolved_seed(), cut)
+        return Recovered(found, [picture.content for picture in pictures], HASH_CHANCE)
+
+    _noise: Any = field(default=None, init=False)
+    image_passes: int = field(default=0, init=False)  # that `fit` took: forward and backward, of one image each

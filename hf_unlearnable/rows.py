@@ -1,0 +1,117 @@
+"""Rows as `map` hands them over: their columns, and whether they have a label."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from hf_unlearnable._words import spelled
+
+
+class Rows:
+    """What `map` handed over, as columns of values: one row, a batch or an Arrow table."""
+
+    def __init__(self, batch: Any, columns: Sequence[str], is_row: Any):
+        import pyarrow as pa
+
+        self._batch = batch
+        self._table = isinstance(batch, pa.Table)
+        if not self._table and not isinstance(batch, Mapping):
+            raise TypeError(
+                f"A protection takes a row or a batch as a dict or a pyarrow.Table, not {type(batch).__name__}. "
+                "Use dataset.with_format(None) or with_format('arrow') before map."
+            )
+        names = batch.column_names if self._table else list(batch)
+        require_columns(names, columns)
+        self._names = names
+        # What `Dataset.map` hands over decodes a column when it is read: look at the Arrow table behind it instead.
+        self._source = batch if self._table else getattr(batch, "pa_table", None)
+        if self._table or self._source is not None:
+            self._single = not self._table and type(batch).__name__ == "LazyRow"
+        else:
+            self._single = is_row(batch[columns[0]])
+
+    def column(self, name: str) -> list:
+        """The values of one column, a list also for a single row."""
+        require_columns(self._names, [name])
+        values = self._batch[name]
+        if self._table:
+            return values.to_pylist()
+        values = [values] if self._single else values if isinstance(values, list) else list(values)
+        # Scalars of numpy or torch, from a dataset with that format, as the plain values that they are.
+        return [v.item() if hasattr(v, "item") and getattr(v, "ndim", 1) == 0 else v for v in values]
+
+    def stored(self, name: str) -> list:
+        """The values of one column as they are stored, where that is known: files not decoded."""
+        if self._source is None:
+            return self.column(name)
+        require_columns(self._names, [name])
+        return self._source[name].to_pylist()
+
+    def replaced(self, columns: dict[str, list]) -> Any:
+        """The input with these columns in place of its own."""
+        if self._table:
+            import pyarrow as pa
+
+            table = self._batch
+            for name, values in columns.items():
+                index = self._names.index(name)
+                field = table.schema.field(index)
+                table = table.set_column(index, field, pa.array(values, type=field.type))
+            return table
+        if self._single:
+            columns = {name: values[0] for name, values in columns.items()}
+        # A plain dict comes back whole, for use without map. The lazy batches of `datasets` must not: reading their
+        # other columns would decode them.
+        return {**self._batch, **columns} if isinstance(self._batch, dict) else columns
+
+
+# A file name up to its first dot is a row for WebDataset: IMG.000.png to IMG.039.png are one row of forty columns.
+_MERGED = re.compile(r"[\w -]*\d\.(png|jpe?g|webp|tiff?|bmp|gif|avif)", re.IGNORECASE)
+
+
+def require_columns(present: Sequence[str], wanted: Iterable[str]) -> None:
+    """Raises a ValueError that names a missing column, those that are there and the closest of them.
+
+    So does a row that holds many pictures by accident: all but one of them would stay as they are.
+    """
+    merged = [name for name in present if _MERGED.fullmatch(name)]
+    if len(merged) > 1:
+        raise ValueError(
+            f"A row holds {len(merged)} pictures ({merged[0]}, {merged[1]}{', ...' if len(merged) > 2 else ''}): for "
+            "WebDataset the name of a row ends at the first dot. Rename the files, such as IMG.000.png to IMG-000.png."
+        )
+    for name in wanted:
+        if name not in present:
+            close = difflib.get_close_matches(name, present, n=1)
+            hint = f" Did you mean {close[0]!r}?" if close else ""
+            raise ValueError(f"There is no column {name!r}.{hint} Columns: {', '.join(map(repr, present))}.")
+
+
+def has_label(label: Any, feature: Any = None) -> bool:
+    """Whether a row has a label.
+
+    Args:
+        label: Its value; None is no label, nor is an empty text, as an empty value of a CSV file is read.
+        feature: The column's feature, where known: -1 is what `datasets` gives a `ClassLabel` for "no label".
+    """
+    from datasets import ClassLabel
+
+    if label is None or (isinstance(label, str) and not label.strip()):
+        return False
+    return not (isinstance(feature, ClassLabel) and label == -1)
+
+
+def no_label(row: str, column: str) -> ValueError:
+    """The error for a row without a label.
+
+    Args:
+        row: The row in words, for example "Row 3 of this batch".
+        column: The label column.
+    """
+    return ValueError(
+        f"{row} has no label in column {column!r}. Leave such rows out with {spelled('classes')} or "
+        f"{spelled('mask_column')}, or filter them out."
+    )
