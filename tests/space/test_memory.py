@@ -111,15 +111,16 @@ def test_two_hundred_requests_do_not_grow(local, tmp_path):
     path.write_bytes(png(photo(0, 200, 200)))
     text = "The moon rose swollen and orange over the water tower, and everyone came out. " * 8
     after = {}
-    for number in range(1, 101):  # two requests each
+    for number in range(10, 201, 10):  # of the requests so far, when a visitor leaves who made ten
         visitor = local.client()
-        visitor.predict(text, "sky", "regtext", "Standard", api_name="/protect_text")
-        visitor.predict(
-            gradio_client.handle_file(path), "mine", "texture", "Standard", api_name="/protect_image"
-        )  # fmt: skip
+        for _ in range(2):
+            for _ in range(4):
+                visitor.predict(text, "sky", "regtext", "Standard", api_name="/protect_text")
+            given = gradio_client.handle_file(path)
+            visitor.predict(given, "mine", "texture", "Standard", api_name="/protect_image")
         visitor.close()
-        if number in (25, 100):
+        if number in (50, 200):
             time.sleep(1)
-            after[2 * number] = sum(resident(process))
+            after[number] = sum(resident(process))
     print(f"after 50 requests {after[50]:.0f} MB, after 200 {after[200]:.0f} MB")  # noqa: T201
     assert after[200] - after[50] < 60
