@@ -59,9 +59,14 @@ class Session:
 
     def forget(self) -> None:
         """Deletes everything that the visitor brought or made. A training that is under way notices, and stops."""
-        uploads = self.private / "uploads"
-        for path in uploads.read_text().splitlines() if uploads.is_file() else []:
-            Path(path).unlink(missing_ok=True)
+        # Gradio gives equal files of two visitors one path: one that came again since, or that another visitor's
+        # session names, is not this visitor's alone.
+        others = {one for file in self.private.parent.glob("*/uploads") if file.parent != self.private
+                  for one in _lines(file)}  # fmt: skip
+        for upload in _lines(self.private / "uploads"):
+            path = Path(upload.partition(" ")[2])
+            if upload not in others and upload == _noted(path):
+                path.unlink(missing_ok=True)
         for folder in (self.served, self.private):
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -82,7 +87,7 @@ class Session:
     def uploaded(self, *paths: str) -> None:
         """Notes uploads, which Gradio keeps in folders of its own, so that they go too."""
         with (self.private / "uploads").open("a") as file:
-            file.writelines(f"{path}\n" for path in paths if Path(path).is_relative_to(served_root()))
+            file.writelines(f"{_noted(Path(path))}\n" for path in paths if Path(path).is_relative_to(served_root()))
 
     def keep(self, kind: str, original: Dataset, protected: Dataset, columns: dict[str, str], key: Key) -> None:
         """Keeps what was protected last, for the other tabs."""
@@ -109,6 +114,21 @@ class Session:
             raise RefusedError("Nothing was protected in this session yet. Do that in the first two tabs.")
         about = json.loads((self.private / "last" / "about.json").read_text())
         return about, *(read_parquet(self.private / "last" / f"{name}.parquet") for name in ("original", "protected"))
+
+
+def _noted(path: Path) -> str:
+    """An upload as a session notes it: when it came, and where it lies."""
+    try:
+        return f"{path.stat().st_mtime_ns} {path}"
+    except FileNotFoundError:
+        return f"0 {path}"
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        return file.read_text().splitlines()
+    except FileNotFoundError:
+        return []
 
 
 def read_parquet(path: Path) -> Dataset:

@@ -1,6 +1,7 @@
 """What the page does with texts and images, without the page."""
 
 import json
+import os
 import re
 import zipfile
 from pathlib import Path
@@ -216,6 +217,24 @@ def test_a_session_is_apart_from_others_and_goes_altogether(root):
     one.forget()
     assert not one.served.exists() and not one.private.exists() and not upload.exists() and not flag.exists()
     assert two.served.is_dir() and outside.exists()
+
+
+@pytest.mark.parametrize("came", ["noted by the other", "again, and not noted yet", "again, and noted by the other"])
+def test_an_upload_that_another_visitor_has_too_stays_until_that_one_leaves(root, came):
+    one, two = Session("one").open(), Session("two").open()
+    upload = root / "served" / "abc" / "same.csv"
+    upload.parent.mkdir(parents=True)
+    upload.write_text("equal files share a path")
+    one.uploaded(str(upload))
+    if came.startswith("again"):
+        os.utime(upload, ns=(upload.stat().st_atime_ns, upload.stat().st_mtime_ns + 10**6))
+    if came.endswith("other"):
+        two.uploaded(str(upload))
+    one.forget()
+    assert upload.exists()
+    two.uploaded(str(upload))
+    two.forget()
+    assert not upload.exists()
 
 
 def test_the_look_before_publishing_is_of_what_was_protected_last(root, tmp_path):
