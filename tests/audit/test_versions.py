@@ -117,13 +117,6 @@ def test_training_rows_in_the_test_are_counted(caplog):
         assert check_test(train, test, "image", "label") == 2
 
 
-@pytest.mark.parametrize("rows", [["one", "two"], ["two", "two", "one"], ["three"]])
-def test_a_test_of_training_rows_alone_is_refused(rows):
-    train = tiny(["one", "two", "three"], [0, 1, 0])
-    with pytest.raises(ValueError, match="All test rows are training rows too"):
-        check_test(train, tiny(rows, [0] * len(rows)), "text", "label")
-
-
 def test_labels_of_the_test(caplog):
     train = tiny(["a", "b", "c", "d"], ["x", "y", "z", "x"])
     with pytest.raises(ValueError, match="The test has the labels 'w', which no training row has .*'x', 'y', 'z'"):
