@@ -62,8 +62,9 @@ def tab() -> None:
     }  # fmt: skip
     running = start.click(_start, base, **training)
     attacking = attack.click(_attack, against, **training)
-    for one in (running, attacking):
-        one.failure(_idle, None, [start, stop], api_visibility="private", show_progress="hidden", queue=False)
+    # Not in the last answer of a training: in Gradio 6.31 the page does not take that one for Stop.
+    for ended in (running.success, running.failure, attacking.success, attacking.failure):
+        ended(_idle, None, [start, stop], api_visibility="private", show_progress="hidden", queue=False)
     stop.click(
         _stop, None, outputs[:1] + outputs[3:5], api_visibility="private", cancels=[running, attacking],
         show_progress="hidden", concurrency_limit=None,
@@ -112,7 +113,7 @@ def _shown(
     session.stop_training()
     choices = countermeasures(proof.kind)
     yield (
-        _status(verdict(proof, curves[_CLEAN][-1], {NONE: curves[_PROTECTED][-1], **tried})), keep, keep, idle, busy,
+        _status(verdict(proof, curves[_CLEAN][-1], {NONE: curves[_PROTECTED][-1], **tried})), keep, keep, keep, keep,
         gr.update(visible=True),
         keep if attacks else gr.update(choices=choices, value=choices[0]),
     )  # fmt: skip

@@ -155,9 +155,6 @@ def percents(tab, count):
     return [int(one.split()[0]) for one in figures.all_inner_texts()]
 
 
-@pytest.mark.xfail(
-    reason="After the attack Stop stayed enabled for two minutes on a busy machine: open.", strict=False
-)
 def test_two_models_train_and_the_attacker_has_his_turn(visit, shots):
     tab = visit(**LOOKS["phone"])
     tab.get_by_role("tab", name="Proof").click()
