@@ -88,6 +88,8 @@ def check_command(line):
         assert set(argv) <= set(TARGETS), line
     elif program == "python":
         check_script(argv[0], argv[1:])
+    elif program == "pytest":
+        assert (ROOT / argv[0]).is_file(), line
     elif (program, argv[0]) == ("accelerate", "launch"):
         check_script(argv[1], argv[2:])
     elif (program, *argv[:2]) == ("torchrun", "--nproc_per_node", "2"):
