@@ -9,7 +9,7 @@ the bound holds; the key tells what the secret is that must not be in there; a r
 learns. One of the three must be there: nobody should publish as protected what never was.
 """
 
-from hf_unlearnable.publish.findings import Finding
-from hf_unlearnable.publish.push import LeakError, Published, push_protected
+from hf_unlearnable.publish.findings import Finding, LeakError
+from hf_unlearnable.publish.push import Published, push_protected
 
 __all__ = ["Finding", "LeakError", "Published", "push_protected"]

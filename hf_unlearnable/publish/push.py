@@ -16,7 +16,7 @@ from hf_unlearnable._version import __version__
 from hf_unlearnable.data import paired, whole_or_nothing
 from hf_unlearnable.publish.card import Facts, Wishes, render
 from hf_unlearnable.publish.checks import as_history, checked, earlier_versions
-from hf_unlearnable.publish.findings import Finding
+from hf_unlearnable.publish.findings import Finding, LeakError
 from hf_unlearnable.publish.hub import PUBLIC, REPORT, Repository
 from hf_unlearnable.publish.leaks import scan
 from hf_unlearnable.publish.public import public_words
@@ -33,17 +33,6 @@ logger = logging.getLogger(__name__)
 _TOLD = ("measured", "verdict", "warnings", "table", "attacks", "protocol", "fingerprints", "not_run")
 
 _MESSAGE = f"Protected data (hf-unlearnable {__version__})"
-
-
-class LeakError(ValueError):
-    """Something would have left that should not. `findings` names what, where and what to do."""
-
-    def __init__(self, findings: Sequence[Finding]):
-        self.findings = list(findings)
-        lines = "\n".join(f"  {finding}" for finding in findings)
-        super().__init__(
-            f"Nothing was uploaded. The scan found:\n{lines}\nPut it right, or allow a finding by its name."
-        )
 
 
 @dataclass(frozen=True, repr=False)
@@ -158,24 +147,20 @@ def push_protected(
             _copy_report(report, folder)
         wishes = Wishes(license, opt_out, citation, questions, prompt)
         there = repository.card() if repository and is_there else None
-        existing = None if there is None else there.decode("utf-8").replace("\r\n", "\n")
-        card, text = Path(folder, "README.md"), render(facts, wishes, existing)
-        card.write_text(text, encoding="utf-8")
+        card = _write_card(folder, facts, wishes, there)
         if repository:
-            repository.require_valid(text)
+            repository.require_valid(card)
         files = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
         additions = [CommitOperationAdd(path, str(file)) for path, file in files.items() if path != "README.md"]
-        found = _found(folder, facts, before, transform, repository if is_there else None, additions, [
-            *sources, *(path for path in (key, report) if isinstance(path, str | os.PathLike))
-        ], allow)  # fmt: skip
-        allowed = [f"{finding.name}: {finding.what}" for finding in found]
-        text = render(replace(facts, findings=allowed), wishes, existing)
-        card.write_text(text, encoding="utf-8")
+        paths = [*sources, *(path for path in (key, report) if isinstance(path, str | os.PathLike))]
+        found = _found(folder, facts, before, transform, repository if is_there else None, additions, paths, allow)
+        facts = replace(facts, findings=[f"{finding.name}: {finding.what}" for finding in found])
+        card = _write_card(folder, facts, wishes, there)
         commit = None
         if repository is not None:
             repository.prepare(private, gated)
-            commit = repository.push(additions, text, there, _MESSAGE, create_pr)
-        return Published(name, text, {path: file.stat().st_size for path, file in files.items()}, commit)
+            commit = repository.push(additions, card, there, _MESSAGE, create_pr)
+        return Published(name, card, {path: file.stat().st_size for path, file in files.items()}, commit)
 
 
 def _staged(
@@ -200,6 +185,13 @@ def _staged(
         transform.public_params() if transform else {}, told,
     )  # fmt: skip
     return facts, ordered
+
+
+def _write_card(folder: Path, facts: Facts, wishes: Wishes, there: bytes | None) -> str:
+    """Writes the card, which keeps the text of the one that is there."""
+    card = render(facts, wishes, None if there is None else there.decode("utf-8").replace("\r\n", "\n"))
+    Path(folder, "README.md").write_text(card, encoding="utf-8")
+    return card
 
 
 def _found(
