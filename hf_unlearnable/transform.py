@@ -118,7 +118,12 @@ class Transform:
 
     def _restore(self, rows: Rows) -> dict[str, list]:
         """The changed columns of a protected batch as they were, for methods that can be undone."""
-        raise ValueError(f"{type(self).__name__} cannot be undone. Keep the original data.")
+        raise NotImplementedError
+
+    def check_restorable(self) -> None:
+        """Raises a ValueError where protected rows do not tell what they were."""
+        if type(self)._restore is Transform._restore:
+            raise ValueError(f"{type(self).__name__} cannot be undone. Keep the original data.")
 
     def ownership_scores(self, rows: Sequence[Mapping[str, Any]]) -> Marks:
         """What tells these rows from rows that were made without the key, for `verify`.
@@ -298,6 +303,7 @@ class Transform:
             ValueError: The method cannot be undone, or a row was not protected with this key.
         """
         self._state()
+        self.check_restorable()
         if hasattr(protected, "map"):
             return protected.map(_Restorer(self), batched=True)
         rows = Rows(protected, self._columns(), self._is_row)

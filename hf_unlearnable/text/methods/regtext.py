@@ -13,7 +13,6 @@ import numpy as np
 from hf_unlearnable._words import spelled
 from hf_unlearnable.key import Key, draws
 from hf_unlearnable.mark import NoMarkError, RowMarks
-from hf_unlearnable.rows import Rows
 from hf_unlearnable.text.base import TextTransform
 from hf_unlearnable.text.insertion import Canonical
 from hf_unlearnable.text.ranking import rank_words, words_by_association
@@ -218,12 +217,11 @@ class RegTextTransform(TextTransform):
         return {label: drawn[i :: len(labels)] for i, label in enumerate(labels)}
 
     # ------------------------------------------------------------------ changing rows
-    def _restore(self, rows: Rows) -> dict[str, list]:
+    def check_restorable(self) -> None:
         if self.mode != "insert":
             raise ValueError(
                 "mode='replace' overwrites words, so the texts cannot be restored. Keep the original data."
             )
-        return super()._restore(rows)
 
     def _pool(self, chosen: list[str]) -> Sequence[str]:
         return chosen if self.mode == "insert" else ()
