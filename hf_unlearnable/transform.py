@@ -35,7 +35,19 @@ _FRACTION_DRAW = 2**63
 
 
 class NotFittedError(ValueError, AttributeError):
-    """A transform was used before `fit`."""
+    """A transform was used before `fit`.
+
+    Args:
+        transform: The transform, or a message of your own.
+    """
+
+    def __init__(self, transform: Any):
+        name = type(transform).__name__
+        super().__init__(
+            transform if isinstance(transform, str) else
+            f"This {name} is not fitted: what it inserts is learned from the whole dataset first. Write "
+            f"cloak = {name}(...).fit(ds), then ds.map(cloak, batched=True), and cloak.key.save('my.key')."
+        )  # fmt: skip
 
 
 class Transform:
@@ -201,8 +213,12 @@ class Transform:
     def key(self) -> Key:
         """The owner's secret: save it apart from the data."""
         state, tensors = self._state()
-        parameters = {name: value for name, value in self.get_params().items() if name != "seed"}
-        return Key(self.method, self.method_version, parameters, self._resolved_seed(), state, tensors)
+        return Key(self.method, self.method_version, self._key_params(), self._resolved_seed(), state, tensors)
+
+    def _key_params(self) -> dict[str, Any]:
+        """The constructor's arguments as a key holds them: without the seed, and with the lists of JSON for tuples."""
+        values = {name: value for name, value in self.get_params().items() if name != "seed"}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
     @classmethod
     def from_key(cls, key: Key) -> Transform:
@@ -271,9 +287,9 @@ class Transform:
         """Identity for `datasets` caching and for workers: parameters, key and package version, nothing else."""
         try:
             state = self._state()
-        except NotFittedError:
+        except ValueError:  # not fitted, or arguments that make no sense, as its use will say
             return _rebuild, (type(self), self.get_params(), None, None, hf_unlearnable._version.__version__)
-        parameters = {**self.get_params(), "seed": None}
+        parameters = {**self._key_params(), "seed": None}
         named = state[0], {name: _Mapped.of(array) for name, array in state[1].items()}
         return _rebuild, (type(self), parameters, self._resolved_seed(), named, hf_unlearnable._version.__version__)
 
