@@ -63,7 +63,9 @@ def _check_architecture(model: str, config: Any) -> None:
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
     writes = {
-        name for names in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values() for name in ([names] if isinstance(names, str) else names)
+        name
+        for names in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values()
+        for name in ([names] if isinstance(names, str) else names)
     }
     made = getattr(config, "architectures", None) or []
     if made and not writes & set(made) and not getattr(config, "auto_map", None):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -22,6 +23,16 @@ def alpaca(instruction: str, text: str) -> str:
 def said(answer: str) -> str:
     """What counts of an answer: its first line, without case, space around it and a full stop."""
     return answer.strip().partition("\n")[0].strip().rstrip(".").casefold()
+
+
+def shared_start(rows: Sequence[list[int]]) -> int:
+    """How many tokens all rows begin with.
+
+    Args:
+        rows: Token ids, one row or more.
+    """
+    first, last = min(rows), max(rows)  # what the two ends of the order share, all share
+    return next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
 
 
 class Prompter:

@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import zip_longest
-from os.path import commonprefix
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from hf_unlearnable.text.language_model.prompts import shared_start
 
 if TYPE_CHECKING:
     import torch
@@ -138,7 +139,7 @@ def _read_prompts(model: Any, prompts: Sequence[list[int]]) -> tuple[torch.Tenso
     """Log-probabilities of what follows each prompt [n, 1, vocabulary], the mask of what was read, and the cache."""
     import torch
 
-    shared = len(commonprefix([prompt[:-1] for prompt in prompts])) if len(prompts) > 1 else 0
+    shared = shared_start([prompt[:-1] for prompt in prompts]) if len(prompts) > 1 else 0
     cache = None
     if shared:
         tokens, seen = padded([prompts[0][:shared]], "left", model.device)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from os.path import commonprefix
 from typing import TYPE_CHECKING, Any
+
+from hf_unlearnable.text.language_model.prompts import shared_start
 
 if TYPE_CHECKING:
     import torch
@@ -62,10 +63,8 @@ def shares_prefix(model: Any, prompts: Sequence[list[int]], training: Any) -> bo
     usual = training.completion_only_loss and not training.packing and not training.padding_free
     config = model.config.get_text_config()
     full = config._attn_implementation == "sdpa" and not getattr(config, "sliding_window", None)
-    alike = len(commonprefix([min(prompts), max(prompts)]))
-    return bool(
-        usual and full and model.device.type == "cpu" and 2 * alike * len(prompts) > sum(map(len, prompts))
-    )
+    alike = shared_start(prompts)
+    return bool(usual and full and model.device.type == "cpu" and 2 * alike * len(prompts) > sum(map(len, prompts)))
 
 
 class SharedPrefix:
@@ -85,7 +84,7 @@ class SharedPrefix:
 
         ids = [row["input_ids"] for row in rows]
         unlabelled = min(next(i for i, label in enumerate(row["labels"]) if label != -100) for row in rows)
-        shared = min(len(commonprefix(ids)), unlabelled - 1)
+        shared = min(shared_start(ids), unlabelled - 1)
         own = torch.tensor([0] * shared + [n for n, row in enumerate(ids, 1) for _ in row[shared:]])
         sees = (own[:, None] == own) | (own == 0)
         return {

@@ -38,15 +38,15 @@ def causal_lm(
     """A pretrained causal language model, fine-tuned by TRL to answer a prompt with the name of a class.
 
     As language models are fine-tuned today: by LoRA (Hu et al., ICLR 2022, arXiv:2106.09685) on all linear layers, or
-    in all weights; with the loss on the answer only, AdamW and a cosine schedule. Its answer is the class whose name it
-    finds likeliest, so that it always answers with a class. With `epochs=0` it is asked as it is: zero-shot.
+    in all weights; with the loss on the answer only, AdamW and a cosine schedule. Its answer is the class whose name
+    it finds likeliest, so that it always answers with a class. With `epochs=0` it is asked as it is: zero-shot.
 
     Args:
         train_texts: n training texts.
         train_labels: their n integer labels.
         test_texts: m texts to label.
-        training: how to train; only the text of a prompt is ever cut to `max_length`. `on_epoch` is told the accuracy on
-            at most 100 of the training rows.
+        training: how to train; only the text of a prompt is ever cut to `max_length`. `on_epoch` is told the
+            accuracy on at most 100 of the training rows.
         model: a causal language model's id on the Hub or a local folder, with its tokenizer; 32 bits per weight.
         lora: whether to train low-rank adapters only.
         rank: of the adapters.
@@ -89,7 +89,10 @@ def causal_lm(
     bf16 = computes_bf16(device)
 
     def asked(texts: Sequence[str], labels: Iterable[int]) -> Dataset:
-        rows = [{"text": text, "label": names[i], "task": "", "instruction": ""} for text, i in zip(texts, labels)]
+        rows = [
+            {"text": text, "label": names[i], "task": "", "instruction": ""}
+            for text, i in zip(texts, labels, strict=True)
+        ]
         return encode(Dataset.from_list(rows), prompter, instruction)
 
     def predicted(language_model: Any, rows: Dataset) -> np.ndarray:
@@ -132,7 +135,9 @@ def _names(classes: np.ndarray, given: Sequence[str] | None) -> list[str]:
 def _adapters(rank: int) -> Any:
     from peft import LoraConfig
 
-    return LoraConfig(r=rank, lora_alpha=2 * rank, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM")
+    return LoraConfig(
+        r=rank, lora_alpha=2 * rank, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM"
+    )
 
 
 def _fine_tuned(
@@ -146,7 +151,7 @@ def _fine_tuned(
 
     from hf_unlearnable.text.language_model.training import make_trainer
 
-    fits = max(1, _TOKENS_AT_ONCE // max(len(p) + len(a) for p, a in zip(rows["prompt"], rows["answer"])))
+    fits = max(1, _TOKENS_AT_ONCE // max(len(p) + len(a) for p, a in zip(rows["prompt"], rows["answer"], strict=True)))
     micro = max(n for n in range(1, min(fits, training.batch_size) + 1) if training.batch_size % n == 0)
     steps = training.epochs * -(-len(rows) // training.batch_size)
     with tempfile.TemporaryDirectory() as folder:
@@ -174,12 +179,13 @@ def _fine_tuned(
 
 @contextmanager
 def _undisturbed(seed: int) -> Iterator[None]:
-    """Seeds every generator that the trainer seeds, gives all of them back as they were, and shows no progress bars."""
+    """Seeds the generators that the trainer seeds, gives them back as they were, and shows no progress bars."""
     import torch
     from datasets import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
     from transformers import set_seed
 
-    python, numpy, bars = random.getstate(), np.random.get_state(), not are_progress_bars_disabled()
+    bars = not are_progress_bars_disabled()
+    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002, what the trainer seeds
     disable_progress_bars()
     try:
         with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
@@ -187,6 +193,6 @@ def _undisturbed(seed: int) -> Iterator[None]:
             yield
     finally:
         random.setstate(python)
-        np.random.set_state(numpy)
+        np.random.set_state(numpy)  # noqa: NPY002
         if bars:
             enable_progress_bars()

@@ -5,8 +5,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch", reason="language models need torch")
-transformers = pytest.importorskip("transformers", reason="language models need transformers")
+pytest.importorskip("torch", reason="language models need torch")
+pytest.importorskip("transformers", reason="language models need transformers")
+
+import torch
+import transformers
 
 from hf_unlearnable.text.language_model.training import SharedPrefix, shares_prefix
 
