@@ -46,8 +46,6 @@ EXAMPLES = {
 def tab() -> None:
     """The tab's components and what happens when they are used."""
     names = methods("text")
-    example, example_class, other_class = next(iter(EXAMPLES.values()))
-    done = protect_one(example, example_class, names[0], "Standard", other_class)
     with gr.Row():
         with gr.Column(min_width=300):
             caption(
@@ -56,15 +54,7 @@ def tab() -> None:
             )
             source = gr.Radio([_TEXT, _TABLE], value=_TEXT, label="Protect", elem_classes="segments")
             with gr.Group() as pasted:
-                text = gr.Textbox(example, lines=9, max_lines=18, label="Your text", max_length=MAX_LETTERS)
-                label = gr.Textbox(
-                    example_class, label="Its class", max_length=60,
-                    info="Any name: what a model would be taught to see in the text, such as a topic or an author.",
-                )  # fmt: skip
-                others = gr.Textbox(
-                    other_class, label="Your other classes", max_length=600,
-                    info="With commas between them. The key holds a mark for each, so your next texts get theirs.",
-                )  # fmt: skip
+                typed = _typed()
             with gr.Group(visible=False) as uploaded:
                 file = gr.File(
                     file_types=[".csv", ".parquet"], label=f"CSV or Parquet, at most {MAX_ROWS:,} rows", height=140
@@ -84,16 +74,7 @@ def tab() -> None:
                 examples = {name: gr.Button(name, size="sm") for name in EXAMPLES}
                 sample = gr.Button("A table of notes", size="sm")
         with gr.Column(min_width=300):
-            results = _results(example, done)
-            caption(
-                "<b>One protected text protects nothing.</b> Texts that stay clean teach as much as ever, so protect "
-                "all of them: while the classes stay the same, your next text gets the same key. The words come from "
-                "our sample notes, in English; for words from your own texts, in any language, upload a table."
-            )
-            caption(
-                "<b>Not every attacker is stopped.</b> One who looks for RegText's words finds them and has the texts "
-                f"back. A reader sees the odd word. {LIMITS}"
-            )
+            results = _results(names[0])
 
     source.change(
         lambda chosen: (gr.update(visible=chosen == _TEXT), gr.update(visible=chosen == _TABLE)), source,
@@ -101,7 +82,7 @@ def tab() -> None:
     )  # fmt: skip
     for name, button in examples.items():  # in the browser: no one waits in a queue for an example
         filled = json.dumps([_TEXT, *EXAMPLES[name]])
-        button.click(None, None, [source, text, label, others], js=f"() => {filled}", api_visibility="private")
+        button.click(None, None, [source, *typed], js=f"() => {filled}", api_visibility="private")
     sample.click(_sample_table, None, [source, file], api_visibility="private").then(
         _columns, file, [text_column, label_column], api_visibility="private"
     )
@@ -110,20 +91,48 @@ def tab() -> None:
         lambda name: gr.update(info=about(name)), method, method, api_visibility="private", show_progress="hidden"
     )
     start.click(
-        _protect, [source, text, label, others, file, text_column, label_column, method, strength],
+        _protect, [source, *typed, file, text_column, label_column, method, strength],
         results, api_visibility="private", concurrency_limit=2, concurrency_id="protect", show_progress_on=results[1],
     )  # fmt: skip
 
 
-def _results(example: str, done: Typed) -> list[Any]:
-    """What `_protect` fills: the figures, the marked text, the text to copy and the three downloads."""
+def _typed() -> list[gr.Textbox]:
+    """A text, its class and the other classes, filled with the first example."""
+    text, label, others = next(iter(EXAMPLES.values()))
+    return [
+        gr.Textbox(text, lines=9, max_lines=18, label="Your text", max_length=MAX_LETTERS),
+        gr.Textbox(
+            label, label="Its class", max_length=60,
+            info="Any name: what a model would be taught to see in the text, such as a topic or an author.",
+        ),
+        gr.Textbox(
+            others, label="Your other classes", max_length=600,
+            info="With commas between them. The key holds a mark for each, so your next texts get theirs.",
+        ),
+    ]  # fmt: skip
+
+
+def _results(method: str) -> list[Any]:
+    """What `_protect` fills: the figures, the marked text, the text to copy and the downloads; an example at first."""
+    text, label, others = next(iter(EXAMPLES.values()))
+    done = protect_one(text, label, method, "Standard", others)
     numbers = gr.HTML(_typed_numbers(done), elem_id="text-figures")
-    marked = gr.HTML(_marked("An example", example, done.after), elem_id="text-marked")
+    marked = gr.HTML(_marked("An example", text, done.after), elem_id="text-marked")
     copied = gr.Textbox(
         done.after, label="An example, protected", lines=4, max_lines=12, buttons=["copy"], interactive=False,
         elem_id="text-copy",
     )  # fmt: skip
-    return [numbers, marked, copied, *downloads()]
+    files = downloads()
+    caption(
+        "<b>One protected text protects nothing.</b> Texts that stay clean teach as much as ever, so protect "
+        "all of them: while the classes stay the same, your next text gets the same key. The words come from "
+        "our sample notes, in English; for words from your own texts, in any language, upload a table."
+    )
+    caption(
+        "<b>Not every attacker is stopped.</b> One who looks for RegText's words finds them and has the texts "
+        f"back. A reader sees the odd word. {LIMITS}"
+    )
+    return [numbers, marked, copied, *files]
 
 
 @told

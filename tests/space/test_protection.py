@@ -23,7 +23,7 @@ from hf_unlearnable.space import session as session_module
 from hf_unlearnable.space.limits import RefusedError
 from hf_unlearnable.space.session import Session, make_root, zip_key
 from hf_unlearnable.space.typed import protect_one
-from tests.data import notes, pictures
+from tests.examples import notes, pictures
 from tests.space.files import opened, photo, png
 
 # ---------------------------------------------------------------------- texts
