@@ -22,12 +22,12 @@ def header() -> str:
 <h1>Unlearnable</h1>
 <p>Protect your texts and images, so that models trained on them learn less. Then see what the protection is worth.</p>
 <ol>
-<li><b>Protect</b> a text, a table or pictures. You get the changed data, and a key that only you have.</li>
+<li><b>Protect</b> a text, a table or pictures. You get the changed data and a secret key.</li>
 <li><b>Prove</b> it: watch one model train on clean data and one on protected data. Then play the attacker.</li>
 <li><b>Publish</b> to your own account. With the <b>key</b> you later show what was yours, and restore your texts.</li>
 </ol>
 <p class="legend"><mark>Red</mark> is what protection adds. It raises the cost of training on your data. It does not
-make training impossible. <span class="links">{" ".join(_link(*one) for one in links)}</span></p>
+make training impossible. {" · ".join(_link(*one) for one in links)}</p>
 </header>
 """
 

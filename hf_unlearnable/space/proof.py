@@ -86,9 +86,9 @@ def _example() -> tuple[str, str, str]:
     shown = {_CLEAN: CLEAN, _PROTECTED: NONE} | ({f"protected, after {best}": best} if best != NONE else {})
     curves = {title: run["curves"][name] for title, name in shown.items()}
     said = (
-        f"<b>A finished run, stored with this page</b> (version {run['version']}, {run['method']} "
-        f"{run['method_version']}, one key and one training; <code>{run['command']}</code> makes it again). "
-        + verdict(proof, last[CLEAN], tried)
+        f"<b>A finished run, stored with this page.</b> {verdict(proof, last[CLEAN], tried)} <small>Made by version "
+        f"{run['version']} with {run['method']} {run['method_version']}, one key and one training each: "
+        f"<code>{run['command']}</code></small>"
     )
     return (
         _status(said),
