@@ -1,4 +1,4 @@
-"""The measured numbers against hand-computed ones, and every broken promise by its row."""
+"""What protecting did to images, in numbers, and the promises that it keeps."""
 
 import io
 import math
@@ -11,36 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from hf_unlearnable import RegTextTransform, TextureTransform
-from hf_unlearnable.image.codec import Picture, encode
+from hf_unlearnable.image.codec import Picture
 from hf_unlearnable.image.fidelity import (
     ImageFidelity,
-    contact_sheet,
-    full_size_crops,
     image_fidelity,
     require_lossless,
 )
-from hf_unlearnable.text.fidelity import text_fidelity
 from tests import ROOT
-from tests.examples import pictures
-
-
-def images(*values, column="image"):
-    """A dataset of arrays, pictures and files."""
-    stored = [
-        value
-        if isinstance(value, bytes)
-        else encode(value if isinstance(value, Picture) else Picture(as_levels(value)))
-        for value in values
-    ]
-    return Dataset.from_dict(
-        {column: [{"bytes": data, "path": None} for data in stored]}, features=Features({column: datasets.Image()})
-    )
-
-
-def as_levels(array):
-    array = np.asarray(array, np.uint8)
-    return array[:, :, None] if array.ndim == 2 else array
+from tests.image.fidelity import constant, images
 
 
 def file_of(array, format="PNG", **options):
@@ -49,15 +27,10 @@ def file_of(array, format="PNG", **options):
     return file.getvalue()
 
 
-def constant(level, height=8, width=8, channels=3):
-    return np.full((height, width, channels), level, np.uint8)
-
-
 def decibels(mean_square):
     return 10 * math.log10(255**2 / mean_square)
 
 
-# ---------------------------------------------------------------------------------------------- numbers
 def test_one_changed_level():
     before = constant(100)
     after = before.copy()
@@ -189,7 +162,6 @@ def test_metadata_is_counted():
     assert measured.metadata == {"EXIF": 2, "GPS": 2, "comment": 1}
 
 
-# ---------------------------------------------------------------------------------------------- promises
 def test_the_bound_names_the_row():
     before = images(constant(100), constant(100), constant(100))
     after = images(constant(108), constant(91), constant(100))
@@ -289,107 +261,3 @@ def test_what_it_needs_is_in_the_image_extra():
         if line.startswith("image = [")
     )  # fmt: skip
     assert "pillow" in line and "scikit-image" in line
-
-
-# ---------------------------------------------------------------------------------------------- contact sheet
-def test_contact_sheet():
-    before = images(constant(100, 8, 8), constant(50, 8, 8))
-    after = images(constant(104, 8, 8), constant(20, 8, 8))
-    sheet = contact_sheet(before, after, side=16)
-    assert (sheet.mode, sheet.size) == ("RGB", (48, 32))
-    cells = np.asarray(sheet).reshape(2, 16, 3, 16, 3).transpose(0, 2, 1, 3, 4)
-    expected = [[100, 104, 128 + 8 * 4], [50, 20, 0]]  # the last is far below black
-    for row in range(2):
-        for column in range(3):
-            assert (cells[row, column] == expected[row][column]).all(), (row, column)
-
-
-@pytest.mark.parametrize("side", [20, 7])
-def test_the_difference_is_gray_where_nothing_changed(side):
-    array = np.random.default_rng(0).integers(0, 256, (10, 10, 3), dtype=np.uint8)
-    data = images(array, array[:, :, 0])
-    pixels = np.asarray(contact_sheet(data, data, side=side))
-    assert pixels.shape == (2 * side, 3 * side, 3)
-    assert (pixels[:, 2 * side :] == 128).all()
-    assert (pixels[:, :side] == pixels[:, side : 2 * side]).all()
-    if side == 20:
-        assert (pixels[:20:2, :20:2] == array).all()
-        assert (pixels[20::2, :20:2] == array[:, :, :1]).all(), "gray is shown as gray"
-
-
-def test_a_contact_sheet_of_a_part():
-    data = images(*[constant(level) for level in range(40)])
-    pixels = np.asarray(contact_sheet(data, data, rows=4, side=8))
-    assert pixels.shape == (32, 24, 3)
-    assert pixels[::8, 0, 0].tolist() == [0, 13, 26, 39], "spread from the first to the last"
-    assert contact_sheet(data.select(range(3)), data.select(range(3)), side=8).size == (24, 24)
-
-
-def test_a_contact_sheet_of_wide_images():
-    data = images(constant(10, 4, 16))
-    pixels = np.asarray(contact_sheet(data, data, side=16))
-    assert (pixels[:4, :32] == 10).all() and (pixels[:4, 32:] == 128).all()
-    assert (pixels[4:] == 255).all(), "the rest is white"
-
-
-# ---------------------------------------------------------------------- texts
-def test_words_are_counted():
-    before = Dataset.from_dict({"text": ["a b c d", "e f", "unchanged"]})
-    after = Dataset.from_dict({"text": ["a x b c d", "e y", "unchanged"]})
-    found = text_fidelity(before, after.to_iterable_dataset())
-    assert (found.texts, found.changed, found.words) == (3, 2, 6)
-    assert found.words_added == pytest.approx(100 / 6)  # x
-    assert found.edit_rate == pytest.approx(200 / 6)  # x, and y for f
-    assert str(found) == "2 of 3 texts changed: +16.7 words of 100, edit rate 33.3 % of the words"
-    assert str(text_fidelity(before, before)) == "3 texts, none changed"
-    with pytest.raises(ValueError, match="as many texts"):
-        text_fidelity(before, after.select(range(2)))
-    long = Dataset.from_dict({"text": ["a b"] * 1000})
-    with pytest.raises(ValueError, match="as many texts"):
-        text_fidelity(long, Dataset.from_dict({"text": ["a b"] * 2000}))
-
-
-def test_words_of_chat_messages():
-    chat = [[{"role": "user", "content": "a b"}, {"role": "assistant", "content": "c"}]]
-    longer = [[{"role": "user", "content": "a x b"}, {"role": "assistant", "content": "c"}]]
-    found = text_fidelity(Dataset.from_dict({"text": chat}), Dataset.from_dict({"text": longer}))
-    assert found.words == 3 and found.words_added == found.edit_rate == pytest.approx(100 / 3)
-
-
-@pytest.mark.parametrize(
-    ("script", "sentences"),
-    {
-        "Chinese": (
-            "这部电影非常好看我很喜欢演员表演出色值得推荐给大家",
-            "剧情无聊表演糟糕浪费时间我不喜欢这部建议不要去看",
-        ),
-        "Japanese": (
-            "とても面白い映画で俳優の演技も素晴らしかったです",
-            "退屈な話で時間の無駄でしたおすすめできません",
-        ),
-        "Thai": ("หนังเรื่องนี้สนุกมากนักแสดงเก่งมากและดนตรีไพเราะ", "หนังเรื่องนี้น่าเบื่อมากเสียเวลาไม่ควรดูเลย"),
-        "English": ("a lovely and moving film with a fine cast ", "a dull and tedious film with an awful plot "),
-    }.items(),
-)
-def test_what_a_reader_has_more_to_read_is_counted_in_words_of_the_script(script, sentences):
-    random = np.random.default_rng(0)
-    rows = [sentences[i % 2] * 4 + f"{''.join(random.permutation(list(sentences[0].strip())))} " for i in range(200)]
-    data = Dataset.from_dict({"text": rows, "label": [i % 2 for i in range(200)]})
-    protected = data.map(RegTextTransform(seed=1, rate=0.1).fit(data), batched=True)
-    found = text_fidelity(data, protected)
-    assert found.changed == 200
-    assert 6 <= found.words_added <= 13 and found.edit_rate == pytest.approx(found.words_added, rel=0.2)
-
-
-def test_crops_show_the_middle_of_a_photo_pixel_for_pixel(tmp_path):
-    data = pictures(3, classes=3, height=500, width=700)
-    cloak = TextureTransform(seed=1).fit(data)
-    after = data.map(cloak, batched=True)
-    sheet = np.asarray(full_size_crops(data, after, rows=2, side=200))
-    assert sheet.shape == (2 * 218, 600, 3)
-    for place, row in enumerate((0, 2)):
-        strip = sheet[place * 218 + 18 : (place + 1) * 218]
-        one, two = (np.asarray(rows[row]["image"])[150:350, 250:450].astype(int) for rows in (data, after))
-        assert (strip[:, :200] == one).all() and (strip[:, 200:400] == two).all()
-        assert (strip[:, 400:] == np.clip(128 + 8 * (two - one), 0, 255)).all()
-        assert (sheet[place * 218 : place * 218 + 18] < 128).any(), "its name stands above"
