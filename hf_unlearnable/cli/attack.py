@@ -112,7 +112,7 @@ def run(arguments: argparse.Namespace) -> None:
             f"{report / 'report.md'}; give more --budget, or other --victims."
         )
     print(f"\nAccuracy on clean test rows in percent [95 % interval]:\n\n{markdown_table(found)}")
-    print(f"\n{verdict(found, 'protected')}\n\nThe whole report: {report / 'report.md'}")
+    print(f"\n{verdict(found, 'protected')}\n\nThe whole report: {report / 'report.html'}")
 
 
 def _test_rows(source: str, split: str | None, given: dict[str, Any]) -> Any:
