@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,7 +19,8 @@ from hf_unlearnable.audit.grid import audit
 from hf_unlearnable.audit.records import Version
 from hf_unlearnable.audit.report import grid_table
 from hf_unlearnable.audit.store import Store, digest
-from tests.data import tiny
+from tests import ROOT
+from tests.examples import tiny
 
 TRAIN = tiny([f"word{i % 2} text" for i in range(40)], [i % 2 for i in range(40)])
 TEST = tiny([f"word{i % 2} other" for i in range(30)], [i % 2 for i in range(30)])
@@ -248,7 +248,7 @@ def test_another_process_goes_on_with_the_store_and_trains_only_what_has_other_s
         script = _AUDITED.format(store=str(tmp_path / "cells"), epochs=epochs)
         done = subprocess.run(
             [sys.executable, "-c", script], env={**os.environ, "PYTHONHASHSEED": hashing}, capture_output=True,
-            text=True, check=True, cwd=Path(__file__).parents[2],
+            text=True, check=True, cwd=ROOT,
         )  # fmt: skip
         return done.stdout.split().count("trained")
 
@@ -398,7 +398,7 @@ print(len(found.cells))
 
 def test_killed_and_started_again_loses_at_most_one_training(tmp_path):
     log = tmp_path / "log"
-    script = _KILLED.format(root=str(Path(__file__).parents[2]), log=str(log), store=str(tmp_path / "cells"))
+    script = _KILLED.format(root=str(ROOT), log=str(log), store=str(tmp_path / "cells"))
     for moment in (3, 11):
         process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.DEVNULL)
         begun_before = len(log.read_text().splitlines()) if log.exists() else 0

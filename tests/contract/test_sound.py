@@ -24,12 +24,11 @@ from hf_unlearnable.modality import Grid
 from hf_unlearnable.publish import LeakError
 from hf_unlearnable.registry import COUNTERMEASURES, METHODS, MODALITIES
 from hf_unlearnable.testing import CHECKS, check_same_bytes, check_streams
+from tests import ROOT
 from tests.contract.sound import wav
 from tests.contract.sound.data import PLAIN, dataset, sounds
 from tests.contract.sound.method import ToneTransform
 from tests.contract.sound.modality import SOUND, SoundFidelity
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)

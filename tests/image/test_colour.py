@@ -14,7 +14,7 @@ from PIL import Image
 from hf_unlearnable import TextureTransform
 from hf_unlearnable.image import codec
 from hf_unlearnable.image.codec import ImageError, Picture, decode, encode, like
-from tests.data import pictures
+from tests.examples import pictures
 from tests.image.test_codec import PNG, PROFILE, chunk, chunks, noise, opened, same, stored
 
 GAMMA = chunk(b"gAMA", (55_000).to_bytes(4, "big"))

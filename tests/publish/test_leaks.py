@@ -23,7 +23,7 @@ from hf_unlearnable.samples import load_digits
 from hf_unlearnable.text.methods.regtext import RegTextTransform
 from tests.contract.sound import wav
 from tests.contract.sound.modality import SOUND
-from tests.data import levels, notes, pictures, real
+from tests.examples import levels, notes, pictures, real
 
 ROWS = 40
 HOME = "/home/alice-kowalska"

@@ -13,9 +13,9 @@ from hf_unlearnable import OnePixelTransform, RegTextTransform, TextureTransform
 from hf_unlearnable.audit.records import Audit
 from hf_unlearnable.publish import LeakError, push_protected
 from hf_unlearnable.publish.staging import stage
-from tests.data import notes, pictures
+from tests.examples import notes, pictures
 from tests.hub import Hub
-from tests.hub_card import FIELDS
+from tests.hub.card import FIELDS
 
 
 def texts(count=40):

@@ -5,7 +5,6 @@ import logging
 import os
 import subprocess
 import sys
-from pathlib import Path
 from types import SimpleNamespace
 from typing import ClassVar
 from unittest import mock
@@ -20,20 +19,16 @@ from hypothesis import strategies as st
 pytest.importorskip("trl", reason="the fine-tuning attack needs trl and peft")
 pytest.importorskip("peft", reason="the fine-tuning attack needs trl and peft")
 
+import prompts
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
-sys.path.append(str(Path(__file__).parents[2] / "recipes"))  # a script finds what stands beside it
-
-import prompts
-
 from recipes import finetune_attack as attack
 from recipes import natural_instructions
-from tests.data import notes, tiny
+from tests import ROOT
+from tests.examples import MODELS, notes, tiny
 
-ROOT = Path(__file__).parents[2]
 CONFIGS = sorted((ROOT / "recipes/configs").glob("finetune_*.yaml"))
-MODELS = Path(os.environ.get("HF_UNLEARNABLE_MODELS", ROOT.parent / "shared" / "models"))
 TINY = ROOT / "recipes/configs/finetune_tiny_random.yaml"
 CHAT = "{% for m in messages %}[{{ m.role }}]{{ m.content }}</s>{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tests.data import levels
+from tests.examples import levels
 
 
 def png(array: np.ndarray) -> bytes:

@@ -22,7 +22,7 @@ from hf_unlearnable.space import protection
 from hf_unlearnable.space import session as session_module
 from hf_unlearnable.space.limits import RefusedError
 from hf_unlearnable.space.session import Session, make_root, zip_key
-from tests.data import notes, pictures
+from tests.examples import notes, pictures
 from tests.space.files import opened, photo, png
 
 # ---------------------------------------------------------------------- texts
