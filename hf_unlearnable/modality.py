@@ -230,6 +230,17 @@ class Modality(ABC):
     def write_fidelity(self, folder: Path, original: Any, protected: Any, column: str) -> None:
         """Writes what a person should look at beside the numbers, such as a contact sheet."""
 
+    def example(self, transform: Transform) -> tuple[str, Any]:
+        """What a method does to a value of our own, for a card.
+
+        Args:
+            transform: One that is not fitted; nothing of a user's data or key is in it.
+
+        Returns:
+            A sentence as Markdown, and a PIL image that belongs to it or None; an empty sentence for no example.
+        """
+        return "", None
+
     # ------------------------------------------------------------------ files
     def holds(self, folder: str | os.PathLike) -> bool:
         """Whether a folder is one of such files, as against one of tables."""

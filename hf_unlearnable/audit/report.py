@@ -15,7 +15,7 @@ from hf_unlearnable.audit.records import NONE
 from hf_unlearnable.audit.statistics import Interval, paired_difference, recovered_share
 
 if TYPE_CHECKING:
-    from hf_unlearnable.audit.records import Audit, Cell
+    from hf_unlearnable.audit.records import Audit, Cell, Missing
 
 __all__ = [
     "as_dict", "as_json", "coverage", "grid_table", "learned", "library_versions", "markdown_table", "recovered",
@@ -148,8 +148,8 @@ def grid_table(audit: Audit, protected: str) -> str:
 
 
 def _versions_table(audit: Audit, countermeasure: str = NONE) -> Table:
-    tried = {(one.version.name, one.victim) for one in [*audit.cells, *audit.missing]
-             if one.countermeasure == countermeasure}  # fmt: skip
+    every: list[Cell | Missing] = [*audit.cells, *audit.missing]
+    tried = {(one.version.name, one.victim) for one in every if one.countermeasure == countermeasure}
     victims = [victim for victim in audit.victims if any(victim == one for _, one in tried)]
     names = [version.name for version in audit.versions if any(version.name == one for one, _ in tried)]
     rows = [[name, *(_entry(audit, name, victim, countermeasure) for victim in victims)] for name in names]

@@ -28,7 +28,11 @@ def add(commands: Any) -> None:
     seen = parser.add_mutually_exclusive_group()
     seen.add_argument("--private", action="store_true", default=True, help="for the owner only (the default)")
     seen.add_argument("--public", dest="private", action="store_false", help="for everybody")
-    parser.add_argument("--gated", choices=("auto", "manual"), help="whoever wants access asks for it")
+    parser.add_argument(
+        "--gated",
+        choices=("auto", "manual"),
+        help="readers ask for access: auto lets them in at once, manual when you accept them",
+    )
     parser.add_argument("--question", action="append", default=[], help="what they are asked; may be given again")
     parser.add_argument("--prompt", help="what they read before that")
     parser.add_argument("--license", help="identifier that the Hub knows, such as cc-by-nc-nd-4.0")
@@ -37,6 +41,11 @@ def add(commands: Any) -> None:
         help="what you say of training: no-training, research-only, none, or your own words (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument("--citation", help="how to cite the data")
+    parser.add_argument("--description", metavar="TEXT", help="what the dataset is: contents, origin, language")
+    parser.add_argument(
+        "--without-countermeasures", action="store_true",
+        help="leave out of card and report which countermeasures were tried and what breaks the method",
+    )  # fmt: skip
     parser.add_argument("--revision", metavar="BRANCH", help="push to this branch instead of main")
     parser.add_argument("--create-pr", action="store_true", help="open a pull request instead")
     parser.add_argument("--allow", action="append", default=[], metavar="FINDING", help="a finding you looked at")
@@ -58,6 +67,7 @@ def run(arguments: argparse.Namespace) -> None:
         original=original, report=arguments.report,
         column=arguments.column, private=arguments.private, gated=arguments.gated, questions=arguments.question,
         prompt=arguments.prompt, license=arguments.license, opt_out=arguments.opt_out, citation=arguments.citation,
+        description=arguments.description, countermeasures=not arguments.without_countermeasures,
         revision=arguments.revision, create_pr=arguments.create_pr, allow=arguments.allow, dry_run=arguments.dry_run,
         sources=[path for path in (arguments.source, arguments.original) if path],
     )  # fmt: skip

@@ -124,6 +124,11 @@ class ImageModality(Modality):
 
         require_lossless(dataset, column)
 
+    def example(self, transform: Transform) -> tuple[str, Any]:
+        from hf_unlearnable.image.example import example
+
+        return example(transform)
+
     def write_fidelity(self, folder: Path, original: Any, protected: Any, column: str) -> None:
         from hf_unlearnable.image.sheets import contact_sheet, full_size_crops
 
