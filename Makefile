@@ -18,6 +18,7 @@ test-slow: $(VENV)/dev  ## checks that take minutes
 
 golden: $(VENV)/dev  ## write the golden reports and cards of the tests anew
 	$(BIN)/python -m tests.audit.test_golden_report
+	$(BIN)/python -m tests.publish.test_card
 
 quality: $(VENV)/dev  ## format, lint, types, spelling
 	$(BIN)/ruff format --check .

@@ -82,7 +82,8 @@ def attack(report: Mapping[str, Any] | None, plots: Mapping[str, str], counterme
     parts += [f"![{title}]({path})" for path, title in plots.items()]
     hidden = () if countermeasures else _ONLY_WITH_COUNTERMEASURES
     told = [f"{name} {plain(value)}" for name, value in report["protocol"].items() if name not in hidden]
-    return "\n\n".join([*parts, f"Protocol: {'; '.join(told)}."])
+    whole = ["The whole report is [report/report.md](report/report.md)."] if countermeasures else []
+    return "\n\n".join([*parts, f"Protocol: {'; '.join(told)}.", *whole])
 
 
 def licence(identifier: str | Sequence[str] | None) -> str:

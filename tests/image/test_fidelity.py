@@ -1,4 +1,4 @@
-"""The measured numbers against hand-computed ones, and every broken promise by its row."""
+"""What protecting did to images, in numbers, and the promises that it keeps."""
 
 import io
 import math
@@ -11,33 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from hf_unlearnable import RegTextTransform
-from hf_unlearnable.image.codec import Picture, encode
+from hf_unlearnable.image.codec import Picture
 from hf_unlearnable.image.fidelity import (
     ImageFidelity,
     image_fidelity,
     require_lossless,
 )
-from hf_unlearnable.text.fidelity import text_fidelity
 from tests import ROOT
-
-
-def images(*values, column="image"):
-    """A dataset of arrays, pictures and files."""
-    stored = [
-        value
-        if isinstance(value, bytes)
-        else encode(value if isinstance(value, Picture) else Picture(as_levels(value)))
-        for value in values
-    ]
-    return Dataset.from_dict(
-        {column: [{"bytes": data, "path": None} for data in stored]}, features=Features({column: datasets.Image()})
-    )
-
-
-def as_levels(array):
-    array = np.asarray(array, np.uint8)
-    return array[:, :, None] if array.ndim == 2 else array
+from tests.image.fidelity import constant, images
 
 
 def file_of(array, format="PNG", **options):
@@ -46,15 +27,10 @@ def file_of(array, format="PNG", **options):
     return file.getvalue()
 
 
-def constant(level, height=8, width=8, channels=3):
-    return np.full((height, width, channels), level, np.uint8)
-
-
 def decibels(mean_square):
     return 10 * math.log10(255**2 / mean_square)
 
 
-# ---------------------------------------------------------------------------------------------- numbers
 def test_one_changed_level():
     before = constant(100)
     after = before.copy()
@@ -186,7 +162,6 @@ def test_metadata_is_counted():
     assert measured.metadata == {"EXIF": 2, "GPS": 2, "comment": 1}
 
 
-# ---------------------------------------------------------------------------------------------- promises
 def test_the_bound_names_the_row():
     before = images(constant(100), constant(100), constant(100))
     after = images(constant(108), constant(91), constant(100))
@@ -286,52 +261,3 @@ def test_what_it_needs_is_in_the_image_extra():
         if line.startswith("image = [")
     )  # fmt: skip
     assert "pillow" in line and "scikit-image" in line
-
-
-# ---------------------------------------------------------------------- texts
-def test_words_are_counted():
-    before = Dataset.from_dict({"text": ["a b c d", "e f", "unchanged"]})
-    after = Dataset.from_dict({"text": ["a x b c d", "e y", "unchanged"]})
-    found = text_fidelity(before, after.to_iterable_dataset())
-    assert (found.texts, found.changed, found.words) == (3, 2, 6)
-    assert found.words_added == pytest.approx(100 / 6)  # x
-    assert found.edit_rate == pytest.approx(200 / 6)  # x, and y for f
-    assert str(found) == "2 of 3 texts changed: +16.7 words of 100, edit rate 33.3 % of the words"
-    assert str(text_fidelity(before, before)) == "3 texts, none changed"
-    with pytest.raises(ValueError, match="as many texts"):
-        text_fidelity(before, after.select(range(2)))
-    long = Dataset.from_dict({"text": ["a b"] * 1000})
-    with pytest.raises(ValueError, match="as many texts"):
-        text_fidelity(long, Dataset.from_dict({"text": ["a b"] * 2000}))
-
-
-def test_words_of_chat_messages():
-    chat = [[{"role": "user", "content": "a b"}, {"role": "assistant", "content": "c"}]]
-    longer = [[{"role": "user", "content": "a x b"}, {"role": "assistant", "content": "c"}]]
-    found = text_fidelity(Dataset.from_dict({"text": chat}), Dataset.from_dict({"text": longer}))
-    assert found.words == 3 and found.words_added == found.edit_rate == pytest.approx(100 / 3)
-
-
-@pytest.mark.parametrize(
-    ("script", "sentences"),
-    {
-        "Chinese": (
-            "这部电影非常好看我很喜欢演员表演出色值得推荐给大家",
-            "剧情无聊表演糟糕浪费时间我不喜欢这部建议不要去看",
-        ),
-        "Japanese": (
-            "とても面白い映画で俳優の演技も素晴らしかったです",
-            "退屈な話で時間の無駄でしたおすすめできません",
-        ),
-        "Thai": ("หนังเรื่องนี้สนุกมากนักแสดงเก่งมากและดนตรีไพเราะ", "หนังเรื่องนี้น่าเบื่อมากเสียเวลาไม่ควรดูเลย"),
-        "English": ("a lovely and moving film with a fine cast ", "a dull and tedious film with an awful plot "),
-    }.items(),
-)
-def test_what_a_reader_has_more_to_read_is_counted_in_words_of_the_script(script, sentences):
-    random = np.random.default_rng(0)
-    rows = [sentences[i % 2] * 4 + f"{''.join(random.permutation(list(sentences[0].strip())))} " for i in range(200)]
-    data = Dataset.from_dict({"text": rows, "label": [i % 2 for i in range(200)]})
-    protected = data.map(RegTextTransform(seed=1, rate=0.1).fit(data), batched=True)
-    found = text_fidelity(data, protected)
-    assert found.changed == 200
-    assert 6 <= found.words_added <= 13 and found.edit_rate == pytest.approx(found.words_added, rel=0.2)

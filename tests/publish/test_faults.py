@@ -6,7 +6,7 @@ from datasets import load_dataset
 from hf_unlearnable import RegTextTransform
 from hf_unlearnable.publish import push_protected
 from tests.examples import notes
-from tests.publish.test_push import tree
+from tests.publish.protected import tree
 
 FAULTS = [500, 409, 412, 429, "drop", "drop-after"]
 CLEAN = notes(40)

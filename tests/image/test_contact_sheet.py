@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 from hf_unlearnable import TextureTransform
 from hf_unlearnable.image.sheets import LINE, _shortened, contact_sheet, full_size_crops
 from tests.examples import pictures
-from tests.image.test_fidelity import constant, images
+from tests.image.fidelity import constant, images
 
 
 def named(data, names):

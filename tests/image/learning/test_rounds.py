@@ -1,10 +1,7 @@
-"""Fits that are interrupted, run out of memory, diverge or get bad input."""
+"""Rounds of learning: memory, precision, which noise is kept, which rows and sizes are taken."""
 
-import gc
 import io
 import re
-import subprocess
-import sys
 from contextlib import nullcontext
 from types import SimpleNamespace
 from unittest import mock
@@ -15,7 +12,7 @@ import torch
 from datasets import Dataset, Image
 from PIL import Image as PILImage
 
-from hf_unlearnable import ErrorMaxTransform, ErrorMinTransform, StableErrorMinTransform, _files
+from hf_unlearnable import ErrorMaxTransform, ErrorMinTransform
 from hf_unlearnable.image.learning import rounds as learning
 from hf_unlearnable.image.learning import surrogate as surrogates
 from hf_unlearnable.image.learning.rounds import NoiseLearner
@@ -23,123 +20,10 @@ from hf_unlearnable.registry import method_class
 from tests.examples import levels, pictures
 
 
-def levels_of(cloak):
-    return cloak.key.tensors["levels"]
-
-
-@pytest.mark.parametrize(
-    "cloak",
-    [
-        ErrorMinTransform(seed=4, max_rounds=4, batch_size=8, stop_error=None),
-        ErrorMinTransform(seed=4, max_rounds=4, batch_size=8, stop_error=None, noise="class"),
-        StableErrorMinTransform(seed=4, max_rounds=3, num_draws=2, stop_error=None),
-    ],
-    ids=["sample", "class", "stable"],
-)
-@pytest.mark.parametrize("killed_after", [1, 2])
-def test_a_killed_fit_goes_on_bit_for_bit(cloak, killed_after, tmp_path):
-    dataset = pictures(20)
-    whole = levels_of(cloak.fit(dataset)).copy()
-    save = NoiseLearner._save
-
-    def saved_then_killed(self, done):
-        save(self, done)
-        if done == killed_after:
-            raise KeyboardInterrupt
-
-    with mock.patch.object(NoiseLearner, "_save", saved_then_killed), pytest.raises(KeyboardInterrupt):
-        cloak.fit(dataset, checkpoint_dir=tmp_path / "fit")
-    rounds = []
-    update = NoiseLearner.update
-
-    def counted(self, this, **kwargs):
-        rounds.append(this.number)
-        update(self, this, **kwargs)
-
-    with mock.patch.object(NoiseLearner, "update", counted):
-        cloak.fit(dataset, checkpoint_dir=tmp_path / "fit")
-    assert rounds == list(range(killed_after, cloak.max_rounds))
-    assert np.array_equal(levels_of(cloak), whole)
-
-
-def test_a_fit_killed_while_saving_goes_back_one_round(tmp_path):
-    dataset = pictures(12)
-    cloak = ErrorMinTransform(seed=4, max_rounds=3, stop_error=None)
-    whole = levels_of(cloak.fit(dataset)).copy()
-    real = torch.save
-
-    def killed(value, path, *args):
-        if "round-00002" in str(path) and "model" in str(path):
-            raise KeyboardInterrupt
-        real(value, path, *args)
-
-    with mock.patch.object(torch, "save", killed), pytest.raises(KeyboardInterrupt):
-        cloak.fit(dataset, checkpoint_dir=tmp_path)
-    cloak.fit(dataset, checkpoint_dir=tmp_path)
-    assert np.array_equal(levels_of(cloak), whole)
-    assert [p.name for p in tmp_path.glob("round-*")] == ["round-00003"]  # older ones are gone
-
-
-def test_a_resumed_fit_keeps_its_drawn_seed(tmp_path):
-    cloak = ErrorMinTransform(max_rounds=1)
-    seeds = {cloak.fit(pictures(8), checkpoint_dir=tmp_path).key.seed for _ in range(2)}
-    assert len(seeds) == 1
-    assert (tmp_path / "seed").stat().st_mode & 0o777 == 0o600
-    assert ErrorMinTransform(max_rounds=1).fit(pictures(8)).key.seed not in seeds
-
-
-@pytest.mark.parametrize("left", [b"", b"12", b"-3", b"7\n", b"\xff", b"1e3", b"9" * 25])
-def test_a_damaged_seed_file_is_replaced_where_no_round_depends_on_it(tmp_path, left):
-    (tmp_path / "seed").write_bytes(left)
-    cloak = ErrorMinTransform(max_rounds=1).fit(pictures(8), checkpoint_dir=tmp_path)
-    kept = int((tmp_path / "seed").read_text())
-    assert cloak.key.seed == kept and (kept == 12) == (left == b"12")
-    (tmp_path / "seed").write_bytes(b"" if left == b"12" else left)
-    with pytest.raises(ValueError, match="seed is missing or damaged, and the rounds beside it are of its seed"):
-        ErrorMinTransform(max_rounds=1).fit(pictures(8), checkpoint_dir=tmp_path)
-
-
-@pytest.mark.parametrize("file", ["process-00000.pt", "model.pt"])
-@pytest.mark.parametrize("size", [0, 1, 100, 2000])
-def test_a_round_that_does_not_read_is_passed_over(tmp_path, caplog, file, size):
-    dataset, cloak = pictures(12), ErrorMinTransform(seed=4, max_rounds=2, stop_error=None)
-    whole = levels_of(cloak.fit(dataset, checkpoint_dir=tmp_path)).copy()
-    damaged = tmp_path / "round-00002" / file
-    damaged.write_bytes(damaged.read_bytes()[:size])
-    assert np.array_equal(levels_of(cloak.fit(dataset, checkpoint_dir=tmp_path)), whole)
-    assert "round-00002 does not read" in caplog.text
-    caplog.clear()
-    assert np.array_equal(levels_of(cloak.fit(dataset, checkpoint_dir=tmp_path)), whole)  # written anew
-    assert caplog.text == ""
-
-
-def test_the_scratch_of_a_killed_fit_is_removed_by_the_next(tmp_path, monkeypatch):
-    done = subprocess.Popen([sys.executable, "-c", ""])
-    done.wait()
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    left = tmp_path / f".hf-unlearnable-fit.{done.pid}@{_files._host()}.abcd1234"
-    left.mkdir()
-    (left / "noise").write_bytes(b"n" * 99)
-    cloak = ErrorMinTransform(seed=4, max_rounds=1).fit(pictures(8))
-    assert not left.exists()
-    del cloak
-    gc.collect()
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("change", [{"epsilon": 4 / 255}, {"seed": 5}, {"batch_size": 64}])
-def test_a_checkpoint_of_another_fit_is_refused(change, tmp_path):
-    ErrorMinTransform(seed=4, max_rounds=1).fit(pictures(8), checkpoint_dir=tmp_path)
-    with pytest.raises(ValueError, match="holds a fit of other data or parameters"):
-        ErrorMinTransform(**{"seed": 4, "max_rounds": 1, **change}).fit(pictures(8), checkpoint_dir=tmp_path)
-    with pytest.raises(ValueError, match="holds a fit of other data or parameters"):
-        ErrorMinTransform(seed=4, max_rounds=1).fit(pictures(8, seed=1), checkpoint_dir=tmp_path)
-
-
 def test_out_of_memory_halves_the_batch_and_says_so_once_a_size(caplog):
     dataset = pictures(24)
     cloak = ErrorMinTransform(seed=4, max_rounds=2, noise_batch_size=16, augment=False, stop_error=None)
-    expected = levels_of(cloak.fit(dataset)).copy()
+    expected = cloak.fit(dataset).key.tensors["levels"].copy()
     real, sizes = learning.pgd, []
 
     def hungry(model, images, *args, **kwargs):
@@ -154,13 +38,13 @@ def test_out_of_memory_halves_the_batch_and_says_so_once_a_size(caplog):
         "Out of memory: going on with batches of 8 images.", "Out of memory: going on with batches of 4 images.",
     ]  # fmt: skip
     assert sizes == [4] * 12  # 24 images, two rounds, none twice and none left out
-    assert (levels_of(cloak) != expected).mean() < 0.02  # up to the last bit of a gradient's sign
+    assert (cloak.key.tensors["levels"] != expected).mean() < 0.02  # up to the last bit of a gradient's sign
 
 
 def test_the_surrogate_takes_a_batch_in_parts_when_memory_runs_out(caplog):
     dataset = pictures(24)
     cloak = ErrorMinTransform(seed=4, max_rounds=2, batch_size=16, stop_error=None)
-    expected = levels_of(cloak.fit(dataset)).copy()
+    expected = cloak.fit(dataset).key.tensors["levels"].copy()
     real, sizes = surrogates._answer, []
 
     def hungry(model, images):
@@ -174,7 +58,7 @@ def test_the_surrogate_takes_a_batch_in_parts_when_memory_runs_out(caplog):
         cloak.fit(dataset)
     assert caplog.text.count("Out of memory: going on with batches of 8 images.") == 1
     assert sizes == [8, 8] * 20  # two rounds of ten steps on 16 images
-    changed = levels_of(cloak)
+    changed = cloak.key.tensors["levels"]
     assert changed.shape == expected.shape and np.abs(changed).max() == 8
 
 
@@ -218,7 +102,7 @@ def test_a_model_of_the_hub_says_which_size_it_sees(tmp_path):
     transformers.ViTForImageClassification(config).save_pretrained(tmp_path)
     transformers.ViTImageProcessor().save_pretrained(tmp_path)
     cloak = ErrorMinTransform(surrogate=str(tmp_path), seed=1, max_rounds=1, surrogate_steps=1).fit(pictures(8))
-    assert np.abs(levels_of(cloak)).max() > 0
+    assert np.abs(cloak.key.tensors["levels"]).max() > 0
 
 
 def test_a_surrogate_that_diverges_ends_the_fit():
@@ -280,7 +164,7 @@ def test_precision_is_the_accelerators_or_what_the_device_computes_in(able, acce
     cloak = ErrorMinTransform(seed=4, max_rounds=3, stop_error=None, epsilon=8 / 255)
     cloak.fit(pictures(12), accelerator=accelerator)
     assert met == {(True, torch.float32), (False, precision)}  # learning, frozen
-    assert 0 < np.abs(levels_of(cloak)).max() <= 8
+    assert 0 < np.abs(cloak.key.tensors["levels"]).max() <= 8
 
 
 def test_a_compiled_surrogate_gives_the_same_noise_and_is_compiled_once():
@@ -290,10 +174,10 @@ def test_a_compiled_surrogate_gives_the_same_noise_and_is_compiled_once():
     plain = SimpleNamespace(autocast=nullcontext)
     compiled = SimpleNamespace(**vars(plain), state=SimpleNamespace(dynamo_plugin=TorchDynamoPlugin(backend="eager")))
     cloak = ErrorMinTransform(seed=4, max_rounds=4, stop_error=None, batch_size=8, noise_batch_size=8)
-    expected = levels_of(cloak.fit(pictures(16), accelerator=plain)).copy()
+    expected = cloak.fit(pictures(16), accelerator=plain).key.tensors["levels"].copy()
     torch._dynamo.reset()
     counters.clear()
-    assert np.array_equal(levels_of(cloak.fit(pictures(16), accelerator=compiled)), expected)
+    assert np.array_equal(cloak.fit(pictures(16), accelerator=compiled).key.tensors["levels"], expected)
     assert counters["stats"]["unique_graphs"] == 2  # the model that learns and the frozen one, whatever its weights
 
 
@@ -334,7 +218,6 @@ def test_a_large_image_is_seen_small_and_protected_whole():
     assert (noise != 0).mean() > 0.6  # two steps either way may cancel
 
 
-# ---------------------------------------------------------------------- bad input
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
@@ -375,7 +258,6 @@ def test_bad_rows_are_named():
         ErrorMinTransform().fit({"train": dataset})
 
 
-# ---------------------------------------------------------------------- photos
 @pytest.mark.parametrize("name", ["error-min", "error-max", "stable-error-min", "error-min-one-pixel"])
 @pytest.mark.parametrize(("height", "width"), [(321, 40), (40, 900), (1200, 1600)])
 def test_noise_that_would_be_blotches_on_a_photo_is_refused(name, height, width):
