@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint .ci/constraints.txt
 
-.PHONY: demo test test-slow quality style docs clean
+.PHONY: demo test test-slow golden quality style docs clean
 
 demo: $(VENV)/demo  ## protect embedded notes and digits, train on them, show the effect
 	$(BIN)/hf-unlearnable demo
@@ -15,6 +15,10 @@ test: $(VENV)/dev  ## the whole suite, without network or GPU
 
 test-slow: $(VENV)/dev  ## checks that take minutes
 	HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false $(BIN)/python -m pytest -m slow
+
+golden: $(VENV)/dev  ## write the golden reports and cards of the tests anew
+	$(BIN)/python -m tests.audit.test_golden_report
+	$(BIN)/python -m tests.publish.test_card
 
 quality: $(VENV)/dev  ## format, lint, types, spelling
 	$(BIN)/ruff format --check .
