@@ -43,7 +43,7 @@ def pretrained_image_model(
 
     Raises:
         ImportError: torch, pillow or transformers is not installed.
-        OSError: the model cannot be found or loaded.
+        OSError: the model cannot be found or loaded, or takes no RGB images of the size that its processor makes.
         ValueError: as `small_cnn`, or the model does not end in a linear layer.
     """
     require("attack", "transformers")
@@ -100,7 +100,8 @@ def linear_probe(
 def _fresh(name: str, num_classes: int) -> nn.Module:
     """A pretrained model with a head that knows nothing, from images in [0, 1] of any size to logits.
 
-    A head for the same number of classes would otherwise stay, and it may know the very classes.
+    A head for the same number of classes would otherwise stay, and it may know the very classes. An `OSError` says
+    where the model does not take what its processor makes.
     """
     import torch
 
@@ -118,17 +119,25 @@ def _fresh(name: str, num_classes: int) -> nn.Module:
         def forward(self, x: Tensor) -> Tensor:
             return self.model(resize(x, size))
 
+    try:
+        with torch.inference_mode():
+            model.eval()(torch.zeros(1, 3, size, size))
+    except (ValueError, RuntimeError) as error:
+        raise OSError(
+            f"{name} does not take what its image processor makes, RGB images of {size} pixels a side ({str(error).rstrip('.')}): set "
+            "the size in its preprocessor_config.json to the one that the model takes."
+        ) from error
     return Resized()
 
 
 def _model_size(name: str) -> int:
     """Pixels a side that a pretrained model's processor asks for."""
-    from transformers import AutoImageProcessor
+    from hf_unlearnable.image.learning.surrogate import image_processor
 
-    processor = AutoImageProcessor.from_pretrained(name)
+    processor = image_processor(name)
     cropped = getattr(processor, "do_center_crop", False) and processor.crop_size
     size = dict(cropped or processor.size)
-    return int(size.get("height") or size["shortest_edge"])
+    return int(size.get("height") or size.get("shortest_edge") or size["longest_edge"])
 
 
 def probed(
