@@ -11,7 +11,7 @@ from hf_unlearnable import RegTextTransform, load_transform
 from hf_unlearnable.key import Key, _write_tensors
 from hf_unlearnable.registry import METHODS, method_class
 from hf_unlearnable.testing.compare import stored
-from tests.data import sample_dataset
+from tests.examples import sample_dataset
 from tests.keys import edit
 
 QUICK = {"max_rounds": 1, "surrogate_epochs": 1, "surrogate_steps": 2, "epochs": 2}

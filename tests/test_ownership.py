@@ -16,7 +16,7 @@ from hf_unlearnable import OrderCodeTransform, RegTextTransform, TextureTransfor
 from hf_unlearnable.ownership import Ownership, _fisher, _tail, verify
 from hf_unlearnable.registry import method_class
 from hf_unlearnable.samples import load_digits
-from tests.data import notes, pictures, tiny
+from tests.examples import notes, pictures, tiny
 
 TEXT = {
     "default": {},

@@ -13,6 +13,7 @@ import pytest
 
 import hf_unlearnable
 from hf_unlearnable.registry import METHODS, method_class
+from tests import ROOT
 
 HEAVY = ["torch", "transformers", "sklearn", "polars", "gradio", "datasets", "matplotlib"]
 
@@ -91,7 +92,7 @@ def test_module_runs_the_command_line():
 def test_everything_that_is_imported_is_declared():
     """In `pyproject.toml`; `spaces` is there on a hosted Space only."""
     tomllib = pytest.importorskip("tomllib", reason="needs Python 3.11")
-    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     lines = project["dependencies"] + [line for extra in project["optional-dependencies"].values() for line in extra]
     imported = set()
     for file in Path(hf_unlearnable.__file__).parent.rglob("*.py"):

@@ -10,7 +10,7 @@ from datasets import Dataset, DatasetDict
 from hf_unlearnable import RegTextTransform, TextureTransform
 from hf_unlearnable.rows import require_columns
 from hf_unlearnable.transform import Transform
-from tests.data import notes
+from tests.examples import notes
 
 
 def test_repr_shows_what_was_given_and_hides_the_secret():

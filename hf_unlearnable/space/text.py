@@ -88,7 +88,6 @@ def tab() -> None:
     """The tab's components and what happens when they are used."""
     names = methods("text")
     example_topic, example = next(iter(EXAMPLES.values()))
-    shown, change, _ = protect_one(example, example_topic, names[0], "Standard")
     with gr.Row():
         with gr.Column(min_width=300):
             caption(
@@ -113,10 +112,7 @@ def tab() -> None:
                 names, value=names[0], label="Method", info=about(names[0]), filterable=False, visible=len(names) > 1
             )
             strength = gr.Radio(
-                ["Light", "Standard", "Strong"],
-                value="Standard",
-                label="Strength",
-                elem_classes="segments",
+                ["Light", "Standard", "Strong"], value="Standard", label="Strength", elem_classes="segments"
             )
             start = gr.Button("Protect", variant="primary")
             with gr.Row(elem_classes="examples"):
@@ -124,18 +120,7 @@ def tab() -> None:
                 examples = {name: gr.Button(name, size="sm") for name in EXAMPLES}
                 sample = gr.Button("A table of notes", size="sm")
         with gr.Column(min_width=300):
-            numbers = gr.HTML(_numbers(change), elem_id="text-figures")
-            marked = gr.HTML(_marked("An example", example, shown), elem_id="text-marked")
-            copied = gr.Textbox(
-                shown,
-                label="An example, protected",
-                lines=4,
-                max_lines=12,
-                buttons=["copy"],
-                interactive=False,
-                elem_id="text-copy",
-            )
-            data, table, key = downloads()
+            results = _results(example, example_topic, names[0])
             caption(
                 "<b>Not every attacker is stopped.</b> One who looks for RegText's words finds them and has the texts "
                 "back. One protected "
@@ -158,9 +143,25 @@ def tab() -> None:
     )
     start.click(
         _protect, [source, text, topic, file, text_column, label_column, method, strength],
-        [numbers, marked, copied, data, table, key], api_visibility="private", concurrency_limit=2,
-        concurrency_id="protect", show_progress_on=marked,
+        results, api_visibility="private", concurrency_limit=2, concurrency_id="protect", show_progress_on=results[1],
     )  # fmt: skip
+
+
+def _results(example: str, topic: str, method: str) -> list[Any]:
+    """What `_protect` fills: the figures, the marked text, the text to copy and the downloads; an example at first."""
+    shown, change, _ = protect_one(example, topic, method, "Standard")
+    numbers = gr.HTML(_numbers(change), elem_id="text-figures")
+    marked = gr.HTML(_marked("An example", example, shown), elem_id="text-marked")
+    copied = gr.Textbox(
+        shown,
+        label="An example, protected",
+        lines=4,
+        max_lines=12,
+        buttons=["copy"],
+        interactive=False,
+        elem_id="text-copy",
+    )
+    return [numbers, marked, copied, *downloads()]
 
 
 @told

@@ -48,7 +48,7 @@ def found(dataset: datasets.Dataset, column: str, **given: Any) -> list[Any]:
 def planted() -> None:
     """A line per kind and modality: planted, found, and what was missed."""
     from hf_unlearnable import RegTextTransform, TextureTransform
-    from tests.data import notes, pictures
+    from tests.examples import notes, pictures
     from tests.publish import planted as leaks
 
     for modality, original in (("text", notes(40)), ("image", pictures(40, height=20, width=24))):

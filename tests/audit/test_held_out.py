@@ -16,7 +16,7 @@ from hf_unlearnable.audit.run import Effort, attack
 from hf_unlearnable.image.traits import told_apart, traits
 from hf_unlearnable.modality import Grid
 from hf_unlearnable.samples import load_notes
-from tests.data import levels, pictures
+from tests.examples import levels, pictures
 
 pytest.importorskip("sklearn", reason="attacks need the attack extra")
 

@@ -15,7 +15,7 @@ from hf_unlearnable.image.modality import IMAGE
 from hf_unlearnable.modality import Grid
 from hf_unlearnable.samples import load_notes
 from hf_unlearnable.text.victims import tfidf_logistic_regression
-from tests.data import pictures, tiny
+from tests.examples import pictures, tiny
 
 for module in ("torch", "sklearn", "transformers"):
     pytest.importorskip(module, reason="attacks need the attack extra")

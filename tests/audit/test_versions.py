@@ -15,7 +15,7 @@ from hf_unlearnable.audit.versions import check_pair, check_test, dropped, rando
 from hf_unlearnable.image.dose import random_pixels
 from hf_unlearnable.text.dose import random_words
 from hf_unlearnable.text.insertion import Canonical
-from tests.data import levels, notes, pictures, real, tiny
+from tests.examples import levels, notes, pictures, real, tiny
 
 VOCABULARY = ["ada", "bob", "cyd"]
 

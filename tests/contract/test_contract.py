@@ -6,7 +6,7 @@ from hf_unlearnable.image.countermeasures import IMAGE_COUNTERMEASURES
 from hf_unlearnable.registry import METHODS, method_class
 from hf_unlearnable.testing import CHECKS
 from hf_unlearnable.text.countermeasures import TEXT_COUNTERMEASURES
-from tests.data import sample_dataset
+from tests.examples import sample_dataset
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)

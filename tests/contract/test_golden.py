@@ -16,7 +16,7 @@ import pytest
 from hf_unlearnable import load_transform
 from hf_unlearnable.registry import METHODS, method_class
 from hf_unlearnable.testing.compare import stored
-from tests.data import notes, pictures
+from tests.examples import notes, pictures
 
 FILE = Path(__file__).with_name("golden.json")
 CASES = {

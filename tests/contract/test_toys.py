@@ -20,7 +20,7 @@ from hf_unlearnable.registry import METHODS
 from hf_unlearnable.testing import CHECKS
 from hf_unlearnable.text.insertion import Canonical
 from tests.contract.toys import LastWordTransform, QuiltTransform
-from tests.data import notes, pictures, sample_dataset, tiny
+from tests.examples import notes, pictures, sample_dataset, tiny
 
 TOYS = [LastWordTransform, QuiltTransform]
 

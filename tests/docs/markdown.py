@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from docs._make.pages import generated
+from tests import ROOT
 
-ROOT = Path(__file__).parents[2]
 DOCS = sorted(path for path in (ROOT / "docs").rglob("*.md"))
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "recipes/bench/README.md", *DOCS]
 _BLOCK = re.compile(

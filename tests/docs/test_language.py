@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from tests.docs.markdown import PAGES, ROOT, name_of, prose, read, sentences, words
+from tests import ROOT
+from tests.docs.markdown import PAGES, name_of, prose, read, sentences, words
 
 README = read(ROOT / "README.md")
 

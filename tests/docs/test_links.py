@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.docs.markdown import PAGES, ROOT, anchors, links, name_of, read, text_of
+from tests import ROOT
+from tests.docs.markdown import PAGES, anchors, links, name_of, read, text_of
 
 OTHERS = [ROOT / "CHANGELOG.md", ROOT / "recipes/bench/NOTES.md", ROOT / "spaces/unlearnable/README.md"]
 

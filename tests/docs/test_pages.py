@@ -6,8 +6,8 @@ from PIL import Image
 
 from docs._make import pages
 from hf_unlearnable.registry import METHODS, method_class
-from tests.data import pictures, sample_dataset
-from tests.docs.markdown import ROOT
+from tests import ROOT
+from tests.examples import pictures, sample_dataset
 
 QUICK = {"max_rounds": 1}
 

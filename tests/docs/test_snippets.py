@@ -21,8 +21,9 @@ import pytest
 
 from hf_unlearnable.cli import _parser, main
 from hf_unlearnable.registry import COUNTERMEASURES, METHODS, VICTIMS
-from tests.data import notes, pictures
-from tests.docs.markdown import PAGES, ROOT, blocks, commands, name_of, read
+from tests import ROOT
+from tests.docs.markdown import PAGES, blocks, commands, name_of, read
+from tests.examples import notes, pictures
 from tests.hub import Hub
 
 for module in ("torch", "sklearn", "gradio", "trl"):
@@ -32,7 +33,7 @@ sys.path.append(str(ROOT / "recipes"))  # a script finds what stands beside it
 PROJECT = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
 EXTRAS = re.findall(r"^(\w+) = \[", PROJECT.split("[project.optional-dependencies]")[1].split("\n[")[0], re.MULTILINE)
 TARGETS = re.findall(r"^([\w-]+):.*##", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
-EXTENDING = ROOT / "docs/extending.md"  # its commands need its package installed: tests/test_extending.py
+EXTENDING = ROOT / "docs/extending.md"  # its commands need its package installed: test_extending.py
 SHELL = ("", "shell")
 DATA = (*SHELL, "python", "text")
 

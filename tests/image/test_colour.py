@@ -14,8 +14,8 @@ from PIL import Image
 from hf_unlearnable import TextureTransform
 from hf_unlearnable.image import codec
 from hf_unlearnable.image.codec import ImageError, Picture, decode, encode, like
-from tests.data import pictures
-from tests.image.test_codec import PNG, PROFILE, chunk, chunks, noise, opened, same, stored
+from tests.examples import pictures
+from tests.image.files import PNG, PROFILE, chunk, chunks, noise, opened, same, stored
 
 GAMMA = chunk(b"gAMA", (55_000).to_bytes(4, "big"))
 PRIMARIES = chunk(b"cHRM", struct.pack(">8I", 31270, 32900, 68000, 32000, 26500, 69000, 15000, 6000))

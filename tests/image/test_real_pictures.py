@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 
 from hf_unlearnable import TextureTransform
 from hf_unlearnable.image.codec import decode
-from tests.data import pictures, real
+from tests.examples import pictures, real
 
 ENDINGS = {".png", ".jpg", ".jpeg", ".gif", ".webp", ".tif", ".tiff", ".bmp", ".ico", ".svg"}
 PACKAGES = {"matplotlib": 18, "sklearn": 6, "skimage": 12, "gradio": 12, "datasets": 2}

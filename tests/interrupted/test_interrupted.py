@@ -17,7 +17,8 @@ import pytest
 
 from hf_unlearnable import load_transform
 from hf_unlearnable.cli import main
-from tests.data import notes, pictures
+from tests import ROOT
+from tests.examples import notes, pictures
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="limits and kills are POSIX")
 
@@ -46,11 +47,10 @@ class Worker:
     """See worker.py."""
 
     def __init__(self):
-        root = str(Path(__file__).parents[2])
         command = [sys.executable, "-m", "tests.interrupted.worker"]
         self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=root, text=True,
-            env={**os.environ, "PYTHONPATH": root, "HF_HUB_OFFLINE": "1"},
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=ROOT, text=True,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"},
         )  # fmt: skip
         assert json.loads(self.process.stdout.readline())["ready"]
 

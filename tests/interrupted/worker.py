@@ -24,7 +24,7 @@ FILE_SIZE = resource.RLIMIT_FSIZE
 def fit():
     """A fit with checkpoints, its key saved."""
     from hf_unlearnable import ErrorMinTransform
-    from tests.data import pictures
+    from tests.examples import pictures
 
     cloak = ErrorMinTransform(seed=4, max_rounds=4, stop_error=None).fit(pictures(12), checkpoint_dir="fit")
     if not Path("my.key").exists():

@@ -1,13 +1,14 @@
+"""A home folder with a name in it, which no publication may show."""
+
+import datasets
 import pytest
 
-from tests.hub import Hub, User
+from tests.publish.staged import HOME
 
 
 @pytest.fixture
-def hub(tmp_path, monkeypatch):
-    """A Hub of our own; pauses between attempts take no time."""
-    users = {"hf_test": "tester", "hf_read": User("tester", write=False)}
-    with Hub(tmp_path / "hub", users=users) as hub:
-        hub.client_settings(monkeypatch)
-        monkeypatch.setattr("time.sleep", lambda seconds: None)
-        yield hub
+def home(monkeypatch):
+    monkeypatch.setenv("HOME", HOME)
+    datasets.disable_progress_bars()
+    yield
+    datasets.enable_progress_bars()

@@ -16,7 +16,7 @@ from hf_unlearnable.publish.card import OPT_OUTS, Facts, Wishes, render
 from hf_unlearnable.publish.staging import Staged
 from hf_unlearnable.registry import METHODS, method_class
 from hf_unlearnable.transform import Transform
-from tests.hub_card import metadata_errors
+from tests.hub.card import metadata_errors
 
 TEXTS = Features({"text": Value("string"), "label": ClassLabel(names=["no", "yes"])})
 IMAGES = Features({"image": Image(), "label": ClassLabel(names=["bee", "elm"])})

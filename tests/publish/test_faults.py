@@ -5,8 +5,8 @@ from datasets import load_dataset
 
 from hf_unlearnable import RegTextTransform
 from hf_unlearnable.publish import push_protected
-from tests.data import notes
-from tests.publish.test_push import tree
+from tests.examples import notes
+from tests.publish.protected import tree
 
 FAULTS = [500, 409, 412, 429, "drop", "drop-after"]
 CLEAN = notes(40)

@@ -13,7 +13,7 @@ from hf_unlearnable.image.methods.texture import TextureTransform
 from hf_unlearnable.publish.leaks import scan
 from hf_unlearnable.publish.readings import readings
 from hf_unlearnable.text.methods.regtext import RegTextTransform
-from tests.data import levels, notes, pictures
+from tests.examples import levels, notes, pictures
 from tests.publish import planted
 
 SEED = 0xC0FFEE1234567 * 3000 + 7

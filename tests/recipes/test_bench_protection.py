@@ -3,7 +3,6 @@
 import inspect
 import json
 import sys
-from pathlib import Path
 
 import pytest
 import yaml
@@ -13,9 +12,10 @@ from hf_unlearnable.image.victims import IMAGE_VICTIMS
 from hf_unlearnable.registry import method_class
 from hf_unlearnable.text.victims import TEXT_VICTIMS
 from recipes.bench import order_designs, protection
-from tests.data import pictures
+from tests import ROOT
+from tests.examples import pictures
 
-FOLDER = Path(__file__).parents[2] / "recipes/configs"
+FOLDER = ROOT / "recipes/configs"
 CONFIGS = sorted(path for kind in ("protection*", "attack") for path in FOLDER.glob(f"*_{kind}.yaml"))
 
 

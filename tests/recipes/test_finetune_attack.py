@@ -1,60 +1,29 @@
-"""The fine-tuning attack: prompts that fit, answers that are counted rightly, runs that go on, two processes."""
+"""The fine-tuning attack: options, whole runs, runs that go on, two processes."""
 
 import json
 import logging
 import os
 import subprocess
 import sys
-from pathlib import Path
-from types import SimpleNamespace
-from typing import ClassVar
 from unittest import mock
-from urllib.error import URLError
 
 import numpy as np
 import pytest
-from datasets import ClassLabel, Dataset
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from datasets import Dataset
 
 pytest.importorskip("trl", reason="the fine-tuning attack needs trl and peft")
 pytest.importorskip("peft", reason="the fine-tuning attack needs trl and peft")
 
 import torch
-from transformers import GPT2Config, GPT2LMHeadModel
-
-sys.path.append(str(Path(__file__).parents[2] / "recipes"))  # a script finds what stands beside it
-
-import prompts
 
 from recipes import finetune_attack as attack
-from recipes import natural_instructions
-from tests.data import notes, tiny
+from tests import ROOT
+from tests.examples import MODELS, tiny
+from tests.recipes.tiny_model import TINY, model_of
 
-ROOT = Path(__file__).parents[2]
 CONFIGS = sorted((ROOT / "recipes/configs").glob("finetune_*.yaml"))
-MODELS = Path(os.environ.get("HF_UNLEARNABLE_MODELS", ROOT.parent / "shared" / "models"))
-TINY = ROOT / "recipes/configs/finetune_tiny_random.yaml"
-CHAT = "{% for m in messages %}[{{ m.role }}]{{ m.content }}</s>{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}"
 
 
-@pytest.fixture(scope="module")
-def tokenizer():
-    made, _ = attack.random_llama(notes()["text"])
-    made.pad_token = made.eos_token
-    return made
-
-
-def prompter(tokenizer, labels, max_length=120, style="alpaca"):
-    return prompts.Prompter(tokenizer, style, max_length, {"": list(labels)})
-
-
-def model_of(*options):
-    _, training, model_args = attack.parse(["--config", str(TINY), *options])
-    return attack.load_model(attack.random_llama(notes()["text"])[1], model_args, training), training, model_args
-
-
-# ---------------------------------------------------------------------- options
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
 def test_configs_fit_the_options(config):
     args, training, model_args = attack.parse(["--config", str(config)])
@@ -95,209 +64,6 @@ def test_four_bits_need_a_gpu():
         model_of("--load_in_4bit", "true")
 
 
-# ---------------------------------------------------------------------- data
-def test_labels_are_names_whatever_their_number(caplog):
-    args = attack.AttackArguments(clean="notes", versions=["clean"])
-    train = attack.examples(tiny(["a", "b"], [0, 1], ["neg", "pos"]), args, "clean")
-    test = attack.examples(tiny(["a", "b"], [0, 1], ["pos", "neg"]), args, "test")
-    assert train["label"][:] == ["neg", "pos"] and test["label"][:] == ["pos", "neg"]
-    assert attack.labels_by_task(train, test, ["neg", "pos"]) == {"": ["neg", "pos"]}
-    with pytest.raises(ValueError, match="Row 0 of clean has 0 in column 'label'.*--class_names"):
-        attack.examples(tiny(["a", "b"], [0, 1]), args, "clean")
-    with pytest.raises(ValueError, match="Row 1 of clean has -1"):
-        attack.examples(tiny(["a", "b"], [0, -1]).cast_column("label", ClassLabel(names=["x", "y"])), args, "clean")
-    with pytest.raises(ValueError, match="Row 1 of test has no text"):
-        attack.examples(tiny(["a", None], [0, 1], ["x", "y"]), args, "test")
-    with caplog.at_level(logging.WARNING):
-        attack.labels_by_task(train, test.select([0]), ["neg", "pos"])
-    assert "No test row has the label neg" in caplog.text
-
-
-def rows(*labelled):
-    names = list(attack.EXAMPLE)
-    return Dataset.from_list([dict(zip(names, ("t", label, task, ""))) for task, label in labelled])
-
-
-def test_labels_that_cannot_be_answered():
-    trained = rows(("", "neg"), ("", "pos"))
-    with pytest.raises(ValueError, match="Test rows have the label 'positive', and training rows only neg, pos"):
-        attack.labels_by_task(trained, rows(("", "positive"), ("", "neg")), [])
-    with pytest.raises(ValueError, match="only label"):
-        attack.labels_by_task(rows(("", "neg")), rows(("", "neg")), [])
-    held_out = attack.labels_by_task(rows(("a", "yes"), ("a", "no")), rows(("b", "Obscene"), ("b", "Non-obscene")), [])
-    assert held_out == {"a": ["yes", "no"], "b": ["Obscene", "Non-obscene"]}
-
-
-# ---------------------------------------------------------------------- prompts
-def test_the_prompt_of_the_paper_word_for_word(tokenizer):
-    tokens, cut = prompter(tokenizer, ["bad", "good"], 400).prompt("A fine film.", "Judge.")
-    assert not cut and tokenizer.decode(tokens) == (
-        "Below is an instruction that describes a task, paired with an input that provides further context. Write a "
-        "response that appropriately completes the request.\n\n"
-        "### Instruction:\nJudge.\n\n### Input:\nA fine film.\n\n### Response:\n"
-    )
-
-
-def test_chat_needs_a_template(tokenizer):
-    with pytest.raises(ValueError, match="no chat template. Use --prompt_style alpaca"):
-        prompter(tokenizer, ["bad", "good"], style="chat")
-    with mock.patch.object(tokenizer, "chat_template", CHAT):
-        chat = prompter(tokenizer, ["bad", "good"], style="chat")
-        assert tokenizer.decode(chat.prompt("A {fine} film.", "Judge.")[0]) == (
-            "[user]Judge.\n\nA {fine} film.</s>[assistant]"
-        )
-        assert tokenizer.decode(chat.answers["good"]) == "good</s>"
-    turn = CHAT.replace("{{ m.content }}</s>", "{{ m.content }}{% if m.role == 'assistant' %}<|end|>{% endif %}\n")
-    other, _ = attack.random_llama(notes()["text"])
-    other.add_tokens(["<|end|>"])
-    for template, end in ((turn, "<|end|>"), (CHAT.replace("</s>", ""), "</s>")):
-        other.chat_template = template
-        assert other.decode(prompter(other, ["bad", "good"], style="chat").answers["good"]) == f"good{end}"
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.text(max_size=400), st.integers(75, 200), st.sampled_from(["alpaca", "chat"]))
-def test_only_the_text_is_ever_cut(tokenizer, text, max_length, style):
-    with mock.patch.object(tokenizer, "chat_template", CHAT):
-        made = prompter(tokenizer, ["Obscene", "Non-obscene"], max_length, style)
-        tokens, cut = made.prompt(text, "Judge.")
-        assert len(tokens) + made.longest <= max_length
-        written = tokenizer.decode(tokens)
-        whole = made._render("Judge.", text)
-        before, after = made._render("Judge.", "\0").split("\0")
-        assert written.startswith(before) and written.endswith(after)
-        kept = written[len(before) : len(written) - len(after)]
-        assert cut == (len(made._encode(whole)) > max_length - made.longest)
-        assert (text.startswith(kept) and len(kept) < len(text)) if cut else written == whole
-
-
-def test_no_room_for_any_text(tokenizer):
-    with pytest.raises(ValueError, match="max_length is 30, but the instruction and the longest label take"):
-        prompter(tokenizer, ["bad", "good"], 30).prompt("text", "Judge.")
-
-
-def test_labels_that_look_the_same_to_the_model(tokenizer):
-    with pytest.raises(ValueError, match="'Yes', 'yes'"):
-        prompter(tokenizer, ["Yes", "no", "yes"])
-    blind = mock.patch.object(prompts.Prompter, "_answer", lambda self, label: [5, len(label)])
-    with blind, pytest.raises(ValueError, match="'up', 'no' of task '' are the same to this model"):
-        prompter(tokenizer, ["up", "no"])
-
-
-@pytest.mark.parametrize("name", ["stories260k", "reviews_llama_2m"])
-def test_real_tokenizers(name):
-    if not (MODELS / name).is_dir():
-        pytest.skip(f"{MODELS / name} is not there: it is a development model, see HF_UNLEARNABLE_MODELS")
-    tokenizer = attack.AutoTokenizer.from_pretrained(MODELS / name)
-    made = prompter(tokenizer, ["Obscene", "Non-obscene"], 200)
-    tokens, cut = made.prompt("Naïve – 漢字 " * 100, "Judge.")
-    assert cut and 195 - made.longest <= len(tokens) <= 200 - made.longest
-    assert tokenizer.decode(tokens + made.answers["Non-obscene"]).endswith("\n\n### Response:\nNon-obscene</s>")
-
-
-# ---------------------------------------------------------------------- the loss
-@pytest.mark.parametrize("completion_only", [True, False])
-def test_what_carries_the_loss(tokenizer, completion_only, tmp_path):
-    model, training, model_args = model_of(
-        "--completion_only_loss", str(completion_only), "--output_dir", str(tmp_path)
-    )
-    assert tokenizer.pad_token_id == tokenizer.eos_token_id
-    made = prompter(tokenizer, ["Obscene", "Non-obscene"], 90)
-    data = [("a short one", "Obscene"), ("a long one, " * 40, "Non-obscene")]
-    encoded = prompts.encode(
-        Dataset.from_list([{"text": t, "label": y, "task": "", "instruction": ""} for t, y in data]), made, "{labels}?"
-    )
-    assert encoded["truncated"][:] == [False, True]
-    trainer = attack.make_trainer(model, tokenizer, encoded, training, model_args)
-    batch = trainer.data_collator([trainer.train_dataset[i] for i in range(2)])
-    for i, (text, label) in enumerate(data):
-        learned = tokenizer.decode(batch["labels"][i][batch["labels"][i] != -100])
-        if completion_only:
-            assert learned == f"{label}</s>"
-        else:
-            assert learned.startswith("Below is an instruction") and learned.endswith(f"Response:\n{label}</s>")
-            assert "Obscene, Non-obscene?" in learned and (text in learned) == (i == 0)
-        assert batch["attention_mask"][i].sum() == len(encoded[i]["prompt"]) + len(encoded[i]["answer"])
-
-
-# ---------------------------------------------------------------------- scoring
-class TableModel:
-    """A language model of seven tokens that answers by a table of probabilities: end 0, not 1, sure 2, yes 3, ..."""
-
-    device = torch.device("cpu")
-    table: ClassVar = {(): {1: 0.6, 3: 0.4}, (1,): {2: 0.9, 0: 0.1}, (1, 2): {0: 0.5, 4: 0.5}, (3,): {0: 1.0}}
-
-    def __call__(self, input_ids, attention_mask, position_ids, past_key_values, use_cache, logits_to_keep):
-        ids = torch.cat([*(past_key_values or []), input_ids], 1)
-        logits = torch.full((*ids.shape, 7), -1e9)
-        for i, seen in enumerate(attention_mask.tolist()):
-            read = []
-            for t in range(ids.shape[1]):
-                read += [ids[i, t].item()] if seen[t] else []
-                after = tuple(read[read.index(6) + 1 :]) if 6 in read else None
-                for token, p in self.table.get(after, {0: 1.0}).items():
-                    logits[i, t, token] = np.log(p)
-        logits = logits[:, -(logits_to_keep or input_ids.shape[1]) :]
-        return SimpleNamespace(logits=logits, past_key_values=[ids])
-
-
-def test_the_whole_label_counts_and_its_end():
-    asked = [[5, 6], [5, 5, 5, 5, 6]]
-    candidates = [[[1, 0], [1, 2, 0], [3, 0]], [[3, 0], [1, 2, 0]]]
-    # "not" is likelier than "yes" as a first token, and the beginning of "not sure"; both are less likely as a whole.
-    expected = [[0.6 * 0.1, 0.6 * 0.9 * 0.5, 0.4], [0.4, 0.6 * 0.9 * 0.5]]
-    for rows in (slice(0, 2), slice(0, 1), slice(1, 2)):
-        scores, written = prompts.ask(TableModel(), asked[rows], candidates[rows], {0}, 5)
-        for got, wanted in zip(scores, expected[rows]):
-            assert np.exp(got) == pytest.approx(wanted, rel=1e-5)
-        assert all(tokens in ([1, 2], [1, 2, 4]) for tokens in written)
-
-
-@pytest.mark.parametrize("kind", ["llama", "gpt2"])
-def test_padding_and_the_cache_change_nothing(kind):
-    model, _, _ = model_of()
-    if kind == "gpt2":  # learned absolute positions
-        torch.manual_seed(0)
-        model = GPT2LMHeadModel(GPT2Config(vocab_size=1000, n_positions=72, n_embd=32, n_layer=2, n_head=2))
-    model.eval()
-    random = np.random.default_rng(0)
-    asked = [random.integers(1, 1000, n).tolist() for n in (3, 40, 17, 9, 64)]
-    candidates = [[random.integers(1, 1000, n).tolist() for n in (1, 4, 2)[: 1 + i % 3]] for i in range(5)]
-    scores, written = prompts.ask(model, asked, candidates, {0}, 6)
-    for prompt, answers, got, tokens in zip(asked, candidates, scores, written):
-        for answer, score in zip(answers, got, strict=True):
-            with torch.no_grad():
-                logits = model(torch.tensor([prompt + answer])).logits[0].double().log_softmax(-1)
-            direct = sum(logits[len(prompt) + n - 1, token].item() for n, token in enumerate(answer))
-            assert score == pytest.approx(direct, abs=1e-3)
-        own = model.generate(torch.tensor([prompt]), max_new_tokens=6, do_sample=False, eos_token_id=0, pad_token_id=0)
-        assert [*tokens, 0] == [*own[0, len(prompt) :].tolist(), 0][: len(tokens) + 1]
-    assert len(set(map(tuple, written))) > 1
-    # An end is not written, and nothing after it.
-    assert prompts.ask(model, asked[1:2], candidates[1:2], {written[1][2]}, 6)[1] == [
-        written[1][: written[1].index(written[1][2])]
-    ]
-
-
-def test_an_answer_is_not_counted_by_a_part_of_it(tokenizer):
-    made = prompter(tokenizer, ["Obscene", "Non-obscene"])
-    names = ["Obscene", "Obscene", "Obscene", "Non-obscene", "Non-obscene"]
-    answers = ["Non-obscene", " obscene.\n\n### Instruction", "Obscene, I think", "Obscene", "Non-obscene"]
-    test = prompts.encode(
-        Dataset.from_list([{"text": "t", "label": y, "task": "", "instruction": ""} for y in names]), made, "?"
-    )
-    training = SimpleNamespace(per_device_eval_batch_size=5, bf16=False, fp16=False, disable_tqdm=True)
-    generation = SimpleNamespace(eos_token_id=[7, 8])
-    model = SimpleNamespace(eval=lambda: None, device=torch.device("cpu"), generation_config=generation)
-    scores = [[-1, -2], [-1, -2], [-2, -1], [-1, -2], [-2, -1]]
-    with mock.patch.object(attack, "ask", return_value=(scores, [tokenizer(a)["input_ids"] for a in answers])) as ask:
-        by_label, exact = attack.evaluate(model, made, test, training)
-    assert ask.call_args.args[3:] == ({7, 8, tokenizer.eos_token_id}, made.longest + 1)
-    assert exact.tolist() == [False, True, False, False, True]
-    assert by_label.tolist() == [True, True, False, False, True]
-
-
-# ---------------------------------------------------------------------- the whole
 @pytest.fixture(scope="module")
 def weather(tmp_path_factory):
     """Six words of a class's own forty make a text: learned from many, while the protection's one word is quick."""
@@ -487,43 +253,3 @@ def test_a_pretrained_model_with_lora(tmp_path):
     assert training.max_length == 256
     saved = tmp_path / "out/clean/checkpoint-2"
     assert (saved / "adapter_model.safetensors").is_file() and not (saved / "model.safetensors").exists()
-
-
-# ---------------------------------------------------------------------- Natural Instructions
-def test_natural_instructions_from_files(tmp_path):
-    instances = [
-        {"id": str(i), "input": f"text {i}", "output": ["Obscene" if i in (7, 90) else "Non-obscene"]}
-        for i in range(100)
-    ]
-    task = {"Definition": ["Judge it."], "Instances": instances}
-    (tmp_path / "tasks").mkdir()
-    for name in ("task1_a", "task2_b"):
-        (tmp_path / "tasks" / f"{name}.json").write_text(json.dumps(task))
-    natural_instructions.main([
-        "--output", str(tmp_path / "out"), "--tasks_dir", str(tmp_path / "tasks"), "--train_tasks", "task1_a",
-        "--test_tasks", "task1_a", "task2_b", "--train_rows", "1000", "--test_rows", "10",
-    ])  # fmt: skip
-    train, test = (attack.load_rows(tmp_path / "out", split=split) for split in ("train", "test"))
-    assert train.column_names == ["text", "label", "task", "definition"] and len(train) == 100
-    assert train[7] == {"text": "text 7", "label": "Obscene", "task": "task1_a", "definition": "Judge it."}
-    assert test["task"][:] == ["task1_a"] * 10 + ["task2_b"] * 10
-    for part in (test.select(range(10)), test.select(range(10, 20))):  # the rare label is not lost
-        assert sorted(text for text, label in zip(part["text"], part["label"]) if label == "Obscene") == [
-            "text 7",
-            "text 90",
-        ]
-    args = attack.AttackArguments(clean="x", versions=["clean"], task_column="task", instruction_column="definition")
-    train, test = attack.examples(train, args, "clean"), attack.examples(test, args, "test")
-    assert set(attack.labels_by_task(train, test, [])["task2_b"]) == {"Obscene", "Non-obscene"}
-    assert test["instruction"][0] == "Judge it."
-    with pytest.raises(FileNotFoundError, match="no .*task3_c.json"):
-        natural_instructions.read_task("task3_c", str(tmp_path / "tasks"))
-
-
-def test_natural_instructions_without_a_network(tmp_path):
-    offline = mock.patch.object(natural_instructions, "urlopen", side_effect=URLError("no route"))
-    with offline as asked, pytest.raises(ConnectionError, match="no route.*--tasks_dir"):
-        natural_instructions.main(["--output", str(tmp_path / "out")])
-    assert asked.call_args.args[0].endswith("master/tasks/task363_sst2_polarity_classification.json")
-    assert not (tmp_path / "out").exists()
-    assert (len(natural_instructions.TRAIN_TASKS), len(set(natural_instructions.TEST_TASKS))) == (10, 18)

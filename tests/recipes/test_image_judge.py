@@ -1,18 +1,14 @@
 """The judge of fidelity reads published weights of any depth, and its shortcut has no weights."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="the judge needs torch")
-sys.path.append(str(Path(__file__).parents[2] / "recipes" / "bench"))  # scripts find their neighbours there
 
 from safetensors.torch import save_file  # noqa: E402
 
 from recipes.bench.image_judge import Block, Judge  # noqa: E402
-from tests.data import levels  # noqa: E402
+from tests.examples import levels  # noqa: E402
 
 
 def test_a_block_that_adds_nothing_is_its_shortcut():

@@ -5,7 +5,7 @@ from datasets import Dataset
 
 from recipes.bench import order_designs
 from recipes.bench.protection import version
-from tests.data import notes
+from tests.examples import notes
 
 ROWS = Dataset.from_dict({"text": ["The film is good .", "Short one. A longer sentence. Mid size."], "label": [0, 1]})
 

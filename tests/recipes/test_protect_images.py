@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 from unittest import mock
 
 import numpy as np
@@ -15,13 +14,10 @@ from datasets import load_dataset
 from hf_unlearnable import load_transform
 from hf_unlearnable.image.learning.rounds import NoiseLearner
 from hf_unlearnable.registry import method_class
-from tests.data import pictures
-
-sys.path.append(str(Path(__file__).parents[2] / "recipes"))  # a script finds what stands beside it
-
 from recipes import protect_images
+from tests import ROOT
+from tests.examples import pictures
 
-ROOT = Path(__file__).parents[2]
 PARAMETERS = {"max_rounds": 3, "batch_size": 16, "seed": 5, "stop_error": None}
 
 

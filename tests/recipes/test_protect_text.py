@@ -1,7 +1,6 @@
 """The recipe: YAML with overrides, several splits, one key."""
 
 import sys
-from pathlib import Path
 
 import datasets
 import pytest
@@ -9,12 +8,9 @@ import yaml
 from datasets import load_dataset
 
 from hf_unlearnable import load_transform
-from tests.data import notes
-
-sys.path.append(str(Path(__file__).parents[2] / "recipes"))  # a script finds what stands beside it
-
 from recipes import options
 from recipes.protect_text import main, parse
+from tests.examples import notes
 
 
 @pytest.fixture

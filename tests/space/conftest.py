@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import ROOT
 from tests.hub import Hub
-
-ROOT = Path(__file__).parents[2]
 
 
 class Page:

@@ -9,13 +9,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tests.data import levels
+from tests.examples import levels
+from tests.image.files import PNG, chunk, stored
 
 
 def png(array: np.ndarray) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(array).save(file, format="PNG")
-    return file.getvalue()
+    return stored(Image.fromarray(array))
 
 
 def opened(data: bytes) -> np.ndarray:
@@ -36,13 +35,9 @@ def archive(path: Path, files: dict[str, bytes], compression: int = zipfile.ZIP_
 def huge_png(width: int, height: int) -> bytes:
     """A file of a few bytes that claims to be an image of so many pixels."""
 
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", header)
-        + chunk(b"IDAT", zlib.compress(b"\0" * 999))
-        + chunk(b"IEND", b"")
-    )
+    return PNG + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 999)) + chunk(b"IEND", b"")
+
+
+def rows_of(*pictures, label="mine"):
+    return [{"name": f"{i}.png", "label": label, "bytes": png(one)} for i, one in enumerate(pictures)]

@@ -16,7 +16,7 @@ import pytest
 from hf_unlearnable import load_transform
 from hf_unlearnable.space.queueing import SHARE
 from hf_unlearnable.space.queueing import client as client_of
-from tests.data import notes
+from tests.examples import notes
 from tests.space.files import archive, huge_png, opened, photo, png
 
 gradio_client = pytest.importorskip("gradio_client", reason="gradio is not installed: the Space is not tested here")

@@ -22,7 +22,7 @@ from hf_unlearnable.space import limits, reader, reading
 from hf_unlearnable.space.limits import MEGABYTE, RefusedError, read_images, read_table
 from hf_unlearnable.space.protection import image_dataset, transform
 from hf_unlearnable.space.session import zip_key
-from tests.data import notes
+from tests.examples import notes
 from tests.space.files import archive, photo, png
 
 EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n"

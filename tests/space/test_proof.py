@@ -6,7 +6,7 @@ import pytest
 from hf_unlearnable.space import training
 from hf_unlearnable.space.chart import curves, figures, interval, results
 from hf_unlearnable.space.limits import RefusedError
-from tests.data import notes
+from tests.examples import notes
 
 
 def test_trainings_take_turns_and_stop_when_told():

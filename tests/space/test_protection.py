@@ -1,11 +1,4 @@
-"""What the page does with texts and images, without the page."""
-
-import json
-import os
-import re
-import zipfile
-from pathlib import Path
-from types import SimpleNamespace
+"""Texts and images protected in the page: exact, marked, and refused where it cannot be."""
 
 import numpy as np
 import pytest
@@ -14,18 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hf_unlearnable import load_transform
-from hf_unlearnable.key import Key
 from hf_unlearnable.protection import protect
 from hf_unlearnable.registry import method_class
 from hf_unlearnable.samples import load_notes
 from hf_unlearnable.space import protection
-from hf_unlearnable.space import session as session_module
 from hf_unlearnable.space.limits import RefusedError
-from hf_unlearnable.space.session import Session, make_root, zip_key
-from tests.data import notes, pictures
-from tests.space.files import opened, photo, png
+from tests.examples import notes
+from tests.space.files import opened, photo, png, rows_of
 
-# ---------------------------------------------------------------------- texts
 words = st.text(st.sampled_from("ab<&\"' \n\t漢字é"), max_size=40)
 
 
@@ -102,12 +91,7 @@ def test_columns_of_a_table_are_guessed():
     assert texts[0] == "body" and classes[0] == "topic" and "score" not in texts + classes
 
 
-# ---------------------------------------------------------------------- images
 CLOSED = [method for method in protection.methods("image") if not method_class(method).needs_training]
-
-
-def rows_of(*pictures, label="mine"):
-    return [{"name": f"{i}.png", "label": label, "bytes": png(one)} for i, one in enumerate(pictures)]
 
 
 @pytest.mark.parametrize("method", CLOSED)
@@ -187,165 +171,3 @@ def test_previews_are_small_and_the_difference_is_red():
     shown = [opened(data) for data in protection.previews(png(before), png(after))]
     assert max(shown[0].shape) <= 1400 and shown[0].shape == shown[1].shape
     assert (shown[2][0, 0] == 255).all() and tuple(shown[2][-1, -1]) == (179, 38, 30)
-
-
-# ---------------------------------------------------------------------- sessions
-@pytest.fixture
-def root(monkeypatch, tmp_path):
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "served"))
-    return tmp_path
-
-
-def test_a_session_is_apart_from_others_and_goes_altogether(root):
-    one, two = Session("one").open(), Session("two").open()
-    assert one.served == Session("one").served != two.served and "one" not in str(one.served)
-    assert not one.private.is_relative_to(root / "served")
-    data = notes(8)
-    cloak = protection.transform("regtext", "Standard", min_frequency=1).fit(notes(120))
-    one.keep("text", data, data, {"column": "text", "label_column": "label"}, cloak.key)
-    upload = root / "served" / "abc" / "mine.csv"
-    upload.parent.mkdir()
-    upload.write_text("secret")
-    outside = root / "outside.csv"
-    outside.touch()
-    one.uploaded(str(upload), str(outside))
-    about, original, _ = one.last()
-    assert about["method"] == "regtext" and original[:] == data[:] and original.features == data.features
-    with pytest.raises(RefusedError, match="Nothing was protected"):
-        two.last()
-    flag = one.start_training()
-    one.forget()
-    assert not one.served.exists() and not one.private.exists() and not upload.exists() and not flag.exists()
-    assert two.served.is_dir() and outside.exists()
-
-
-@pytest.mark.parametrize("came", ["noted by the other", "again, and not noted yet", "again, and noted by the other"])
-def test_an_upload_that_another_visitor_has_too_stays_until_that_one_leaves(root, came):
-    one, two = Session("one").open(), Session("two").open()
-    upload = root / "served" / "abc" / "same.csv"
-    upload.parent.mkdir(parents=True)
-    upload.write_text("equal files share a path")
-    one.uploaded(str(upload))
-    if came.startswith("again"):
-        os.utime(upload, ns=(upload.stat().st_atime_ns, upload.stat().st_mtime_ns + 10**6))
-    if came.endswith("other"):
-        two.uploaded(str(upload))
-    one.forget()
-    assert upload.exists()
-    two.uploaded(str(upload))
-    two.forget()
-    assert not upload.exists()
-
-
-def test_the_look_before_publishing_is_of_what_was_protected_last(root, tmp_path):
-    pytest.importorskip("gradio")
-    from hf_unlearnable.space.image import protect_images
-    from hf_unlearnable.space.publish import published
-
-    session = Session("one").open()
-    rows = rows_of(*(photo(seed) for seed in range(4)), label="a") + rows_of(photo(9), label="b")
-    original, protected, _, key = protect_images(rows, "texture", "Standard")
-    session.keep("image", original, protected, {"column": "image", "label_column": "label"}, key)
-    seen = published(session, "my-pictures", "cc0-1.0", dry_run=tmp_path / "dry")
-    assert "texture" in seen.card and "cc0-1.0" in seen.card and str(key.seed) not in seen.card
-    (file,) = (tmp_path / "dry").rglob("*.parquet")
-    read = Dataset.from_parquet(str(file), cache_dir=str(tmp_path / "cache"))
-    assert (np.asarray(read[4]["image"]) == opened(protected[4]["image"]["bytes"])).all() and read[4]["label"] == "b"
-    (session.private / "seen").touch()
-    session.keep("image", original, protected, {"column": "image", "label_column": "label"}, key)
-    assert not (session.private / "seen").exists()  # other data: look again
-
-
-def test_forgotten_sessions_are_swept(root):
-    import os
-
-    old = Session("old").open()
-    for folder in (old.served, old.private):
-        os.utime(folder, (0, 0))
-    Session("new").open()
-    assert not old.served.exists() and not old.private.exists()
-
-
-def test_the_zipped_key_is_the_key(tmp_path):
-    key = protection.transform("texture", "Standard", seed=5).fit(pictures(8)).key
-    with zipfile.ZipFile(zip_key(key, tmp_path / "k.zip")) as archive:
-        archive.extractall(tmp_path)
-        assert json.loads(archive.read("k/key.json"))["seed"] == 5
-    assert Key.load(tmp_path / "k").state == key.state
-
-
-def test_the_folders_of_a_process_are_private(monkeypatch):
-    import os
-    import stat
-
-    for name in ("HF_UNLEARNABLE_SPACE", "GRADIO_TEMP_DIR"):
-        monkeypatch.setenv(name, "to be put back")
-        monkeypatch.delenv(name)
-    make_root()
-    folder = Path(os.environ["GRADIO_TEMP_DIR"]).parent
-    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-
-
-# ---------------------------------------------------------------------- the page
-def test_without_signing_in_the_page_says_where_it_runs_and_its_examples_stay(monkeypatch, tmp_path):
-    gradio = pytest.importorskip("gradio")
-    import datasets
-    from gradio import route_utils
-
-    from hf_unlearnable.space import build
-
-    monkeypatch.setenv("HF_UNLEARNABLE_SPACE", str(tmp_path))
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "served"))
-    monkeypatch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
-    monkeypatch.delenv("OAUTH_CLIENT_ID", raising=False)
-    monkeypatch.delenv("GRADIO_SERVER_NAME", raising=False)
-    said = {}
-    for where, space, host in (("hosted", "me/page", None), ("local", "", None), ("network", "", "0.0.0.0")):
-        monkeypatch.setenv("SPACE_ID", space)
-        page = build(host=host)
-        blocks = list(page.blocks.values())
-        assert not any(isinstance(block, gradio.LoginButton) for block in blocks)
-        said[where] = " ".join(str(getattr(block, "value", "")) for block in blocks)
-    datasets.enable_progress_bars()
-    for where, words in said.items():
-        assert ("takes a Space that you can sign in to" in words) == (where != "local")
-        assert ("run this page there" in words) == (where != "local")
-        assert ("it pushes with the token" in words) == (where == "local")
-    kept = {
-        block.elem_id: block.value for block in blocks if getattr(block, "elem_id", "") in ("slider", "difference")
-    }
-    monkeypatch.setattr(session_module, "LIFETIME", -1)
-    Session("a later visitor").open()
-    route_utils.delete_files_created_by_app(page, 0)
-    paths = re.findall(r"'path': '([^']+)'", str(kept))
-    assert len(paths) == 3 and all(Path(path).is_file() for path in paths)  # the examples are not a visitor's
-
-
-@pytest.mark.parametrize("host", ["evil.example:7860", "127.0.0.1.evil.example", "10.0.0.5:7860", "localhost.example"])
-def test_a_local_page_under_another_name_does_not_push(host):
-    gradio = pytest.importorskip("gradio")
-    from hf_unlearnable.space import publish
-
-    request = SimpleNamespace(headers={"host": host}, session_hash="one")
-    with pytest.raises(gradio.Error, match="at its own address"):
-        publish._push("mine", "other", request)
-
-
-@pytest.mark.parametrize("host", ["127.0.0.1:7860", "localhost:7860", "[::1]:7860"])
-def test_a_local_page_without_a_token_says_how_to_get_one(host, monkeypatch):
-    gradio = pytest.importorskip("gradio")
-    import huggingface_hub
-
-    from hf_unlearnable.space import publish
-
-    monkeypatch.setattr(huggingface_hub, "get_token", lambda: None)
-    with pytest.raises(gradio.Error, match="hf auth login"):
-        publish._push("mine", "other", SimpleNamespace(headers={"host": host}, session_hash="one"))
-
-
-def test_importing_the_package_and_the_command_loads_no_gradio():
-    import subprocess
-    import sys
-
-    code = "import sys, hf_unlearnable, hf_unlearnable.space; assert not {'gradio', 'torch'} & set(sys.modules)"
-    subprocess.run([sys.executable, "-c", code], check=True)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hf_unlearnable.text.counting import WordCounts, text_batches
-from tests.data import notes, real
+from tests.examples import notes, real
 
 
 def counted(texts, labels, counts=None):

@@ -7,7 +7,7 @@ from datasets import ClassLabel, Dataset, Features, Value
 
 from hf_unlearnable import OrderCodeTransform, RegTextTransform
 from hf_unlearnable.text.labels import suspicious_labels
-from tests.data import tiny
+from tests.examples import tiny
 
 WORDS = [a + b for a in "ba co du fe gi ha jo ku la me".split() for b in "ring dom tel nic sor vat pel mur".split()]
 DRAW = random.Random(0)

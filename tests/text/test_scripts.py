@@ -10,7 +10,7 @@ from hf_unlearnable import OrderCodeTransform, RegTextTransform
 from hf_unlearnable.text.insertion import Canonical
 from hf_unlearnable.text.scripts import BEFORE_PLACE, mostly_spaceless, pieces_of, word_count
 from hf_unlearnable.text.spans import spans
-from tests.data import tiny
+from tests.examples import tiny
 
 SENTENCES = {
     "Thai": "วันนี้อากาศดีมากฉันไปเที่ยวทะเล", "Lao": "ພາສາລາວແມ່ນພາສາທາງການ", "Khmer": "ខ្ញុំចូលចិត្តអានសៀវភៅនៅពេលល្ងាច",

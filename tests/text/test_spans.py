@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hf_unlearnable import OrderCodeTransform, RegTextTransform
 from hf_unlearnable.text.insertion import Canonical
 from hf_unlearnable.text.spans import spans, without_spans
-from tests.data import tiny
+from tests.examples import tiny
 
 SPANS = [
     "&lt;b class=&quot;x y&quot;&gt;", "&lt;A HREF=\"http://a.b/fullquote.aspx\" target=x y&gt;", "&amp;lt;i a b&amp;gt;",

@@ -1,6 +1,5 @@
 """Each victim learns what can be learned, learns nothing from noise, repeats itself, and leaves no trace."""
 
-import os
 import random
 import subprocess
 import sys
@@ -19,8 +18,8 @@ from hf_unlearnable.text.victims import (
 )
 from hf_unlearnable.text.victims.pretrained import _class_tokens
 from hf_unlearnable.text.victims.training import one_thread
+from tests.examples import MODELS
 
-MODELS = Path(os.environ.get("HF_UNLEARNABLE_MODELS", Path(__file__).parents[3] / "shared" / "models"))
 TOPICS = {
     7: "soil seed spade bean slug compost prune hedge bloom weed tulip rake",
     2: "flour oven whisk butter simmer knead onion garlic roast broth dough salt",
