@@ -84,10 +84,12 @@ class FeatureCache:
 
     def __init__(self, folder: str | os.PathLike, model: nn.Module, largest: int = LARGEST):
         self.path, self.largest = Path(folder, "features.sqlite"), largest
-        hashed = xxhash.xxh3_128(f"{model} at {getattr(model, 'size', None)}".encode())
-        fresh = {id(value) for value in head(model).state_dict(keep_vars=True).values()}
+        last = head(model)
+        layers = [(name, str(one)) for name, one in model.named_modules() if one is not last and not [*one.children()]]
+        hashed = xxhash.xxh3_128(repr((layers, getattr(model, "size", None))).encode())
+        skipped = {id(value) for value in last.state_dict(keep_vars=True).values()}
         for name, value in model.state_dict(keep_vars=True).items():
-            if id(value) not in fresh:
+            if id(value) not in skipped:
                 hashed.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
                 hashed.update(value.detach().cpu().float().numpy().tobytes())
         self.model = hashed.digest()
