@@ -5,7 +5,7 @@ import pytest
 
 pytest.importorskip("PIL", reason="images need pillow")
 
-from hf_unlearnable.image.countermeasures import IMAGE_COUNTERMEASURES, half_size  # noqa: E402
+from hf_unlearnable.image.countermeasures import IMAGE_COUNTERMEASURES, half_size
 
 
 @pytest.mark.parametrize("shape", [(16, 24), (17, 9), (1, 8), (1, 1)])

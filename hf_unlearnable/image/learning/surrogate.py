@@ -149,15 +149,19 @@ def _had(name: str, what: str, load: Callable[[], Any]) -> Any:
         return load()
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         if Path(name).exists():
-            why = str(error).split(". ")[0].split("\n")[0].rstrip(".")
             raise OSError(
-                f"{name} holds no {what} that can be loaded ({why}): give the folder of an "
+                f"{name} holds no {what} that can be loaded ({first_sentence(error)}): give the folder of an "
                 "AutoModelForImageClassification that was saved with its image processor."
             ) from error
         raise OSError(
             f"{name} is no folder here, and no {what} of that id could be had from the Hub: connect to it, or give a "
             "folder, such as the one that recipes/efficientnet_lite0.py writes."
         ) from error
+
+
+def first_sentence(error: Exception) -> str:
+    """What an error of another library says first, without its full stop."""
+    return str(error).split("\n")[0].split(". ")[0].rstrip(".")
 
 
 def mixed_precision(device: torch.device) -> Callable[[], AbstractContextManager]:
