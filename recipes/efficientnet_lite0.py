@@ -65,7 +65,7 @@ def converted(weights: dict[str, torch.Tensor]) -> EfficientNetForImageClassific
     """
     config = EfficientNetConfig(
         width_coefficient=1.0, depth_coefficient=1.0, image_size=224, hidden_dim=1280, hidden_act="relu6",
-        batch_norm_momentum=0.01, num_labels=len(weights["_fc.bias"]),
+        batch_norm_momentum=0.01, num_labels=1000,
     )  # fmt: skip
     model = EfficientNetForImageClassification(config)
     state = {name: value for name, value in model.state_dict().items() if ".squeeze_excite." in name}

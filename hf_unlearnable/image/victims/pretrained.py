@@ -124,8 +124,8 @@ def _fresh(name: str, num_classes: int) -> nn.Module:
             model.eval()(torch.zeros(1, 3, size, size))
     except (ValueError, RuntimeError) as error:
         raise OSError(
-            f"{name} does not take what its image processor makes, RGB images of {size} pixels a side ({first_sentence(error)}): "
-            "set the size in its preprocessor_config.json to the one that the model takes."
+            f"{name} does not take what its image processor makes, RGB images of {size} pixels a side "
+            f"({first_sentence(error)}): set the size in its preprocessor_config.json to the one that the model takes."
         ) from error
     return Resized()
 
