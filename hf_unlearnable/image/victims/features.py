@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xxhash
 
-from hf_unlearnable.image.victims.training import at_once, device, seen
+from hf_unlearnable.adversary.loop import device
+from hf_unlearnable.image.victims.training import at_once, seen
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
