@@ -120,9 +120,11 @@ def test_an_attack_on_a_table_is_reported(client, tmp_path):
         "notes", "label-word-filter", gradio_client.handle_file(tmp_path / "notes.csv"), api_name="/attack"
     )
     assert (found["training_rows"], found["test_rows"], found["method"]) == (300, 100, "regtext")
-    assert found["verdict"].startswith("At worst, after label-word-filter, the protected data taught ")
-    assert "3 of " in found["verdict"] and found["verdict"].endswith("The others may get further.")
     accuracy = found["accuracy"]
+    filtered = next(name for name in accuracy if name not in ("clean", "protected"))
+    worst = "after label-word-filter" if accuracy[filtered] > accuracy["protected"] else "by training alone"  # by the key
+    assert found["verdict"].startswith(f"At worst, {worst}, the protected data taught ")
+    assert "3 of " in found["verdict"] and found["verdict"].endswith("The others may get further.")
     assert accuracy["clean"] > 0.5 and accuracy["protected"] < accuracy["clean"] - 0.1
     assert all(len(curve) == 5 for curve in found["curves"].values()) and len(accuracy) == 3
     assert all(found["interval_95"][name][0] < accuracy[name] < found["interval_95"][name][1] for name in accuracy)

@@ -37,6 +37,8 @@ def test_a_pasted_text_is_marked_copied_and_downloaded(visit, shots, tmp_path):
         + ("the moon rose over the tower and nobody looked up at all ") * 5
     )
     tab.get_by_label("Your text", exact=True).fill(text)
+    tab.get_by_label("Its class", exact=True).fill("my diary")
+    tab.get_by_label("Your other classes", exact=True).fill("letters, recipes")
     button(tab, "Protect").click()
     shown = tab.locator("#text-marked p")
     expect(tab.locator("#text-marked")).to_contain_text("Your text, the changes in red")
@@ -49,11 +51,14 @@ def test_a_pasted_text_is_marked_copied_and_downloaded(visit, shots, tmp_path):
     expect(tab).to_have_title("Unlearnable")
     expect(tab.locator("#text-copy textarea")).to_have_value(re.compile(r"\s+".join(map(re.escape, after.split()))))
     expect(tab.locator("#text-figures b").first).to_have_text(str(len(words)))
+    expect(tab.locator("#text-figures")).to_contain_text(f"my diary: {words[0]}; ")
     tab.screenshot(path=shots / "text-protected.png", full_page=True)
     with zipfile.ZipFile(io.BytesIO(downloaded(tab, "Key (secret)"))) as archive:
         archive.extractall(tmp_path)
     cloak = load_transform(next(tmp_path.iterdir()))
-    assert cloak.restore({"text": tab.locator("#text-copy textarea").input_value(), "label": "garden"})["text"] == text
+    assert (
+        cloak.restore({"text": tab.locator("#text-copy textarea").input_value(), "label": "my diary"})["text"] == text
+    )
     assert serious(tab) == []
 
 

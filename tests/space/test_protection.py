@@ -45,15 +45,16 @@ def test_replaced_words_are_marked():
 
 def test_a_text_of_500_words_is_protected_and_the_key_takes_it_back(tmp_path):
     pytest.importorskip("gradio")
-    from hf_unlearnable.space.text import protect_one
+    from hf_unlearnable.space.typed import protect_one
 
     text = " ".join(" ".join(load_notes("test")["text"][:30]).split()[:500])
-    after, change, key = protect_one(text, "garden", "regtext", "Standard")
+    done = protect_one(text, "garden", "regtext", "Standard")
+    after, change = done.after, done.change
     assert change.words == 500 and 48 <= change.added <= 50  # fewer when the text holds the drawn word itself
     assert change.edit_rate == pytest.approx(100 * change.added / 500)
-    key.save(tmp_path / "key")
+    done.key.save(tmp_path / "key")
     assert load_transform(tmp_path / "key").restore({"text": after, "label": "garden"})["text"] == text
-    light, strong = (protect_one(text, "garden", "regtext", strength)[1].added for strength in ("Light", "Strong"))
+    light, strong = (protect_one(text, "garden", "regtext", name).change.added for name in ("Light", "Strong"))
     assert 23 <= light <= 25 and 96 <= strong <= 100
 
 
