@@ -16,6 +16,7 @@ over the usual length, since the author of a method reads it as a whole.
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
@@ -290,7 +291,8 @@ class Transform:
         except ValueError:  # not fitted, or arguments that make no sense, as its use will say
             return _rebuild, (type(self), self.get_params(), None, None, hf_unlearnable._version.__version__)
         parameters = {**self._key_params(), "seed": None}
-        named = state[0], {name: _Mapped.of(array) for name, array in state[1].items()}
+        # As text: which parts of a state are one object is no part of what it is.
+        named = json.dumps(state[0]), {name: _Mapped.of(array) for name, array in state[1].items()}
         return _rebuild, (type(self), parameters, self._resolved_seed(), named, hf_unlearnable._version.__version__)
 
     # ------------------------------------------------------------------ use
@@ -374,7 +376,7 @@ def _rebuild(cls: type[Transform], parameters: dict, seed: int | None, state: tu
     transform = cls(**parameters)
     if state is not None:
         transform._seed = seed
-        values, tensors = state
+        values, tensors = json.loads(state[0]), state[1]
         tensors = {name: array.mapped() if isinstance(array, _Mapped) else array for name, array in tensors.items()}
         transform._set_state(values, tensors)
     return transform

@@ -110,9 +110,13 @@ def composed(name: str, known: Mapping[str, Countermeasure]) -> Countermeasure:
         known: By name.
 
     Raises:
-        ValueError: It, or a part of it, is unknown.
+        ValueError: It, or a part of it, is unknown or missing.
     """
     parts = [name] if name in known else name.split("+")
+    if not all(parts):
+        raise ValueError(
+            f"{name!r} names no countermeasure, or lacks one beside the +. Write a, or a+b for a, then b."
+        )
     if unknown := [part for part in parts if part not in known]:
         raise ValueError(f"There is no countermeasure {', '.join(unknown)}. There are: {', '.join(known)}.")
     return reduce(Countermeasure.then, [known[part] for part in parts])

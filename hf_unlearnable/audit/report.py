@@ -26,12 +26,7 @@ __all__ = [
 # ---------------------------------------------------------------------- what the numbers say
 def learned(audit: Audit, victim: str) -> bool:
     """Whether the clean rows taught a victim more than what the protection left alone did; else it proves nothing."""
-    clean, nothing = audit.of_role("clean", victim), audit.of_role("dropped", victim)
-    if clean is None:
-        return False
-    if nothing is None:
-        return clean.accuracy.low > 1 / audit.classes
-    return paired_difference(clean.correct, nothing.correct).low > 0
+    return audit.learned(victim)
 
 
 def recovered(audit: Audit, cell: Cell) -> Interval | None:
