@@ -9,8 +9,7 @@
   installed package is new.
 - Neither `repr` nor a log line shows what is secret.
 
-`hf_unlearnable.testing.check_transform` runs all of this on any subclass. The contract stands in one file, a little
-over the usual length, since the author of a method reads it as a whole.
+`hf_unlearnable.testing.check_transform` runs all of this on any subclass.
 """
 
 from __future__ import annotations
@@ -346,14 +345,7 @@ class Transform:
             wanted = set(self.classes)
             eligible = [label in wanted for label in rows.column(self.label_column)]
         if self.mask_column is not None:
-            mask = rows.column(self.mask_column)
-            strange = next((value for value in mask if isinstance(value, str)), None)
-            if strange is not None:  # of a CSV file; any text but an empty one would be true
-                raise ValueError(
-                    f"Column {self.mask_column!r} holds the text {strange!r}, and a mask is of booleans. Write True "
-                    "or False, or 1 or 0, in every row, or cast the column to bool."
-                )
-            eligible = [a and bool(b) for a, b in zip(eligible, mask, strict=True)]
+            eligible = [a and b for a, b in zip(eligible, rows.mask(self.mask_column), strict=True)]
         return eligible
 
     def _sampled(self, stream: int) -> bool:
