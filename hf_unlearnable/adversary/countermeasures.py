@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from hf_unlearnable._words import counted
+
 logger = logging.getLogger(__name__)
 
 
@@ -145,7 +147,11 @@ def mixed_with_clean(share: float) -> Countermeasure:
             raise ValueError("Mixing in clean rows needs some: give Attacker(clean=Rows(...)).")
         wanted = max(1, round(share * (attacker.published or len(rows))))
         if len(clean) < wanted:
-            logger.warning("%d clean rows were to be mixed in, and the attacker has %d: all are.", wanted, len(clean))
+            logger.warning(
+                "%s to be mixed in, and the attacker has %d: all are.",
+                counted(wanted, "clean row was", "clean rows were"),
+                len(clean),
+            )
         drawn = np.random.default_rng(attacker.seed).permutation(len(clean))[:wanted].tolist()
         return Rows(
             [*rows.inputs, *(clean.inputs[i] for i in drawn)],

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hf_unlearnable._version import __version__
+from hf_unlearnable._words import counted
 from hf_unlearnable.adversary import Attacker, Countermeasure, Rows, Victim, composed
 from hf_unlearnable.audit.inputs import rows_of
 from hf_unlearnable.audit.plan import Planned, best_pairs, lacks, roles_of
@@ -154,7 +155,7 @@ class _Grid:
             left = end - time.perf_counter()
             given = "no limit is set" if np.isinf(left) else f"{left / 60:.1f} are given"
             logger.warning(
-                "%d trainings to run, %d there already: about %.1f minutes, %s.", len(missing),
+                "%s to run, %d there already: about %.1f minutes, %s.", counted(len(missing), "training"),
                 len(trainings) - len(lacking), needed / 60, given,
             )  # fmt: skip
 

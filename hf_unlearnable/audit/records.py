@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hf_unlearnable._words import counted
 from hf_unlearnable.audit.statistics import Interval, accuracy_interval, paired_difference
 
 if TYPE_CHECKING:
@@ -199,5 +200,5 @@ def reasons(missing: Sequence[Missing]) -> list[str]:
         after = ", ".join(dict.fromkeys(one.countermeasure for one in some if not one.part))
         count = sum(len(one.seeds) for one in some)
         named = f"{part} after {after}" if after not in ("", NONE) else part
-        lines.append(f"{named}: {reason} ({count} training{'s' * (count > 1)})")
+        lines.append(f"{named}: {reason} ({counted(count, 'training')})")
     return lines

@@ -59,7 +59,7 @@ def coverage(audit: Audit) -> str:
     if audit.ran == audit.planned:
         return f"All {audit.planned} trainings ran." if audit.planned else "No training was planned."
     if not audit.ran:
-        return f"None of the {audit.planned} trainings ran."
+        return f"None of the {_words.counted(audit.planned, 'training')} ran."
     return f"Only {audit.ran} of {audit.planned} trainings ran: those that did not may get further."
 
 

@@ -77,6 +77,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     clean, protected = (
         load_rows(source, split=arguments.split, **given) for source in (arguments.clean, arguments.protected)
     )
+    reading.require_labels(clean, arguments.label_column, arguments.clean, what="attack")
     test = _test_rows(arguments.test, arguments.test_split, given)
     column = arguments.protected_column or usual_column(clean.column_names)
     modality = modality_of(clean.features, column)

@@ -12,7 +12,7 @@ from string import Template
 from typing import Any
 
 from hf_unlearnable._version import __version__
-from hf_unlearnable._words import plain
+from hf_unlearnable._words import counted, plain
 from hf_unlearnable.modality import Modality
 from hf_unlearnable.publish.staging import Staged
 from hf_unlearnable.registry import METHODS, method_class, modality_of
@@ -175,7 +175,9 @@ def _section(facts: Facts, wishes: Wishes) -> str:
     if facts.changed:
         left = sum(part.rows - facts.changed[part.split] for part in facts.staged if part.split in facts.changed)
         if left:
-            limits.insert(0, f"- {left:,} rows are not protected: a model learns from them as ever.")
+            limits.insert(
+                0, f"- {counted(left, 'row is', 'rows are')} not protected: a model learns from such rows as ever."
+            )
     cited = [wishes.citation] if wishes.citation else []
     # The first paragraph of "Paper" names it, the others tell what stands in it.
     paper = " ".join(page.get("Paper", "").partition("\n\n")[0].split())
