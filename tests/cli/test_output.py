@@ -1,5 +1,6 @@
 """What commands print, in which format they write, and the status with which they end."""
 
+import gzip
 import json
 import os
 import subprocess
@@ -7,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from datasets import ClassLabel, Dataset
+from datasets import Dataset
 
 from hf_unlearnable.cli import main
 from hf_unlearnable.data import load_rows
@@ -29,10 +30,6 @@ def run(command, *argv):
 
 
 # ---------------------------------------------------------------------- formats
-def plain():
-    return notes(40).cast_column("label", ClassLabel(names=[str(i) for i in range(4)]))
-
-
 def write(name):
     rows = [{"text": row["text"], "label": row["label"]} for row in notes(40)]
     path = Path(name)
@@ -41,6 +38,10 @@ def write(name):
         path.write_text(json.dumps(rows))
     elif path.suffix == ".jsonl":
         path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    elif path.suffix == ".gz":
+        path.write_bytes(
+            gzip.compress("\n".join(["text,label", *(f'"{r["text"]}",{r["label"]}' for r in rows), ""]).encode())
+        )
     else:
         Dataset.from_list(rows).to_csv(name, index=False, sep="\t" if ".tsv" in name else ",")
 

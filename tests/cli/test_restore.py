@@ -32,7 +32,7 @@ def said(capsys):
 
 CSV = [
     b'id;text;label\r\n007;"a ""quoted"" text; with more";1\r\n008;another, longer text here;0\r\n009;third of them;1\r\n',
-    'text\tlabel\nein Text über Äpfel\t1\nnoch ein "Text" hier\t0\n'.encode(),
+    "text\tlabel\nein Text über Äpfel\t1\nnoch ein Text hier\t0\n".encode(),
     'label,text\n1,"two\nlines of text"\n0,one line of it\n1,\n'.encode("utf-8-sig"),
 ]
 

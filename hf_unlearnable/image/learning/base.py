@@ -151,8 +151,8 @@ class LearnedNoiseTransform(BoundedImageTransform):
             spread = float(scores[:, :, 1:].std()) / (len(rows) / len(labels)) ** 0.5  # of a class's mean, by chance
             if spread > 1 / _SEEN_AT:
                 raise NoMarkError(
-                    f"{counted(len(rows), 'image')} of this size cannot tell this key's noise from what they show. Give "
-                    "more of them, or larger ones, or keep the original data: it shows whose they are."
+                    f"{counted(len(rows), 'image')} of this size cannot tell this key's noise from what they show. "
+                    "Give more of them, or larger ones, or keep the original data: it shows whose they are."
                 )
             # Clean images hold a little of what was learned from them: of decoys, half as much is enough.
             asked = np.where(np.arange(scores.shape[2]) == 0, PRESENT, PRESENT / 2)
