@@ -39,9 +39,8 @@ def write(name):
     elif path.suffix == ".jsonl":
         path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     elif path.suffix == ".gz":
-        path.write_bytes(
-            gzip.compress("\n".join(["text,label", *(f'"{r["text"]}",{r["label"]}' for r in rows), ""]).encode())
-        )
+        Dataset.from_list(rows).to_csv(path.stem, index=False)
+        path.write_bytes(gzip.compress(Path(path.stem).read_bytes()))
     else:
         Dataset.from_list(rows).to_csv(name, index=False, sep="\t" if ".tsv" in name else ",")
 

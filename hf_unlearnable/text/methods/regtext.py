@@ -224,7 +224,8 @@ class RegTextTransform(TextTransform):
                 raise ValueError(
                     f"Class {label!r} of column {self.label_column!r} has {counted(len(best), 'word')} to choose "
                     f"from, and tokens_per_class is {need}. Lower tokens_per_class, min_frequency "
-                    f"({self.min_frequency}) or min_length ({self.min_length}), raise max_frequency, or give words with word_source."
+                    f"({self.min_frequency}) or min_length ({self.min_length}), raise max_frequency, or give "
+                    "words with word_source."
                 )
             chosen[label] = best["word"].to_list()
             common |= int(best["total"].max()) > max(_SMALL, 0.01 * self.counts.num_rows)  # type: ignore[arg-type]
