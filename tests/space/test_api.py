@@ -122,7 +122,9 @@ def test_an_attack_on_a_table_is_reported(client, tmp_path):
     assert (found["training_rows"], found["test_rows"], found["method"]) == (300, 100, "regtext")
     accuracy = found["accuracy"]
     filtered = next(name for name in accuracy if name not in ("clean", "protected"))
-    worst = "after label-word-filter" if accuracy[filtered] > accuracy["protected"] else "by training alone"  # by the key
+    worst = (
+        "after label-word-filter" if accuracy[filtered] > accuracy["protected"] else "by training alone"
+    )  # by the key
     assert found["verdict"].startswith(f"At worst, {worst}, the protected data taught ")
     assert "3 of " in found["verdict"] and found["verdict"].endswith("The others may get further.")
     assert accuracy["clean"] > 0.5 and accuracy["protected"] < accuracy["clean"] - 0.1
