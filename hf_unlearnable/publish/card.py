@@ -215,7 +215,8 @@ def _section(facts: Facts, wishes: Wishes, license: Any) -> str:
     if facts.changed:
         left = sum(part.rows - facts.changed[part.split] for part in facts.staged if part.split in facts.changed)
         if left:
-            limits.insert(0, f"- {counted(left, 'row is', 'rows are')} not protected. A model learns from them as usual.")
+            unprotected = counted(left, "row is", "rows are")
+            limits.insert(0, f"- {unprotected} not protected. A model learns from them as usual.")
     text = template.substitute(
         kind=_modality(facts).plural,
         made=sections.made(cls, facts.parameters),
