@@ -43,7 +43,7 @@ def add(commands: Any) -> argparse.ArgumentParser:
     parser.add_argument("--license", help="license by its identifier on the Hub, such as cc-by-nc-nd-4.0")
     parser.add_argument(
         "--opt-out", default="no-training",
-        help="say this of training on the data: no-training, research-only, none, or your own words (default: %(default)s)",
+        help="say this of training: no-training, research-only, none, or your own words (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument("--citation", help="say how to cite the data")
     parser.add_argument("--description", metavar="TEXT", help="say what the dataset is: contents, origin, language")
