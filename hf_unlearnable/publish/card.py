@@ -10,6 +10,7 @@ from importlib.resources import files
 from string import Template
 from typing import Any
 
+from hf_unlearnable._words import counted
 from hf_unlearnable.modality import Modality
 from hf_unlearnable.publish import sections
 from hf_unlearnable.publish.staging import Staged
@@ -219,7 +220,8 @@ def _section(facts: Facts, wishes: Wishes, license: Any) -> str:
     if facts.changed:
         left = sum(part.rows - facts.changed[part.split] for part in facts.staged if part.split in facts.changed)
         if left:
-            limits.insert(0, f"- {left:,} rows are not protected. A model learns from them as usual.")
+            unprotected = counted(left, "row is", "rows are")
+            limits.insert(0, f"- {unprotected} not protected. A model learns from them as usual.")
     text = template.substitute(
         kind=facts.modality.plural,
         made=sections.made(cls, facts.parameters),
