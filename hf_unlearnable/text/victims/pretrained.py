@@ -85,8 +85,8 @@ def causal_lm(
     """A pretrained causal language model, fine-tuned to complete "<text>, line break, Label:" with a class.
 
     As language models are fine-tuned today: by LoRA (Hu et al., ICLR 2022, arXiv:2106.09685) on all linear layers, or
-    in all weights; with the loss on the completion only. Its classes are single tokens (letters, then any others), and
-    the loss and the answer are the log-probabilities among these, so that it always answers with a class.
+    in all weights. The loss is on the completion only. Its classes are single tokens (letters, then any others). The
+    loss and the answer are the log-probabilities among these, so that it always answers with a class.
 
     Args:
         train_texts: n training texts.
