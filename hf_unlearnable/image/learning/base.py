@@ -42,8 +42,8 @@ class LearnedNoiseTransform(BoundedImageTransform):
             by default) are refused unless `image_size` is given, for their noise would be coarse blotches.
         learning_rate: Of the surrogate's SGD.
         batch_size: Images per step of the surrogate, all processes together; in halves when memory runs out.
-        noise_batch_size: Images per step of the noise in one process; halved when memory runs out. None for 64 on a CPU,
-            whose caches hold no more, and 512 elsewhere.
+        noise_batch_size: Images per step of the noise in one process; halved when memory runs out. None for 64 on a
+            CPU, whose caches hold no more, and 512 elsewhere.
     """
 
     surrogate: str = "tiny_cnn"
