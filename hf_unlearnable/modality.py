@@ -230,6 +230,16 @@ class Modality(ABC):
     def write_fidelity(self, folder: Path, original: Any, protected: Any, column: str) -> None:
         """Writes what a person should look at beside the numbers, such as a contact sheet."""
 
+    def example(self, original: Dataset, protected: Dataset, column: str, row: int) -> list[str]:
+        """A changed row before and after, in lines for the owner's eyes; none where a line cannot show it.
+
+        Args:
+            original, protected: The rows before and after, in the same order.
+            column: The protected one.
+            row: Its number.
+        """
+        return []
+
     # ------------------------------------------------------------------ files
     def holds(self, folder: str | os.PathLike) -> bool:
         """Whether a folder is one of such files, as against one of tables."""

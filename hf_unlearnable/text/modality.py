@@ -98,5 +98,11 @@ class TextModality(Modality):
     def write_fidelity(self, folder: Path, original: Any, protected: Any, column: str) -> None:
         """The texts stand beside it."""
 
+    def example(self, original: Dataset, protected: Dataset, column: str, row: int) -> list[str]:
+        from hf_unlearnable.text.fidelity import excerpts
+
+        before, after = excerpts(original[row][column], protected[row][column])
+        return [f"Row {row} before: {before}", f"Row {row} after:  {after}"]
+
 
 TEXT = TextModality()

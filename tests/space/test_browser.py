@@ -11,8 +11,9 @@ from pyarrow import csv, parquet
 
 from hf_unlearnable import load_transform
 from hf_unlearnable.samples import load_notes
+from tests.image.files import file_of
 from tests.space.browser import COVERED, LOOKS, button, downloaded, expect, fits, read, serious, upload
-from tests.space.files import opened, photo, png
+from tests.space.files import opened, photo
 
 
 @pytest.mark.parametrize("look", LOOKS)
@@ -97,7 +98,7 @@ def test_a_table_is_protected_and_its_formulas_are_inert(visit, tmp_path):
 
 def test_a_photo_is_protected_and_the_png_keeps_every_level(visit, shots, tmp_path):
     image = photo(5, 300, 400)
-    (tmp_path / "holiday.png").write_bytes(png(image))
+    (tmp_path / "holiday.png").write_bytes(file_of(image))
     tab = visit()
     tab.get_by_role("tab", name="Image").click()
     tab.get_by_label("Their class").wait_for()

@@ -13,7 +13,8 @@ from hf_unlearnable.samples import load_notes
 from hf_unlearnable.space import protection
 from hf_unlearnable.space.limits import RefusedError
 from tests.examples import notes
-from tests.space.files import opened, photo, png, rows_of
+from tests.image.files import file_of
+from tests.space.files import opened, photo, rows_of
 
 words = st.text(st.sampled_from("ab<&\"' \n\t漢字é"), max_size=40)
 
@@ -157,7 +158,7 @@ def test_a_photo_of_12_megapixels_is_protected():
     random = np.random.default_rng(0)
     large = photo(0, 750, 1000).repeat(4, 0).repeat(4, 1)
     large = np.clip(large + random.integers(-6, 7, large.shape), 0, 255).astype(np.uint8)
-    rows = [{"name": "a.png", "label": "mine", "bytes": protection.png(large)}]
+    rows = [{"name": "a.png", "label": "mine", "bytes": protection.file_of(large)}]
     _, protected, change, _ = protect_images(rows, "texture", "Standard")
     shown = protection.previews(rows[0]["bytes"], protected[0]["image"]["bytes"])
     assert len(shown) == 3 and max(opened(shown[0]).shape) <= 1400
@@ -169,6 +170,6 @@ def test_previews_are_small_and_the_difference_is_red():
     before = np.full((3000, 2000, 3), 128, np.uint8)
     after = before.copy()
     after[1500:, :] += 8
-    shown = [opened(data) for data in protection.previews(png(before), png(after))]
+    shown = [opened(data) for data in protection.previews(file_of(before), file_of(after))]
     assert max(shown[0].shape) <= 1400 and shown[0].shape == shown[1].shape
     assert (shown[2][0, 0] == 255).all() and tuple(shown[2][-1, -1]) == (179, 38, 30)

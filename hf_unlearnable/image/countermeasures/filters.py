@@ -66,9 +66,9 @@ def coin(
 ) -> tuple[Tensor, Tensor]:
     """Each pixel read from a random place near it (COIN), so that no filter of a class is left to be recognised.
 
-    Pixel (i, j) of the result is the image at (i + dy, j + dx), interpolated bilinearly. The offsets dy and dx ~
-    U(-`reach`, `reach`) are new per pixel, image and visit, and the same for the channels. Beyond a border the image
-    goes on at the other side.
+    Pixel (i, j) of the result is the image at (i + dy, j + dx), interpolated bilinearly. The offsets The offsets dy
+    and dx ~ U(-`reach`, `reach`) are new per pixel, image and visit, and the same for the channels. Beyond a border
+    the image goes on at the other side.
 
     Breaks convolution. Costs detail finer than twice `reach`.
 

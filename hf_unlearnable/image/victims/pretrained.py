@@ -9,7 +9,8 @@ import numpy as np
 
 from hf_unlearnable._extras import require
 from hf_unlearnable.adversary import class_indices, victim
-from hf_unlearnable.image.victims.training import HOOKS, ImageTraining, device, rgb, seen, side, train_and_predict
+from hf_unlearnable.adversary.loop import device
+from hf_unlearnable.image.victims.training import HOOKS, ImageTraining, rgb, seen, side, train_and_predict
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

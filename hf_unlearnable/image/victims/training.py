@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hf_unlearnable._extras import require
 from hf_unlearnable.adversary import Training, class_indices
+from hf_unlearnable.adversary.loop import device, trained
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor, nn
 
 LARGEST = 64  # pixels per side at most that a model trained from nothing sees when nothing else is said
@@ -48,46 +51,31 @@ def train_and_predict(
     images, tests = rgb(train_images, size).to(device()), rgb(test_images, size).to(device())
     labels = torch.as_tensor(targets, device=device())
 
-    def predicted() -> np.ndarray:
+    def scored(model: nn.Module, rows: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        batch, wanted = seen(images[rows.to(labels.device)]), labels[rows.to(labels.device)]
+        batch = crop_and_flip(batch, generator) if training.augment else batch
+        if training.in_training is not None:
+            batch, wanted = training.in_training(batch, wanted, model, generator)
+        return model(batch.contiguous(memory_format=torch.channels_last)), wanted
+
+    def predicted(model: nn.Module) -> np.ndarray:
         model.eval()
         with torch.inference_mode():
             answers = torch.cat([model(seen(part)).argmax(1).cpu() for part in tests.split(256)])
-        model.train()
         return classes[answers.numpy()]
 
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        torch.manual_seed(training.seed)
-        random = torch.Generator().manual_seed(training.seed)
-        model = build(len(classes)).to(device()).train()
-        steps = training.epochs * -(-len(images) // training.batch_size)
-        optimizer = torch.optim.SGD(model.parameters(), training.learning_rate, momentum=0.9, weight_decay=5e-4)
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-        for _ in range(training.epochs):
-            correct = 0.0
-            for rows in torch.randperm(len(images), generator=random).split(training.batch_size):
-                batch, wanted = seen(images[rows.to(labels.device)]), labels[rows.to(labels.device)]
-                batch = crop_and_flip(batch, random) if training.augment else batch
-                if training.in_training is not None:
-                    batch, wanted = training.in_training(batch, wanted, model, random)
-                logits = model(batch.contiguous(memory_format=torch.channels_last))
-                loss = torch.nn.functional.cross_entropy(logits, wanted)
-                optimizer.zero_grad()
-                loss.backward()
-                torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
-                optimizer.step()
-                schedule.step()
-                if training.on_epoch is not None:
-                    hard = wanted if wanted.ndim == 1 else wanted.argmax(1)
-                    correct += (logits.argmax(1) == hard).sum().item()
-            if training.on_epoch is not None:
-                training.on_epoch(correct / len(images), predicted())
-    return predicted()
+    return trained(
+        lambda: build(len(classes)), training, len(images), batches=shuffled(len(images), training.batch_size),
+        scored=scored, optimizer=partial(torch.optim.SGD, lr=training.learning_rate, momentum=0.9, weight_decay=5e-4),
+        schedule=torch.optim.lr_scheduler.CosineAnnealingLR, predicted=predicted, largest_norm=5.0,
+    )  # fmt: skip
 
 
-def device() -> str:
+def shuffled(rows: int, batch_size: int) -> Callable[[torch.Generator], Iterable[Tensor]]:
+    """The row numbers of one epoch's batches, in an order that the generator draws."""
     import torch
 
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    return lambda generator: torch.randperm(rows, generator=generator).split(batch_size)
 
 
 def side(images: Sequence[Any]) -> int:
