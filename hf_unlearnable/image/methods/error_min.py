@@ -52,8 +52,8 @@ class ErrorMinTransform(LearnedNoiseTransform):
         stop_error: The rounds end when the surrogate gets no more than this share of the images wrong; None for all
             `max_rounds`.
         num_steps: Signed steps of the noise per round.
-        step_size: Change of a pixel value per step, as a share of the range. None is epsilon / 2, and epsilon / 10 for
-            class-wise noise, which takes a step per batch.
+        step_size: Change of a pixel value per step, as a share of the range. None for epsilon / 2, and for epsilon /
+            10 with class-wise noise, which takes a step per batch.
         surrogate_steps: Steps of SGD that the surrogate takes per round; None for one pass over the images.
         augment: Whether the surrogate sees the images cropped and mirrored.
 

@@ -48,9 +48,9 @@ class TextureTransform(BoundedImageTransform):
         contrast is left.
 
     Args:
-        period: Pixels after which the grain repeats. None, or too few, stands for the fewest that give every class a
-            grain of its own. For colour images that is 2 up to 13 classes, and 3 for more. For gray images it is 3 up
-            to 8 classes, and 4 up to 100. Finer grain protects better.
+        period: Pixels after which the grain repeats. None for the fewest that give every class a grain of its own, to
+            which too few are raised. For colour images that is 2 up to 13 classes, and 3 for more. For gray images it
+            is 3 up to 8 classes, and 4 up to 100. Finer grain protects better.
 
     Secret:
         The seed and the tiles. An attacker who averages the spectra of a class's images finds its tile.

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# The paper's defaults: ten words a class, one word in ten, at most ten a text.
+# The paper's defaults: ten words per class, one word in ten, at most ten per text.
 _PAPER = {"rate": 0.1, "max_tokens": 10, "tokens_per_class": 10, "word_source": "regtext"}
 _NEUTRAL = 500  # how many of the words that tell least of the label are drawn from
 _RARE = 2e-5  # and the largest share of all words that one of these may have: a rare word is learned faster
@@ -129,7 +129,7 @@ class RegTextTransform(TextTransform):
 
     @classmethod
     def paper(cls, **parameters: Any) -> RegTextTransform:
-        """The paper's defaults: ten words a class, one word in ten, at most ten a text."""
+        """The paper's defaults: ten words per class, one word in ten, at most ten per text."""
         return cls(**{**_PAPER, **parameters})
 
     # ------------------------------------------------------------------ choosing

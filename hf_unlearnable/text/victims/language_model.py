@@ -38,8 +38,8 @@ def causal_lm(
     """A pretrained causal language model, fine-tuned by TRL to answer a prompt with the name of a class.
 
     As language models are fine-tuned today: by LoRA (Hu et al., ICLR 2022, arXiv:2106.09685) on all linear layers, or
-    in all weights; with the loss on the answer only, AdamW and a cosine schedule. Its answer is the class whose name
-    it finds likeliest, so that it always answers with a class. With `epochs=0` it is asked as it is: zero-shot.
+    in all weights. The loss is on the answer only, with AdamW and a cosine schedule. Its answer is the class whose
+    name it finds likeliest, so that it always answers with a class. With `epochs=0` it is asked as it is: zero-shot.
 
     Args:
         train_texts: n training texts.
