@@ -240,6 +240,17 @@ class Modality(ABC):
         """
         return []
 
+    def card_example(self, transform: Transform) -> tuple[str, Any]:
+        """What a method does to a value of our own, for a card.
+
+        Args:
+            transform: One that is not fitted; nothing of a user's data or key is in it.
+
+        Returns:
+            A sentence as Markdown, and a PIL image that belongs to it or None; an empty sentence for no example.
+        """
+        return "", None
+
     # ------------------------------------------------------------------ files
     def holds(self, folder: str | os.PathLike) -> bool:
         """Whether a folder is one of such files, as against one of tables."""

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 _NUMBER = (Number, np.generic)
 _KINDS: dict[str, tuple[type, ...]] = {
     "None": (NoneType,), "Optional": (NoneType,), "bool": _NUMBER, "int": _NUMBER, "float": _NUMBER, "str": (str,),
-    "Sequence": (Iterable,), "Mapping": (Mapping,), "list": (Iterable,), "tuple": (Iterable,), "Any": (), "typing": (), "collections": (),
-    "abc": (), "class": (),
+    "Sequence": (Iterable,), "Mapping": (Mapping,), "list": (Iterable,), "tuple": (Iterable,), "Any": (), "typing": (),
+    "collections": (), "abc": (), "class": (),
 }  # fmt: skip
 
 

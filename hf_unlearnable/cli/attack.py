@@ -113,7 +113,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
             f"{report / 'report.md'}; give more --budget, or other --victims."
         )
     print(f"\nAccuracy on clean test rows in percent [95 % interval]:\n\n{markdown_table(found)}")
-    print(f"\n{verdict(found, 'protected')}\n\nThe whole report: {report / 'report.md'}")
+    print(f"\n{verdict(found, 'protected')}\n\nThe whole report: {report / 'report.html'}")
     return {
         "report": report / "report.json", "verdict": verdict(found, "protected"),
         "trainings": {"ran": found.ran, "planned": found.planned}, "warnings": found.warnings,

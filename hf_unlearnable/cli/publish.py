@@ -29,7 +29,7 @@ def add(commands: Any) -> argparse.ArgumentParser:
     parser.add_argument(
         "--gated",
         choices=("auto", "manual"),
-        help="let people read the data only after they asked, and were let in by themselves or by you",
+        help="readers ask for access: auto lets them in at once, manual when you accept them",
     )
     parser.add_argument("--question", action="append", default=[], help="what they are asked; may be given again")
     parser.add_argument("--prompt", help="what they read before that")
@@ -39,6 +39,11 @@ def add(commands: Any) -> argparse.ArgumentParser:
         help="what you say of training: no-training, research-only, none, or your own words (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument("--citation", help="how to cite the data")
+    parser.add_argument("--description", metavar="TEXT", help="what the dataset is: contents, origin, language")
+    parser.add_argument(
+        "--without-countermeasures", action="store_true",
+        help="leave out of card and report which countermeasures were tried and what breaks the method",
+    )  # fmt: skip
     parser.add_argument("--revision", metavar="BRANCH", help="push to this branch instead of main")
     parser.add_argument("--create-pr", action="store_true", help="open a pull request instead")
     parser.add_argument("--allow", action="append", default=[], metavar="FINDING", help="a finding you looked at")
@@ -62,6 +67,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         column=arguments.protected_column, private=arguments.private, gated=arguments.gated,
         questions=arguments.question,
         prompt=arguments.prompt, license=arguments.license, opt_out=arguments.opt_out, citation=arguments.citation,
+        description=arguments.description, countermeasures=not arguments.without_countermeasures,
         revision=arguments.revision, create_pr=arguments.create_pr, allow=arguments.allow, dry_run=arguments.dry_run,
         sources=[path for path in (arguments.source, arguments.original) if path],
     )  # fmt: skip

@@ -124,8 +124,13 @@ class ImageModality(Modality):
 
         require_lossless(dataset, column)
 
+    def card_example(self, transform: Transform) -> tuple[str, Any]:
+        from hf_unlearnable.image.example import example
+
+        return example(transform)
+
     def write_fidelity(self, folder: Path, original: Any, protected: Any, column: str) -> None:
-        from hf_unlearnable.image.fidelity import contact_sheet, full_size_crops
+        from hf_unlearnable.image.sheets import contact_sheet, full_size_crops
 
         contact_sheet(original, protected, column).save(Path(folder, "contact-sheet.png"))
         full_size_crops(original, protected, column).save(Path(folder, "full-size.png"))

@@ -312,9 +312,9 @@ class TextTransform(Transform):
                 raise no_label(f"Row {i} of this batch", self.label_column)
             else:
                 raise ValueError(
-                    f"Row {i} of this batch has the label {label!r} in column {self.label_column!r}, and there are words "
-                    f"for {', '.join(map(repr, list(chosen)[:20]))} only. Fit on data that holds it, or leave such "
-                    "rows out with mask_column or classes."
+                    f"Row {i} of this batch has the label {label!r} in column {self.label_column!r}, and there are "
+                    f"words for {', '.join(map(repr, list(chosen)[:20]))} only. Fit on data that holds it, or "
+                    "leave such rows out with mask_column or classes."
                 )
         return own
 

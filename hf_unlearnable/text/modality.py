@@ -95,6 +95,11 @@ class TextModality(Modality):
     def require_exact(self, dataset: Any, column: str) -> None:
         """A string is stored as it is."""
 
+    def card_example(self, transform: Transform) -> tuple[str, Any]:
+        from hf_unlearnable.text.example import example
+
+        return example(transform), None
+
     def write_fidelity(self, folder: Path, original: Any, protected: Any, column: str) -> None:
         """The texts stand beside it."""
 

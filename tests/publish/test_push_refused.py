@@ -70,7 +70,7 @@ def test_a_report_of_other_data(hub):
     with pytest.raises(ValueError, match="clean data of the report"):
         push_protected(clean, "tester/notes", report=report)
     done = push_protected(protected, "tester/notes", report=report)
-    assert "Method: `regtext`" in done.card
+    assert "Made with the method `regtext`" in done.card
     assert "report/report.json" in tree(hub)
 
 
@@ -172,7 +172,7 @@ def test_a_key_is_looked_for_all_over_sorted_data(tmp_path):
     cloak = RegTextTransform(seed=11, classes=[3]).fit(clean)
     protected = clean.map(cloak, batched=True)
     done = push_protected(protected, "me/notes", key=cloak, dry_run=tmp_path / "dry", max_shard_size=1)
-    assert "Method: `regtext`" in done.card
+    assert "Made with the method `regtext`" in done.card
 
 
 def test_a_compressed_image_is_found_beside_its_original_too(hub):
@@ -238,7 +238,7 @@ def test_words_that_every_report_says_are_no_secret_in_it(tmp_path, monkeypatch)
         report = Audit([], [f"{one}: out of time" for one in said], 4, protocol=protocol, fingerprints=marks)
         return push_protected(protected, "me/notes", key=cloak, report=report, dry_run=tmp_path / name)
 
-    with pytest.raises(LeakError, match=r"words:README\.md.*\n.*words:report/report\.json"):
+    with pytest.raises(LeakError, match=r"words:README\.md.*\n.*words:report/report\.html.*\n.*report\.json"):
         pushed("before", *public)
     monkeypatch.setitem(VICTIMS._registered, "gadfly", Victim(gadfly, "text"))
     monkeypatch.setitem(COUNTERMEASURES._registered, "sandpaper", Countermeasure(lambda rows, attacker: rows))
