@@ -296,7 +296,7 @@ class Transform:
         return rows.replaced(self._protect(rows))
 
     def restore(self, protected: Any) -> Any:
-        """The original data, for who holds the key and where the method can be undone.
+        """The original data, for the key holder, where the method can be undone.
 
         Args:
             protected: A `Dataset`, `DatasetDict`, `IterableDataset`, one row or a batch that this transform made.

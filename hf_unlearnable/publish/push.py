@@ -83,21 +83,21 @@ def push_protected(
 ) -> Published:
     """Publishes a protected dataset with an honest card, after nothing was found that should stay at home.
 
-    All of the repository's `data/` is replaced in one commit, and an earlier report; the card that is there keeps its
-    own text, and is searched with it. Run again after an interruption, it goes on; run again
-    with nothing changed, it commits nothing.
+    All of the repository's `data/` is replaced in one commit, and an earlier report. The card that is there keeps its
+    own text, and is searched with it. Run again after an interruption, it goes on; run again with nothing changed, it
+    commits nothing.
 
     Args:
         dataset: `Dataset`, `DatasetDict`, `IterableDataset` or `IterableDatasetDict`, protected.
         repo_id: "owner/name", or "name" for one's own.
         key: The key, its folder or the transform: names the method on the card, and is what the scan looks for. It is
             not uploaded.
-        original: The data before, a `Dataset` or `DatasetDict` with rows in the same order: for the check of the
+        original: The data before, a `Dataset` or `DatasetDict` with rows in the same order. It serves the check of the
             bound, the figures of fidelity and the search for clean copies. It is not uploaded.
         report: What `attack` found on this very data: the audit, or the folder of the report.
         column: The protected column; None for the one of the key or the report, or a usual name, such as "text".
         private: Whether only the owner may see it. A public repository that exists is refused then.
-        gated: "auto" or "manual": those who want access ask, and are let in at once or by the owner.
+        gated: "auto" or "manual": readers ask for access, and get it at once or from the owner.
         questions: What they are asked.
         prompt: What they read first.
         license: Identifier that the Hub knows, such as "cc-by-nc-nd-4.0".
@@ -123,8 +123,8 @@ def push_protected(
 
     Raises:
         LeakError: The scan found something, or the repository's history holds clean rows.
-        ValueError: Nothing shows that the data was protected, it was not, a value broke the bound or is not stored
-            exactly, the report is of other data, a split is empty, the name is invalid, the Hub does not take the
+        ValueError: Nothing shows that the data was protected, or it was not. A value broke the bound or is not stored
+            exactly. The report is of other data, a split is empty, or the name is invalid. The Hub does not take the
             card's metadata (an unknown licence), or somebody changed the card during the push.
         FileExistsError: The repository is public and `private` was asked for, or `dry_run` is there already.
         PermissionError: No token, or one without write access.
