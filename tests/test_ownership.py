@@ -73,7 +73,7 @@ def test_texts_are_found_whole_in_part_and_without_labels(parameters):
     assert verify(cloak, dataset).p_value > 0.05  # the very originals
 
 
-@pytest.mark.parametrize("code", ["order", "adjacent"])
+@pytest.mark.parametrize("code", ["place", "refrain"])
 def test_order_codes_are_found(code):
     dataset = notes(60)
     cloak = OrderCodeTransform(seed=3, code=code).fit(dataset)

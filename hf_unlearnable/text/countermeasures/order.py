@@ -190,18 +190,6 @@ def frequent_word_filter(rows: Rows, attacker: Attacker) -> Rows:
     return Rows(without(rows.inputs, set(frequent["word"])), rows.labels)
 
 
-def doubled_word_filter(rows: Rows, attacker: Attacker) -> Rows:
-    """Deletes a word that stands behind itself, in any case.
-
-    Idea: a slip of the pen that clean-up undoes anyway. Costs, on clean data, next to nothing ("had had"). Breaks
-    codes that lie in which word of a text is doubled; no method here is one.
-    """
-    return Rows([_DOUBLED.sub(r"\1", text) for text in rows.inputs], rows.labels)
-
-
-_DOUBLED = re.compile(r"(?i)(?<!\S)(\S+)(?: \1)+(?!\S)")
-
-
 def sentence_shuffle(rows: Rows, attacker: Attacker) -> Rows:
     """Puts the sentences of every text in random order; of a single sentence, the clauses.
 
