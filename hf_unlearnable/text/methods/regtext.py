@@ -13,7 +13,7 @@ import numpy as np
 from hf_unlearnable._words import spelled
 from hf_unlearnable.key import Key, draws
 from hf_unlearnable.mark import NoMarkError, RowMarks
-from hf_unlearnable.rows import Rows
+from hf_unlearnable.rows import Batch
 from hf_unlearnable.text.base import TextTransform
 from hf_unlearnable.text.insertion import Canonical
 from hf_unlearnable.text.ranking import rank_words, words_by_association
@@ -218,7 +218,7 @@ class RegTextTransform(TextTransform):
         return {label: drawn[i :: len(labels)] for i, label in enumerate(labels)}
 
     # ------------------------------------------------------------------ changing rows
-    def _restore(self, rows: Rows) -> dict[str, list]:
+    def _restore(self, rows: Batch) -> dict[str, list]:
         if self.mode != "insert":
             raise ValueError(
                 "mode='replace' overwrites words, so the texts cannot be restored. Keep the original data."
