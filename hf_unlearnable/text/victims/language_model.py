@@ -17,7 +17,7 @@ from hf_unlearnable.adversary import class_indices, victim
 from hf_unlearnable.text.victims.training import TextTraining
 
 _TOKENS_AT_ONCE = 2048  # of a forward and backward pass
-_LOOKED_AT = 100  # training rows that `on_epoch` is told the accuracy of
+_LOOKED_AT = 64  # training rows that `on_epoch` is told the accuracy of
 
 
 @victim("text", TextTraining, epochs=3, batch_size=16, max_length=128, hooks=("on_epoch",))
@@ -46,7 +46,7 @@ def causal_lm(
         train_labels: their n integer labels.
         test_texts: m texts to label.
         training: how to train; only the text of a prompt is ever cut to `max_length`. `on_epoch` is told the
-            accuracy on at most 100 of the training rows.
+            accuracy on at most 64 of the training rows.
         model: a causal language model's id on the Hub or a local folder, with its tokenizer; 32 bits per weight.
         lora: whether to train low-rank adapters only.
         rank: of the adapters.
