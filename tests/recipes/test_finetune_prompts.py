@@ -140,8 +140,9 @@ def test_real_tokenizers(name):
 
 @pytest.mark.parametrize("completion_only", [True, False])
 def test_what_carries_the_loss(tokenizer, completion_only, tmp_path):
-    model, training, model_args = model_of(
-        "--completion_only_loss", str(completion_only), "--output_dir", str(tmp_path)
+    eager = '{"attn_implementation": "eager"}'  # the rows side by side, as TRL batches them
+    model, training, _ = model_of(
+        "--model_init_kwargs", eager, "--completion_only_loss", str(completion_only), "--output_dir", str(tmp_path)
     )
     assert tokenizer.pad_token_id == tokenizer.eos_token_id
     made = prompter(tokenizer, ["Obscene", "Non-obscene"], 90)
@@ -150,7 +151,7 @@ def test_what_carries_the_loss(tokenizer, completion_only, tmp_path):
         Dataset.from_list([{"text": t, "label": y, "task": "", "instruction": ""} for t, y in data]), made, "{labels}?"
     )
     assert encoded["truncated"][:] == [False, True]
-    trainer = make_trainer(model, tokenizer, encoded, training, model_args)
+    trainer = make_trainer(model, tokenizer, encoded, training)
     batch = trainer.data_collator([trainer.train_dataset[i] for i in range(2)])
     for i, (text, label) in enumerate(data):
         learned = tokenizer.decode(batch["labels"][i][batch["labels"][i] != -100])
