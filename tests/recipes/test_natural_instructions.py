@@ -12,6 +12,7 @@ pytest.importorskip("peft", reason="the fine-tuning attack needs trl and peft")
 
 import finetune_data as data
 from finetune_options import AttackArguments
+
 from recipes import natural_instructions
 
 

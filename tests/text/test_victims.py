@@ -18,7 +18,6 @@ from hf_unlearnable.text.victims import (
 )
 from hf_unlearnable.text.victims.language_model import _names
 from hf_unlearnable.text.victims.training import one_thread
-from tests.examples import MODELS
 
 TOPICS = {
     7: "soil seed spade bean slug compost prune hedge bloom weed tulip rake",
@@ -229,7 +228,7 @@ def test_adapters_learn_too_and_leave_the_model_as_it_was(tiny_llama, language_m
 
     weights = Path(tiny_llama, "model.safetensors")
     before = hashlib.sha256(weights.read_bytes()).digest()
-    predicted = language_model(TRAIN, TRAIN_LABELS, TEST, seed=0, lora=True, learning_rate=2e-2, epochs=10)
+    predicted = language_model(TRAIN, TRAIN_LABELS, TEST, seed=0, lora=True, learning_rate=1e-2, epochs=10)
     assert (predicted == TEST_LABELS).mean() > 0.8
     assert hashlib.sha256(weights.read_bytes()).digest() == before
 

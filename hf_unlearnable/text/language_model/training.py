@@ -28,8 +28,8 @@ def computes_bf16(device: str) -> bool:
 def make_trainer(model: Any, tokenizer: Any, rows: Dataset, training: Any, peft_config: Any = None) -> Any:
     """TRL's trainer, its loss on the answers, or on all tokens with `completion_only_loss=False`.
 
-    On a CPU, prompts that begin alike for more than half of their length are read as `SharedPrefix` does it, and logits
-    are computed where there is a loss, which gives the same loss in less than half of the time.
+    On a CPU, prompts that begin alike for more than half of their length are read as `SharedPrefix` does it, and
+    logits are computed where there is a loss, which gives the same loss in less than half of the time.
 
     Args:
         model: A causal language model.
