@@ -82,7 +82,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("folder", type=Path, help="folder to make")
     arguments = parser.parse_args(argv)
     convert(found(arguments.source), arguments.folder)
-    print(f"{arguments.folder} is there: --model_name_or_path {arguments.folder}, or --model causal_lm={arguments.folder}")
+    folder = arguments.folder
+    print(f"{folder} is there. Attack with it: --model_name_or_path {folder}, or --model causal_lm={folder}")
 
 
 if __name__ == "__main__":

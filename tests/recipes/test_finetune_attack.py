@@ -161,6 +161,7 @@ def test_files_and_rows_left_alone(weather, tmp_path):
 def test_the_random_dose_is_made_of_what_is_protected(method, tmp_path):
     args = AttackArguments(clean="notes", method=method, parameters={"seed": 1}, versions=["random"])
     assert args.needed == {"clean", "protected", "random"}
+    args.versions = ["clean", "protected", "random"]
     data, _, _ = load_data(args, tmp_path / "out")
     words = {name: [text.split() for text in data[name]["text"]] for name in data}
     assert [len(text) for text in words["random"]] == [len(text) for text in words["protected"]]
