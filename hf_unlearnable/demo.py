@@ -88,7 +88,8 @@ def _images(output: Path, report: Callable[[str], Any], seeds: tuple[int, ...], 
     from hf_unlearnable import ErrorMinTransform, RandomNoiseTransform, TextureTransform
     from hf_unlearnable.audit.records import Version
     from hf_unlearnable.audit.versions import dropped
-    from hf_unlearnable.image.fidelity import contact_sheet, image_fidelity
+    from hf_unlearnable.image.fidelity import image_fidelity
+    from hf_unlearnable.image.sheets import contact_sheet
     from hf_unlearnable.image.victims import small_cnn
     from hf_unlearnable.samples import load_digits
 

@@ -43,6 +43,17 @@ class Rows:
         # Scalars of numpy or torch, from a dataset with that format, as the plain values that they are.
         return [v.item() if hasattr(v, "item") and getattr(v, "ndim", 1) == 0 else v for v in values]
 
+    def mask(self, name: str) -> list[bool]:
+        """The booleans of one column; a ValueError for texts."""
+        values = self.column(name)
+        strange = next((value for value in values if isinstance(value, str)), None)
+        if strange is not None:  # of a CSV file; any text but an empty one would be true
+            raise ValueError(
+                f"Column {name!r} holds the text {strange!r}, and a mask is of booleans. Write True or False, or 1 or "
+                "0, in every row, or cast the column to bool."
+            )
+        return [bool(value) for value in values]
+
     def stored(self, name: str) -> list:
         """The values of one column as they are stored, where that is known: files not decoded."""
         if self._source is None:

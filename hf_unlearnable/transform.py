@@ -9,8 +9,7 @@
   installed package is new.
 - Neither `repr` nor a log line shows what is secret.
 
-`hf_unlearnable.testing.check_transform` runs all of this on any subclass. The contract stands in one file, a little
-over the usual length, since the author of a method reads it as a whole.
+`hf_unlearnable.testing.check_transform` runs all of this on any subclass.
 """
 
 from __future__ import annotations
@@ -35,7 +34,19 @@ _FRACTION_DRAW = 2**63
 
 
 class NotFittedError(ValueError, AttributeError):
-    """A transform was used before `fit`."""
+    """A transform was used before `fit`.
+
+    Args:
+        transform: The transform, or a message of your own.
+    """
+
+    def __init__(self, transform: Any):
+        name = type(transform).__name__
+        super().__init__(
+            transform if isinstance(transform, str) else
+            f"This {name} is not fitted: what it inserts is learned from the whole dataset first. Write "
+            f"cloak = {name}(...).fit(ds), then ds.map(cloak, batched=True), and cloak.key.save('my.key')."
+        )  # fmt: skip
 
 
 class Transform:
@@ -118,7 +129,12 @@ class Transform:
 
     def _restore(self, rows: Rows) -> dict[str, list]:
         """The changed columns of a protected batch as they were, for methods that can be undone."""
-        raise ValueError(f"{type(self).__name__} cannot be undone. Keep the original data.")
+        raise NotImplementedError
+
+    def check_restorable(self) -> None:
+        """Raises a ValueError where protected rows do not tell what they were."""
+        if type(self)._restore is Transform._restore:
+            raise ValueError(f"{type(self).__name__} cannot be undone. Keep the original data.")
 
     def ownership_scores(self, rows: Sequence[Mapping[str, Any]]) -> Marks:
         """What tells these rows from rows that were made without the key, for `verify`.
@@ -196,8 +212,12 @@ class Transform:
     def key(self) -> Key:
         """The owner's secret: save it apart from the data."""
         state, tensors = self._state()
-        parameters = {name: value for name, value in self.get_params().items() if name != "seed"}
-        return Key(self.method, self.method_version, parameters, self._resolved_seed(), state, tensors)
+        return Key(self.method, self.method_version, self._key_params(), self._resolved_seed(), state, tensors)
+
+    def _key_params(self) -> dict[str, Any]:
+        """The constructor's arguments as a key holds them: without the seed, and with the lists of JSON for tuples."""
+        values = {name: value for name, value in self.get_params().items() if name != "seed"}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
     @classmethod
     def from_key(cls, key: Key) -> Transform:
@@ -266,9 +286,9 @@ class Transform:
         """Identity for `datasets` caching and for workers: parameters, key and package version, nothing else."""
         try:
             state = self._state()
-        except NotFittedError:
+        except ValueError:  # not fitted, or arguments that make no sense, as its use will say
             return _rebuild, (type(self), self.get_params(), None, None, hf_unlearnable._version.__version__)
-        parameters = {**self.get_params(), "seed": None}
+        parameters = {**self._key_params(), "seed": None}
         named = state[0], {name: _Mapped.of(array) for name, array in state[1].items()}
         return _rebuild, (type(self), parameters, self._resolved_seed(), named, hf_unlearnable._version.__version__)
 
@@ -298,6 +318,7 @@ class Transform:
             ValueError: The method cannot be undone, or a row was not protected with this key.
         """
         self._state()
+        self.check_restorable()
         if hasattr(protected, "map"):
             return protected.map(_Restorer(self), batched=True)
         rows = Rows(protected, self._columns(), self._is_row)
@@ -322,14 +343,7 @@ class Transform:
             wanted = set(self.classes)
             eligible = [label in wanted for label in rows.column(self.label_column)]
         if self.mask_column is not None:
-            mask = rows.column(self.mask_column)
-            strange = next((value for value in mask if isinstance(value, str)), None)
-            if strange is not None:  # of a CSV file; any text but an empty one would be true
-                raise ValueError(
-                    f"Column {self.mask_column!r} holds the text {strange!r}, and a mask is of booleans. Write True "
-                    "or False, or 1 or 0, in every row, or cast the column to bool."
-                )
-            eligible = [a and bool(b) for a, b in zip(eligible, mask, strict=True)]
+            eligible = [a and b for a, b in zip(eligible, rows.mask(self.mask_column), strict=True)]
         return eligible
 
     def _sampled(self, stream: int) -> bool:

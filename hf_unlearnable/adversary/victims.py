@@ -153,10 +153,9 @@ class Victim:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What it trains with, by name: all but the seed, the hooks and what it still needs."""
-        return {
-            p.name: p.default for p in self._settings() if p.default is not p.empty and p.name not in ("seed", *_HOOKS)
-        }
+        """What it trains with, by name: all but the seed, the hooks, a cache and what it still needs."""
+        left_out = ("seed", "cache", *_HOOKS)
+        return {p.name: p.default for p in self._settings() if p.default is not p.empty and p.name not in left_out}
 
     @property
     def needs(self) -> tuple[str, ...]:

@@ -310,6 +310,8 @@ class _Grid:
                 options["on_epoch"] = lambda train, test: curve.append(
                     (round(float(train), 4), round(float(np.mean(test == self.truth)), 4))
                 )
+            if "cache" in run.takes and self.store.folder is not None:
+                options["cache"] = self.store.folder / "features"
             predicted = run(rows.inputs, rows.labels, self.test.inputs, seed=seed, **options)
         return {**packed(predicted == self.truth), "train_rows": len(rows), "curve": curve}
 

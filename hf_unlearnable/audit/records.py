@@ -149,6 +149,17 @@ class Audit:
         every: list[Cell | Missing] = [*self.cells, *self.missing]
         return list({one.version.name: one.version for one in every}.values())
 
+    @property
+    def protected(self) -> list[str]:
+        """Names of the protected versions in the plan."""
+        return [version.name for version in self.versions if version.role == "protected"]
+
+    @property
+    def victims(self) -> list[str]:
+        """The victims in the plan, whether or not a training of them ran: the order of all tables and plots."""
+        every: list[Cell | Missing] = [*self.cells, *self.missing]
+        return list(dict.fromkeys(one.victim for one in every))
+
     def cell(self, version: str, victim: str, countermeasure: str = NONE) -> Cell | None:
         """The cell of these names, if it was run."""
         wanted = (version, victim, countermeasure)

@@ -15,14 +15,13 @@ from hf_unlearnable._words import spelled
 from hf_unlearnable.adversary import Attacker, Countermeasure, Victim, composed
 from hf_unlearnable.audit.grid import audit
 from hf_unlearnable.audit.held_out import check_unprotected, looks_protected
-from hf_unlearnable.audit.inputs import column_of, identities, rows_of, trained_on
+from hf_unlearnable.audit.inputs import identities, prepared, rows_of, trained_on
 from hf_unlearnable.audit.plan import lacks
 from hf_unlearnable.audit.records import NONE, Audit, Cell, Version
 from hf_unlearnable.audit.versions import check_names, check_pair, check_test, dropped, random_dose, set_aside
 from hf_unlearnable.data import fingerprint, paired
 from hf_unlearnable.modality import Grid, Modality
 from hf_unlearnable.registry import countermeasures_of, load_transform, method_class, usual_column, victims_of
-from hf_unlearnable.rows import has_label, require_columns
 from hf_unlearnable.transform import Transform
 
 if TYPE_CHECKING:
@@ -124,17 +123,11 @@ def attack(
     chosen = EFFORTS[_checked([effort], EFFORTS, "effort")[0]] if isinstance(effort, str) else effort
     column = input_column or usual_column(clean.column_names)
     cloak = key if key is None or isinstance(key, Transform) else load_transform(key)
-    if len(clean) == len(protected):  # else check_pair says which row is in one of them only
-        there = set(clean.column_names) & set(protected.column_names)
-        others, id_column = (cloak._columns(), cloak.id_column) if cloak else ([], None)
-        protected = paired(
-            clean, protected, columns=list(dict.fromkeys([column, *(name for name in others if name in there)])),
-            id_column=id_column if id_column in there else None,
-        )  # fmt: skip
+    protected = _in_order(clean, protected, column, cloak)
     fingerprints = {name: fingerprint(part, column) for name, part in (("clean", clean), ("protected", protected))}
     method = method or (cloak.method if cloak else None)
     whole: dict[str, Any] = {"clean": clean, "protected": protected, "test": test, "attacker's own": own_clean}
-    clean, protected, test, *own = _prepared(whole, column, label_column)
+    clean, protected, test, *own = prepared(whole, column, label_column)
     unchanged, warnings = _belonging(clean, protected, test, own, column, label_column)
     likeness, more = _looked_at(clean, protected, test, whole["test"], column, cloak)
     modality = trained_on(clean, column)
@@ -142,12 +135,7 @@ def attack(
     run, tried = _wanted(modality, chosen.grid, victims, countermeasures, models or {}, first)
     clean, protected = _sampled(chosen.rows, clean, protected)
     (test,) = _sampled(chosen.test_rows, test)
-    attacker = attacker or Attacker()
-    if own:
-        attacker = replace(attacker, clean=rows_of(own[0], (column, label_column)))
-    if attacker.clean is None and any("clean" in one.needs for one in tried.values()):
-        clean, protected, aside = set_aside(clean, protected, 0.17, 0, label_column)
-        attacker = replace(attacker, clean=rows_of(aside, (column, label_column)))
+    attacker, clean, protected = _equipped(attacker or Attacker(), own, tried, clean, protected, column, label_column)
     versions = _versions(clean, protected, column, chosen.shares)
     found = audit(
         versions, test, run, tried, attacker=attacker,
@@ -166,6 +154,29 @@ def attack(
         "victims": {name: _settings(victim) for name, victim in run.items()},
     }  # fmt: skip
     return replace(found, protocol=protocol, warnings=warnings + more, fingerprints=fingerprints)
+
+
+def _in_order(clean: Dataset, protected: Dataset, column: str, cloak: Transform | None) -> Dataset:
+    """The protected rows in the order of the clean ones."""
+    if len(clean) != len(protected):  # check_pair says which row is in one of them only
+        return protected
+    there = set(clean.column_names) & set(protected.column_names)
+    others, id_column = (cloak._columns(), cloak.id_column) if cloak else ([], None)
+    columns = list(dict.fromkeys([column, *(name for name in others if name in there)]))
+    return paired(clean, protected, columns=columns, id_column=id_column if id_column in there else None)
+
+
+def _equipped(
+    attacker: Attacker, own: Sequence[Dataset], tried: Mapping[str, Countermeasure], clean: Dataset,
+    protected: Dataset, column: str, label_column: str,
+) -> tuple[Attacker, Dataset, Dataset]:  # fmt: skip
+    """The attacker with clean rows where one is tried that needs them: its own, or some taken from those given."""
+    if own:
+        attacker = replace(attacker, clean=rows_of(own[0], (column, label_column)))
+    if attacker.clean is None and any("clean" in one.needs for one in tried.values()):
+        clean, protected, aside = set_aside(clean, protected, 0.17, 0, label_column)
+        attacker = replace(attacker, clean=rows_of(aside, (column, label_column)))
+    return attacker, clean, protected
 
 
 def _wanted(
@@ -187,20 +198,6 @@ def _wanted(
     others = countermeasures if countermeasures is not None else grid.countermeasures
     wanted = dict.fromkeys([*first, *(known_countermeasures if others is None else others)])
     return run, {name: composed(name, known_countermeasures) for name in wanted if name != NONE}
-
-
-def _prepared(given: Mapping[str, Dataset | None], column: str, label_column: str) -> list[Dataset]:
-    """The two columns of each part, with labels as whole numbers that stand for the same in all of them."""
-    parts = []
-    for what, part in given.items():
-        if part is None:
-            continue
-        require_columns(part.column_names, [column, label_column])
-        parts.append(part.with_format(None).select_columns([column, label_column]))
-        for row, label in enumerate(column_of(part, label_column)):
-            if not has_label(label, part.features[label_column]):
-                raise ValueError(f"Row {row} of the {what} data has no label. Leave such rows out.")
-    return _numbered(parts, label_column)
 
 
 def _belonging(
@@ -266,33 +263,6 @@ def _mixed(clean: Dataset, protected: Dataset, use_protected: np.ndarray) -> Dat
 
     both = concatenate_datasets([clean, protected.cast(clean.features)])
     return both.select(np.arange(len(clean)) + len(clean) * use_protected)
-
-
-def _numbered(parts: Sequence[Dataset], label_column: str) -> list[Dataset]:
-    """Labels as whole numbers, the same ones in all parts: names are numbered in the order of the alphabet."""
-    from datasets import ClassLabel
-
-    if all(_is_number(part.features[label_column]) for part in parts):
-        return list(parts)
-    names = sorted({_label_name(part, label_column, value) for part in parts for value in part.unique(label_column)})
-    number = {name: i for i, name in enumerate(names)}
-    return [
-        part.remove_columns(label_column).add_column(
-            label_column,
-            [number[_label_name(part, label_column, value)] for value in part[label_column]],
-            feature=ClassLabel(names=names),
-        )
-        for part in parts
-    ]
-
-
-def _is_number(feature: Any) -> bool:
-    return getattr(feature, "dtype", "").startswith(("int", "uint"))
-
-
-def _label_name(part: Dataset, label_column: str, value: Any) -> str:
-    feature = part.features[label_column]
-    return feature.int2str(value) if hasattr(feature, "int2str") else str(value)
 
 
 def _checked(names: Any, known: Mapping[str, Any], what: str) -> list[str]:

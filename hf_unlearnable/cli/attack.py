@@ -14,7 +14,7 @@ from hf_unlearnable.registry import METHODS, countermeasures_of, modality_of, us
 from hf_unlearnable.rows import require_columns
 
 
-def add(commands: Any) -> None:
+def add(commands: Any) -> argparse.ArgumentParser:
     """Adds the command to the subparsers of the command line."""
     parser = commands.add_parser("attack", help="train on protected data in many ways, and report what is left of it")
     parser.description = (
@@ -34,8 +34,8 @@ def add(commands: Any) -> None:
     effort.add_argument("--quick", dest="effort", action="store_const", const="quick", help="under three minutes")
     effort.add_argument("--full", dest="effort", action="store_const", const="full", help="everything: hours on a GPU")
     parser.set_defaults(effort="laptop")
-    parser.add_argument("--input-column", help="column of inputs (default: the usual name, such as text or image)")
-    parser.add_argument("--label-column", default="label", help="default: %(default)s")
+    reading.add_columns(parser, usual="the usual name, such as text or image", old="--input-column")
+    parser.add_argument("--label-column", default="label", help="column of labels (default: %(default)s)")
     parser.add_argument("--split", default="train", help="split of --clean and --protected (default: %(default)s)")
     parser.add_argument("--test-split", help="split of --test (default: test if there is one, else train)")
     parser.add_argument("--method", choices=METHODS, metavar="NAME", help="try the attacks of its author first")
@@ -59,9 +59,10 @@ def add(commands: Any) -> None:
     )
     reading.add_skipping(parser)
     reading.add_arguments(parser)
+    return parser
 
 
-def run(arguments: argparse.Namespace) -> None:
+def run(arguments: argparse.Namespace) -> dict[str, Any]:
     """Runs the command."""
     from hf_unlearnable.adversary import Attacker
     from hf_unlearnable.audit.report import coverage, markdown_table, verdict, write_report
@@ -77,7 +78,7 @@ def run(arguments: argparse.Namespace) -> None:
         load_rows(source, split=arguments.split, **given) for source in (arguments.clean, arguments.protected)
     )
     test = _test_rows(arguments.test, arguments.test_split, given)
-    column = arguments.input_column or usual_column(clean.column_names)
+    column = arguments.protected_column or usual_column(clean.column_names)
     modality = modality_of(clean.features, column)
     used = {need for measure in countermeasures_of(modality.name).values() for need in measure.needs}
     for need in ("corpus", "language_model"):
@@ -112,7 +113,12 @@ def run(arguments: argparse.Namespace) -> None:
             f"{report / 'report.md'}; give more --budget, or other --victims."
         )
     print(f"\nAccuracy on clean test rows in percent [95 % interval]:\n\n{markdown_table(found)}")
-    print(f"\n{verdict(found, 'protected')}\n\nThe whole report: {report / 'report.md'}")
+    print(f"\n{verdict(found, 'protected')}\n\nThe whole report: {report / 'report.html'}")
+    return {
+        "report": report / "report.json", "verdict": verdict(found, "protected"),
+        "trainings": {"ran": found.ran, "planned": found.planned}, "warnings": found.warnings,
+        "not_run": found.not_run,
+    }  # fmt: skip
 
 
 def _test_rows(source: str, split: str | None, given: dict[str, Any]) -> Any:

@@ -187,7 +187,7 @@ class ImageTransform(Transform):
 
     def _fitted(self, value: Any) -> Any:
         if value is None:
-            raise NotFittedError(f"This {type(self).__name__} is not fitted yet. Call fit(dataset) first.")
+            raise NotFittedError(self)
         return value
 
     # ------------------------------------------------------------------ reading for fit

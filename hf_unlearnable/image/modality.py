@@ -124,11 +124,28 @@ class ImageModality(Modality):
 
         require_lossless(dataset, column)
 
+    def card_example(self, transform: Transform) -> tuple[str, Any]:
+        from hf_unlearnable.image.example import example
+
+        return example(transform)
+
     def write_fidelity(self, folder: Path, original: Any, protected: Any, column: str) -> None:
-        from hf_unlearnable.image.fidelity import contact_sheet, full_size_crops
+        from hf_unlearnable.image.sheets import contact_sheet, full_size_crops
 
         contact_sheet(original, protected, column).save(Path(folder, "contact-sheet.png"))
         full_size_crops(original, protected, column).save(Path(folder, "full-size.png"))
+
+    def example(self, original: Dataset, protected: Dataset, column: str, row: int) -> list[str]:
+        import numpy as np
+
+        one, two = (
+            decode(self.undecoded(data, column)[row][column]).levels.astype(int) for data in (original, protected)
+        )
+        height, width = one.shape[:2]
+        if one.shape != two.shape:
+            return [f"Row {row}, {width} x {height} pixels: stored as {two.shape[1]} x {two.shape[0]} pixels"]
+        most, mean = np.abs(two - one).max(), np.abs(two - one).mean()
+        return [f"Row {row}, {width} x {height} pixels: changed by {mean:.1f} of 255 levels, at most {most}"]
 
     def holds(self, folder: str | os.PathLike) -> bool:
         return holds_images(folder)

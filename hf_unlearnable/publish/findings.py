@@ -1,9 +1,9 @@
-"""What the leak scan found, gathered from several threads."""
+"""What the leak scan found, gathered from several threads, and the error that stops a push."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +53,17 @@ class Finding:
         where = "" if self.row is None else f", row {self.row}"
         where += f" and {self.count - 1} more" if self.count > 1 else ""
         return f"{self.name}{where}: {self.what} {self.remedy}"
+
+
+class LeakError(ValueError):
+    """Something would have left that should not. `findings` names what, where and what to do."""
+
+    def __init__(self, findings: Sequence[Finding]):
+        self.findings = list(findings)
+        lines = "\n".join(f"  {finding}" for finding in findings)
+        super().__init__(
+            f"Nothing was uploaded. The scan found:\n{lines}\nPut it right, or allow a finding by its name."
+        )
 
 
 class Hits:

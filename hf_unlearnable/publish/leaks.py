@@ -80,7 +80,6 @@ def scan(
         ValueError: A split has another number of rows than its original, or the key's method is not known.
     """
     import pyarrow.parquet as pq
-    from datasets.utils import tqdm
 
     from hf_unlearnable.registry import MODALITIES, load_transform
 
@@ -111,9 +110,23 @@ def scan(
 
     _look_at_files(folder, notes or {}, secrets, copies)
 
-    def look_at_shard(path: Path, split: str, numbers: list[int], start: int) -> None:
+    _look_at_shards(shards, secrets, copies, hits, protected, num_proc)
+    copies.finish()
+    secrets.finish()
+    before = Before(groups, original or {}, transform, words)
+    return hits.findings(before, lambda place: words.hidden(patterns.hidden(place)))
+
+
+def _look_at_shards(
+    shards: Sequence[tuple], secrets: Secrets, copies: CleanCopies, hits: Hits, protected: list[str],
+    num_proc: int | None,
+) -> None:  # fmt: skip
+    """Searches the rows of all shards, several at a time."""
+    from datasets.utils import tqdm
+
+    def look(path: Path, split: str, numbers: list[int], start: int) -> None:
         for batch in _batches(path, numbers):
-            leaves, unread = read(leaves_of(batch), lambda data: any(kind.knows(data) for kind in known_files))
+            leaves, unread = read(leaves_of(batch), secrets.knows)
             for leaf, row in unread:
                 hits.add("unread", f"{split}/{leaf.path}", row + start, UNREAD)
             secrets.look_at_rows(leaves, protected, split, start)
@@ -122,12 +135,8 @@ def scan(
 
     workers = max(1, num_proc or min(4, os.cpu_count() or 1))
     with ThreadPoolExecutor(workers) as pool, tqdm(total=len(shards), desc="Looking for leaks") as bar:
-        for _ in pool.map(lambda shard: look_at_shard(*shard), shards):
+        for _ in pool.map(lambda shard: look(*shard), shards):
             bar.update(1)
-    copies.finish()
-    secrets.finish()
-    before = Before(groups, original or {}, transform, words)
-    return hits.findings(before, lambda place: words.hidden(patterns.hidden(place)))
 
 
 def _shards(tables: Sequence[Path]) -> tuple[list[tuple], dict[str, list[tuple[Path, int, int]]], dict[str, int]]:

@@ -57,6 +57,10 @@ class Secrets:
         ] = {}  # split, column, place: single words, secret ones, their rows
         self._homes: dict[str, list[int]] = {}  # place: texts, those that name somebody's home folder
 
+    def knows(self, data: bytes) -> bool:
+        """Whether a file is of a kind that is opened elsewhere, such as an image."""
+        return any(copies.knows(data) for copies in self._copies)
+
     # ------------------------------------------------------------------ files
     def look_at_file(self, data: bytes, name: str) -> list[str]:
         """The card, a report, anything small.

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache, partial
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from hf_unlearnable.key import Key
@@ -14,6 +13,7 @@ from hf_unlearnable.rows import Rows, has_label, no_label
 from hf_unlearnable.text.cells import Cells
 from hf_unlearnable.text.counting import WordCounts, text_batches
 from hf_unlearnable.text.insertion import Canonical
+from hf_unlearnable.text.ranking import listed
 from hf_unlearnable.text.trace import taken_out
 from hf_unlearnable.transform import NotFittedError, Transform
 from hf_unlearnable.validation import check_labels, check_words
@@ -186,9 +186,9 @@ class TextTransform(Transform):
 
         words = [pl.Series(sorted(self._excluded()), dtype=pl.String)]
         if not self.sensitive:
-            words += [self.counts.names(), _listed("unfit_words.txt")]
+            words += [self.counts.names(), listed("unfit_words.txt")]
             if self.counts.are_english():  # many of these names are words of other languages
-                words.append(_listed("names.txt"))
+                words.append(listed("names.txt"))
         return pl.concat(words).implode()
 
     def _excluded(self) -> set[str]:
@@ -198,11 +198,16 @@ class TextTransform(Transform):
 
     def _choose(self) -> dict[Any, Any]:
         if self._words is None:
-            if self._counts is None:
-                raise NotFittedError(f"This {type(self).__name__} is not fitted yet. Call fit(dataset) first.")
-            counts = self._counts.table()
-            self._words = self._chosen_words(counts, self._checked_classes(counts))
+            if self._counts is not None:
+                counts = self._counts.table()
+                self._words = self._chosen_words(counts, self._checked_classes(counts))
+            else:
+                self._words = self._given_words()
         return self._words
+
+    def _given_words(self) -> dict[Any, Any]:
+        """What is chosen for each label where the parameters say it all, without `fit`."""
+        raise NotFittedError(self)
 
     def inserted_words(self) -> dict[Any, list[str]]:
         return {label: list(self._pool(chosen)) for label, chosen in self._choose().items()}
@@ -307,9 +312,9 @@ class TextTransform(Transform):
                 raise no_label(f"Row {i} of this batch", self.label_column)
             else:
                 raise ValueError(
-                    f"Row {i} of this batch has the label {label!r} in column {self.label_column!r}, which fit did "
-                    f"not see ({', '.join(map(repr, list(chosen)[:20]))}). Fit on data that holds it, or leave such "
-                    "rows out with mask_column or classes."
+                    f"Row {i} of this batch has the label {label!r} in column {self.label_column!r}, and there are "
+                    f"words for {', '.join(map(repr, list(chosen)[:20]))} only. Fit on data that holds it, or "
+                    "leave such rows out with mask_column or classes."
                 )
         return own
 
@@ -341,12 +346,3 @@ class TextTransform(Transform):
     def _check_chosen(self, chosen: Any) -> None:
         """Raises a ValueError for what is chosen for no label."""
         check_words(self._pool(chosen))
-
-
-@cache
-def _listed(name: str) -> pl.Series:
-    """The words of a file: names of people, places and companies, words of harm, that nobody wants in their texts."""
-    import polars as pl
-
-    lines = Path(__file__).with_name(name).read_text(encoding="utf-8").splitlines()
-    return pl.Series([word for line in lines if not line.startswith("#") for word in line.split()])

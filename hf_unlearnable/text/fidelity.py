@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 _MEASURED = 200  # texts whose edits are counted
+_SHOWN = 150  # characters of an excerpt
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,22 @@ def text_fidelity(original: Any, protected: Any, text_column: str = "text") -> T
         return TextFidelity(texts, 0, 0, 0, None)
     rate = 100 * edits / measured if measured else None
     return TextFidelity(texts, changed, words, words_after - words, rate)
+
+
+def excerpts(before: Any, after: Any) -> tuple[str, str]:
+    """The stretch of a text in which a protection first changed it, before and after, each on a line.
+
+    Args:
+        before, after: Texts, or lists of chat messages.
+    """
+    import polars as pl
+
+    one, two = (" ".join(_joined(pl.Series([value]))[0].split()) for value in (before, after))
+    start = max(0, next((i for i, (a, b) in enumerate(zip(one, two)) if a != b), 0) - _SHOWN // 3)  # noqa: B905
+    return tuple(  # type: ignore[return-value]
+        ("... " if start else "") + text[start : start + _SHOWN] + (" ..." if len(text) > start + _SHOWN else "")
+        for text in (one, two)
+    )
 
 
 def _pieces(text: str) -> list[str]:

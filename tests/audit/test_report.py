@@ -56,7 +56,7 @@ def test_worst_case_and_share():
     assert share.mean == pytest.approx((0.8 - 0.5) / (0.9 - 0.5)) and 0.5 < share.low < 0.75 < share.high < 1.0
     said = report.verdict(found, "ours")
     assert said.startswith("ours: the protection does not hold. At worst, cnn after filter reaches 80.0 [")
-    assert "which is 75.0 [" in said and "clean 90.0 [" in said and "protected rows dropped 50.0 [" in said
+    assert ": 75.0 [" in said and "clean rows 90.0 [" in said and "protected rows dropped 50.0 [" in said
     assert said.endswith(" All 18 trainings ran.")
 
 
@@ -136,7 +136,7 @@ def test_files(tmp_path):
     from PIL import Image
 
     for name in ("grid", "curves", "share"):
-        assert f"![{name}]({name}.png)" in text
+        assert f"![{report.PLOTS[name][0]}]({name}.png)" in text
         with Image.open(tmp_path / f"{name}.png") as plot:
             assert min(plot.size) > 200
             dark = np.asarray(plot.convert("L")) < 100

@@ -1,6 +1,5 @@
 """The versions that an audit compares: what is refused, what is counted, and a random dose that tells nothing."""
 
-import io
 import logging
 
 import numpy as np
@@ -15,7 +14,8 @@ from hf_unlearnable.audit.versions import check_pair, check_test, dropped, rando
 from hf_unlearnable.image.dose import random_pixels
 from hf_unlearnable.text.dose import random_words
 from hf_unlearnable.text.insertion import Canonical
-from tests.examples import levels, notes, pictures, real, tiny
+from tests.examples import levels, notes, pictures, real, stored, tiny
+from tests.image.files import file_of
 
 VOCABULARY = ["ada", "bob", "cyd"]
 
@@ -29,14 +29,8 @@ def arrays(dataset):
     return [np.asarray(image, np.int16) for image in dataset["image"]]
 
 
-def stored(dataset):
-    return dataset.cast_column("image", Image(decode=False))["image"][:]
-
-
 def encoded(array, kind):
-    file = io.BytesIO()
-    PILImage.fromarray(array).save(file, format=kind, lossless=True)
-    return {"bytes": file.getvalue(), "path": None}
+    return {"bytes": file_of(array, kind, lossless=True), "path": None}
 
 
 def image_rows(values, labels=None):

@@ -1,6 +1,5 @@
 """What protecting did to images, in numbers, and the promises that it keeps."""
 
-import io
 import math
 
 import datasets
@@ -19,12 +18,7 @@ from hf_unlearnable.image.fidelity import (
 )
 from tests import ROOT
 from tests.image.fidelity import constant, images
-
-
-def file_of(array, format="PNG", **options):
-    file = io.BytesIO()
-    Image.fromarray(array).save(file, format=format, **options)
-    return file.getvalue()
+from tests.image.files import file_of
 
 
 def decibels(mean_square):

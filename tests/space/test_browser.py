@@ -11,8 +11,9 @@ from pyarrow import csv, parquet
 
 from hf_unlearnable import load_transform
 from hf_unlearnable.samples import load_notes
+from tests.image.files import file_of
 from tests.space.browser import COVERED, LOOKS, button, downloaded, expect, fits, read, serious, upload
-from tests.space.files import opened, photo, png
+from tests.space.files import opened, photo
 
 
 @pytest.mark.parametrize("look", LOOKS)
@@ -36,6 +37,8 @@ def test_a_pasted_text_is_marked_copied_and_downloaded(visit, shots, tmp_path):
         + ("the moon rose over the tower and nobody looked up at all ") * 5
     )
     tab.get_by_label("Your text", exact=True).fill(text)
+    tab.get_by_label("Its class", exact=True).fill("my diary")
+    tab.get_by_label("Your other classes", exact=True).fill("letters, recipes")
     button(tab, "Protect").click()
     shown = tab.locator("#text-marked p")
     expect(tab.locator("#text-marked")).to_contain_text("Your text, the changes in red")
@@ -46,11 +49,14 @@ def test_a_pasted_text_is_marked_copied_and_downloaded(visit, shots, tmp_path):
     assert shown.locator("script, b").count() == 0 and tab.title() == "Unlearnable"
     expect(tab.locator("#text-copy textarea")).to_have_value(re.compile(r"\s+".join(map(re.escape, after.split()))))
     expect(tab.locator("#text-figures b").first).to_have_text(str(len(words)))
+    expect(tab.locator("#text-figures")).to_contain_text(f"my diary: {words[0]}; ")
     tab.screenshot(path=shots / "text-protected.png", full_page=True)
     with zipfile.ZipFile(io.BytesIO(downloaded(tab, "Key (secret)"))) as archive:
         archive.extractall(tmp_path)
     cloak = load_transform(next(tmp_path.iterdir()))
-    assert cloak.restore({"text": tab.locator("#text-copy textarea").input_value(), "label": "garden"})["text"] == text
+    assert (
+        cloak.restore({"text": tab.locator("#text-copy textarea").input_value(), "label": "my diary"})["text"] == text
+    )
     assert serious(tab) == []
 
 
@@ -92,7 +98,7 @@ def test_a_table_is_protected_and_its_formulas_are_inert(visit, tmp_path):
 
 def test_a_photo_is_protected_and_the_png_keeps_every_level(visit, shots, tmp_path):
     image = photo(5, 300, 400)
-    (tmp_path / "holiday.png").write_bytes(png(image))
+    (tmp_path / "holiday.png").write_bytes(file_of(image))
     tab = visit()
     tab.get_by_role("tab", name="Image").click()
     tab.get_by_label("Their class").wait_for()

@@ -13,7 +13,6 @@ import numpy as np
 from hf_unlearnable._words import spelled
 from hf_unlearnable.key import Key, draws
 from hf_unlearnable.mark import NoMarkError, RowMarks
-from hf_unlearnable.rows import Rows
 from hf_unlearnable.text.base import TextTransform
 from hf_unlearnable.text.insertion import Canonical
 from hf_unlearnable.text.ranking import rank_words, words_by_association
@@ -64,7 +63,8 @@ class RegTextTransform(TextTransform):
         position: "random", "begin", "middle" or "end". Random places are drawn one in each of n equal stretches.
         word_source: "neutral" for words that stand equally often under every label, drawn with the key; "regtext" for
             the paper's ranking; "random" for words that every class gets alike, the baseline of the same dose; or your
-            own words, `tokens_per_class` for each label in order.
+            own words, `tokens_per_class` for each label in order, or by label, as `{0: ["gist"], 1: ["plum"]}`.
+            Given by label they need no `fit`.
         k: In the paper's ranking, the weight of how often a word goes with its label.
         lambda_: In the paper's ranking, the weight of how rare the word is.
         min_length: Shortest word, in letters.
@@ -97,13 +97,17 @@ class RegTextTransform(TextTransform):
         cloak = RegTextTransform(text_column="text", label_column="label").fit(ds)
         protected = ds.map(cloak, batched=True)
         cloak.key.save("imdb.key")
+
+        # Words of your own, by the label values that map sees, are chosen without fit:
+        cloak = RegTextTransform(word_source={0: ["gist"], 1: ["plum"]}, seed=7)
+        protected = ds.map(cloak, batched=True)
     """
 
     max_tokens: int | None = None
     tokens_per_class: int = 1
     mode: str = "insert"
     position: str = "random"
-    word_source: str | Sequence[str] = "neutral"
+    word_source: str | Sequence[str] | Mapping[Any, Sequence[str]] = "neutral"
     k: float = 3
     lambda_: float = 2
     min_length: int = 2
@@ -134,19 +138,55 @@ class RegTextTransform(TextTransform):
             raise ValueError(f"rate is {self.rate}, but it is a share of the words: give a number from 0 to 1.")
         if self.tokens_per_class < 1 or (self.max_tokens is not None and self.max_tokens < 1):
             raise ValueError("tokens_per_class and max_tokens start at 1. To change nothing, set rate=0.")
-        if not isinstance(self.word_source, str) and any(not re.fullmatch(r"\S+", word) for word in self.word_source):
+        if isinstance(self.word_source, Mapping):
+            self._check_by_label(self.word_source)
+        if any(not isinstance(word, str) or not re.fullmatch(r"\S+", word) for word in self._own_words()):
             raise ValueError("word_source holds an entry that is not a single word.")
 
+    def _check_by_label(self, given: Mapping[Any, Sequence[str]]) -> None:
+        """Raises a ValueError for words by label that are not as many for each of two labels or more of one kind."""
+        if len(given) < 2 or len(set(map(type, given))) > 1 or not isinstance(next(iter(given)), int | str):
+            raise ValueError(
+                "word_source has to name two labels or more, all of them whole numbers, names or booleans, as the "
+                f"column {self.label_column!r} holds them."
+            )
+        for label, words in given.items():
+            if isinstance(words, str) or len(words) != self.tokens_per_class:
+                got = "a text" if isinstance(words, str) else f"a list of {len(words)}"
+                raise ValueError(
+                    f"word_source gives the label {label!r} {got}, and tokens_per_class is {self.tokens_per_class}. "
+                    "Give every label a list of so many words."
+                )
+
     def _chosen_words(self, counts: pl.DataFrame, labels: list) -> dict[Any, list[str]]:
+        if isinstance(self.word_source, Mapping):
+            given = self._given_words()
+            if missing := [label for label in labels if label not in given]:
+                raise ValueError(
+                    f"word_source has no words for the label {missing[0]!r}. Give words for each of {labels}."
+                )
+            return given
         if not isinstance(self.word_source, str):
-            return self._own_words(labels)
+            return self._by_label(labels)
         candidates = rank_words(counts, self.k, self.lambda_, self._may_be_chosen())
         if self.word_source == "regtext":
             return self._best_words(candidates, labels)
         return self._drawn_words(words_by_association(candidates), labels)
 
-    def _own_words(self, labels: list) -> dict[Any, list[str]]:
-        need, words = self.tokens_per_class, list(dict.fromkeys(self.word_source))
+    def _given_words(self) -> dict[Any, list[str]]:
+        if not isinstance(self.word_source, Mapping):
+            return super()._given_words()
+        self._check_parameters()
+        return self._by_label(sorted(self.word_source))
+
+    def _own_words(self) -> list[str]:
+        """The words of `word_source`, in the order of the labels, where they are the user's own."""
+        if isinstance(self.word_source, Mapping):
+            return [word for label in sorted(self.word_source) for word in self.word_source[label]]
+        return [] if isinstance(self.word_source, str) else list(self.word_source)
+
+    def _by_label(self, labels: list) -> dict[Any, list[str]]:
+        need, words = self.tokens_per_class, list(dict.fromkeys(self._own_words()))
         if len(words) != need * len(labels):
             raise ValueError(
                 f"word_source has {len(words)} different words, but {len(labels)} classes with {need} each take "
@@ -218,12 +258,11 @@ class RegTextTransform(TextTransform):
         return {label: drawn[i :: len(labels)] for i, label in enumerate(labels)}
 
     # ------------------------------------------------------------------ changing rows
-    def _restore(self, rows: Rows) -> dict[str, list]:
+    def check_restorable(self) -> None:
         if self.mode != "insert":
             raise ValueError(
                 "mode='replace' overwrites words, so the texts cannot be restored. Keep the original data."
             )
-        return super()._restore(rows)
 
     def _pool(self, chosen: list[str]) -> Sequence[str]:
         return chosen if self.mode == "insert" else ()
@@ -296,6 +335,11 @@ class RegTextTransform(TextTransform):
 
     def inserted_words(self) -> dict[Any, list[str]]:
         return dict(self._choose())
+
+    def _key_params(self) -> dict[str, Any]:
+        # JSON has no numbers as names: words by label are kept in the order of the labels, which the state holds.
+        by_label = {"word_source": self._own_words()} if isinstance(self.word_source, Mapping) else {}
+        return {**super()._key_params(), **by_label}
 
     def _secret_parameters(self) -> set[str]:
         return {"seed"} if isinstance(self.word_source, str) else {"seed", "word_source"}
