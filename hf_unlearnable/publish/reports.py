@@ -100,7 +100,7 @@ def add_example(transform: Transform | None, modality: Modality, folder: Path) -
     given: dict[str, Any] = {"seed": 0 if transform.key.seed else 1, strength: getattr(transform, strength)}
     try:
         said, picture = modality.card_example(type(transform)(**given))
-    except (TypeError, ValueError) as error:  # a method of another package may need more than our values have
+    except (ArithmeticError, TypeError, ValueError) as error:  # a method may need more than our values have
         logger.info("The card shows no example of %s: %s", transform.method, error)
         return ""
     if picture is None:
