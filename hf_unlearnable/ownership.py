@@ -70,12 +70,17 @@ class Ownership:
         """The p-value; 0.0 where it is below 1e-323."""
         return 10.0**self.log10_p
 
+    @property
+    def shown(self) -> bool:
+        """Whether rows were protected with the key, beyond a chance of one in a thousand."""
+        return self.log10_p <= SIGNIFICANT
+
     def __str__(self) -> str:
         counted = (
             f"{self.marked:,} of {self.rows:,} rows carry this key's mark; by chance one would expect "
             f"{self.expected:.3g}: p {_power(self.log10_p)}."
         )
-        if self.log10_p <= SIGNIFICANT:
+        if self.shown:
             return f"{counted} Rows of this data were protected with this key."
         if self.log10_least > SIGNIFICANT:
             return f"{counted} So little data cannot tell: p could not have been less than {10**self.log10_least:.1g}."

@@ -202,7 +202,7 @@ def test_keys_find_nothing_in_images_that_others_made(name, parameters, monkeypa
     assert holds(p_values)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.floats(0.01, 0.99), min_size=1, max_size=8), st.integers(0, 8))
 def test_tail_bounds_the_exact_one(chances, count):
     exact = sum(

@@ -1,4 +1,4 @@
-"""Plots of an audit, readable in black and white."""
+"""Plots of an audit. Their colours differ in lightness too, so that they can be read in black and white."""
 
 from __future__ import annotations
 
@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 
 
 def write_plots(folder: Path, audit: Audit) -> list[Path]:
-    """The plots that the cells allow, readable in black and white.
+    """The plots that the cells allow.
+
+    Args:
+        folder: Where they go.
+        audit: What was found.
 
     Returns:
         The files; none when matplotlib is not installed.
@@ -24,34 +28,46 @@ def write_plots(folder: Path, audit: Audit) -> list[Path]:
     except ImportError:
         return []
     made = []
-    for name, draw in PLOTS.items():
+    for name, (title, draw) in PLOTS.items():
         figure = Figure(layout="constrained")
         path = Path(folder, f"{name}.png")
         path.unlink(missing_ok=True)  # of an earlier report, with other cells
         if draw(figure, audit):
             made.append(path)
+            figure.suptitle(title, fontsize=10)
             figure.savefig(path, dpi=150)
     return made
 
 
+def colors(count: int) -> list[Any]:
+    """Colours from dark to light that stand out from white paper and from each other, in gray too.
+
+    Args:
+        count: How many.
+
+    Returns:
+        RGBA tuples of floats from 0 to 1, of a colour map that people with any colour vision read alike.
+    """
+    from matplotlib import colormaps
+
+    return list(colormaps["cividis"](np.linspace(0, 0.62, count)))
+
+
 def _grid_plot(figure: Any, audit: Audit) -> bool:
     """A heat map per version, clean beside protected: countermeasures down, the worst first as in the table."""
-    protected = [version.name for version in audit.versions if version.role == "protected"]
-    names = audit.worst_first(protected)
-    victims = list(dict.fromkeys(cell.victim for cell in audit.cells))
+    names, victims = audit.worst_first(audit.protected), audit.victims
     if len(names) < 2:
         return False
-    shown = [*protected, *(version.name for version in audit.versions if version.role == "clean")]
+    shown = [*audit.protected, *(version.name for version in audit.versions if version.role == "clean")]
     figure.set_size_inches(3.2 + max(1.4, 0.75 * len(victims)) * len(shown), 2.2 + 0.3 * len(names))
     panels = np.ravel(figure.subplots(1, len(shown), sharey=True))
     for axes, version in zip(panels, shown, strict=True):
         cells = [[audit.cell(version, victim, name) for victim in victims] for name in names]
         values = np.array([[np.nan if cell is None else 100 * cell.accuracy.mean for cell in row] for row in cells])
-        image = axes.imshow(values, cmap="Greys", vmin=0, vmax=100, aspect="auto")
+        image = axes.imshow(values, cmap="cividis_r", vmin=0, vmax=100, aspect="auto")
         for (i, j), value in np.ndenumerate(values):
             if np.isfinite(value):
-                color = "white" if value > 60 else "black"
-                axes.text(j, i, f"{value:.0f}", ha="center", va="center", color=color, fontsize=8)
+                axes.text(j, i, f"{value:.0f}", ha="center", va="center", color=_ink(value), fontsize=8)
             else:  # the hatched background shows through
                 said = "not run" if audit.lacking(version, victims[j], names[i]) else "not in\nthe grid"
                 box = {"facecolor": "white", "edgecolor": "none", "pad": 1}
@@ -68,21 +84,27 @@ def _grid_plot(figure: Any, audit: Audit) -> bool:
     return True
 
 
+def _ink(value: float) -> str:
+    """The colour of a number on its field of the heat map, the one that stands out more."""
+    return "white" if value > 53 else "black"
+
+
 def _curves_plot(figure: Any, audit: Audit) -> bool:
-    """By epoch and victim: training accuracy dotted, test accuracy solid; clean in gray, protected in black."""
+    """By epoch and victim: training accuracy dotted, test accuracy solid; protected versions dark, clean light."""
     shown = [c for c in audit.cells if c.countermeasure == NONE and c.version.role in ("clean", "protected")]
     shown = [c for c in shown if min(map(len, c.curves), default=0) > 1]
-    victims = list(dict.fromkeys(cell.victim for cell in shown))
+    victims = [victim for victim in audit.victims if any(cell.victim == victim for cell in shown)]
     if not victims:
         return False
-    figure.set_size_inches(max(4.0, 3.2 * len(victims)), 4.0)
-    markers = dict(zip(dict.fromkeys(c.version.name for c in shown), "os^vD<>pP*Xh", strict=False))
+    figure.set_size_inches(max(4.8, 3.2 * len(victims)), 4.0)
+    names = [v.name for role in ("protected", "clean") for v in audit.versions if v.role == role]
+    color = dict(zip(names, colors(len(names)), strict=True))
+    markers = dict(zip(names, "os^vD<>pP*Xh", strict=False))
     for axes, victim in zip(np.ravel(figure.subplots(1, len(victims), sharey=True)), victims, strict=True):
         for cell in (c for c in shown if c.victim == victim):
             epochs = min(map(len, cell.curves))
             mean = 100 * np.mean([curve[:epochs] for curve in cell.curves], axis=0)
-            style = {"color": "0.6" if cell.version.role == "clean" else "black", "markersize": 4,
-                     "marker": markers.get(cell.version.name, ".")}  # fmt: skip
+            style = {"color": color[cell.version.name], "marker": markers.get(cell.version.name, "."), "markersize": 4}
             axes.plot(range(1, epochs + 1), mean[:, 1], "-", label=f"{cell.version.name}, test", **style)
             axes.plot(range(1, epochs + 1), mean[:, 0], ":", label=f"{cell.version.name}, training", **style)
         axes.set(title=victim, xlabel="epoch", ylim=(0, 102))
@@ -97,18 +119,21 @@ def _share_plot(figure: Any, audit: Audit) -> bool:
     plain = [c for c in audit.cells if c.countermeasure == NONE]
     if not any(c.version.role == "partly" for c in plain):
         return False
-    victims = list(dict.fromkeys(cell.victim for cell in plain))
-    figure.set_size_inches(max(4.0, 3.2 * len(victims)), 4.0)
+    victims = [victim for victim in audit.victims if any(cell.victim == victim for cell in plain)]
+    dark, light = colors(2)
+    figure.set_size_inches(max(4.8, 3.2 * len(victims)), 4.0)
     for axes, victim in zip(np.ravel(figure.subplots(1, len(victims), sharey=True)), victims, strict=True):
         clean = [(0.0, c) for c in plain if c.victim == victim and c.version.role == "clean"]
-        for label, roles, style in (("protected", ("partly", "protected"), "o-"), ("dropped", ("dropped",), "s--")):
+        for label, roles, style, color in (
+            ("protected", ("partly", "protected"), "o-", dark), ("dropped", ("dropped",), "s--", light),
+        ):  # fmt: skip
             of_role = [(c.version.share, c) for c in plain if c.victim == victim and c.version.role in roles]
             points = sorted([*clean, *of_role], key=lambda point: point[0])
             values = [c.accuracy for _, c in points]
             means = np.array([100 * v.mean for v in values])
             ends = np.abs(np.array([[100 * v.low, 100 * v.high] for v in values]).T - means)
-            axes.errorbar([100 * share for share, _ in points], means, ends, fmt=style, color="black", capsize=2,
-                          mfc="black" if label == "protected" else "white", label=f"these rows {label}")  # fmt: skip
+            axes.errorbar([100 * share for share, _ in points], means, ends, fmt=style, color=color, capsize=2,
+                          label=f"these rows {label}")  # fmt: skip
         axes.set(title=victim, xlabel="protected rows (% of all)", ylim=(0, 102))
         axes.title.set_fontsize(9)
     _finish(figure)
@@ -116,7 +141,7 @@ def _share_plot(figure: Any, audit: Audit) -> bool:
 
 
 def _finish(figure: Any) -> None:
-    """The axis title of all panels, and one legend of all that any of them shows."""
+    """The label of the y axis of all panels, and one legend of all that any of them shows."""
     figure.axes[0].set_ylabel("accuracy (%)")
     entries: dict[str, Any] = {}
     for axes in figure.axes:
@@ -124,4 +149,9 @@ def _finish(figure: Any) -> None:
     figure.legend(entries.values(), entries.keys(), loc="outside lower center", ncols=2, fontsize=7)
 
 
-PLOTS = {"grid": _grid_plot, "curves": _curves_plot, "share": _share_plot}
+# File name to title and what draws it.
+PLOTS = {
+    "grid": ("Accuracy on clean test rows after each countermeasure", _grid_plot),
+    "curves": ("Accuracy by epoch, without a countermeasure", _curves_plot),
+    "share": ("Accuracy by share of protected rows", _share_plot),
+}

@@ -1,21 +1,21 @@
-"""What an audit found: a sentence on the worst case, tables, plots, and JSON that a program reads."""
+"""What an audit found: the worst case in words, tables, plots, a page for people and JSON for programs."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hf_unlearnable import _words
 from hf_unlearnable._files import files_into
+from hf_unlearnable.audit.page import Heading, Items, Paragraph, Part, Picture, Table, as_markdown, as_page
 from hf_unlearnable.audit.plots import PLOTS, write_plots
 from hf_unlearnable.audit.records import NONE
 from hf_unlearnable.audit.statistics import Interval, paired_difference, recovered_share
 
 if TYPE_CHECKING:
-    from hf_unlearnable.audit.records import Audit, Cell
+    from hf_unlearnable.audit.records import Audit, Cell, Missing
 
 __all__ = [
     "as_dict", "as_json", "coverage", "grid_table", "learned", "library_versions", "markdown_table", "recovered",
@@ -26,12 +26,7 @@ __all__ = [
 # ---------------------------------------------------------------------- what the numbers say
 def learned(audit: Audit, victim: str) -> bool:
     """Whether the clean rows taught a victim more than what the protection left alone did; else it proves nothing."""
-    clean, nothing = audit.of_role("clean", victim), audit.of_role("dropped", victim)
-    if clean is None:
-        return False
-    if nothing is None:
-        return clean.accuracy.low > 1 / audit.classes
-    return paired_difference(clean.correct, nothing.correct).low > 0
+    return audit.learned(victim)
 
 
 def recovered(audit: Audit, cell: Cell) -> Interval | None:
@@ -64,31 +59,43 @@ def coverage(audit: Audit) -> str:
     if audit.ran == audit.planned:
         return f"All {audit.planned} trainings ran." if audit.planned else "No training was planned."
     if not audit.ran:
-        return f"None of the {audit.planned} trainings ran."
+        return f"None of the {_words.counted(audit.planned, 'training')} ran."
     return f"Only {audit.ran} of {audit.planned} trainings ran: those that did not may get further."
 
 
-def verdict(audit: Audit, protected: str) -> str:
-    """Three sentences on a protected version: whether it holds, the worst cell, and how much of the grid ran."""
-    return f"{protected}: {_judged(audit, protected)}. {_worst(audit, protected)}{coverage(audit)}"
+def verdict(audit: Audit, protected: str, *, name_countermeasure: bool = True) -> str:
+    """A protected version in words: whether it holds, the worst cell, and how much of the grid ran.
+
+    Args:
+        audit: What was found.
+        protected: Name of the version.
+        name_countermeasure: Whether the countermeasure of the worst cell is named.
+    """
+    return (
+        f"{protected}: {_judged(audit, protected)}. {_worst(audit, protected, name_countermeasure)}{coverage(audit)}"
+    )
 
 
-def _worst(audit: Audit, protected: str) -> str:
-    """A sentence on the worst cell, if there is one."""
+def _worst(audit: Audit, protected: str, name_countermeasure: bool) -> str:
+    """Two sentences on the worst cell, if there is one."""
     cell = worst_case(audit, protected)
     if cell is None:
         return ""
     clean, nothing = audit.of_role("clean", cell.victim), audit.of_role("dropped", cell.victim)
     assert clean is not None
-    beside = [f"clean {clean.accuracy}"]
+    beside = [f"clean rows {clean.accuracy} %"]
     if nothing is not None:
-        beside.append(f"protected rows dropped {nothing.accuracy}")
+        beside.append(f"protected rows dropped {nothing.accuracy} %")
     own = audit.of_role("dropped", cell.victim, cell.countermeasure)
     if cell.countermeasure != NONE and own is not None:
-        beside.append(f"its own clean rows alone {own.accuracy}")
+        beside.append(f"its own clean rows alone {own.accuracy} %")
     share = recovered(audit, cell)
-    gained = "" if share is None else f", which is {share} % of what clean rows teach it"
-    return f"At worst, {_said(cell)} reaches {cell.accuracy} % on clean test rows{gained} ({', '.join(beside)}). "
+    gained = "" if share is None else f": {share} % of what clean rows teach it"
+    after = "" if cell.countermeasure == NONE else " after a countermeasure"
+    said = _said(cell) if name_countermeasure else f"{cell.victim}{after}"
+    return (
+        f"At worst, {said} reaches {cell.accuracy} % on clean test rows{gained}. For comparison: {', '.join(beside)}. "
+    )
 
 
 def _judged(audit: Audit, protected: str) -> str:
@@ -127,24 +134,36 @@ def _said(cell: Cell) -> str:
 # ---------------------------------------------------------------------- tables
 def markdown_table(audit: Audit, countermeasure: str = NONE) -> str:
     """Versions as rows, victims as columns, accuracy in percent with its 95 % interval."""
-    cells = [cell for cell in audit.cells if cell.countermeasure == countermeasure]
-    victims = list(dict.fromkeys(cell.victim for cell in cells))
-    names = dict.fromkeys(cell.version.name for cell in cells)
-    entries = [[name, *(_entry(audit, name, victim, countermeasure) for victim in victims)] for name in names]
-    return _table(["trained on", *victims], entries)
+    return _versions_table(audit, countermeasure).markdown()
 
 
 def grid_table(audit: Audit, protected: str) -> str:
-    """Countermeasures as rows, the worst first, victims as columns: accuracy (and that on clean rows)."""
-    victims = list(dict.fromkeys(cell.victim for cell in audit.cells if cell.version.name == protected))
+    """Countermeasures as rows, in the order of the plot, victims as columns: accuracy (and that on clean rows)."""
+    return _grid_table(audit, protected).markdown()
+
+
+def _versions_table(audit: Audit, countermeasure: str = NONE) -> Table:
+    every: list[Cell | Missing] = [*audit.cells, *audit.missing]
+    tried = {(one.version.name, one.victim) for one in every if one.countermeasure == countermeasure}
+    victims = [victim for victim in audit.victims if any(victim == one for _, one in tried)]
+    names = [version.name for version in audit.versions if any(version.name == one for one, _ in tried)]
+    rows = [[name, *(_entry(audit, name, victim, countermeasure) for victim in victims)] for name in names]
+    return Table(["trained on", *victims], rows)
+
+
+def _grid_table(audit: Audit, protected: str) -> Table:
+    """What was tried on a version, rows and columns in the order of the plot, which shows all versions."""
 
     def entry(countermeasure: str, victim: str) -> str:
         clean = audit.of_role("clean", victim, countermeasure)
         cost = "" if clean is None else f" ({100 * clean.accuracy.mean:.1f})"
         return _entry(audit, protected, victim, countermeasure) + cost
 
-    order = audit.worst_first([protected])
-    return _table(["countermeasure", *victims], [[name, *(entry(name, v) for v in victims)] for name in order])
+    here = {cell.countermeasure for cell in audit.cells if cell.version.name == protected}
+    order = [name for name in audit.worst_first(audit.protected) if name in here]
+    return Table(
+        ["countermeasure", *audit.victims], [[name, *(entry(name, v) for v in audit.victims)] for name in order]
+    )
 
 
 def _entry(audit: Audit, version: str, victim: str, countermeasure: str) -> str:
@@ -156,69 +175,71 @@ def _entry(audit: Audit, version: str, victim: str, countermeasure: str) -> str:
     return f"{cell.accuracy}{f', {seeds} of {seeds + lacking} seeds' if lacking else ''}"
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-    lines = ["| " + " | ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) + " |"
-             for row in [header, *rows]]  # fmt: skip
-    lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
-    return "\n".join(lines)
-
-
 # ---------------------------------------------------------------------- files
 _INTRODUCTION = (
-    "An audit trains models on the clean rows, on the protected ones, and on these after what an attacker may try. It "
-    "tests all of them on the same clean rows. Where the protection works, the protected rows teach hardly more than "
-    "is learned without them (*protected rows dropped*). The strongest attack decides."
+    "An audit trains models on the clean rows, on the protected ones, and on these after each countermeasure. It "
+    'tests all of them on the same clean rows. "Protected rows dropped" is what a model learns without them. Where '
+    "the protection works, the protected rows teach hardly more than that. The strongest attack decides."
 )
-_KEY = "On clean test rows in percent [95 % interval]. *not run*: see above; *-*: not in the grid."
+_KEY = (
+    'On clean test rows, in percent, with the 95 % interval. A blank is explained where it stands: "not run" was '
+    'planned (reasons above), "-" is not in the grid.'
+)
+_ORDER = (
+    "The worst first, as in the plot. In parentheses: the same countermeasure on clean rows, which is what it costs "
+    "the attacker."
+)
 
 
 def write_report(folder: Path, audit: Audit) -> None:
-    """Writes `report.json`, `report.md` and, with matplotlib installed, the plots.
+    """Writes `report.html`, `report.md`, `report.json` and, with matplotlib installed, the plots.
 
-    `grid.png` is every countermeasure and victim, `curves.png` training and test accuracy by epoch of clean and
-    protected rows, `share.png` accuracy against the protected share where there are versions protected in part.
+    `report.html` is one file that holds the plots too and opens by a double click. `grid.png` is every countermeasure
+    and victim, `curves.png` training and test accuracy by epoch of clean and protected rows, `share.png` accuracy
+    against the protected share where there are versions protected in part.
 
     Args:
         folder: Made if it is not there.
         audit: What was found.
     """
     with files_into(folder) as scratch:
-        _write_files(scratch, audit)
+        contents = as_dict(audit)
+        parts = _parts(audit, contents, write_plots(scratch, audit))
+        told = json.dumps(contents, indent=1, default=str) + "\n"
+        for name, text in {
+            "report.json": told,
+            "report.md": as_markdown(parts),
+            "report.html": as_page(parts),
+        }.items():
+            Path(scratch, name).write_text(text, encoding="utf-8")
         written = {path.name for path in scratch.iterdir()}
     for name in PLOTS:  # of an earlier report, with other cells
         if f"{name}.png" not in written:
             Path(folder, f"{name}.png").unlink(missing_ok=True)
 
 
-def _write_files(folder: Path, audit: Audit) -> None:
-    contents = as_dict(audit)
-    Path(folder, "report.json").write_text(json.dumps(contents, indent=1, default=str) + "\n", encoding="utf-8")
-    parts = ["# What models learn from the protected rows", _INTRODUCTION]
-    parts += [f"**{sentence}**" for sentence in contents["verdict"]]
-    parts += [f"**Mind:** {warning}" for warning in audit.warnings]
+def _parts(audit: Audit, contents: dict[str, Any], plots: list[Path]) -> list[Part]:
+    """The report from top to bottom."""
+    parts: list[Part] = [Heading("What models learn from the protected rows", 1), Paragraph(_INTRODUCTION)]
+    parts += [Paragraph(sentence, bold=True) for sentence in contents["verdict"]]
+    parts += [Paragraph(warning, lead="Mind:") for warning in audit.warnings]
     if audit.not_run:
-        parts += ["## Not run", "\n".join(f"- {reason}" for reason in audit.not_run)]
+        parts += [Heading("Not run"), Items(audit.not_run)]
     if audit.ran:
-        parts += ["## Accuracy", _KEY, contents["table"]]
+        parts += [Heading("Accuracy"), Paragraph(_KEY), _versions_table(audit)]
     taught = dict.fromkeys(cell.victim for cell in audit.cells if cell.version.role == "clean")
     hopeless = [victim for victim in taught if not learned(audit, victim)]
     if hopeless:
-        parts.append(
+        parts.append(Paragraph(
             "These learned no more from the clean rows than without the protected ones, so their cells prove nothing: "
             f"{', '.join(hopeless)}."
-        )
-    for name, table in contents["attacks"].items():
-        parts += [f"## Attacks on: {name}", "The worst first; in parentheses the same on clean rows: what the "
-                  "countermeasure costs the attacker.", table]  # fmt: skip
-    plots = write_plots(folder, audit)
+        ))  # fmt: skip
+    for name in contents["attacks"]:
+        parts += [Heading(f"Attacks on: {name}"), Paragraph(_ORDER), _grid_table(audit, name)]
     if plots:
-        parts += ["## Plots", "\n".join(f"![{plot.stem}]({plot.name})" for plot in plots)]
-    parts += [
-        "## Protocol",
-        "\n".join(f"- {name}: {_words.plain(value)}" for name, value in contents["protocol"].items()),
-    ]
-    Path(folder, "report.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+        parts += [Heading("Plots"), *(Picture(plot, PLOTS[plot.stem][0]) for plot in plots)]
+    protocol = [f"{name}: {_words.plain(value)}" for name, value in contents["protocol"].items()]
+    return [*parts, Heading("Protocol"), Items(protocol)]
 
 
 def as_dict(audit: Audit) -> dict[str, Any]:
@@ -226,19 +247,25 @@ def as_dict(audit: Audit) -> dict[str, Any]:
 
     Returns:
         "measured" (whether any training on protected rows ran), "trainings" (how many "ran" and were "planned"),
-        "verdict", "warnings", "table" (Markdown, without countermeasures), "attacks" (Markdown by protected version,
-        where there were countermeasures), "protocol", "fingerprints" of the data, "cells", "not_run" (a line per
-        reason) and "missing" (every training that did not run).
+        "verdict", "verdict_unnamed" (which names no countermeasure), "warnings", "table" (Markdown, without
+        countermeasures), "attacks" (Markdown by protected version, where there were countermeasures), "protocol",
+        "fingerprints" of the data, "cells", "not_run" (a line per reason) and "missing" (every training that did not
+        run).
     """
-    protected = [version.name for version in audit.versions if version.role == "protected"]
     tried = {cell.version.name for cell in audit.cells if cell.countermeasure != NONE}
+    verdicts = [
+        [verdict(audit, name, name_countermeasure=named) for name in audit.protected]
+        or [f"Not measured. {coverage(audit)}"]
+        for named in (True, False)
+    ]
     return {
         "measured": audit.measured,
         "trainings": {"ran": audit.ran, "planned": audit.planned},
-        "verdict": [verdict(audit, name) for name in protected] or [f"Not measured. {coverage(audit)}"],
+        "verdict": verdicts[0],
+        "verdict_unnamed": verdicts[1],
         "warnings": audit.warnings,
         "table": markdown_table(audit),
-        "attacks": {name: grid_table(audit, name) for name in protected if name in tried},
+        "attacks": {name: grid_table(audit, name) for name in audit.protected if name in tried},
         "protocol": {**audit.protocol, "versions": library_versions()},
         "fingerprints": audit.fingerprints,
         "cells": [as_json(audit, cell) for cell in audit.cells],

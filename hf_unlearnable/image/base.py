@@ -28,8 +28,8 @@ class ImageTransform(Transform):
         image_column: Column of images.
         label_column: Column of labels: class names or numbers, not floats. Rows without one (None, or -1 of a
             `ClassLabel`) are an error unless `classes` or `mask_column` leaves them out.
-        encoding: How a protected image is stored: "png"; "png-fast", which writes photos in a third of the time, as
-            larger files; or "webp" for lossless WebP, which a later `map` that opens images stores lossily again.
+        encoding: How a protected image is stored. "png"; "png-fast", which writes photos in a third of the time, as
+            larger files; or "webp" for lossless WebP. A later `map` that opens WebP images stores them lossily again.
         id_column: Column that identifies a row; None identifies it by its pixels, and equal images get equal noise.
         mask_column: Column of booleans: which rows to protect.
         classes: Labels whose rows are protected; None for all.
@@ -187,7 +187,7 @@ class ImageTransform(Transform):
 
     def _fitted(self, value: Any) -> Any:
         if value is None:
-            raise NotFittedError(f"This {type(self).__name__} is not fitted yet. Call fit(dataset) first.")
+            raise NotFittedError(self)
         return value
 
     # ------------------------------------------------------------------ reading for fit

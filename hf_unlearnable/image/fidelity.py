@@ -11,16 +11,14 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from hf_unlearnable._extras import require
+from hf_unlearnable._words import counted
 from hf_unlearnable.data import stored_bytes
 from hf_unlearnable.image.codec import ImageError, Picture, decode
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
 
 _NO_ROW = object()
 _MEASURED = 200  # images that PSNR and SSIM are taken of; the bound is checked on all
@@ -53,7 +51,7 @@ class ImageFidelity:
 
     def __str__(self) -> str:
         if not self.changed:
-            return f"{self.images} images, none changed"
+            return f"{counted(self.images, 'image')}, none changed"
         left_out = ", ".join(f"{name} ({count})" for name, count in self.metadata.items())
         parts = [f"{self.changed} of {self.images} images changed: at most {self.max_change} of 255 levels"]
         parts += [f"{self.mean_change:.1f} on average"] if self.mean_change is not None else []
@@ -81,7 +79,9 @@ def image_fidelity(
     from datasets.utils import tqdm
 
     if hasattr(protected, "num_rows") and len(original) != len(protected):
-        raise ValueError(f"{len(original)} images before and {len(protected)} after: the rows do not correspond.")
+        raise ValueError(
+            f"{counted(len(original), 'image')} before and {len(protected)} after: the rows do not correspond."
+        )
     every = max(1, len(original) // _MEASURED)
     changed = largest = 0
     means: list[float] = []
@@ -90,7 +90,7 @@ def image_fidelity(
     metadata: Counter[str] = Counter()
 
     def tasks() -> Iterator[tuple]:
-        pairs = tqdm(_pairs(original, protected, image_column), total=len(original), desc="Checking images")
+        pairs = tqdm(pairs_of(original, protected, image_column), total=len(original), desc="Checking images")
         number = 0
         for row, (before, after) in enumerate(pairs):
             if stored_bytes(before) != stored_bytes(after):
@@ -127,11 +127,12 @@ def _compared(
     largest, mean = _difference(one, two, row, max_levels)
     left_out = [name for name in one.metadata if name not in two.metadata]
     left_out += [f"colour chunk {name.decode()}" for name, _ in set(one.colour_chunks) - set(two.colour_chunks)]
-    similarity = _similarity(_middle(one.levels), _middle(two.levels)) if measured else None
+    similarity = _similarity(middle(one.levels), middle(two.levels)) if measured else None
     return largest, mean, left_out, similarity
 
 
-def _middle(levels: np.ndarray, side: int = _MIDDLE) -> np.ndarray:
+def middle(levels: np.ndarray, side: int = _MIDDLE) -> np.ndarray:
+    """The middle of an image's pixel values [height, width, channels], at most `side` pixels high and wide."""
     top, left = (max(0, (length - side) // 2) for length in levels.shape[:2])
     return levels[top : top + side, left : left + side]
 
@@ -206,7 +207,8 @@ def _mean(values: list[float]) -> float | None:
     return float(np.mean(known)) if known else None
 
 
-def _pairs(original: Any, protected: Any, image_column: str) -> Iterator[tuple[Any, Any]]:
+def pairs_of(original: Any, protected: Any, image_column: str) -> Iterator[tuple[Any, Any]]:
+    """The stored images of two datasets row by row; a ValueError where one has more rows."""
     streams = (
         data.select_columns([image_column]).with_format("arrow").iter(batch_size=8) for data in (original, protected)
     )
@@ -244,71 +246,3 @@ def _similarity(one: np.ndarray, two: np.ndarray) -> tuple[float, float]:
     window = min(7, shorter - 1 + shorter % 2)
     ssim = structural_similarity(one, two, channel_axis=2, win_size=window, data_range=255) if window >= 3 else np.nan
     return float(peak_signal_noise_ratio(one, two, data_range=255)), float(ssim)
-
-
-def contact_sheet(original: Any, protected: Any, image_column: str = "image", rows: int = 8, side: int = 160) -> Image:
-    """Images before and after, and their difference eight times amplified, side by side.
-
-    Args:
-        original: The `Dataset` before.
-        protected: The `Dataset` after, rows in the same order.
-        image_column: Column of images.
-        rows: How many images, spread over the data.
-        side: Pixels a side of each.
-
-    Returns:
-        A PIL image of three columns.
-    """
-    require("image", "PIL")
-    from PIL import Image
-
-    chosen = np.unique(np.linspace(0, len(original) - 1, min(rows, len(original))).astype(int)).tolist()
-    sheet = Image.new("RGB", (3 * side, len(chosen) * side), "white")
-    for place, (before, after) in enumerate(_pairs(original.select(chosen), protected.select(chosen), image_column)):
-        one, two = decode(before).levels, decode(after).levels
-        difference = np.clip(128 + 8 * (two.astype(np.int16) - one), 0, 255).astype(np.uint8)
-        for column, levels in enumerate((one, two, difference)):
-            picture = Image.fromarray(np.ascontiguousarray(np.broadcast_to(levels, (*levels.shape[:2], 3))))
-            scale = side / max(picture.size)
-            size = [max(1, round(scale * length)) for length in picture.size]
-            method = Image.Resampling.NEAREST if scale > 1 else Image.Resampling.LANCZOS
-            sheet.paste(picture.resize((size[0], size[1]), method), (column * side, place * side))
-    return sheet
-
-
-def full_size_crops(
-    original: Any, protected: Any, image_column: str = "image", rows: int = 4, side: int = 320
-) -> Image:
-    """The middle of some images at full size before and after, and their difference eight times amplified, named.
-
-    Args:
-        original: The `Dataset` before.
-        protected: The `Dataset` after, rows in the same order.
-        image_column: Column of images.
-        rows: How many images, spread over the data.
-        side: Pixels per side at most of each crop: one pixel of the image is one of the picture.
-
-    Returns:
-        A PIL image of three columns, with a line of text above each row.
-    """
-    require("image", "PIL")
-    from PIL import Image, ImageDraw
-
-    line = 18
-    chosen = np.unique(np.linspace(0, len(original) - 1, min(rows, len(original))).astype(int)).tolist()
-    sheet = Image.new("RGB", (3 * side, len(chosen) * (side + line)), "white")
-    draw = ImageDraw.Draw(sheet)
-    pairs = _pairs(original.select(chosen), protected.select(chosen), image_column)
-    for place, (row, (before, after)) in enumerate(zip(chosen, pairs, strict=True)):
-        if before is None or after is None:
-            continue
-        one, two = (_middle(decode(value).levels, side) for value in (before, after))
-        difference = np.clip(128 + 8 * (two.astype(np.int16) - one), 0, 255).astype(np.uint8)
-        path = before.get("path") if isinstance(before, dict) else None
-        name = f"{os.path.basename(path)}, row {row}" if path else f"row {row}"
-        top = place * (side + line)
-        draw.text((4, top + 3), f"{name}, at full size: before, after, difference x 8", fill="black")
-        for column, levels in enumerate((one, two, difference)):
-            picture = Image.fromarray(np.ascontiguousarray(np.broadcast_to(levels, (*levels.shape[:2], 3))))
-            sheet.paste(picture, (column * side, top + line))
-    return sheet

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -11,9 +10,9 @@ from importlib.resources import files
 from string import Template
 from typing import Any
 
-from hf_unlearnable._version import __version__
-from hf_unlearnable._words import plain
+from hf_unlearnable._words import counted
 from hf_unlearnable.modality import Modality
+from hf_unlearnable.publish import sections
 from hf_unlearnable.publish.staging import Staged
 from hf_unlearnable.registry import METHODS, method_class, modality_of
 
@@ -40,7 +39,10 @@ OPT_OUTS: dict[str, tuple[str, dict[str, Any], list[str]]] = {
     ),
     "none": ("The owner says nothing on training beyond the licence.", {}, []),
 }
-_UNKNOWN = "ask the owner, and take it for granted that something does."
+_LEFT_OUT = "The owner left out of this card which countermeasures were tried and what undoes the method."
+_DESCRIPTION = "<!-- hf-unlearnable: description -->"
+_DESCRIPTION_END = "<!-- hf-unlearnable: description end -->"
+_NOT_DESCRIBED = "*The owner has not described this dataset yet.*"
 SIZES = [(10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"), (10**7, "1M<n<10M"),
          (10**8, "10M<n<100M"), (10**9, "100M<n<1B"), (sys.maxsize, "n>1B")]  # fmt: skip
 
@@ -59,6 +61,8 @@ class Facts:
         parameters: Its public ones.
         report: What an audit found, as in report.json, or None.
         findings: What the leak scan found and the owner allowed.
+        plots: Those of the report that are published: path in the repository to title.
+        example: Markdown on a value of our own under the same method, empty for none.
     """
 
     repo_id: str
@@ -70,6 +74,13 @@ class Facts:
     parameters: Mapping[str, Any]
     report: Mapping[str, Any] | None
     findings: Sequence[str] = ()
+    plots: Mapping[str, str] = field(default_factory=dict)
+    example: str = ""
+
+    @property
+    def modality(self) -> Modality:
+        """The kind of data."""
+        return modality_of(self.staged[0].features, self.columns[0])
 
 
 @dataclass(frozen=True)
@@ -82,6 +93,8 @@ class Wishes:
         citation: How to cite the data, in the owner's words.
         questions: What people are asked who want access: a text field each, or the kind of field by its question.
         prompt: What they read first.
+        description: What the dataset is: contents, origin, language. None keeps what an existing card says.
+        countermeasures: Whether the card tells which countermeasures were tried and what breaks the method.
     """
 
     license: str | None = None
@@ -89,6 +102,8 @@ class Wishes:
     citation: str | None = None
     questions: Sequence[str] | Mapping[str, Any] = field(default_factory=dict)
     prompt: str | None = None
+    description: str | None = None
+    countermeasures: bool = True
 
 
 def render(facts: Facts, wishes: Wishes, existing: str | None = None) -> str:
@@ -114,13 +129,48 @@ def render(facts: Facts, wishes: Wishes, existing: str | None = None) -> str:
     except yaml.YAMLError as error:
         raise ValueError(f"The repository's README.md has metadata that does not parse: {error}") from None
     _describe(card.data, facts, wishes)
-    section = f"{_BEGIN}\n{_section(facts, wishes)}\n{_END}"
+    section = f"{_BEGIN}\n{_section(facts, wishes, card.data.get('license'))}\n{_END}"
     ours = re.compile(re.escape(_BEGIN) + ".*?" + re.escape(_END), re.DOTALL)
-    if ours.search(card.text):
-        card.text = ours.sub(lambda _: section, card.text, count=1)
-    else:
-        card.text = card.text.rstrip("\n") + f"\n\n{section}\n"
+    found = ours.search(card.text)
+    before, after = (card.text[: found.start()], card.text[found.end() :]) if found else (card.text, "\n")
+    card.text = f"{_described(before, after, wishes.description)}\n\n{section}{after}"
     return str(card)
+
+
+def lacking(card: str) -> dict[str, str]:
+    """What a reader would miss of a card that only the owner can tell.
+
+    Args:
+        card: The text.
+
+    Returns:
+        The parameters of `push_protected` that would say it, each with what is missing; none if all is there.
+    """
+    from huggingface_hub import DatasetCard
+
+    found = {"description": "does not say what the dataset is"} if _NOT_DESCRIBED in card else {}
+    if not DatasetCard(card, ignore_metadata_errors=True).data.get("license"):
+        found["license"] = "names no licence"
+    return found
+
+
+def _described(before: str, after: str, description: str | None) -> str:
+    """The text before our section, with the owner's description at its end, or a line that says that there is none.
+
+    Args:
+        before, after: The owner's text around our section.
+        description: The new one; None keeps what is there.
+    """
+    block = re.compile(re.escape(_DESCRIPTION) + "(.*?)" + re.escape(_DESCRIPTION_END), re.DOTALL)
+    there = block.search(before)
+    own = re.sub(r"^#+ .*$", "", block.sub("", before) + after, flags=re.MULTILINE).strip()
+    if description is None:
+        kept = there[1].strip() if there else ""
+        description = kept if kept not in ("", _NOT_DESCRIBED) else "" if own else _NOT_DESCRIBED
+    text = f"{_DESCRIPTION}\n{description.strip()}\n{_DESCRIPTION_END}" if description.strip() else ""
+    if there:
+        return f"{before[: there.start()]}{text}{before[there.end() :]}".rstrip("\n")
+    return f"{before.rstrip(chr(10))}\n\n{text}".rstrip("\n")
 
 
 def _describe(data: Any, facts: Facts, wishes: Wishes) -> None:
@@ -140,7 +190,7 @@ def _describe(data: Any, facts: Facts, wishes: Wishes) -> None:
         data["license"] = wishes.license
     features = facts.staged[0].features
     if not data.get("task_categories") and any(isinstance(feature, ClassLabel) for feature in features.values()):
-        data["task_categories"] = [_modality(facts).task]
+        data["task_categories"] = [facts.modality.task]
     rows = sum(part.rows for part in facts.staged)
     data["size_categories"] = [next(name for most, name in SIZES if rows < most)]
     for name, value in signals.items():
@@ -162,77 +212,36 @@ def _describe(data: Any, facts: Facts, wishes: Wishes) -> None:
     MetadataConfigs({"default": {"data_files": paths}}).to_dataset_card_data(data)
 
 
-def _section(facts: Facts, wishes: Wishes) -> str:
+def _section(facts: Facts, wishes: Wishes, license: Any) -> str:
     template = Template(files("hf_unlearnable.publish").joinpath("card_template.md").read_text(encoding="utf-8"))
     cls = method_class(facts.method) if facts.method else None
     page = cls.described() if cls else {}
-    signature = inspect.signature(cls).parameters if cls else {}
-    shown = [
-        f"{name}={_short(value)}" for name, value in facts.parameters.items()
-        if cls and (name == cls.strength_parameter or plain(value) != plain(signature[name].default))
-    ]  # fmt: skip
     limits = [f"- Allowed by the owner though the scan found it: {finding}" for finding in facts.findings]
     if facts.changed:
         left = sum(part.rows - facts.changed[part.split] for part in facts.staged if part.split in facts.changed)
         if left:
-            limits.insert(0, f"- {left:,} rows are not protected: a model learns from them as ever.")
-    cited = [wishes.citation] if wishes.citation else []
-    # The first paragraph of "Paper" names it, the others tell what stands in it.
-    paper = " ".join(page.get("Paper", "").partition("\n\n")[0].split())
-    cited += [f"The method `{facts.method}`: {paper}"] if paper else []
+            unprotected = counted(left, "row is", "rows are")
+            limits.insert(0, f"- {unprotected} not protected. A model learns from them as usual.")
     text = template.substitute(
-        kind=_modality(facts).plural,
-        method=facts.method or "not said",
-        version=__version__,
-        parameters=f" ({', '.join(shown)}; all else as that version has it)" if shown else "",
-        splits=_splits(facts),
+        kind=facts.modality.plural,
+        made=sections.made(cls, facts.parameters),
+        splits=sections.splits(facts.staged, facts.changed),
         fidelity=" ".join(f"{split}: {said}." for split, said in facts.fidelity.items())
         or "Not measured: the originals were not at hand when this was published.",
-        audit=_audit(facts.report),
-        known=" ".join(page["Breaks"].split()) if "Breaks" in page else _UNKNOWN,
+        example=facts.example,
+        audit=sections.attack(facts.report, facts.plots, wishes.countermeasures),
+        known=_known(facts.method, page) if wishes.countermeasures else _LEFT_OUT,
         limits="\n".join(limits),
+        licence=sections.licence(license),
         use=OPT_OUTS[wishes.opt_out][0] if wishes.opt_out in OPT_OUTS else wishes.opt_out,
         repo_id=facts.repo_id,
-        citation="\n\n".join(cited) or "The owner gave none.",
+        citation=sections.citation(wishes.citation, facts.method, page.get("Paper", "")),
     )
     return re.sub(r"\n{3,}", "\n\n", text).strip()
 
 
-def _modality(facts: Facts) -> Modality:
-    """The kind of data that was protected."""
-    return modality_of(facts.staged[0].features, facts.columns[0])
-
-
-def _short(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _splits(facts: Facts) -> str:
-    lines = ["| split | rows | protected |", "|---|---|---|"]
-    for part in facts.staged:
-        changed = f"{facts.changed[part.split]:,}" if part.split in facts.changed else "not counted"
-        lines.append(f"| {part.split} | {part.rows:,} | {changed} |")
-    return "\n".join(lines)
-
-
-def _audit(report: Mapping[str, Any] | None) -> str:
-    if report is None or not report["measured"]:
-        tried = ""
-        if report is not None:
-            tried = f" An attack was begun, but no training on the protected rows ran: {'; '.join(report['not_run'])}."
-        return (
-            f"**Not measured.** This dataset was published without an attack on it: take it for granted that somebody "
-            f"gets through.{tried}"
-        )
-    parts = [f"**{sentence}**" for sentence in report["verdict"]]
-    parts += [f"**Mind:** {warning}" for warning in report["warnings"]]
-    if report["not_run"]:
-        parts += ["Not run:", "\n".join(f"- {reason}" for reason in report["not_run"])]
-    parts += ["Accuracy on clean test rows in percent [95 % interval], after training on:", report["table"]]
-    for name, table in report["attacks"].items():
-        parts += [f"{name} after every countermeasure that ran, the worst first (in parentheses: clean rows):",
-                  table]  # fmt: skip
-    parts.append(
-        "Protocol: " + "; ".join(f"{name} {plain(value)}" for name, value in report["protocol"].items()) + "."
-    )
-    return "\n\n".join(parts)
+def _known(method: str | None, page: Mapping[str, str]) -> str:
+    """What is known to break a method."""
+    if "Breaks" in page:
+        return f"Known to break `{method}`: {' '.join(page['Breaks'].split())}"
+    return f"What breaks {f'`{method}`' if method else 'this one'} is not documented. Assume that something does."

@@ -23,15 +23,17 @@ logger = logging.getLogger(__name__)
 
 _PASSING = {408, 409, 412, 429, 500, 502, 503, 504}  # answers after which the same call may succeed
 _PAUSES = (1, 2, 4, 8)  # seconds between attempts
-REPORT = ("report.md", "report.json", "grid.png", "curves.png", "share.png")  # the files of a report
+PLAIN_REPORT = ("curves.png", "share.png")  # the files of a report that name no countermeasure
+REPORT = ("report.md", "report.html", "report.json", "grid.png", *PLAIN_REPORT)  # all of them
+EXAMPLE = "example.png"  # of our own, beside them
 _OURS = re.compile(  # what a push replaces
-    rf"data/[^/]+-\d{{5}}-of-\d{{5}}\.parquet|report/(?:{'|'.join(map(re.escape, REPORT))})"
+    rf"data/[^/]+-\d{{5}}-of-\d{{5}}\.parquet|report/(?:{'|'.join(map(re.escape, (*REPORT, EXAMPLE)))})"
 )
 # What is searched as a text; anything else is compared row by row.
 _NOTES = re.compile(
     r"(?:.*/)?(?:LICEN[CS]E|NOTICE|README|CITATION|CHANGELOG|AUTHORS|\.gitattributes|\.gitignore)"
     r"|.*\.(?:md|txt|rst|cff|bib|py|ya?ml|toml|html?|css)"
-    rf"|report/(?:{'|'.join(map(re.escape, REPORT))})"
+    rf"|report/(?:{'|'.join(map(re.escape, (*REPORT, EXAMPLE)))})"
 )
 _LARGE = 50_000_000  # bytes from which on a text is taken for rows
 _REFUSED = (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import shutil
@@ -13,15 +12,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hf_unlearnable._version import __version__
+from hf_unlearnable._words import spelled
 from hf_unlearnable.data import paired, whole_or_nothing
-from hf_unlearnable.publish.card import Facts, Wishes, render
+from hf_unlearnable.publish.card import Facts, Wishes, lacking, render
 from hf_unlearnable.publish.checks import as_history, checked, earlier_versions
 from hf_unlearnable.publish.findings import Finding, LeakError
-from hf_unlearnable.publish.hub import PUBLIC, REPORT, Repository
+from hf_unlearnable.publish.hub import PUBLIC, Repository
 from hf_unlearnable.publish.leaks import scan
 from hf_unlearnable.publish.public import public_words
+from hf_unlearnable.publish.reports import add_example, add_report, read_report
 from hf_unlearnable.publish.staging import Staged, splits_of, stage
-from hf_unlearnable.registry import METHODS
+from hf_unlearnable.registry import METHODS, modality_of
 
 if TYPE_CHECKING:
     from hf_unlearnable.audit.records import Audit
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from hf_unlearnable.transform import Transform
 
 logger = logging.getLogger(__name__)
-
-_TOLD = ("measured", "verdict", "warnings", "table", "attacks", "protocol", "fingerprints", "not_run")
 
 _MESSAGE = f"Protected data (hf-unlearnable {__version__})"
 
@@ -71,6 +70,8 @@ def push_protected(
     license: str | None = None,
     opt_out: str = "no-training",
     citation: str | None = None,
+    description: str | None = None,
+    countermeasures: bool = True,
     split: str = "train",
     revision: str | None = None,
     create_pr: bool = False,
@@ -82,27 +83,31 @@ def push_protected(
 ) -> Published:
     """Publishes a protected dataset with an honest card, after nothing was found that should stay at home.
 
-    All of the repository's `data/` is replaced in one commit, and an earlier report; the card that is there keeps its
-    own text, and is searched with it. Run again after an interruption, it goes on; run again
-    with nothing changed, it commits nothing.
+    All of the repository's `data/` is replaced in one commit, and an earlier report. The card that is there keeps its
+    own text, and is searched with it. Run again after an interruption, it goes on; run again with nothing changed, it
+    commits nothing.
 
     Args:
         dataset: `Dataset`, `DatasetDict`, `IterableDataset` or `IterableDatasetDict`, protected.
         repo_id: "owner/name", or "name" for one's own.
         key: The key, its folder or the transform: names the method on the card, and is what the scan looks for. It is
             not uploaded.
-        original: The data before, a `Dataset` or `DatasetDict` with rows in the same order: for the check of the
+        original: The data before, a `Dataset` or `DatasetDict` with rows in the same order. It serves the check of the
             bound, the figures of fidelity and the search for clean copies. It is not uploaded.
         report: What `attack` found on this very data: the audit, or the folder of the report.
         column: The protected column; None for the one of the key or the report, or a usual name, such as "text".
         private: Whether only the owner may see it. A public repository that exists is refused then.
-        gated: "auto" or "manual": those who want access ask, and are let in at once or by the owner.
+        gated: "auto" or "manual": readers ask for access, and get it at once or from the owner.
         questions: What they are asked.
         prompt: What they read first.
         license: Identifier that the Hub knows, such as "cc-by-nc-nd-4.0".
         opt_out: What the owner says of training: "no-training", "research-only", "none", or words of one's own. People
             and machines can read it, nothing enforces it.
         citation: How to cite the data.
+        description: What the dataset is: contents, origin, language. None keeps what an existing card says. Where
+            nothing says it, the card says that, and a warning asks for it.
+        countermeasures: Whether the card tells which countermeasures were tried and what breaks the method, and the
+            report goes up with it. Without them the card gives the same accuracies and says what was left out.
         split: Name of the split where `dataset` is a single one that has none.
         revision: Branch to push to instead of main.
         create_pr: Whether to open a pull request instead; a second one, where the Hub's answer to the first is lost.
@@ -118,8 +123,8 @@ def push_protected(
 
     Raises:
         LeakError: The scan found something, or the repository's history holds clean rows.
-        ValueError: Nothing shows that the data was protected, it was not, a value broke the bound or is not stored
-            exactly, the report is of other data, a split is empty, the name is invalid, the Hub does not take the
+        ValueError: Nothing shows that the data was protected, or it was not. A value broke the bound or is not stored
+            exactly. The report is of other data, a split is empty, or the name is invalid. The Hub does not take the
             card's metadata (an unknown licence), or somebody changed the card during the push.
         FileExistsError: The repository is public and `private` was asked for, or `dry_run` is there already.
         PermissionError: No token, or one without write access.
@@ -129,13 +134,10 @@ def push_protected(
     from huggingface_hub.utils import validate_repo_id
 
     validate_repo_id(repo_id)
-    if isinstance(allow, str):
-        raise TypeError("allow takes a list of names, not one string.")
-    if (questions or prompt) and not gated:
-        raise ValueError("questions and prompt are asked at a gate: say gated='auto' or gated='manual'.")
+    _require_sense(allow, gated, questions or prompt)
     parts = splits_of(dataset, split)
     before = _originals(original, split, parts)
-    transform, told = _transform(key), _report(report)
+    transform, told = _transform(key), read_report(report)
     if transform is None and told is None and original is None:
         raise ValueError("Nothing shows that this dataset was protected: give its key, its original or a report.")
     repository = None if dry_run else Repository(repo_id, token, revision)
@@ -143,9 +145,11 @@ def push_protected(
     with _staging(repo_id, dry_run) as folder:
         name = repository.id if repository else repo_id
         facts, before = _staged(folder, name, parts, before, column, transform, told, max_shard_size)
-        if told is not None:
-            _copy_report(report, folder)
-        wishes = Wishes(license, opt_out, citation, questions, prompt)
+        facts = replace(
+            facts, plots=add_report(report, folder, countermeasures),
+            example=add_example(transform, facts.modality, folder),
+        )  # fmt: skip
+        wishes = Wishes(license, opt_out, citation, questions, prompt, description, countermeasures)
         there = repository.card() if repository and is_there else None
         card = _write_card(folder, facts, wishes, there)
         if repository:
@@ -156,11 +160,19 @@ def push_protected(
         found = _found(folder, facts, before, transform, repository if is_there else None, additions, paths, allow)
         facts = replace(facts, findings=[f"{finding.name}: {finding.what}" for finding in found])
         card = _write_card(folder, facts, wishes, there)
+        _warn_of_what_lacks(card)
         commit = None
         if repository is not None:
             repository.prepare(private, gated)
             commit = repository.push(additions, card, there, _MESSAGE, create_pr)
         return Published(name, card, {path: file.stat().st_size for path, file in files.items()}, commit)
+
+
+def _require_sense(allow: Any, gated: str | None, asked: Any) -> None:
+    if isinstance(allow, str):
+        raise TypeError("allow takes a list of names, not one string.")
+    if asked and not gated:
+        raise ValueError("questions and prompt are asked at a gate: say gated='auto' or gated='manual'.")
 
 
 def _staged(
@@ -192,6 +204,11 @@ def _write_card(folder: Path, facts: Facts, wishes: Wishes, there: bytes | None)
     card = render(facts, wishes, None if there is None else there.decode("utf-8").replace("\r\n", "\n"))
     Path(folder, "README.md").write_text(card, encoding="utf-8")
     return card
+
+
+def _warn_of_what_lacks(card: str) -> None:
+    for option, what in lacking(card).items():
+        logger.warning("The card %s. Give %s, or write it into the repository's README.md.", what, spelled(option))
 
 
 def _found(
@@ -279,45 +296,11 @@ def _transform(key: Any) -> Transform | None:
     return key if key is None or isinstance(key, Transform) else load_transform(key)
 
 
-def _report(report: Any) -> dict[str, Any] | None:
-    """The report as JSON values, from an audit or from the folder that one was written to."""
-    from hf_unlearnable.audit.report import as_dict
-
-    if report is None:
-        return None
-    if not isinstance(report, str | os.PathLike):
-        return as_dict(report)
-    path = Path(report, "report.json")
-    if not path.is_file():
-        raise FileNotFoundError(f"{report} holds no report.json: give the folder that `attack --report` wrote.")
-    try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} does not read: {error}") from None
-    if not isinstance(told, dict) or not set(_TOLD) <= set(told):
-        raise ValueError(f"{path} is no report of this version: write it again with `attack --report {report}`.")
-    return told
-
-
-def _copy_report(report: Any, folder: Path) -> None:
-    """The report, into the folder that is uploaded."""
-    from hf_unlearnable.audit.report import write_report
-
-    target = folder / "report"
-    target.mkdir()
-    if not isinstance(report, str | os.PathLike):
-        write_report(target, report)
-        return
-    for name in REPORT:
-        if Path(report, name).is_file():
-            shutil.copy(Path(report, name), target / name)
-
-
 def _columns(
     column: str | None, transform: Transform | None, told: Mapping[str, Any] | None, staged: Sequence[Staged]
 ) -> list[str]:
     """The protected columns, which every split has, as it has all others."""
-    from hf_unlearnable.registry import modality_of, usual_column
+    from hf_unlearnable.registry import usual_column
 
     first = staged[0]
     for part in staged[1:]:

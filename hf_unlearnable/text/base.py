@@ -198,11 +198,16 @@ class TextTransform(Transform):
 
     def _choose(self) -> dict[Any, Any]:
         if self._words is None:
-            if self._counts is None:
-                raise NotFittedError(f"This {type(self).__name__} is not fitted yet. Call fit(dataset) first.")
-            counts = self._counts.table()
-            self._words = self._chosen_words(counts, self._checked_classes(counts))
+            if self._counts is not None:
+                counts = self._counts.table()
+                self._words = self._chosen_words(counts, self._checked_classes(counts))
+            else:
+                self._words = self._given_words()
         return self._words
+
+    def _given_words(self) -> dict[Any, Any]:
+        """What is chosen for each label where the parameters say it all, without `fit`."""
+        raise NotFittedError(self)
 
     def inserted_words(self) -> dict[Any, list[str]]:
         return {label: list(self._pool(chosen)) for label, chosen in self._choose().items()}
@@ -307,9 +312,9 @@ class TextTransform(Transform):
                 raise no_label(f"Row {i} of this batch", self.label_column)
             else:
                 raise ValueError(
-                    f"Row {i} of this batch has the label {label!r} in column {self.label_column!r}, which fit did "
-                    f"not see ({', '.join(map(repr, list(chosen)[:20]))}). Fit on data that holds it, or leave such "
-                    "rows out with mask_column or classes."
+                    f"Row {i} of this batch has the label {label!r} in column {self.label_column!r}, and there are "
+                    f"words for {', '.join(map(repr, list(chosen)[:20]))} only. Fit on data that holds it, or "
+                    "leave such rows out with mask_column or classes."
                 )
         return own
 

@@ -16,6 +16,7 @@ from tests.data.tables import rows
 from tests.examples import notes
 
 PARQUET = io.BytesIO()
+Dataset.from_dict({"text": ["a"] * 100}).to_parquet(PARQUET)
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from hf_unlearnable import load_transform
 from hf_unlearnable.cli import main
 from tests import ROOT
 from tests.examples import notes, pictures
+from tests.folders import contents
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="limits and kills are POSIX")
 
@@ -112,10 +113,6 @@ def undisturbed(inputs, worker, tmp_path_factory):
     return of
 
 
-def files(folder):
-    return {str(path.relative_to(folder)): path.read_bytes() for path in Path(folder).rglob("*") if path.is_file()}
-
-
 def outputs(folder):
     """What stands under the final names; of a report of attacks what does not tell the time that it took."""
     found = {}
@@ -123,7 +120,7 @@ def outputs(folder):
         path = folder / name
         if path.exists():
             found |= (
-                {name: path.read_bytes()} if path.is_file() else {f"{name}/{k}": v for k, v in files(path).items()}
+                {name: path.read_bytes()} if path.is_file() else {f"{name}/{k}": v for k, v in contents(path).items()}
             )
     if "report/report.json" in found:
         report = json.loads(found["report/report.json"])
@@ -139,8 +136,8 @@ def scratch(folder):
 
 def check_intact(folder, inputs, name, expected):
     """The input is what it was, and what stands under its final name is whole."""
-    now = files(folder)
-    assert {path: now.get(path) for path in files(inputs)} == files(inputs)
+    now = contents(folder)
+    assert {path: now.get(path) for path in contents(inputs)} == contents(inputs)
     if (folder / "my.key").exists():
         load_transform(folder / "my.key")
     if name == "attack":
@@ -207,10 +204,10 @@ def test_a_full_disk_leaves_the_report_of_before(inputs, worker, undisturbed, tm
     expected = undisturbed("attack")
     folder = shutil.copytree(inputs, tmp_path / "run")
     assert worker.run(folder, "attack")["code"] == 0
-    before = files(folder / "report")
+    before = contents(folder / "report")
     for limit in (0, 500):
         assert worker.run(folder, "attack", limit)["code"] == 1
-        assert files(folder / "report") == before
+        assert contents(folder / "report") == before
     check_again(folder, "attack", worker, expected)
 
 
@@ -244,6 +241,7 @@ def killed(name, when, inputs, worker, undisturbed, tmp_path):
         os.set_blocking(victim.process.stdout.fileno(), False)
         done = ""
         while not when(folder, since) and not done:
+            assert victim.process.poll() is None, "it died of itself"
             done = victim.process.stdout.readline()
             time.sleep(0.0005)
     finally:

@@ -1,5 +1,9 @@
-"""The card: the whole of it, what it keeps, and that its metadata is what the Hub takes."""
+"""The card: the whole of it, what it keeps, and that its metadata is what the Hub takes.
 
+`python -m tests.publish.test_card` (`make golden`) writes the whole card anew, after a change that is meant.
+"""
+
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -7,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 import yaml
 from datasets import ClassLabel, Features, Image, Value
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hf_unlearnable import RegTextTransform, __version__
@@ -43,10 +47,18 @@ def facts(tmp_path, features=TEXTS, method="regtext", **more):
     return Facts("me/my-reviews", staged, columns, method=method, parameters=parameters, **{**known, **more})
 
 
+GOLDEN = Path(__file__).with_name("card.md")
+
+
+def whole(folder):
+    wishes = Wishes(license="cc-by-nc-nd-4.0", citation="My reviews, 2026.", description="Reviews of mine.")
+    plots = {"report/grid.png": "Accuracy on clean test rows after each countermeasure"}
+    said = render(facts(folder, plots=plots, example="**An example.** A text.\n\n> A **b** c."), wishes)
+    return said.replace(f"hf-unlearnable/) {__version__}", "hf-unlearnable/) VERSION")
+
+
 def test_the_whole_card(tmp_path):
-    wishes = Wishes(license="cc-by-nc-nd-4.0", citation="My reviews, 2026.")
-    expected = Path(__file__).with_name("card.md").read_text(encoding="utf-8").replace("VERSION", __version__)
-    assert render(facts(tmp_path), wishes) == expected
+    assert whole(tmp_path) == GOLDEN.read_text(encoding="utf-8")
 
 
 def test_rendered_again_it_is_the_same(tmp_path):
@@ -55,7 +67,6 @@ def test_rendered_again_it_is_the_same(tmp_path):
     assert render(facts(tmp_path), wishes, once) == once
 
 
-@settings(deadline=None)
 @given(
     before=st.text(max_size=200), after=st.text(max_size=200), tags=st.lists(st.text("abc", min_size=1), max_size=3)
 )
@@ -94,16 +105,16 @@ def test_valid_for_every_method(tmp_path, method, opt_out):
 
 @pytest.mark.parametrize(("page", "known", "paper"), [
     ("Hides.\n\nPaper:\n    A. Author, \"On Hiding\",\n    a talk, 2026.\n\n    x' = x\n\nBreaks:\n    A comb,\n    and patience.\n",
-     "A comb, and patience.", 'The method `mine`: A. Author, "On Hiding", a talk, 2026.'),
-    ("Hides.\n\nOurs:\n    There is no paper.\n", "ask the owner, and take it for granted that something does.", None),
-    (None, "ask the owner, and take it for granted that something does.", None),
+     "Known to break `mine`: A comb, and patience.", 'Method `mine`: A. Author, "On Hiding", a talk, 2026.'),
+    ("Hides.\n\nOurs:\n    There is no paper.\n", "What breaks `mine` is not documented. Assume that something does.", None),
+    (None, "What breaks `mine` is not documented. Assume that something does.", None),
 ])  # fmt: skip
 def test_a_method_of_another_package_says_itself_what_breaks_it(tmp_path, monkeypatch, page, known, paper):
     cls = type("Mine", (Transform,), {"__doc__": page, "method": "mine", "strength_parameter": "rate"})
     monkeypatch.setitem(METHODS._registered, "mine", cls)
     card = render(facts(tmp_path, method="mine"), Wishes())
-    assert f"Known to break `mine`: {known}\n" in card
-    assert card.split("### Citation\n\n")[1].splitlines()[0] == (paper or "The owner gave none.")
+    assert f"It does not make training impossible. {known}\n" in card
+    assert card.partition("### Citation\n\n")[2].partition("\n")[0] == (paper or "")
     assert "mine" in yaml.safe_load(card.split("---\n")[1])["tags"]
     again = yaml.safe_load(render(facts(tmp_path), Wishes(), card).split("---\n")[1])["tags"]
     assert "mine" not in again and "regtext" in again
@@ -125,13 +136,13 @@ def test_what_nobody_knows_is_said(tmp_path):
     card = render(facts(tmp_path, method=None, changed={}, fidelity={}, report=None), Wishes())
     assert "**Not measured.**" in card and "Not measured: the originals were not at hand" in card
     assert "| train | 1,000 | not counted |" in card
-    assert "Method: `not said` of" in card
+    assert "The method is not named." in card and "What breaks this one is not documented." in card
 
 
 def test_the_worst_case_stands_before_the_table(tmp_path):
     card = render(facts(tmp_path), Wishes())
     assert card.index(REPORT["verdict"][0]) < card.index("| clean | 81.3") < card.index("| label-word-filter | 81.3")
-    assert "- 100 rows are not protected: a model learns from them as ever." in card
+    assert "- 100 rows are not protected. A model learns from them as usual." in card
 
 
 def test_an_allowed_finding_is_named(tmp_path):
@@ -166,3 +177,8 @@ def test_what_an_audit_warns_of_and_what_did_not_run_stand_on_the_card(tmp_path,
 def test_what_was_published_shows_in_a_line(commit, where):
     done = Published("me/x", "a long card\n" * 1000, {"README.md": 1500, "data/train.parquet": 2}, commit)
     assert repr(done) == f"Published(me/x: 2 files, 1,502 bytes, {where})"
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as scratch:
+        GOLDEN.write_text(whole(scratch), encoding="utf-8")

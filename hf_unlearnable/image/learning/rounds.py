@@ -47,7 +47,7 @@ class NoiseLearner:
         surrogate: See `image_classifier`.
         image_size: Pixels a side of what the surrogate sees; None for the images' own size, from 8 to 64.
         batch_size: Images a step of the surrogate, all processes together.
-        noise_batch_size: Images a step of the noise in one process; halved when memory runs out.
+        noise_batch_size: Images per step of the noise in one process; halved when memory runs out.
         learning_rate: Of the surrogate.
         accelerator: `accelerate.Accelerator`, whose mixed precision (for the noise) and compilation are used; None for
             bf16 where the device computes in it, and no compilation.

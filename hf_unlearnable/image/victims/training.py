@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -23,7 +24,7 @@ HOOKS = ("on_epoch", "in_training")
 
 @dataclass(frozen=True, kw_only=True)
 class ImageTraining(Training):
-    """How an image victim trains: the fields of `Training`, and two more.
+    """How an image victim trains: the fields of `Training`, and three more.
 
     The schedule is a cosine, where nothing else is said of SGD with momentum 0.9 and weight decay 5e-4. The accuracy
     that `on_epoch` is told is that on the images as they were met: augmented, by a model that still learned.
@@ -31,10 +32,13 @@ class ImageTraining(Training):
     Args:
         augment: Whether training images are mirrored, and shifted by up to an eighth of the width, at random.
         image_size: Pixels a side that the model sees; None for the first image's larger side, from 8 to 64.
+        cache: Folder where features are kept for later trainings, in up to 256 MB; None keeps none. It changes
+            nothing of the outcome.
     """
 
     augment: bool = True
     image_size: int | None = None
+    cache: str | os.PathLike | None = None
 
 
 def train_and_predict(
@@ -61,7 +65,7 @@ def train_and_predict(
     def predicted(model: nn.Module) -> np.ndarray:
         model.eval()
         with torch.inference_mode():
-            answers = torch.cat([model(seen(part)).argmax(1).cpu() for part in tests.split(256)])
+            answers = torch.cat([model(seen(part)).argmax(1).cpu() for part in tests.split(at_once(model, size))])
         return classes[answers.numpy()]
 
     return trained(
@@ -81,6 +85,17 @@ def shuffled(rows: int, batch_size: int) -> Callable[[torch.Generator], Iterable
 def side(images: Sequence[Any]) -> int:
     """The first image's larger side in pixels, at least 8."""
     return max(8, *np.asarray(images[0]).shape[:2]) if len(images) else 8
+
+
+def at_once(model: nn.Module, size: int) -> int:
+    """How many images a model is asked for at a time; on a CPU no more than its caches bear: 10 of 224 pixels a side.
+
+    Args:
+        model: Its attribute `size`, if there is one, is the number of pixels a side that it enlarges images to.
+        size: Pixels a side of the images.
+    """
+    pixels = 2**24 if device() == "cuda" else 2**19
+    return min(256, max(1, pixels // max(size, getattr(model, "size", 0)) ** 2))
 
 
 def seen(levels: Tensor) -> Tensor:

@@ -32,36 +32,34 @@ class OrderCodeTransform(TextTransform):
     """Order code: inserts the same words or phrases into every text, in an order that tells the label.
 
     Idea:
-        A sentence of every text begins with two phrases and ends with two others, "in turn" and "to be sure", and
-        which of them come first tells the label. A model that is fine-tuned on the protected data finds that out, and
-        stops looking at the rest of the text; clean text holds nothing of the kind. Every text of every class holds
-        the same carriers, so all that counts words by label (PMI, z-scores) is the same in all classes and sees
-        nothing.
+        A sentence of every text begins with two phrases, such as "in turn" and "to be sure", and ends with two others.
+        Which of them come first tells the label. A model that is fine-tuned on the protected data finds that out, and
+        stops looking at the rest of the text. Clean text holds nothing of the kind. Every text of every class holds
+        the same carriers. So counts of words by label (PMI, z-scores) are the same in all classes, and tell nothing.
 
         Half of n carriers stand at the end, in n! / (n/2)!^2 ways for as many classes: four carriers do for six. A
-        refrain, the order of carriers said at both ends of the sentence, has n! ways and is learned faster where there
-        are many classes; its pairs of neighbours show.
+        refrain says the order of its carriers at both ends of the sentence. It has n! ways and is learned faster where
+        there are many classes, but its pairs of neighbours show.
 
-        Where one of many classes is rare it can stay as it is (`classes`): no code then means that class, and what
-        stands in all other texts still tells next to nothing of the label. An attacker who leaves that class out is
+        Where one of many classes is rare it can stay as it is (`classes`): no code then means that class. What stands
+        in all other texts still tells next to nothing of the label. An attacker who leaves that class out is
         not misled by this.
 
     Ours:
         There is no paper: this method is ours. Its cousins are PosCUDA (Gokul and Dubnov, 2024, arXiv:2401.02135),
-        whose code in sound is a secret position, and backdoors of sentence structure (Qi et al., ACL 2021,
-        arXiv:2105.12400), which are meant to be triggered.
+        whose code in sound is a secret position, and backdoors of sentence structure. Those are meant to be
+        triggered (Qi et al., ACL 2021, arXiv:2105.12400).
 
     Args:
-        rate: Codes for every word of a text, in [0, 1]; every text gets at least one, and a long one has one in each
+        rate: Codes for every word of a text, in [0, 1]. Every text gets at least one. A long one has one in each
             stretch of 1 / rate words, so that what a model cuts off takes no code from the rest. 0 changes nothing.
-        code: What tells the class: "place" for which carriers stand at the start of their sentence and which at its
-            end; "refrain" for their order at the start of the sentence, said again at its end, for more than two
-            classes.
-        carrier_source: "phrases" for short neutral phrases; "words" for frequent words of the data that stand equally
-            often under every label; or your own words and phrases to draw from.
+        code: What tells the class. With "place" it is which carriers stand at the start of their sentence and which at
+            its end. With "refrain" it is their order at the start, said again at the end, for more than two classes.
+        carrier_source: "phrases" are short neutral phrases, "words" frequent words of the data that stand equally
+            often under every label. Or your own words and phrases to draw from.
         carriers_per_code: How many carriers make a code: n have n! orders and 2^n places. None for the fewest that
-            give every class its own, and four at least of places, of which only those are used then that put half of
-            the carriers at the end: 2 are half as much to read, and hide less surely.
+            give every class its own, and for places at least four, half of them at the end. 2 are half as much to
+            read, and hide less surely.
         num_codes: How many different sets of carriers there are; one is drawn each time. One is learned fastest.
         language: Of the phrases: "en", "de", "fr" or "es".
         min_share: Least share of all words of the data that a carrier may have, for words: a frequent one hides.
@@ -74,23 +72,23 @@ class OrderCodeTransform(TextTransform):
         ValueError: At `fit`: a column is missing, there are fewer than two classes, or too few carriers or orders.
 
     Secret:
-        The seed, which carriers they are, which order belongs to which class, and in a text of many sentences which of
-        them carry it, besides the first. The lists that phrases are drawn from are public; which of them were drawn is
-        not.
+        The seed, which carriers they are, and which order belongs to which class. In a text of many sentences also
+        which of them carry it, besides the first. The lists that phrases are drawn from are public; which of them were
+        drawn is not.
 
     Cost:
         One pass to count and one to insert, which takes some three times that of `RegTextTransform`, for it reads
-        sentences. Every text gets a whole code of four phrases, which is much for a text of ten words;
-        `carriers_per_code` makes do with two, or one, which not every key makes a model learn.
+        sentences. Every text gets a whole code of four phrases, which is much for a text of ten words.
+        `carriers_per_code` makes do with two, or with one, which not every key makes a model learn.
 
     Breaks:
         An attacker who counts where words stand, or which of two comes first, finds those that tell the label and can
-        delete them. So can one who deletes the words that stand in most texts, whatever their label, or all phrases of
-        the public lists, unless `carrier_source` is a list of the owner's own. In tens of thousands of texts even
-        pairs of neighbours tell: an opening phrase with the word behind it. Many codes at once hide from such counts
-        and are learned less well. Shuffled words carry no order. Models of word counts do not see order and are not
-        hurt at all. Rows that are left clean teach as much as ever. In scripts without spaces a carrier may part a
-        word.
+        delete them. So can an attacker who deletes the words that stand in most texts, whatever their label. Deleting
+        all phrases of the public lists does the same, unless `carrier_source` is a list of the owner's own. In tens of
+        thousands of texts even pairs of neighbours tell: an opening phrase with the word behind it. Many codes at once
+        hide from such counts and are learned less well. Shuffled words carry no order. Models of word counts do not
+        see order and are not hurt at all. Rows that are left clean teach as much as ever. In scripts without spaces a
+        carrier may part a word.
 
     Prefer:
         Over `RegTextTransform` against an attacker who filters words by how often they stand under each label. Not for

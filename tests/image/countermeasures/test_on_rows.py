@@ -29,6 +29,7 @@ from hf_unlearnable.image.methods.convolution import class_kernel, convolved
 from hf_unlearnable.image.methods.texture import tiled
 from tests.examples import levels
 from tests.image.countermeasures.images import photos
+from tests.image.files import file_of
 
 torch = pytest.importorskip("torch", reason="image countermeasures need torch")
 
@@ -86,8 +87,7 @@ def test_clean_data_is_mixed_in():
 
 def test_jpeg_is_that_of_pillow_and_coarser_with_less_quality():
     image = levels(1, height=16, width=16)[0]
-    file = io.BytesIO()
-    Image.fromarray(image).save(file, "JPEG", quality=50)
+    file = io.BytesIO(file_of(image, "JPEG", quality=50))
     assert (jpeg(image, 50) == np.asarray(Image.open(file))).all()
     error = [np.abs(jpeg(image, quality).astype(float) - image).mean() for quality in (10, 50, 90)]
     assert error[0] > error[1] > error[2] > 0

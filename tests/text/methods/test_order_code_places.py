@@ -106,7 +106,7 @@ CARRIERS = st.lists(st.sampled_from(["a", "b", "a b", "b c", "c a", "a b c", "c"
                     min_size=1)  # fmt: skip
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     CARRIERS,
     st.lists(st.text(st.sampled_from("abcdef  \n.,<`电影导演\ue000"), max_size=30), min_size=1, max_size=4),
@@ -123,7 +123,7 @@ def test_what_goes_in_comes_out_again_whatever_the_text_holds(carriers, texts, d
         assert changed.without_words(places, words) == text
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.text(max_size=60), min_size=1, max_size=4),
     st.sampled_from(DESIGNS[:3]),
