@@ -10,7 +10,7 @@ from typing import Any
 from hf_unlearnable._words import spelled
 
 
-class Rows:
+class Batch:
     """What `map` handed over, as columns of values: one row, a batch or an Arrow table."""
 
     def __init__(self, batch: Any, columns: Sequence[str], is_row: Any):

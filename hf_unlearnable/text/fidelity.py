@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from hf_unlearnable._words import counted
 from hf_unlearnable.text.scripts import pieces_of, word_count
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class TextFidelity:
 
     def __str__(self) -> str:
         if not self.changed:
-            return f"{self.texts:,} texts, none changed"
+            return f"{counted(self.texts, 'text')}, none changed"
         rate = "" if self.edit_rate is None else f", edit rate {self.edit_rate:.1f} % of the words"
         return f"{self.changed:,} of {self.texts:,} texts changed: {self.words_added:+.1f} words of 100{rate}"
 

@@ -76,9 +76,9 @@ def rand_augment(
 ) -> tuple[Tensor, Tensor]:
     """Two of fifteen strong changes to each image, of colour, contrast, sharpness or place.
 
-    Clean data gains with long training. One-pixel comes back to 71 %, error-min to 52. Paper: E. D. Cubuk, B. Zoph,
-    J. Shlens, Q. V. Le, NeurIPS 2020, arXiv:1909.13719. kornia draws the kind of change for all images that it is
-    given, so it is given sixteen at a time.
+    Clean data gains with long training. One-pixel comes back to 71 %, error-min to 52. Paper: E. D. Cubuk, B. Zoph, J.
+    Shlens, Q. V. Le, NeurIPS 2020, arXiv:1909.13719. Kornia draws the kind of change for all images that it is given,
+    so it is given sixteen at a time.
     """
     import torch
 

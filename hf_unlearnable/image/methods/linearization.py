@@ -43,7 +43,7 @@ class LinearizationTransform(BoundedImageTransform):
         by Adam in batches of 128, which protects more where there are few images. Everything is linear, so a step is
         two matrix products and a softmax: no autograd, no torch. The products are taken over integers that float64
         holds exactly, so a row gets the same bytes on every machine. W sees images larger than 32 pixels as 32 x 32
-        means, and their noise is stretched: any size is protected, and new rows of known classes too.
+        means, and their noise is stretched. So any size is protected, and new rows of known classes too.
 
     Args:
         num_steps: Signed steps.

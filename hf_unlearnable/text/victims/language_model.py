@@ -39,8 +39,8 @@ def causal_lm(
     """A pretrained causal language model, fine-tuned by TRL to answer a prompt with the name of a class.
 
     As language models are fine-tuned today: by LoRA (Hu et al., ICLR 2022, arXiv:2106.09685) on all linear layers, or
-    in all weights; with the loss on the answer only, AdamW and a cosine schedule. Its answer is the class whose name
-    it finds likeliest, so that it always answers with a class. With `epochs=0` it is asked as it is: zero-shot.
+    in all weights. The loss is on the answer only, with AdamW and a cosine schedule. Its answer is the class whose
+    name it finds likeliest, so that it always answers with a class. With `epochs=0` it is asked as it is: zero-shot.
 
     Args:
         train_texts: n training texts.
@@ -51,8 +51,8 @@ def causal_lm(
         model: a causal language model's id on the Hub or a local folder, with its tokenizer; 32 bits per weight.
         lora: whether to train low-rank adapters only.
         rank: of the adapters.
-        learning_rate: peak of the schedule; None for 0.4 / width of the model with LoRA and 0.15 / width without:
-            wider models take smaller steps (4,096 with LoRA: 1e-4).
+        learning_rate: peak of the schedule; None for 0.4 / width of the model with LoRA and 0.15 / width without.
+            Wider models take smaller steps (4,096 with LoRA: 1e-4).
         class_names: of the labels 0, 1, ...; None for "A", "B", ..., which mean nothing to a model before training.
         instruction: what the model is told; {labels} stands for the names.
         prompt_style: "alpaca", "chat", or "plain" (the text and "Label:", without instruction); None for "chat" where
@@ -65,7 +65,7 @@ def causal_lm(
     Raises:
         ImportError: torch, transformers or trl is not installed, or peft with `lora=True`.
         OSError: the model cannot be found or loaded.
-        ValueError: as in `small_llama`, or it is no causal language model, its classes have no names that it can tell
+        ValueError: as in `small_llama`. It is no causal language model, its classes have no names that it can tell
             apart, or max_length leaves no room for a text.
     """
     require("attack", "torch", "transformers", "trl", *(["peft"] if lora else []))
