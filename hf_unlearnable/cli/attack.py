@@ -18,9 +18,9 @@ def add(commands: Any) -> argparse.ArgumentParser:
     """Adds the command to the subparsers of the command line."""
     parser = commands.add_parser("attack", help="train on protected data in many ways, and report what is left of it")
     parser.description = (
-        "Trains victims on the clean rows, the protected ones, without these, and on a random change of the same "
-        "dose, after every countermeasure, and reports the worst case. Finished trainings are kept in the report's "
-        "folder: run it again to go on."
+        "Trains victims on the clean rows, on the protected ones, without these, and on a random change of the same "
+        "dose. It does so after every countermeasure, and reports the worst case. Finished trainings are kept in the "
+        "report's folder: run it again to go on."
     )
     parser.set_defaults(run=run)
     for name, text in {

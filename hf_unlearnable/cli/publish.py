@@ -17,7 +17,7 @@ def add(commands: Any) -> argparse.ArgumentParser:
         "all in one commit. The more it is given, the more it can check. The key and the original stay here."
     )
     parser.set_defaults(run=run)
-    parser.add_argument("source", help="protected data: file, or folder with one file a split")
+    parser.add_argument("source", help="protected data: file, or folder with one file per split")
     parser.add_argument("repo_id", help="owner/name on the Hub, or a name of your own")
     parser.add_argument("--key", help="the owner's secret: names the method, and is what the scan looks for")
     parser.add_argument("--original", metavar="DATA", help="the data before: for the bound, fidelity and clean copies")
