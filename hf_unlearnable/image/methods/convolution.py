@@ -60,8 +60,8 @@ class ConvolutionTransform(ImageTransform):
         than noise.
 
     Prefer:
-        Where people may see the change. Of the methods in docs/results it leaves the least to a linear probe of
-        a pretrained model.
+        Where people may see the change. On 32-pixel images it leaves the least to a linear probe of a pretrained
+        model (see docs/results).
 
     Example:
         cloak = ConvolutionTransform(image_column="img", label_column="label").fit(ds)
