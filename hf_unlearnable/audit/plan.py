@@ -81,3 +81,8 @@ def lacks(name: str, victim: Victim) -> str:
         given = f"--model {name}=ID" if COMMAND_LINE.get() else f"models={{{name!r}: ...}}"
         return f"it starts from a pretrained model, and none is given ({given})"
     return f"it has no default for {', '.join(victim.needs)}, and nothing is given (victims of an Effort)"
+
+
+def together(countermeasure: str, victim: str) -> str:
+    """The name of a countermeasure on a victim, where neither alone lacks anything."""
+    return f"{countermeasure} on {victim}"

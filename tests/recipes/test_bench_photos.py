@@ -4,11 +4,11 @@ import pytest
 
 pytest.importorskip("torch", reason="victims of images need torch")
 
-from hf_unlearnable.image.countermeasures import IMAGE_COUNTERMEASURES  # noqa: E402
-from hf_unlearnable.image.victims import IMAGE_VICTIMS  # noqa: E402
-from hf_unlearnable.registry import method_class  # noqa: E402
-from recipes.bench import tables  # noqa: E402
-from tests.recipes.test_bench_tables import cell  # noqa: E402
+from hf_unlearnable.image.countermeasures import IMAGE_COUNTERMEASURES
+from hf_unlearnable.image.victims import IMAGE_VICTIMS
+from hf_unlearnable.registry import method_class
+from recipes.bench import tables
+from tests.recipes.test_bench_tables import cell
 
 
 def test_the_configuration_asks_for_what_exists():
