@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 
+LONGEST_SEQUENCE = 1024  # tokens; the attention over all rows of a longer batch takes more than it saves
+
+
 def computes_bf16(device: str) -> bool:
     """Whether a device ("cuda", "cpu", ...) has instructions for bfloat16; without them it takes many times as long.
 
@@ -28,8 +31,8 @@ def computes_bf16(device: str) -> bool:
 def make_trainer(model: Any, tokenizer: Any, rows: Dataset, training: Any, peft_config: Any = None) -> Any:
     """TRL's trainer, its loss on the answers, or on all tokens with `completion_only_loss=False`.
 
-    On a CPU, prompts that begin alike for more than half of their length are read as `SharedPrefix` does it, and
-    logits are computed where there is a loss, which gives the same loss in less than half of the time.
+    On a CPU, short prompts are read as `SharedPrefix` does it, and logits are computed where there is a loss, which
+    gives the same loss in less than half of the time where half of a prompt is alike.
 
     Args:
         model: A causal language model.
@@ -71,13 +74,15 @@ def make_trainer(model: Any, tokenizer: Any, rows: Dataset, training: Any, peft_
 
 
 def shares_prefix(model: Any, prompts: Sequence[list[int]], training: Any) -> bool:
-    """Whether reading what the prompts begin with once per batch is possible and saves half of it."""
+    """Whether a batch may be read as one sequence: full attention, a usual loss, and not too long to be quicker."""
     usual = training.completion_only_loss and training.loss_type == "nll" and not training.label_smoothing_factor
     usual = usual and not training.packing and not training.padding_free
     config = model.config.get_text_config()
     full = config._attn_implementation == "sdpa" and not getattr(config, "sliding_window", None)
     alike = shared_start(prompts)
-    return bool(usual and full and model.device.type == "cpu" and 2 * alike * len(prompts) > sum(map(len, prompts)))
+    own = sum(map(len, prompts)) / len(prompts) - alike
+    length = alike + own * training.per_device_train_batch_size
+    return bool(usual and full and model.device.type == "cpu" and length <= LONGEST_SEQUENCE)
 
 
 class SharedPrefix:

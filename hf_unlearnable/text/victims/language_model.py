@@ -16,7 +16,6 @@ from hf_unlearnable._extras import require
 from hf_unlearnable.adversary import class_indices, victim
 from hf_unlearnable.text.victims.training import TextTraining
 
-_TOKENS_AT_ONCE = 2048  # of a forward and backward pass
 _LOOKED_AT = 64  # training rows that `on_epoch` is told the accuracy of
 
 
@@ -158,9 +157,12 @@ def _fine_tuned(
     from transformers import PrinterCallback, TrainerCallback
     from trl import SFTConfig
 
-    from hf_unlearnable.text.language_model.training import make_trainer
+    from hf_unlearnable.text.language_model.prompts import shared_start
+    from hf_unlearnable.text.language_model.training import LONGEST_SEQUENCE, make_trainer
 
-    fits = max(1, _TOKENS_AT_ONCE // max(len(p) + len(a) for p, a in zip(rows["prompt"], rows["answer"], strict=True)))
+    alike = shared_start(rows["prompt"][:])
+    longest = max(len(p) + len(a) for p, a in zip(rows["prompt"], rows["answer"], strict=True))
+    fits = max(1, LONGEST_SEQUENCE // (longest - alike))
     micro = max(n for n in range(1, min(fits, training.batch_size) + 1) if training.batch_size % n == 0)
     steps = training.epochs * -(-len(rows) // training.batch_size)
     with tempfile.TemporaryDirectory() as folder:
