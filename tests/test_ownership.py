@@ -73,9 +73,10 @@ def test_texts_are_found_whole_in_part_and_without_labels(parameters):
     assert verify(cloak, dataset).p_value > 0.05  # the very originals
 
 
-@pytest.mark.parametrize("code", ["order", "adjacent"])
-def test_order_codes_are_found(code):
-    dataset = notes(60)
+@pytest.mark.parametrize("code", ["place", "refrain"])
+def test_order_codes_are_found_in_texts_of_many_sentences(code):
+    texts = notes(360)["text"][:]
+    dataset = tiny([" ".join(texts[i::60]) for i in range(60)], [0, 1] * 30)
     cloak = OrderCodeTransform(seed=3, code=code).fit(dataset)
     protected = dataset.map(cloak, batched=True)
     assert verify(cloak, protected).marked == 60 and verify(cloak, protected).p_value < 1e-20

@@ -8,7 +8,7 @@ what that prints.
 import ast
 import contextlib
 import doctest
-import importlib
+import importlib.util
 import inspect
 import io
 import re
@@ -89,6 +89,8 @@ def check_command(line):
             assert found and set((found[1] or "image").split(",")) <= set(EXTRAS), line
     elif program == "make":
         assert set(argv) <= set(TARGETS), line
+    elif program == "python" and argv[0] == "-m":
+        assert importlib.util.find_spec(argv[1]) and not argv[2:], line
     elif program == "python":
         check_script(argv[0], argv[1:])
     elif program == "pytest":
