@@ -68,9 +68,9 @@ def audit(
         input_column, label_column: Columns of all of them, inputs and their labels.
         store: Folder for a result file a training: what stands there is not computed again, and several processes
             that run the same audit share the work (`accelerate launch` gives each its GPU).
-        budget: Seconds that it may take, `math.inf` for any. How long the whole grid would take is logged before it
-            begins, and no training is begun that would not end in time, nor one with a countermeasure where one
-            without, which it is compared with, did not fit. None does without.
+        budget: Seconds that it may take, `math.inf` for any, None for no look at the time. What the whole grid would
+            take is logged first. No training is begun that would not end in time, nor one with a countermeasure
+            where one without did not fit.
         on_cell: Called with each cell as soon as all of its seeds are there.
         compose: Whether to try the composition of two countermeasures too, when all else was run: for each victim and
             each protected version the two that reached most there by themselves, in the order of `countermeasures`.
