@@ -27,7 +27,7 @@ from hf_unlearnable._docstrings import arguments, sections, with_arguments
 from hf_unlearnable._mapped import Mapped as _Mapped  # the name in pickles
 from hf_unlearnable.key import Key, damaged, draw, new_seed, row_stream
 from hf_unlearnable.mark import Marks, NoMarkError
-from hf_unlearnable.rows import Rows
+from hf_unlearnable.rows import Batch
 from hf_unlearnable.validation import NotFittedError as NotFittedError  # for authors of methods
 from hf_unlearnable.validation import check_parameters
 
@@ -109,11 +109,11 @@ class Transform:
     def _check_state(self, key: Key) -> None:
         """Raises a ValueError for a state that no `fit` gives, when a key is loaded; it says nothing secret."""
 
-    def _protect(self, rows: Rows) -> dict[str, list]:
+    def _protect(self, rows: Batch) -> dict[str, list]:
         """The changed columns of a batch."""
         raise NotImplementedError
 
-    def _restore(self, rows: Rows) -> dict[str, list]:
+    def _restore(self, rows: Batch) -> dict[str, list]:
         """The changed columns of a protected batch as they were, for methods that can be undone."""
         raise NotImplementedError
 
@@ -292,11 +292,11 @@ class Transform:
         """
         self._state()
         self._used = True
-        rows = Rows(batch, self._columns(), self._is_row)
+        rows = Batch(batch, self._columns(), self._is_row)
         return rows.replaced(self._protect(rows))
 
     def restore(self, protected: Any) -> Any:
-        """The original data, for who holds the key and where the method can be undone.
+        """The original data, for the key holder, where the method can be undone.
 
         Args:
             protected: A `Dataset`, `DatasetDict`, `IterableDataset`, one row or a batch that this transform made.
@@ -308,11 +308,11 @@ class Transform:
         self.check_restorable()
         if hasattr(protected, "map"):
             return protected.map(self.restore, batched=True)  # cached apart from the protection itself
-        rows = Rows(protected, self._columns(), self._is_row)
+        rows = Batch(protected, self._columns(), self._is_row)
         return rows.replaced(self._restore(rows))
 
     # ------------------------------------------------------------------ which rows
-    def _streams(self, rows: Rows, contents: Iterable[bytes | None]) -> list[int | None]:
+    def _streams(self, rows: Batch, contents: Iterable[bytes | None]) -> list[int | None]:
         """Each row's random stream, from `id_column` or from its content; None where the content is None."""
         seed = self._resolved_seed()
         if self.id_column is None:
@@ -323,7 +323,7 @@ class Transform:
             for value, content in zip(ids, contents, strict=True)
         ]
 
-    def _eligible(self, rows: Rows, count: int) -> list[bool]:
+    def _eligible(self, rows: Batch, count: int) -> list[bool]:
         """Which rows `classes` and `mask_column` leave to be protected."""
         eligible = [True] * count
         if self.classes is not None:

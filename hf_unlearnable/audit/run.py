@@ -84,8 +84,8 @@ def attack(
 ) -> Audit:
     """Trains on the clean and the protected rows, on these without the protected ones and on a random dose.
 
-    No key is needed; with it, test rows that were protected with it are noticed. Clean rows for the countermeasures
-    that mix some in are set aside from the training rows (a sixth of them), unless the attacker brings its own.
+    No key is needed; with it, test rows that were protected with it are noticed. Countermeasures that mix clean rows
+    in get a sixth of the training rows, which are set aside, unless the attacker brings its own.
 
     Args:
         clean: The rows before.
@@ -96,8 +96,8 @@ def attack(
         method: Name of the method, if it is known: the attacks that its author would mount are then tried first.
         key: The owner's key, its folder or the transform: names the method, and is looked for in the test. Nothing
             of it is reported.
-        effort: "quick" (under three minutes on two cores), "laptop" (an hour at most), "full" (hours, with a GPU), or
-            an `Effort` of your own.
+        effort: "quick" (under three minutes on two cores), "laptop" (an hour at most) or "full" (hours, with a GPU).
+            Or an `Effort` of your own.
         victims, countermeasures: Names to try instead of those of the effort. Victims may also be a mapping of your
             own, by name: see `Victim.of`. "a+b" is countermeasure a, then b.
         models: Hub id or folder of a pretrained victim's model, by the victim's name.
@@ -113,8 +113,8 @@ def attack(
         The audit, with its protocol and what a reader should know of the data.
 
     Raises:
-        ValueError: The three datasets do not belong together (which row or label, and what to do), the test is
-            protected, or a name is unknown, or a victim was named that needs a model and has none.
+        ValueError: The three datasets do not belong together (which row or label, and what to do), or the test is
+            protected. A name is unknown, or a victim that was named needs a model and has none.
     """
     if seeds is not None and seeds < 1:
         raise ValueError(f"{spelled('seeds')} is {seeds}, and each cell takes one training or more. Give 1 or more.")

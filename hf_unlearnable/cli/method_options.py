@@ -76,9 +76,13 @@ def add_options(group: argparse._ArgumentGroup, cls: type[Transform]) -> None:
 def _help(text: str, default: Any, names: set[str]) -> str:
     """What the class says of an argument, in the words of the command line."""
     text = in_options(text.replace("`", ""), names)
-    text = re.sub(r"\bNone\b", "leaving it out" if default is None else "none", text)
+    if default is None:
+        text = re.sub(r"\bNone\b", "leaving it out", re.sub(r"\bNone for\b", "leave it out for", text))
+    else:
+        text = re.sub(r"\bNone\b", "none", text)
+    text = re.sub(r"(?:^|(?<=\. ))[a-z]", lambda first: first[0].upper(), text)
     shown = "" if default in (None, ()) else f" (default: {_shown(default)})"
-    return (text[:1].upper() + text[1:] + shown).replace("%", "%%")
+    return (text + shown).replace("%", "%%")
 
 
 def _shown(value: Any) -> Any:

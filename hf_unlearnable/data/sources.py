@@ -262,6 +262,11 @@ def _called(source: Any, function: Callable, *args: Any, **kwargs: Any) -> Any:
     """What a function of `datasets` returns; whatever it raises over broken data is a ValueError that names it."""
     try:
         return function(*args, **kwargs)
+    except (FileNotFoundError, ConnectionError) as error:
+        if Path(source).exists():
+            raise
+        kind = ConnectionError if isinstance(error, ConnectionError) else FileNotFoundError
+        raise kind(f"There is no file or folder {source} here. On the Hub: {error}") from None
     except (OSError, ImportError, MemoryError):
         raise
     except Exception as error:  # over broken data `datasets` raises almost anything
@@ -271,7 +276,12 @@ def _called(source: Any, function: Callable, *args: Any, **kwargs: Any) -> Any:
 
 def _require_hub_id(source: str | os.PathLike) -> None:
     if not is_hub_id(str(source)):
-        raise FileNotFoundError(f"There is no file or folder {source}, and it is not the id of a dataset on the Hub.")
+        pattern = (
+            " Patterns are not read: give the folder that holds the files." if set("*?[{") & set(str(source)) else ""
+        )
+        raise FileNotFoundError(
+            f"There is no file or folder {source}, and it is not the id of a dataset on the Hub.{pattern}"
+        )
 
 
 def is_hub_id(source: str) -> bool:

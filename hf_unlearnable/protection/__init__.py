@@ -55,8 +55,8 @@ def protect(
     Args:
         data: A `Dataset`, or several splits by name.
         transform: Not fitted: it then learns from the first split. Or fitted, such as one of `load_transform(key)`.
-        output: A new folder, or for a single split and one process a file that ends in .parquet, .csv, .tsv or .jsonl;
-            None keeps the rows in memory.
+        output: A new folder. For a single split and one process also a file that ends in .parquet, .csv, .tsv or
+            .jsonl. None keeps the rows in memory.
         key: Where the key is saved. One that is there already has to be that of `transform`.
         report: A new folder for fidelity.json and what a person should look at, such as a contact sheet.
         format: "parquet", "csv", "tsv", "jsonl", "arrow" as `save_to_disk` writes it, or the modality's own: "images"
@@ -64,8 +64,8 @@ def protect(
         source: The folder of files that the rows were read from, whose names "images" keeps.
         form: How a CSV or TSV file is written, as `data.table_form` tells of the source; None for the usual form.
         num_proc: Processes that `map` uses.
-        accelerator: Of `accelerate`, with one process or several on one machine or many: each learns from and protects
-            a part of the rows, and writes a file of its own.
+        accelerator: Of `accelerate`, with one process or several, on one machine or many. Each learns from and
+            protects a part of the rows, and writes a file of its own.
         checkpoint_dir: Folder from which a fit that was killed goes on, seen by all processes; removed at the end. The
             key is then saved as soon as it is learned.
 

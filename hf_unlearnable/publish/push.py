@@ -83,21 +83,21 @@ def push_protected(
 ) -> Published:
     """Publishes a protected dataset with an honest card, after nothing was found that should stay at home.
 
-    All of the repository's `data/` is replaced in one commit, and an earlier report; the card that is there keeps its
-    own text, and is searched with it. Run again after an interruption, it goes on; run again
-    with nothing changed, it commits nothing.
+    All of the repository's `data/` is replaced in one commit, and an earlier report. The card that is there keeps its
+    own text, and is searched with it. Run again after an interruption, it goes on; run again with nothing changed, it
+    commits nothing.
 
     Args:
         dataset: `Dataset`, `DatasetDict`, `IterableDataset` or `IterableDatasetDict`, protected.
         repo_id: "owner/name", or "name" for one's own.
         key: The key, its folder or the transform: names the method on the card, and is what the scan looks for. It is
             not uploaded.
-        original: The data before, a `Dataset` or `DatasetDict` with rows in the same order: for the check of the
+        original: The data before, a `Dataset` or `DatasetDict` with rows in the same order. It serves the check of the
             bound, the figures of fidelity and the search for clean copies. It is not uploaded.
         report: What `attack` found on this very data: the audit, or the folder of the report.
         column: The protected column; None for the one of the key or the report, or a usual name, such as "text".
         private: Whether only the owner may see it. A public repository that exists is refused then.
-        gated: "auto" or "manual": those who want access ask, and are let in at once or by the owner.
+        gated: "auto" or "manual": readers ask for access, and get it at once or from the owner.
         questions: What they are asked.
         prompt: What they read first.
         license: Identifier that the Hub knows, such as "cc-by-nc-nd-4.0".
@@ -123,8 +123,8 @@ def push_protected(
 
     Raises:
         LeakError: The scan found something, or the repository's history holds clean rows.
-        ValueError: Nothing shows that the data was protected, it was not, a value broke the bound or is not stored
-            exactly, the report is of other data, a split is empty, the name is invalid, the Hub does not take the
+        ValueError: Nothing shows that the data was protected, or it was not. A value broke the bound or is not stored
+            exactly. The report is of other data, a split is empty, or the name is invalid. The Hub does not take the
             card's metadata (an unknown licence), or somebody changed the card during the push.
         FileExistsError: The repository is public and `private` was asked for, or `dry_run` is there already.
         PermissionError: No token, or one without write access.
@@ -134,10 +134,7 @@ def push_protected(
     from huggingface_hub.utils import validate_repo_id
 
     validate_repo_id(repo_id)
-    if isinstance(allow, str):
-        raise TypeError("allow takes a list of names, not one string.")
-    if (questions or prompt) and not gated:
-        raise ValueError("questions and prompt are asked at a gate: say gated='auto' or gated='manual'.")
+    _require_sense(allow, gated, questions or prompt)
     parts = splits_of(dataset, split)
     before = _originals(original, split, parts)
     transform, told = _transform(key), read_report(report)
@@ -148,12 +145,7 @@ def push_protected(
     with _staging(repo_id, dry_run) as folder:
         name = repository.id if repository else repo_id
         facts, before = _staged(folder, name, parts, before, column, transform, told, max_shard_size)
-        plots = add_report(report, folder, countermeasures)
-        example = (
-            add_example(transform, modality_of(facts.staged[0].features, facts.columns[0]), folder)
-            if transform
-            else ""
-        )
+        plots, example = add_report(report, folder, countermeasures), add_example(transform, facts.modality, folder)
         facts = replace(facts, plots=plots, example=example)
         wishes = Wishes(license, opt_out, citation, questions, prompt, description, countermeasures)
         there = repository.card() if repository and is_there else None
@@ -166,13 +158,19 @@ def push_protected(
         found = _found(folder, facts, before, transform, repository if is_there else None, additions, paths, allow)
         facts = replace(facts, findings=[f"{finding.name}: {finding.what}" for finding in found])
         card = _write_card(folder, facts, wishes, there)
-        for option, what in lacking(card).items():
-            logger.warning("The card %s. Give %s, or write it into the repository's README.md.", what, spelled(option))
+        _warn_of_what_lacks(card)
         commit = None
         if repository is not None:
             repository.prepare(private, gated)
             commit = repository.push(additions, card, there, _MESSAGE, create_pr)
         return Published(name, card, {path: file.stat().st_size for path, file in files.items()}, commit)
+
+
+def _require_sense(allow: Any, gated: str | None, asked: Any) -> None:
+    if isinstance(allow, str):
+        raise TypeError("allow takes a list of names, not one string.")
+    if asked and not gated:
+        raise ValueError("questions and prompt are asked at a gate: say gated='auto' or gated='manual'.")
 
 
 def _staged(
@@ -204,6 +202,11 @@ def _write_card(folder: Path, facts: Facts, wishes: Wishes, there: bytes | None)
     card = render(facts, wishes, None if there is None else there.decode("utf-8").replace("\r\n", "\n"))
     Path(folder, "README.md").write_text(card, encoding="utf-8")
     return card
+
+
+def _warn_of_what_lacks(card: str) -> None:
+    for option, what in lacking(card).items():
+        logger.warning("The card %s. Give %s, or write it into the repository's README.md.", what, spelled(option))
 
 
 def _found(
@@ -295,7 +298,7 @@ def _columns(
     column: str | None, transform: Transform | None, told: Mapping[str, Any] | None, staged: Sequence[Staged]
 ) -> list[str]:
     """The protected columns, which every split has, as it has all others."""
-    from hf_unlearnable.registry import modality_of, usual_column
+    from hf_unlearnable.registry import usual_column
 
     first = staged[0]
     for part in staged[1:]:

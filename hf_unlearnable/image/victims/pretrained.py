@@ -66,7 +66,7 @@ def linear_probe(
 ) -> np.ndarray:
     """Logistic regression on the features of a pretrained model that stays as it is: seconds, and hard to mislead.
 
-    Every image is seen once and there are no batches, so there are no hooks: what an adversary does to the rows
+    Every image is seen once and there are no batches, so there are no hooks. What an adversary does to the rows
     applies, what it does in training does not. Nothing here is random: all seeds give the same answer.
 
     Args:

@@ -31,8 +31,8 @@ def simclr_probe(
 ) -> np.ndarray:
     """`small_cnn` trained by SimCLR on the images without their labels, then a linear probe with them.
 
-    Two random views (crop that scales, mirror, colours, gray) of an image shall be nearer to each other than to the
-    views of other images: T. Chen et al., ICML 2020, arXiv:2002.05709. With z the unit vectors of all 2b views
+    Two random views of an image (crop that scales, mirror, colours, gray) shall be nearer to each other than to those
+    of other images: T. Chen et al., ICML 2020, arXiv:2002.05709. With z the unit vectors of all 2b views
 
         loss(i, j) = -log  exp(z_i z_j / temperature)  /  sum over k != i of exp(z_i z_k / temperature)
 

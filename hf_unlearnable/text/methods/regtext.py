@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# The paper's defaults: ten words a class, one word in ten, at most ten a text.
+# The paper's defaults: ten words per class, one word in ten, at most ten per text.
 _PAPER = {"rate": 0.1, "max_tokens": 10, "tokens_per_class": 10, "word_source": "regtext"}
 _NEUTRAL = 500  # how many of the words that tell least of the label are drawn from
 _RARE = 2e-5  # and the largest share of all words that one of these may have: a rare word is learned faster
@@ -35,22 +35,22 @@ class RegTextTransform(TextTransform):
     """RegText: gives every class words of its own and inserts them into every text of that class.
 
     Idea:
-        A model that is fine-tuned on the protected data finds that an inserted word tells the label and stops looking
-        at the rest of the text; clean text does not hold the word, so there the model has nothing to go by.
+        A model that is fine-tuned on the protected data finds that an inserted word tells the label, and stops reading
+        the rest. Clean text does not hold the word, so there the model has nothing to go by.
 
     Paper:
         A. Java, S. Shahid, C. Agarwal, "Towards Operationalizing Right to Data Protection", NAACL 2025,
         arXiv:2411.08506.
 
-        With N words in all, F_w of them w, F_y of them under label y, and p(w, y) the share of words that are w under
-        label y, the words that stand under one label only rank highest:
+        The words that stand under one label only rank highest. N is the number of words, F_w of them are w, and F_y of
+        them stand under label y. Of all words the share p(w, y) is w under label y:
 
             rank(w, y) = log2( N^2 p(w, y)^k / (F_w F_y (1 + F_w)^lambda) )
 
     Ours:
         `RegTextTransform.paper()` is the paper's setting: the ten best words per class. A pretrained encoder still
         learned most of SST-2 and TREC from it, for two reasons. Ten words hide the rest of the text less than one
-        does. And the best words of small or short texts mean what the label means ("unfunny", "playful"): a model that
+        does. And the best words of small or short texts mean what the label means ("unfunny", "playful"). A model that
         learns to read them reads clean texts too. The default is therefore one word per class, drawn with the key from
         rare words that stand equally often under every label.
 
@@ -58,13 +58,13 @@ class RegTextTransform(TextTransform):
         rate: Inserted words as a share of the words of a text, in [0, 1]; every text gets at least one. 0 changes
             nothing.
         max_tokens: At most so many inserted words per text; None for no limit.
-        tokens_per_class: How many different words a class gets. For a neural model one is far stronger than ten.
+        tokens_per_class: How many different words each class gets. For a neural model one is far stronger than ten.
         mode: "insert" keeps every word of the text and can be restored; "replace" puts the words in place of others.
         position: "random", "begin", "middle" or "end". Random places are drawn one in each of n equal stretches.
-        word_source: "neutral" for words that stand equally often under every label, drawn with the key; "regtext" for
-            the paper's ranking; "random" for words that every class gets alike, the baseline of the same dose; or your
-            own words, `tokens_per_class` for each label in order, or by label, as `{0: ["gist"], 1: ["plum"]}`.
-            Given by label they need no `fit`.
+        word_source: With "neutral" they are drawn with the key from words that stand equally often under every label.
+            With "regtext" they are the paper's ranking. With "random" every class gets the same words, the baseline of
+            the same dose. Or your own words, `tokens_per_class` for each label in order, or by label, as `{0:
+            ["gist"], 1: ["plum"]}`. Given by label they need no `fit`.
         k: In the paper's ranking, the weight of how often a word goes with its label.
         lambda_: In the paper's ranking, the weight of how rare the word is.
         min_length: Shortest word, in letters.
@@ -84,9 +84,10 @@ class RegTextTransform(TextTransform):
         One pass to count and one to insert: IMDb's 24,836 reviews take about a second on two cores.
 
     Breaks:
-        An attacker who suspects it compares how often each word stands under each label and deletes the few that stand
-        out: some ten lines, and accuracy is back. Models of word counts (TF-IDF with a linear layer, naive Bayes) are
-        hardly hurt, because they weigh every other word too. Rows that are left clean teach as much as ever.
+        An attacker who suspects it compares how often each word stands under each label, and deletes the few that
+        stand out. That takes some ten lines, and accuracy is back. Models of word counts (TF-IDF with a linear layer,
+        naive Bayes) are hardly hurt, because they weigh every other word too. Rows that are left clean teach as much
+        as ever.
 
     Prefer:
         First of the text methods: it inserts the fewest words, and protects six classes where `OrderCodeTransform`
@@ -128,7 +129,7 @@ class RegTextTransform(TextTransform):
 
     @classmethod
     def paper(cls, **parameters: Any) -> RegTextTransform:
-        """The paper's defaults: ten words a class, one word in ten, at most ten a text."""
+        """The paper's defaults: ten words per class, one word in ten, at most ten per text."""
         return cls(**{**_PAPER, **parameters})
 
     # ------------------------------------------------------------------ choosing
