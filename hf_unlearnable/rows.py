@@ -101,6 +101,11 @@ def require_columns(present: Sequence[str], wanted: Iterable[str]) -> None:
             raise ValueError(f"There is no column {name!r}.{hint} Columns: {', '.join(map(repr, present))}.")
 
 
+def label_order(label: Any) -> tuple[bool, Any]:
+    """The key by which labels are sorted: numbers, then names."""
+    return isinstance(label, str), label
+
+
 def has_label(label: Any, feature: Any = None) -> bool:
     """Whether a row has a label.
 

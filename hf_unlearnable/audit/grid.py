@@ -22,9 +22,9 @@ from hf_unlearnable._version import __version__
 from hf_unlearnable._words import counted
 from hf_unlearnable.adversary import Attacker, Countermeasure, Rows, Victim, composed
 from hf_unlearnable.audit.inputs import rows_of
-from hf_unlearnable.audit.plan import Planned, best_pairs, lacks, roles_of
+from hf_unlearnable.audit.plan import Planned, best_pairs, grouped, lacks, roles_of
 from hf_unlearnable.audit.probe import whole_training
-from hf_unlearnable.audit.records import NONE, Audit, Cell, Missing, Version, reasons
+from hf_unlearnable.audit.records import NONE, Audit, Cell, Version, reasons
 from hf_unlearnable.audit.store import Store, digest, packed, unpacked
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ class _Grid:
             cells += self._run(self._planned(pairs), end)
         order = {name: i for i, name in enumerate([*self.versions, *self.victims, *self.countermeasures])}
         cells.sort(key=lambda c: (order[c.version.name], order[c.victim], order[c.countermeasure]))
-        missed = self._missing()
+        missed = grouped(self._missed)
         not_run = [*reasons(missed), *self._inapplicable]
         return Audit(cells, not_run, len(np.unique(self.truth)), missing=missed)
 
@@ -322,15 +322,6 @@ class _Grid:
         return {**packed(predicted == self.truth), "train_rows": len(rows), "curve": curve}
 
     # ------------------------------------------------------------------ what came out
-    def _missing(self) -> list[Missing]:
-        seeds: dict[tuple, list[int]] = {}
-        for one, why in self._missed.items():
-            seeds.setdefault((one.version, one.victim, one.countermeasure, *why), []).append(one.seed)
-        return [
-            Missing(version, victim, countermeasure, some, reason, part)
-            for (version, victim, countermeasure, part, reason), some in seeds.items()
-        ]
-
     def _cell(self, key: tuple[str, str, str], trainings: list[Planned], names: list[str], there: set[int]) -> Cell:
         places = [i for i in sorted(there) if trainings[i].key == key]
         found: list[Any] = [self.store.get(names[i]) for i in places]

@@ -12,7 +12,7 @@ import numpy as np
 from hf_unlearnable.image.codec import ENCODINGS, ImageError, Picture, decode, like
 from hf_unlearnable.image.trace import Bank, drawn_scores
 from hf_unlearnable.mark import ClassMarks, Marks, class_decoys
-from hf_unlearnable.rows import Batch, has_label, no_label, require_columns
+from hf_unlearnable.rows import Batch, has_label, label_order, no_label, require_columns
 from hf_unlearnable.transform import NotFittedError, Transform
 
 logger = logging.getLogger(__name__)
@@ -123,7 +123,7 @@ class ImageTransform(Transform):
             ValueError: Neither knows any.
         """
         given = [plain(row.get(self.label_column)) for row in rows]
-        labels = self._state()[0].get("labels") or sorted({x for x in given if x is not None}, key=repr)
+        labels = self._state()[0].get("labels") or sorted({x for x in given if x is not None}, key=label_order)
         if not labels:
             raise ValueError(f"This key draws a pattern for each label, and there is no column {self.label_column!r}.")
         return labels, [labels.index(x) if x in labels else -1 for x in given]

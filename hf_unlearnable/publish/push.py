@@ -145,10 +145,8 @@ def push_protected(
     with _staging(repo_id, dry_run) as folder:
         name = repository.id if repository else repo_id
         facts, before = _staged(folder, name, parts, before, column, transform, told, max_shard_size)
-        facts = replace(
-            facts, plots=add_report(report, folder, countermeasures),
-            example=add_example(transform, facts.modality, folder),
-        )  # fmt: skip
+        plots, example = add_report(report, folder, countermeasures), add_example(transform, facts.modality, folder)
+        facts = replace(facts, plots=plots, example=example)
         wishes = Wishes(license, opt_out, citation, questions, prompt, description, countermeasures)
         there = repository.card() if repository and is_there else None
         card = _write_card(folder, facts, wishes, there)

@@ -21,6 +21,7 @@ from hf_unlearnable._words import counted
 from hf_unlearnable.image.codec import Picture
 from hf_unlearnable.image.learning.noise import fitted_to
 from hf_unlearnable.key import row_stream
+from hf_unlearnable.rows import label_order
 
 if TYPE_CHECKING:
     import torch
@@ -152,7 +153,7 @@ def agreed(gallery: Gallery) -> tuple[list, set[tuple[int, int, int]], int, int]
     from accelerate.utils import gather_object
 
     told = gather_object([(set(gallery.labels), gallery.sizes, len(gallery))])
-    classes = sorted(set().union(*(labels for labels, _, _ in told)), key=_order)
+    classes = sorted(set().union(*(labels for labels, _, _ in told)), key=label_order)
     shapes = set().union(*(shapes for _, shapes, _ in told))
     num_rows, fewest = sum(count for _, _, count in told), min(count for _, _, count in told)
     if fewest == 0:
@@ -160,7 +161,3 @@ def agreed(gallery: Gallery) -> tuple[list, set[tuple[int, int, int]], int, int]
     if len(classes) < 2:
         raise ValueError(f"The labels name one class only ({classes[0]!r}): a model has nothing to learn.")
     return classes, shapes, num_rows, fewest
-
-
-def _order(label: Any) -> tuple:
-    return (isinstance(label, str), label)
