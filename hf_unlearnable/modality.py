@@ -274,6 +274,10 @@ class Modality(ABC):
         """
         raise ValueError(f"A folder of {self.plural} is not read: give a table.")
 
+    def without_labels(self, folder: str | os.PathLike) -> str:
+        """Why a folder of such files gives no labels and what to do, in a sentence."""
+        return f"Put the {self.plural} of each class into a folder of its own."
+
     def write_files(
         self, protected: Any, original: Any, output: Path, column: str, source: str | os.PathLike | None
     ) -> None:

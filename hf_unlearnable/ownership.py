@@ -200,7 +200,10 @@ def _rank(scores: np.ndarray) -> float:
 
 
 def _fisher(ranks: Sequence[float]) -> float:
-    """Fisher's combination of independent p-values, as log10: the tail of chi squared with 2n degrees of freedom."""
+    """Fisher's combination of independent p-values, as log10: the tail of chi squared with 2n degrees of freedom.
+
+    `scipy.stats.chi2.logsf` is -inf where the tail is below the least float.
+    """
     half = -sum(map(math.log, ranks))
     terms = [i * math.log(max(half, 1e-300)) - math.lgamma(i + 1) for i in range(len(ranks))]
     return float(min(0.0, np.logaddexp.reduce(terms) - half) / math.log(10))

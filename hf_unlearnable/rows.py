@@ -10,7 +10,7 @@ from typing import Any
 from hf_unlearnable._words import spelled
 
 
-class Rows:
+class Batch:
     """What `map` handed over, as columns of values: one row, a batch or an Arrow table."""
 
     def __init__(self, batch: Any, columns: Sequence[str], is_row: Any):
@@ -99,6 +99,11 @@ def require_columns(present: Sequence[str], wanted: Iterable[str]) -> None:
             close = difflib.get_close_matches(name, present, n=1)
             hint = f" Did you mean {close[0]!r}?" if close else ""
             raise ValueError(f"There is no column {name!r}.{hint} Columns: {', '.join(map(repr, present))}.")
+
+
+def label_order(label: Any) -> tuple[bool, Any]:
+    """The key by which labels are sorted: numbers, then names."""
+    return isinstance(label, str), label
 
 
 def has_label(label: Any, feature: Any = None) -> bool:

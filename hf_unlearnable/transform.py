@@ -15,6 +15,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
@@ -26,27 +27,12 @@ from hf_unlearnable._docstrings import arguments, sections, with_arguments
 from hf_unlearnable._mapped import Mapped as _Mapped  # the name in pickles
 from hf_unlearnable.key import Key, damaged, draw, new_seed, row_stream
 from hf_unlearnable.mark import Marks, NoMarkError
-from hf_unlearnable.rows import Rows
+from hf_unlearnable.rows import Batch
+from hf_unlearnable.validation import NotFittedError as NotFittedError  # for authors of methods
 from hf_unlearnable.validation import check_parameters
 
 # Draws of a row's stream are numbered; these are set apart from those that a method takes from 0 on.
 _FRACTION_DRAW = 2**63
-
-
-class NotFittedError(ValueError, AttributeError):
-    """A transform was used before `fit`.
-
-    Args:
-        transform: The transform, or a message of your own.
-    """
-
-    def __init__(self, transform: Any):
-        name = type(transform).__name__
-        super().__init__(
-            transform if isinstance(transform, str) else
-            f"This {name} is not fitted: what it inserts is learned from the whole dataset first. Write "
-            f"cloak = {name}(...).fit(ds), then ds.map(cloak, batched=True), and cloak.key.save('my.key')."
-        )  # fmt: skip
 
 
 class Transform:
@@ -123,11 +109,11 @@ class Transform:
     def _check_state(self, key: Key) -> None:
         """Raises a ValueError for a state that no `fit` gives, when a key is loaded; it says nothing secret."""
 
-    def _protect(self, rows: Rows) -> dict[str, list]:
+    def _protect(self, rows: Batch) -> dict[str, list]:
         """The changed columns of a batch."""
         raise NotImplementedError
 
-    def _restore(self, rows: Rows) -> dict[str, list]:
+    def _restore(self, rows: Batch) -> dict[str, list]:
         """The changed columns of a protected batch as they were, for methods that can be undone."""
         raise NotImplementedError
 
@@ -289,7 +275,8 @@ class Transform:
         except ValueError:  # not fitted, or arguments that make no sense, as its use will say
             return _rebuild, (type(self), self.get_params(), None, None, hf_unlearnable._version.__version__)
         parameters = {**self._key_params(), "seed": None}
-        named = state[0], {name: _Mapped.of(array) for name, array in state[1].items()}
+        # As text: which parts of a state are one object is no part of what it is.
+        named = json.dumps(state[0]), {name: _Mapped.of(array) for name, array in state[1].items()}
         return _rebuild, (type(self), parameters, self._resolved_seed(), named, hf_unlearnable._version.__version__)
 
     # ------------------------------------------------------------------ use
@@ -305,7 +292,7 @@ class Transform:
         """
         self._state()
         self._used = True
-        rows = Rows(batch, self._columns(), self._is_row)
+        rows = Batch(batch, self._columns(), self._is_row)
         return rows.replaced(self._protect(rows))
 
     def restore(self, protected: Any) -> Any:
@@ -320,12 +307,12 @@ class Transform:
         self._state()
         self.check_restorable()
         if hasattr(protected, "map"):
-            return protected.map(_Restorer(self), batched=True)
-        rows = Rows(protected, self._columns(), self._is_row)
+            return protected.map(self.restore, batched=True)  # cached apart from the protection itself
+        rows = Batch(protected, self._columns(), self._is_row)
         return rows.replaced(self._restore(rows))
 
     # ------------------------------------------------------------------ which rows
-    def _streams(self, rows: Rows, contents: Iterable[bytes | None]) -> list[int | None]:
+    def _streams(self, rows: Batch, contents: Iterable[bytes | None]) -> list[int | None]:
         """Each row's random stream, from `id_column` or from its content; None where the content is None."""
         seed = self._resolved_seed()
         if self.id_column is None:
@@ -336,7 +323,7 @@ class Transform:
             for value, content in zip(ids, contents, strict=True)
         ]
 
-    def _eligible(self, rows: Rows, count: int) -> list[bool]:
+    def _eligible(self, rows: Batch, count: int) -> list[bool]:
         """Which rows `classes` and `mask_column` leave to be protected."""
         eligible = [True] * count
         if self.classes is not None:
@@ -351,22 +338,12 @@ class Transform:
         return self.fraction == 1 or draw(stream, _FRACTION_DRAW) < self.fraction * 2.0**64
 
 
-class _Restorer:
-    """`restore` as a map function, cached apart from the protection itself."""
-
-    def __init__(self, transform: Transform):
-        self.transform = transform
-
-    def __call__(self, batch: Any) -> Any:
-        return self.transform.restore(batch)
-
-
 def _rebuild(cls: type[Transform], parameters: dict, seed: int | None, state: tuple | None, version: str) -> Transform:
     del version  # part of the pickled identity only
     transform = cls(**parameters)
     if state is not None:
         transform._seed = seed
-        values, tensors = state
+        values, tensors = json.loads(state[0]), state[1]
         tensors = {name: array.mapped() if isinstance(array, _Mapped) else array for name, array in tensors.items()}
         transform._set_state(values, tensors)
     return transform

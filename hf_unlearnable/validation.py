@@ -23,6 +23,22 @@ _KINDS: dict[str, tuple[type, ...]] = {
 }  # fmt: skip
 
 
+class NotFittedError(ValueError, AttributeError):
+    """A transform was used before `fit`.
+
+    Args:
+        transform: The transform, or a message of your own.
+    """
+
+    def __init__(self, transform: Any):
+        name = type(transform).__name__
+        super().__init__(
+            transform if isinstance(transform, str) else
+            f"This {name} is not fitted: what it inserts is learned from the whole dataset first. Write "
+            f"cloak = {name}(...).fit(ds), then ds.map(cloak, batched=True), and cloak.key.save('my.key')."
+        )  # fmt: skip
+
+
 def check_parameters(transform: Transform) -> None:
     """Checks the constructor arguments that every method takes, and the words of `choices`.
 

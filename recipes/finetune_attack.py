@@ -48,6 +48,7 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -184,13 +185,16 @@ def replaced(training: SFTConfig, **changes: Any) -> SFTConfig:
 
 
 def finish(trainer: Any) -> None:
-    """Closes the trackers, or the next training would go on in this one's run."""
-    if hasattr(trainer, "end"):  # transformers 5.18
-        trainer.end()
-    elif "wandb" in (trainer.args.report_to or ()) and PartialState().is_main_process:
-        import wandb
+    """Closes the trackers that hold one run per process, or the next training would go on in this one's.
 
-        wandb.finish()
+    `Trainer.end` (transformers 5.18) does it too, but takes the process group with it.
+
+    Args:
+        trainer: After its training and its last `log`.
+    """
+    for tracker in {"wandb", "trackio"} & set(trainer.args.report_to or ()):
+        if PartialState().is_main_process:
+            import_module(tracker).finish()
 
 
 def settings_of(

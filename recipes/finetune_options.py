@@ -22,7 +22,7 @@ REFUSED = {
     "assistant_only_loss": "prompts and answers are tokens here; completion_only_loss is what trains on answers only",
     "load_best_model_at_end": "nothing is chosen by the test rows; every training is tested at its end",
     "dataset_kwargs": "the rows are prepared here",
-    "do_eval": "every training is tested at its end",
+    "eval_strategy": "every training is tested at its end",
     "fsdp": "this script tests a whole model on each device: use DDP, ZeRO-1 or ZeRO-2",
 }
 
@@ -138,13 +138,14 @@ def refuse(training: SFTConfig) -> None:
     Raises:
         ValueError: One of them is set.
     """
-    given = [name for name in REFUSED if getattr(training, name, None)]
-    reasons = [f"{name}: {REFUSED[name]}" for name in given]
-    if getattr(training.eval_strategy, "value", training.eval_strategy) != "no":
-        reasons.append(f"eval_strategy: {REFUSED['do_eval']}")
+    given = {name: getattr(training, name, None) for name in REFUSED}
+    off = (None, False, "", "no", [], {})
+    reasons = [
+        f"{name}: {REFUSED[name]}" for name, value in given.items() if getattr(value, "value", value) not in off
+    ]
     if os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true" or (
         training.deepspeed_plugin and training.deepspeed_plugin.zero_stage == 3
     ):
         reasons.append(f"sharded weights: {REFUSED['fsdp']}")
     if reasons:
-        raise ValueError(f"{'. '.join(dict.fromkeys(reasons))}. Take it out of the YAML file or the command line.")
+        raise ValueError(f"{'. '.join(reasons)}. Take it out of the YAML file or the command line.")

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from hf_unlearnable._words import counted
+
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
@@ -218,7 +220,9 @@ def class_indices(
         raise ValueError(f"Labels are {given.dtype}, not integers. Encode them, or drop the rows without a class.")
     classes, targets = np.unique(given, return_inverse=True)
     if len(classes) < 2:
-        raise ValueError(f"The labels hold {len(classes)} class(es). A classifier needs at least two.")
+        raise ValueError(
+            f"The labels hold {counted(len(classes), 'class', 'classes')}. A classifier needs at least two."
+        )
     return classes, targets
 
 

@@ -19,11 +19,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hf_unlearnable._version import __version__
+from hf_unlearnable._words import counted
 from hf_unlearnable.adversary import Attacker, Countermeasure, Rows, Victim, composed
 from hf_unlearnable.audit.inputs import rows_of
-from hf_unlearnable.audit.plan import Planned, best_pairs, lacks, roles_of
+from hf_unlearnable.audit.plan import Planned, best_pairs, grouped, lacks, roles_of
 from hf_unlearnable.audit.probe import whole_training
-from hf_unlearnable.audit.records import NONE, Audit, Cell, Missing, Version, reasons
+from hf_unlearnable.audit.records import NONE, Audit, Cell, Version, reasons
 from hf_unlearnable.audit.store import Store, digest, packed, unpacked
 
 if TYPE_CHECKING:
@@ -68,7 +69,8 @@ def audit(
         store: Folder for a result file a training: what stands there is not computed again, and several processes
             that run the same audit share the work (`accelerate launch` gives each its GPU).
         budget: Seconds that it may take, `math.inf` for any. How long the whole grid would take is logged before it
-            begins, and no training is begun that would not end in time. None does without.
+            begins, and no training is begun that would not end in time, nor one with a countermeasure where one
+            without, which it is compared with, did not fit. None does without.
         on_cell: Called with each cell as soon as all of its seeds are there.
         compose: Whether to try the composition of two countermeasures too, when all else was run: for each victim and
             each protected version the two that reached most there by themselves, in the order of `countermeasures`.
@@ -112,6 +114,7 @@ class _Grid:
         self.published = len(full[0](self.seeds[0]) if callable(full[0]) else full[0]) if full else None
         self._inapplicable: dict[str, None] = {}  # a hook in training for a victim that takes none
         self._missed: dict[Planned, tuple[str, str]] = {}  # to the part that lacks something, if any, and the reason
+        self._late: set[tuple[str, int]] = set()  # victims and seeds that miss a training without a countermeasure
         # Everything a result depends on besides its own rows, victim, countermeasure and seed.
         brought = [self.attacker.clean and (self.attacker.clean.inputs, self.attacker.clean.labels),
                    self.attacker.corpus, self.attacker.language_model, self.attacker.paraphrase]  # fmt: skip
@@ -137,7 +140,7 @@ class _Grid:
             cells += self._run(self._planned(pairs), end)
         order = {name: i for i, name in enumerate([*self.versions, *self.victims, *self.countermeasures])}
         cells.sort(key=lambda c: (order[c.version.name], order[c.victim], order[c.countermeasure]))
-        missed = self._missing()
+        missed = grouped(self._missed)
         not_run = [*reasons(missed), *self._inapplicable]
         return Audit(cells, not_run, len(np.unique(self.truth)), missing=missed)
 
@@ -152,7 +155,7 @@ class _Grid:
             left = end - time.perf_counter()
             given = "no limit is set" if np.isinf(left) else f"{left / 60:.1f} are given"
             logger.warning(
-                "%d trainings to run, %d there already: about %.1f minutes, %s.", len(missing),
+                "%s to run, %d there already: about %.1f minutes, %s.", counted(len(missing), "training"),
                 len(trainings) - len(lacking), needed / 60, given,
             )  # fmt: skip
 
@@ -161,8 +164,11 @@ class _Grid:
             if part := self._lacking(training):
                 self._missed[training] = part, self._broken[part]
                 return None
-            if end is not None and time.perf_counter() + self._estimate(training) > end:
+            late = training.countermeasure != NONE and (training.victim, training.seed) in self._late
+            if late or (end is not None and time.perf_counter() + self._estimate(training) > end):
                 self._missed[training] = "", "out of time"
+                if training.countermeasure == NONE:  # the others would have nothing to be compared with
+                    self._late.add((training.victim, training.seed))
                 return None
             return self._trained(training)
 
@@ -316,15 +322,6 @@ class _Grid:
         return {**packed(predicted == self.truth), "train_rows": len(rows), "curve": curve}
 
     # ------------------------------------------------------------------ what came out
-    def _missing(self) -> list[Missing]:
-        seeds: dict[tuple, list[int]] = {}
-        for one, why in self._missed.items():
-            seeds.setdefault((one.version, one.victim, one.countermeasure, *why), []).append(one.seed)
-        return [
-            Missing(version, victim, countermeasure, some, reason, part)
-            for (version, victim, countermeasure, part, reason), some in seeds.items()
-        ]
-
     def _cell(self, key: tuple[str, str, str], trainings: list[Planned], names: list[str], there: set[int]) -> Cell:
         places = [i for i in sorted(there) if trainings[i].key == key]
         found: list[Any] = [self.store.get(names[i]) for i in places]

@@ -133,6 +133,7 @@ def attack(
     modality = trained_on(clean, column)
     first = method_class(method).adaptive_attacks if method else ()
     run, tried = _wanted(modality, chosen.grid, victims, countermeasures, models or {}, first)
+    _require_used(attacker or Attacker(), tried, countermeasures_of(modality.name))
     clean, protected = _sampled(chosen.rows, clean, protected)
     (test,) = _sampled(chosen.test_rows, test)
     attacker, clean, protected = _equipped(attacker or Attacker(), own, tried, clean, protected, column, label_column)
@@ -198,6 +199,20 @@ def _wanted(
     others = countermeasures if countermeasures is not None else grid.countermeasures
     wanted = dict.fromkeys([*first, *(known_countermeasures if others is None else others)])
     return run, {name: composed(name, known_countermeasures) for name in wanted if name != NONE}
+
+
+def _require_used(
+    attacker: Attacker, tried: Mapping[str, Countermeasure], known: Mapping[str, Countermeasure]
+) -> None:  # fmt: skip
+    """Raises for what the attacker brings and nothing that is tried uses: it would seem to have been tried."""
+    for name in ("corpus", "language_model", "paraphrase"):
+        if getattr(attacker, name) is None or any(name in one.needs for one in tried.values()):
+            continue
+        using = [other for other, one in known.items() if name in one.needs]
+        raise ValueError(
+            f"{spelled(name)}: no countermeasure that is tried uses it. Leave it out"
+            + (f", or name one with {spelled('countermeasures')}: {', '.join(using)}." if using else ".")
+        )
 
 
 def _belonging(
@@ -266,7 +281,7 @@ def _mixed(clean: Dataset, protected: Dataset, use_protected: np.ndarray) -> Dat
 
 
 def _checked(names: Any, known: Mapping[str, Any], what: str) -> list[str]:
-    unknown = [name for name in names if name not in known and name != NONE]
+    unknown = [name or "''" for name in names if name not in known and name != NONE]
     if unknown:
         raise ValueError(f"There is no {what} {', '.join(unknown)}. There are: {', '.join(known)}.")
     return [name for name in names if name != NONE]
@@ -277,6 +292,11 @@ def _victims(
     models: Mapping[str, str],
 ) -> dict[str, Victim]:  # fmt: skip
     for name in _checked(models, known, "victim"):
+        if name not in names:
+            raise ValueError(
+                f"There is a model for {name}, which is not among the victims of this attack ({', '.join(names)}). "
+                f"Name it with {spelled('victims')}, or leave the model out."
+            )
         if "model" not in (*known[name].settings, *known[name].needs):
             raise ValueError(f"{name} takes no model: it starts from nothing.")
     chosen = {name: {"model": models[name]} if name in models else {} for name in names}

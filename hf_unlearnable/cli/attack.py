@@ -16,46 +16,77 @@ from hf_unlearnable.rows import require_columns
 
 def add(commands: Any) -> argparse.ArgumentParser:
     """Adds the command to the subparsers of the command line."""
-    parser = commands.add_parser("attack", help="train on protected data in many ways, and report what is left of it")
+    parser = commands.add_parser(
+        "attack", help="train on protected data in many ways, and report how far the protection holds"
+    )
     parser.description = (
-        "Trains victims on the clean rows, on the protected ones, without these, and on a random change of the same "
-        "dose. It does so after every countermeasure, and reports the worst case. Finished trainings are kept in the "
-        "report's folder: run it again to go on."
+        "Trains models (victims) on the clean rows, on the protected ones, on what is left without these, and on a "
+        "random change of the same size. It does so after each countermeasure, and reports the worst case. Finished "
+        "trainings are kept in the report's folder: run the command again to go on. The exit status is 0 if protected rows were "
+        "trained on, whatever was found, and 1 if not."
     )
     parser.set_defaults(run=run)
     for name, text in {
-        "clean": "the rows before: file, folder, or id on the Hub",
-        "protected": "the rows after, in the same order",
-        "test": "clean held-out rows",
+        "clean": "rows before the protection: file, folder, or id on the Hub",
+        "protected": "rows after it, in the same order",
+        "test": "clean rows that are in neither, to test on",
     }.items():
         parser.add_argument(f"--{name}", required=True, metavar="DATA", help=text)
-    parser.add_argument("--report", required=True, metavar="FOLDER", help="folder for the report and its plots")
+    parser.add_argument(
+        "--report",
+        required=True,
+        metavar="FOLDER",
+        help="folder for the report and its plots; what stands there is not trained again",
+    )
     effort = parser.add_mutually_exclusive_group()
-    effort.add_argument("--quick", dest="effort", action="store_const", const="quick", help="under three minutes")
-    effort.add_argument("--full", dest="effort", action="store_const", const="full", help="everything: hours on a GPU")
+    effort.add_argument("--quick", dest="effort", action="store_const", const="quick", help="take under three minutes")
+    effort.add_argument(
+        "--full", dest="effort", action="store_const", const="full", help="try everything, for hours, on a GPU"
+    )
     parser.set_defaults(effort="laptop")
     reading.add_columns(parser, usual="the usual name, such as text or image", old="--input-column")
     parser.add_argument("--label-column", default="label", help="column of labels (default: %(default)s)")
     parser.add_argument("--split", default="train", help="split of --clean and --protected (default: %(default)s)")
-    parser.add_argument("--test-split", help="split of --test (default: test if there is one, else train)")
-    parser.add_argument("--method", choices=METHODS, metavar="NAME", help="try the attacks of its author first")
-    parser.add_argument("--victims", nargs="+", metavar="NAME", help="those to train (hf-unlearnable list names them)")
+    parser.add_argument("--test-split", help="split of --test (default: test if it is there, else train)")
+    parser.add_argument(
+        "--method",
+        choices=METHODS,
+        metavar="NAME",
+        help="method of the protection: the countermeasures against it are tried first",
+    )
+    parser.add_argument(
+        "--victims",
+        nargs="+",
+        metavar="NAME",
+        help="train these models and no others (hf-unlearnable list names them)",
+    )
     parser.add_argument(
         "--countermeasures",
         nargs="+",
         metavar="NAME",
-        help="those to try (list names them; a+b is a, then b), or none",
+        help="try these and no others (hf-unlearnable list names them; a+b is a, then b; none for none)",
     )
-    parser.add_argument("--model", nargs="+", default=[], metavar="VICTIM=ID", help="models of pretrained victims")
-    parser.add_argument("--own-clean", metavar="DATA", help="clean rows of the attacker (default: some are set aside)")
-    parser.add_argument("--key", help="the owner's secret: names the method, and notices a protected test")
-    parser.add_argument("--corpus", metavar="DATA", help="texts from elsewhere, for word frequencies (texts only)")
     parser.add_argument(
-        "--language-model", metavar="ID", help="causal model that looks for words out of place (texts only)"
+        "--model", nargs="+", default=[], metavar="VICTIM=ID", help="start a pretrained victim from this model"
     )
-    parser.add_argument("--seeds", type=int, help="trainings of each cell (default: 3, with --quick 1)")
     parser.add_argument(
-        "--budget", type=float, metavar="MINUTES", help="time it may take (default: 60, --quick 2.5, --full any)"
+        "--own-clean", metavar="DATA", help="clean rows that the attacker has (default: some of --clean are set aside)"
+    )
+    parser.add_argument(
+        "--key", help="folder of the key: tells the method and the columns, and notices a protected test"
+    )
+    parser.add_argument(
+        "--corpus", metavar="DATA", help="texts from elsewhere that tell how often words are used (texts only)"
+    )
+    parser.add_argument(
+        "--language-model", metavar="ID", help="causal model that finds words out of place (texts only)"
+    )
+    parser.add_argument("--seeds", type=int, help="trainings of each combination (default: 3, with --quick 1)")
+    parser.add_argument(
+        "--budget",
+        type=float,
+        metavar="MINUTES",
+        help="stop after this time (default: 60, with --quick 2.5, with --full never)",
     )
     reading.add_skipping(parser)
     reading.add_arguments(parser)
@@ -77,6 +108,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     clean, protected = (
         load_rows(source, split=arguments.split, **given) for source in (arguments.clean, arguments.protected)
     )
+    reading.require_labels(clean, arguments.label_column, arguments.clean, what="attack")
     test = _test_rows(arguments.test, arguments.test_split, given)
     column = arguments.protected_column or usual_column(clean.column_names)
     modality = modality_of(clean.features, column)

@@ -75,6 +75,9 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         arguments.source, config=arguments.config_name, split=arguments.split, need_labels=cls.needs_labels is True,
         skip_broken=arguments.skip_broken, skipped=skipped, **given,
     )  # fmt: skip
+    if cls.needs_labels is True:
+        labels = getattr(arguments, "option_label_column", "label")
+        reading.require_labels(dataset, labels, arguments.source, what=arguments.method)
     for line in skipped:
         print(f"Skipped: {line}")
     options = {name[7:]: value for name, value in vars(arguments).items() if name.startswith("option_")}

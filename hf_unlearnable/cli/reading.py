@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from hf_unlearnable.data.sources import held
 from hf_unlearnable.registry import MODALITIES
 
 
@@ -51,3 +52,18 @@ def options(arguments: argparse.Namespace) -> dict[str, Any]:
     """What was given for them, as `load_rows` takes them."""
     names = {"separator": "separator", "quoting": "quoting", "encoding": "file_encoding"}
     return {name: getattr(arguments, option, None) for name, option in names.items()}
+
+
+def require_labels(dataset: Any, column: str, source: str, what: str) -> None:
+    """Raises for a folder of files that gives no labels; the ValueError says how folders tell them.
+
+    Args:
+        dataset: What was read.
+        column: Of labels.
+        source: Where it was read from.
+        what: Needs them.
+    """
+    modality = held(source)
+    if modality is not None and column not in dataset.column_names:
+        told = modality.without_labels(source)
+        raise ValueError(f"{what} needs labels, and there is no column {column!r}. {told}")

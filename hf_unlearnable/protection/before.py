@@ -15,7 +15,7 @@ from hf_unlearnable.key import Key
 from hf_unlearnable.mark import NoMarkError
 from hf_unlearnable.ownership import verify
 from hf_unlearnable.registry import load_transform
-from hf_unlearnable.rows import Rows, require_columns
+from hf_unlearnable.rows import Batch, require_columns
 from hf_unlearnable.transform import NotFittedError, Transform
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def _to_protect(transform: Transform, rows: Dataset) -> Dataset:
     require_columns(rows.column_names, columns)
     eligible: list[bool] = []
     for table in rows.select_columns(columns).with_format("arrow").iter(batch_size=1000):
-        eligible += transform._eligible(Rows(table, columns, None), len(table))
+        eligible += transform._eligible(Batch(table, columns, None), len(table))
     return rows.select([row for row, wanted in enumerate(eligible) if wanted])
 
 

@@ -6,12 +6,12 @@ kind, place and row, never the secret itself.
 
 A value is decoded first, once (`readings`): base64, hexadecimal, URL escapes, markup, UTF-16, archives, arrays that
 are images. Every search then looks at the value and at all that it reads as. Seeds, words, paths and tokens are
-searched in every cell: one pass over a column finds the few texts that may hold any, and only these are looked at one
-by one. Clean copies are found in three steps, the cheap ones first. Cells that equal the original of a protected row,
+searched in every value: one pass over a column finds the few texts that may hold any, and only these are looked at one
+by one. Clean copies are found in three steps, the cheap ones first. Values that equal the original of a protected row,
 in any split, row or column, are found by 64-bit hashes: of the bytes, and in other columns and splits also of the
-letters and digits alone. Cells in the same row that hold most of the original's pieces of twelve letters are near
+letters and digits alone. Values in the same row that hold most of the original's pieces of twelve letters are near
 copies, as are images in the same row that look alike, mirrored or turned by quarters too. What counts as the original
-is the dataset that the owner gives, else the protected texts without the key's words, else the protected cells
+is the dataset that the owner gives, else the protected texts without the key's words, else the protected values
 themselves. What looks like a list of words, or like another row's original, is looked at again beside its own
 (`before`).
 
@@ -31,12 +31,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hf_unlearnable.publish.before import Before
-from hf_unlearnable.publish.cells import leaves_of
 from hf_unlearnable.publish.copies import CleanCopies
 from hf_unlearnable.publish.findings import Finding, Hits
 from hf_unlearnable.publish.patterns import Patterns
 from hf_unlearnable.publish.readings import read
 from hf_unlearnable.publish.secrets import UNREAD, Secrets
+from hf_unlearnable.publish.values import leaves_of
 from hf_unlearnable.publish.words import Words
 
 if TYPE_CHECKING:

@@ -134,10 +134,7 @@ def push_protected(
     from huggingface_hub.utils import validate_repo_id
 
     validate_repo_id(repo_id)
-    if isinstance(allow, str):
-        raise TypeError("allow takes a list of names, not one string.")
-    if (questions or prompt) and not gated:
-        raise ValueError("questions and prompt are asked at a gate: say gated='auto' or gated='manual'.")
+    _require_sense(allow, gated, questions or prompt)
     parts = splits_of(dataset, split)
     before = _originals(original, split, parts)
     transform, told = _transform(key), read_report(report)
@@ -148,12 +145,7 @@ def push_protected(
     with _staging(repo_id, dry_run) as folder:
         name = repository.id if repository else repo_id
         facts, before = _staged(folder, name, parts, before, column, transform, told, max_shard_size)
-        plots = add_report(report, folder, countermeasures)
-        example = (
-            add_example(transform, modality_of(facts.staged[0].features, facts.columns[0]), folder)
-            if transform
-            else ""
-        )
+        plots, example = add_report(report, folder, countermeasures), add_example(transform, facts.modality, folder)
         facts = replace(facts, plots=plots, example=example)
         wishes = Wishes(license, opt_out, citation, questions, prompt, description, countermeasures)
         there = repository.card() if repository and is_there else None
@@ -166,13 +158,19 @@ def push_protected(
         found = _found(folder, facts, before, transform, repository if is_there else None, additions, paths, allow)
         facts = replace(facts, findings=[f"{finding.name}: {finding.what}" for finding in found])
         card = _write_card(folder, facts, wishes, there)
-        for option, what in lacking(card).items():
-            logger.warning("The card %s. Give %s, or write it into the repository's README.md.", what, spelled(option))
+        _warn_of_what_lacks(card)
         commit = None
         if repository is not None:
             repository.prepare(private, gated)
             commit = repository.push(additions, card, there, _MESSAGE, create_pr)
         return Published(name, card, {path: file.stat().st_size for path, file in files.items()}, commit)
+
+
+def _require_sense(allow: Any, gated: str | None, asked: Any) -> None:
+    if isinstance(allow, str):
+        raise TypeError("allow takes a list of names, not one string.")
+    if asked and not gated:
+        raise ValueError("questions and prompt are asked at a gate: say gated='auto' or gated='manual'.")
 
 
 def _staged(
@@ -204,6 +202,11 @@ def _write_card(folder: Path, facts: Facts, wishes: Wishes, there: bytes | None)
     card = render(facts, wishes, None if there is None else there.decode("utf-8").replace("\r\n", "\n"))
     Path(folder, "README.md").write_text(card, encoding="utf-8")
     return card
+
+
+def _warn_of_what_lacks(card: str) -> None:
+    for option, what in lacking(card).items():
+        logger.warning("The card %s. Give %s, or write it into the repository's README.md.", what, spelled(option))
 
 
 def _found(
@@ -295,7 +298,7 @@ def _columns(
     column: str | None, transform: Transform | None, told: Mapping[str, Any] | None, staged: Sequence[Staged]
 ) -> list[str]:
     """The protected columns, which every split has, as it has all others."""
-    from hf_unlearnable.registry import modality_of, usual_column
+    from hf_unlearnable.registry import usual_column
 
     first = staged[0]
     for part in staged[1:]:

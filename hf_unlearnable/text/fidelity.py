@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from hf_unlearnable._words import counted
 from hf_unlearnable.text.scripts import pieces_of, word_count
 
 if TYPE_CHECKING:
@@ -35,12 +36,12 @@ class TextFidelity:
 
     @property
     def words_added(self) -> float | None:
-        """Words more per 100 words before; None where no text changed."""
+        """Words more of 100 words before; None where no text changed."""
         return 100 * self.added / max(1, self.words) if self.changed else None
 
     def __str__(self) -> str:
         if not self.changed:
-            return f"{self.texts:,} texts, none changed"
+            return f"{counted(self.texts, 'text')}, none changed"
         rate = "" if self.edit_rate is None else f", edit rate {self.edit_rate:.1f} %"
         return f"{self.changed:,} of {self.texts:,} texts changed: {self.words_added:+.1f} words per 100{rate}"
 

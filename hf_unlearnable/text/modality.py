@@ -33,7 +33,7 @@ class TextModality(Modality):
         "laptop": Grid(
             {
                 "tfidf_logistic_regression": {}, "naive_bayes": {}, "small_llama": {"epochs": 6, "max_length": 96},
-                "finetuned_encoder": {},
+                "finetuned_encoder": {}, "causal_lm": {"max_rows": 320, "epochs": 2},
             }
         ),
         "full": Grid(

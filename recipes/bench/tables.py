@@ -206,6 +206,30 @@ def strengths(cells: Cells) -> str:
     return table([["strength", *(said[one] for one in measures)], *rows])
 
 
+def language_model() -> str:
+    """A dataset and a way to ask down, versions across, beside how much of the grid was run."""
+    study = yaml.safe_load((BENCH.parent / "configs/language_model.yaml").read_text(encoding="utf-8"))
+    after, versions = study["countermeasures"], study["versions"]
+    rows = [["data, labels", "zero-shot", *versions, "worst after a filter", "cells run"]]
+    for data, settings in study["datasets"].items():
+        cells = load("language_model.jsonl", data)
+        for victim, protocol in settings["victims"].items():
+            if "only" in protocol:
+                continue
+            names = ", ".join(protocol["class_names"])
+            zero = cells.get((f"{victim}_zero_shot", "clean", "none"))
+            plain = [cells.get((victim, version, "none")) for version in versions]
+            tried = [cell for (one, name, filtered), cell in cells.items()
+                     if one == victim and name != "clean" and filtered != "none"]  # fmt: skip
+            most = max(tried, key=lambda cell: cell["accuracy"][0], default=None)
+            worst_case = f"{whole(most)}, {most['version']}, {most['countermeasure']}" if most else ""
+            filtered = sum(not isinstance(v, dict) or v.get("role") != "random" for v in versions.values())
+            grid_size = len(versions) + len(after) * filtered
+            there = sum(key[0] == victim for key in cells)
+            rows.append([f"{data}: {names}", whole(zero), *map(whole, plain), worst_case, f"{there} of {grid_size}"])
+    return table(rows)
+
+
 def tables() -> dict[str, str]:
     """All tables by name."""
     images, texts = load("image_attack.jsonl"), load("text_attack.jsonl")
@@ -225,6 +249,7 @@ def tables() -> dict[str, str]:
     }
     sst2 = {**orders["sst2"], **texts}
     return {
+        "language_model": language_model(),
         "front": front({"images": images, "texts": sst2}),
         "images": headline(images, IMAGES, image_columns, "images, trained on"),
         "image_coverage": coverage(images),

@@ -133,7 +133,7 @@ def test_dropped_keeps_what_is_unchanged():
     assert len(dropped(clean, protected_notes()[1], "text")) == 0
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.sampled_from("abc"), min_size=1, max_size=60), st.floats(0, 0.99), st.integers(0, 9))
 def test_set_aside_is_a_stratified_partition(labels, share, seed):
     clean = tiny([f"row {i}" for i in range(len(labels))], labels)
@@ -202,7 +202,6 @@ def test_rows_that_are_not_protected_stay():
     ]
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.text("ab \n汉字かな<", max_size=6), min_size=1, max_size=12).map(" ".join),
     st.lists(st.tuples(st.integers(0, 80), st.sampled_from(["Q", "QQ", "Z"])), min_size=1, max_size=5),
@@ -223,7 +222,6 @@ def test_white_space_alone_is_not_imitated():
     assert random_words("one two", "one  two Q \n", 1, ["V"]) == "one  two V \n"
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.sampled_from("abcdefgh"), min_size=1, max_size=20),
     st.lists(st.sampled_from(["Q", "R", "a", "b", "c"]), max_size=25),

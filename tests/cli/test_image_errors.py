@@ -20,7 +20,7 @@ def test_texture_without_labels_names_the_method_that_needs_none(here, capsys):
     assert protect("texture", "photos") == 1
     message = error_of(capsys)
     assert "needs labels" in message and "no column 'label'" in message
-    assert "RandomNoiseTransform" in message or "random-noise" in message
+    assert "side by side in photos, and a label is the name of a folder" in message
     assert names(here) == before
 
 

@@ -32,7 +32,9 @@ for module in ("torch", "sklearn", "gradio", "trl"):
 sys.path.append(str(ROOT / "recipes"))  # a script finds what stands beside it
 PROJECT = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
 EXTRAS = re.findall(r"^(\w+) = \[", PROJECT.split("[project.optional-dependencies]")[1].split("\n[")[0], re.MULTILINE)
-TARGETS = re.findall(r"^([\w-]+):.*##", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+TARGETS = " ".join(
+    re.findall(r"^([\w -]+):.*##", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+).split()
 EXTENDING = ROOT / "docs/extending.md"  # its commands need its package installed: test_extending.py
 SHELL = ("", "shell")
 DATA = (*SHELL, "python", "text")

@@ -65,7 +65,7 @@ def test_a_level_that_went_down_counts_like_one_that_went_up():
 
 
 @given(st.integers(1, 12), st.integers(1, 12), st.sampled_from([1, 3]), st.integers(0, 2**32 - 1))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_any_size_and_any_change(height, width, channels, seed):
     random = np.random.default_rng(seed)
     before, after = random.integers(0, 256, (2, height, width, channels), dtype=np.uint8)

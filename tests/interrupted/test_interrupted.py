@@ -241,6 +241,7 @@ def killed(name, when, inputs, worker, undisturbed, tmp_path):
         os.set_blocking(victim.process.stdout.fileno(), False)
         done = ""
         while not when(folder, since) and not done:
+            assert victim.process.poll() is None, "it died of itself"
             done = victim.process.stdout.readline()
             time.sleep(0.0005)
     finally:

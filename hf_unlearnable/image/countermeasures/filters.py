@@ -108,7 +108,10 @@ def coin(
 
 
 def _low_pass(images: Tensor, share: float) -> Tensor:
-    """Images of which the lowest `share` of the cosines of each side is left (DCT-II, orthonormal)."""
+    """Images of which the lowest `share` of the cosines of each side is left (DCT-II, orthonormal).
+
+    As matrices: torch has no DCT, and scipy's would leave the GPU.
+    """
     import torch
 
     def projector(size: int) -> Tensor:

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from hf_unlearnable._extras import require
+from hf_unlearnable._words import counted
 from hf_unlearnable.image.bounded import BoundedImageTransform, add_levels
 from hf_unlearnable.image.codec import ImageError
 from hf_unlearnable.image.learning.checkpoint import shared_seed
@@ -150,8 +151,8 @@ class LearnedNoiseTransform(BoundedImageTransform):
             spread = float(scores[:, :, 1:].std()) / (len(rows) / len(labels)) ** 0.5  # of a class's mean, by chance
             if spread > 1 / _SEEN_AT:
                 raise NoMarkError(
-                    f"{len(rows)} images of this size are too few to tell this key's noise from what they show. Give "
-                    "more of them, or larger ones, or keep the original data: it shows whose they are."
+                    f"{counted(len(rows), 'image')} of this size cannot tell this key's noise from what they show. "
+                    "Give more of them, or larger ones, or keep the original data: it shows whose they are."
                 )
             # Clean images hold a little of what was learned from them: of decoys, half as much is enough.
             asked = np.where(np.arange(scores.shape[2]) == 0, PRESENT, PRESENT / 2)

@@ -112,4 +112,4 @@ class ErrorMinTransform(LearnedNoiseTransform):
         step_size = usual if self.step_size is None else self.step_size
         for this in learner.rounds(self.max_rounds, self.stop_error, "Error-minimising noise"):
             learner.train(self.surrogate_steps, view=crop_and_flip if self.augment else None)
-            learner.update(this, epsilon=self.max_levels, step_size=step_size, num_steps=self.num_steps)
+            learner.update(this, max_levels=self.max_levels, step_size=step_size, num_steps=self.num_steps)

@@ -101,6 +101,6 @@ class StableErrorMinTransform(LearnedNoiseTransform):
         for this in learner.rounds(self.max_rounds, self.stop_error, "Stable error-minimising noise"):
             learner.train(self.surrogate_steps, view=crop_and_flip, adversary=adversary)
             learner.update(
-                this, epsilon=self.max_levels, step_size=step_size, num_steps=self.num_steps, view=shaken,
+                this, max_levels=self.max_levels, step_size=step_size, num_steps=self.num_steps, view=shaken,
                 num_draws=self.num_draws,
             )  # fmt: skip

@@ -103,7 +103,7 @@ def position_filter(rows: Rows, attacker: Attacker) -> Rows:
         words.row * len(words.names) + words.id, return_inverse=True, return_counts=True
     )  # one place a row, the mean of its places
     row, word = pair // len(words.names), pair % len(words.names)
-    cell = label[row] * len(words.names) + word
+    entry = label[row] * len(words.names) + word
     told: set[str] = set()
     for place in words.relative_places():
         place = np.bincount(number, place) / times
@@ -111,7 +111,7 @@ def position_filter(rows: Rows, attacker: Attacker) -> Rows:
         mean = total / np.maximum(1, n)
         deviation = np.sqrt(np.maximum(squares / np.maximum(1, n) - mean**2, 1e-4))
         own, own_total = (
-            np.bincount(cell, weights, len(words.names) * (label.max() + 1)).reshape(-1, len(words.names))
+            np.bincount(entry, weights, len(words.names) * (label.max() + 1)).reshape(-1, len(words.names))
             for weights in (None, place)
         )
         spread = deviation * np.sqrt(np.maximum(0, 1 / np.maximum(1, own) - 1 / np.maximum(1, n)))
@@ -188,18 +188,6 @@ def frequent_word_filter(rows: Rows, attacker: Attacker) -> Rows:
 
     frequent = counts.filter(pl.col("count") >= _FREQUENT_ROWS * pl.col("rows"))
     return Rows(without(rows.inputs, set(frequent["word"])), rows.labels)
-
-
-def doubled_word_filter(rows: Rows, attacker: Attacker) -> Rows:
-    """Deletes a word that stands behind itself, in any case.
-
-    Idea: a slip of the pen that clean-up undoes anyway. Costs, on clean data, next to nothing ("had had"). Breaks
-    codes that lie in which word of a text is doubled; no method here is one.
-    """
-    return Rows([_DOUBLED.sub(r"\1", text) for text in rows.inputs], rows.labels)
-
-
-_DOUBLED = re.compile(r"(?i)(?<!\S)(\S+)(?: \1)+(?!\S)")
 
 
 def sentence_shuffle(rows: Rows, attacker: Attacker) -> Rows:

@@ -74,11 +74,12 @@ def answers(
     ends = {prompter.end, prompter.tokenizer.eos_token_id, *(own if isinstance(own, list) else [own])} - {None}
     model.eval()
     with torch.autocast(model.device.type, dtype) if dtype else nullcontext():
+        begun = begin(model, [prompts[row] for row in order])
         for start in range(0, len(order), batch_size):
             batch = order[start : start + batch_size]
             candidates = [prompter.candidates(tasks[row]) for row in batch]
             longest = prompter.longest + 1 if write else 0
-            scores, written = ask(model, [prompts[row] for row in batch], candidates, ends, longest)
+            scores, written = ask(model, [prompts[row] for row in batch], candidates, ends, longest, begun)
             texts: Sequence[str | None] = [None] * len(batch)
             if write:
                 texts = prompter.tokenizer.batch_decode(
@@ -93,6 +94,7 @@ def ask(
     candidates: Sequence[list[list[int]]],
     ends: set[int] = frozenset(),
     max_new_tokens: int = 0,
+    begun: tuple[int, Any] | None = None,
 ) -> tuple[list[list[float]], list[list[int]]]:
     """How likely the model finds every candidate after its prompt, and what it writes by itself.
 
@@ -109,6 +111,7 @@ def ask(
         candidates: For each prompt the token ids of what may follow.
         ends: Tokens that end what the model writes.
         max_new_tokens: Most tokens that it writes, the likeliest each time; 0 for none.
+        begun: Of `begin`, for these prompts and others; None where it was not read yet.
 
     Returns:
         Natural log-probabilities in the order of prompts and candidates, and the tokens written, without the end.
@@ -116,7 +119,7 @@ def ask(
     import torch
 
     with torch.no_grad():
-        first, seen, cache = _read_prompts(model, prompts)
+        first, seen, cache = _read_prompts(model, prompts, begun or begin(model, prompts))
         scores: list[list[float]] = [[] for _ in prompts]
         for answers in zip_longest(*candidates):
             tokens, mask = padded([answer or [0] for answer in answers], "right", model.device)
@@ -135,15 +138,34 @@ def ask(
         return scores, _written(model, first, seen, cache, ends, max_new_tokens)
 
 
-def _read_prompts(model: Any, prompts: Sequence[list[int]]) -> tuple[torch.Tensor, torch.Tensor, Any]:
-    """Log-probabilities of what follows each prompt [n, 1, vocabulary], the mask of what was read, and the cache."""
+def begin(model: Any, prompts: Sequence[list[int]]) -> tuple[int, Any]:
+    """Reads what all prompts begin with, once.
+
+    Args:
+        model: A causal language model that keeps a cache.
+        prompts: Token ids.
+
+    Returns:
+        How many tokens that is, at least one less than any prompt has, and the cache of one row; (0, None) for none.
+    """
     import torch
 
     shared = shared_start([prompt[:-1] for prompt in prompts]) if len(prompts) > 1 else 0
-    cache = None
-    if shared:
+    if not shared:
+        return 0, None
+    with torch.no_grad():
         tokens, seen = padded([prompts[0][:shared]], "left", model.device)
-        _, cache = _read(model, tokens, seen, keep=1)
+        return shared, _read(model, tokens, seen, keep=1)[1]
+
+
+def _read_prompts(
+    model: Any, prompts: Sequence[list[int]], begun: tuple[int, Any]
+) -> tuple[torch.Tensor, torch.Tensor, Any]:
+    """Log-probabilities of what follows each prompt [n, 1, vocabulary], the mask of what was read, and the cache."""
+    import torch
+
+    shared, cache = begun[0], copy.deepcopy(begun[1])
+    if shared:
         cache.batch_repeat_interleave(len(prompts))
     tokens, mask = padded([prompt[shared:] for prompt in prompts], "left", model.device)  # what follows comes right
     seen = torch.cat([mask.new_ones(len(prompts), shared), mask], 1)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from hf_unlearnable._words import spelled
+from hf_unlearnable._words import counted, spelled
 from hf_unlearnable.key import Key, draws
 from hf_unlearnable.mark import NoMarkError, RowMarks
 from hf_unlearnable.text.base import TextTransform
@@ -190,8 +190,8 @@ class RegTextTransform(TextTransform):
         need, words = self.tokens_per_class, list(dict.fromkeys(self._own_words()))
         if len(words) != need * len(labels):
             raise ValueError(
-                f"word_source has {len(words)} different words, but {len(labels)} classes with {need} each take "
-                f"{need * len(labels)}. The labels' order is {labels}."
+                f"word_source has {counted(len(words), 'different word')}, but {len(labels)} classes with {need} each "
+                f"take {need * len(labels)}. The labels' order is {labels}."
             )
         return {label: words[i * need : (i + 1) * need] for i, label in enumerate(labels)}
 
@@ -223,9 +223,10 @@ class RegTextTransform(TextTransform):
             best = own.head(need)
             if len(best) < need:
                 raise ValueError(
-                    f"Class {label!r} of column {self.label_column!r} has {len(best)} words to choose from, and "
-                    f"tokens_per_class is {need}. Lower tokens_per_class, min_frequency ({self.min_frequency}) or "
-                    f"min_length ({self.min_length}), raise max_frequency, or give words with word_source."
+                    f"Class {label!r} of column {self.label_column!r} has {counted(len(best), 'word')} to choose "
+                    f"from, and tokens_per_class is {need}. Lower tokens_per_class, min_frequency "
+                    f"({self.min_frequency}) or min_length ({self.min_length}), raise max_frequency, or give "
+                    "words with word_source."
                 )
             chosen[label] = best["word"].to_list()
             common |= int(best["total"].max()) > max(_SMALL, 0.01 * self.counts.num_rows)  # type: ignore[arg-type]
@@ -246,7 +247,7 @@ class RegTextTransform(TextTransform):
         need = self.tokens_per_class * len(labels)
         if len(words) < need:
             raise ValueError(
-                f"The data has {len(words)} words to choose from, and {len(labels)} classes with "
+                f"The data has {counted(len(words), 'word')} to choose from, and {len(labels)} classes with "
                 f"{self.tokens_per_class} each take {need}. Lower {spelled('tokens_per_class')} or "
                 f"{spelled('min_frequency')}, or allow names and words that can hurt with {spelled('sensitive')}."
             )

@@ -16,8 +16,7 @@ from hf_unlearnable._extras import require
 from hf_unlearnable.adversary import class_indices, victim
 from hf_unlearnable.text.victims.training import TextTraining
 
-_TOKENS_AT_ONCE = 2048  # of a forward and backward pass
-_LOOKED_AT = 100  # training rows that `on_epoch` is told the accuracy of
+_LOOKED_AT = 64  # training rows that `on_epoch` is told the accuracy of
 
 
 @victim("text", TextTraining, epochs=3, batch_size=16, max_length=128, hooks=("on_epoch",))
@@ -34,6 +33,7 @@ def causal_lm(
     class_names: Sequence[str] | None = None,
     instruction: str = "Classify the text. Answer with one of: {labels}.",
     prompt_style: str | None = None,
+    max_rows: int | None = None,
 ) -> np.ndarray:
     """A pretrained causal language model, fine-tuned by TRL to answer a prompt with the name of a class.
 
@@ -46,7 +46,7 @@ def causal_lm(
         train_labels: their n integer labels.
         test_texts: m texts to label.
         training: how to train; only the text of a prompt is ever cut to `max_length`. `on_epoch` is told the
-            accuracy on at most 100 of the training rows.
+            accuracy on at most 64 of the training rows.
         model: a causal language model's id on the Hub or a local folder, with its tokenizer; 32 bits per weight.
         lora: whether to train low-rank adapters only.
         rank: of the adapters.
@@ -56,6 +56,7 @@ def causal_lm(
         instruction: what the model is told; {labels} stands for the names.
         prompt_style: "alpaca", "chat", or "plain" (the text and "Label:", without instruction); None for "chat" where
             the model has a chat template, else "plain".
+        max_rows: train on at most so many rows, drawn with the seed; None for all.
 
     Returns:
         Predicted labels, int array of shape [m].
@@ -77,6 +78,13 @@ def causal_lm(
     from hf_unlearnable.text.language_model.training import computes_bf16
 
     classes, targets = class_indices(train_texts, train_labels, test_texts)
+    if max_rows is not None and max_rows < len(targets):
+        drawn = np.random.default_rng(training.seed).permutation(len(targets))[:max_rows]
+        train_texts, train_labels, targets = (
+            [train_texts[i] for i in drawn],
+            np.asarray(train_labels)[drawn],
+            targets[drawn],
+        )
     names = _names(classes, class_names)
     tokenizer, config = load_tokenizer(model)
     sizes = config.get_text_config()
@@ -149,9 +157,12 @@ def _fine_tuned(
     from transformers import PrinterCallback, TrainerCallback
     from trl import SFTConfig
 
-    from hf_unlearnable.text.language_model.training import make_trainer
+    from hf_unlearnable.text.language_model.prompts import shared_start
+    from hf_unlearnable.text.language_model.training import LONGEST_SEQUENCE, make_trainer
 
-    fits = max(1, _TOKENS_AT_ONCE // max(len(p) + len(a) for p, a in zip(rows["prompt"], rows["answer"], strict=True)))
+    alike = shared_start(rows["prompt"][:])
+    longest = max(len(p) + len(a) for p, a in zip(rows["prompt"], rows["answer"], strict=True))
+    fits = max(1, LONGEST_SEQUENCE // (longest - alike))
     micro = max(n for n in range(1, min(fits, training.batch_size) + 1) if training.batch_size % n == 0)
     steps = training.epochs * -(-len(rows) // training.batch_size)
     with tempfile.TemporaryDirectory() as folder:

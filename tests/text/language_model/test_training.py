@@ -10,8 +10,10 @@ pytest.importorskip("transformers", reason="language models need transformers")
 
 import torch
 import transformers
+from datasets import Dataset
+from tokenizers import Tokenizer, models
 
-from hf_unlearnable.text.language_model.training import SharedPrefix, shares_prefix
+from hf_unlearnable.text.language_model.training import SharedPrefix, make_trainer, shares_prefix
 
 SIZES = {"vocab_size": 97, "num_hidden_layers": 2, "hidden_size": 32, "num_attention_heads": 4}
 
@@ -88,13 +90,51 @@ def test_a_start_is_shared_only_as_far_as_no_answer_is_part_of_it():
     ("changed", "prompts", "shares"),
     [
         ({}, [[1, 2, 3, 4], [1, 2, 3, 9, 8]], True),
-        ({}, [[1, 2, 3, 4, 5, 6, 7], [1, 2, 3, 9, 8, 7, 6]], False),  # too little is alike
+        ({}, [[1, *range(300)], [2, *range(300)]], True),
+        ({}, [[1, *range(600)], [2, *range(600)]], False),  # all rows in one sequence would be too long
+        ({"per_device_train_batch_size": 8}, [[1, *range(300)], [2, *range(300)]], False),
+        ({"per_device_train_batch_size": 8}, [[*range(300), 1], [*range(300), 2]], True),
         ({"packing": True}, [[1, 2, 3, 4], [1, 2, 3, 9]], False),
         ({"padding_free": True}, [[1, 2, 3, 4], [1, 2, 3, 9]], False),
+        ({"label_smoothing_factor": 0.1}, [[1, 2, 3, 4], [1, 2, 3, 9]], False),
+        ({"loss_type": "dft"}, [[1, 2, 3, 4], [1, 2, 3, 9]], False),
         ({"completion_only_loss": False}, [[1, 2, 3, 4], [1, 2, 3, 9]], False),
     ],
 )
-def test_a_start_is_shared_where_that_is_possible_and_saves_half(changed, prompts, shares):
-    training = SimpleNamespace(**{"completion_only_loss": True, "packing": False, "padding_free": False, **changed})
+def test_a_start_is_shared_where_that_is_possible_and_quicker(changed, prompts, shares):
+    training = SimpleNamespace(**{
+        "completion_only_loss": True, "packing": False, "padding_free": False, "loss_type": "nll",
+        "label_smoothing_factor": 0, "per_device_train_batch_size": 2, **changed,
+    })  # fmt: skip
     assert shares_prefix(llama(attn_implementation="sdpa"), prompts, training) is shares
     assert not shares_prefix(llama(attn_implementation="eager"), prompts, training)
+
+
+@pytest.mark.parametrize("accumulation", [1, 2])
+def test_a_training_with_a_shared_start_is_that_of_trl(accumulation, tmp_path):
+    """Three steps of the trainer on the same rows, read in both ways."""
+    trl = pytest.importorskip("trl", reason="the trainer is TRL's")
+    tokenizer = transformers.PreTrainedTokenizerFast(
+        tokenizer_object=Tokenizer(models.WordLevel({f"w{i}": i for i in range(97)}, "w0")),
+        eos_token="w1",
+        pad_token="w1",
+    )
+    made = batch(20, [3, 9, 1, 14, 6, 7], [2, 1, 3, 2, 1, 1])
+    ends = [row["labels"].index(next(label for label in row["labels"] if label != -100)) for row in made]
+    rows = Dataset.from_list([
+        {"prompt": row["input_ids"][:end], "answer": row["input_ids"][end:]} for row, end in zip(made, ends)
+    ])  # fmt: skip
+    weights = []
+    for attention in ("sdpa", "eager"):
+        arguments = trl.SFTConfig(
+            str(tmp_path), max_steps=3, per_device_train_batch_size=2, gradient_accumulation_steps=accumulation,
+            learning_rate=1e-2, completion_only_loss=True, bf16=False, use_cpu=True, gradient_checkpointing=False,
+            report_to="none", save_strategy="no", disable_tqdm=True,
+        )  # fmt: skip
+        trainer = make_trainer(llama(attn_implementation=attention), tokenizer, rows, arguments)
+        assert isinstance(trainer.data_collator, SharedPrefix) is (attention == "sdpa")
+        trainer.train()
+        weights.append(torch.cat([p.detach().flatten() for p in trainer.model.parameters()]))
+    start = torch.cat([p.detach().flatten() for p in llama().parameters()])
+    assert (weights[0] - start).abs().max() > 1e-2
+    assert torch.allclose(*weights, atol=2e-4)
