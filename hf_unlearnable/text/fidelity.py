@@ -36,7 +36,7 @@ class TextFidelity:
 
     @property
     def words_added(self) -> float | None:
-        """Words more of 100 words before; None where no text changed."""
+        """Words more per 100 words before; None where no text changed."""
         return 100 * self.added / max(1, self.words) if self.changed else None
 
     def __str__(self) -> str:
