@@ -48,6 +48,21 @@ def add(commands: Any) -> argparse.ArgumentParser:
     parser.add_argument("--label-column", default="label", help="column of labels (default: %(default)s)")
     parser.add_argument("--split", default="train", help="split of --clean and --protected (default: %(default)s)")
     parser.add_argument("--test-split", help="split of --test (default: test if it is there, else train)")
+    _add_tried(parser)
+    parser.add_argument("--seeds", type=int, help="trainings of each combination (default: 3, with --quick 1)")
+    parser.add_argument(
+        "--budget",
+        type=float,
+        metavar="MINUTES",
+        help="stop after this time (default: 60, with --quick 2.5, with --full never)",
+    )
+    reading.add_skipping(parser)
+    reading.add_arguments(parser)
+    return parser
+
+
+def _add_tried(parser: argparse.ArgumentParser) -> None:
+    """What is tried, and what the attacker has for it."""
     parser.add_argument(
         "--method",
         choices=METHODS,
@@ -81,16 +96,6 @@ def add(commands: Any) -> argparse.ArgumentParser:
     parser.add_argument(
         "--language-model", metavar="ID", help="causal model that finds words out of place (texts only)"
     )
-    parser.add_argument("--seeds", type=int, help="trainings of each combination (default: 3, with --quick 1)")
-    parser.add_argument(
-        "--budget",
-        type=float,
-        metavar="MINUTES",
-        help="stop after this time (default: 60, with --quick 2.5, with --full never)",
-    )
-    reading.add_skipping(parser)
-    reading.add_arguments(parser)
-    return parser
 
 
 def run(arguments: argparse.Namespace) -> dict[str, Any]:
