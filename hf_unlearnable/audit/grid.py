@@ -22,7 +22,7 @@ from hf_unlearnable._version import __version__
 from hf_unlearnable._words import counted
 from hf_unlearnable.adversary import Attacker, Countermeasure, Rows, Victim, composed
 from hf_unlearnable.audit.inputs import rows_of
-from hf_unlearnable.audit.plan import Planned, best_pairs, grouped, lacks, roles_of
+from hf_unlearnable.audit.plan import Planned, best_pairs, grouped, lacks, roles_of, together
 from hf_unlearnable.audit.probe import whole_training
 from hf_unlearnable.audit.records import NONE, Audit, Cell, Version, reasons
 from hf_unlearnable.audit.store import Store, digest, packed, unpacked
@@ -194,7 +194,7 @@ class _Grid:
             for victim in victims:
                 if countermeasure.in_training is not None and "in_training" not in self.victims[victim].takes:
                     self._inapplicable[
-                        f"{_on(name, victim)}: not in the grid, for this victim takes nothing in training"
+                        f"{together(name, victim)}: not in the grid, for this victim takes nothing in training"
                     ] = None
                     continue
                 for version in self.versions.values():
@@ -267,7 +267,7 @@ class _Grid:
         found = self.store.get(name)
         if found is None:
             begun = time.perf_counter()
-            part = training.victim if hook is None else _on(training.countermeasure, training.victim)
+            part = training.victim if hook is None else together(training.countermeasure, training.victim)
             found = self._tried(training, part, partial(self._result, run, rows, hook, training.seed))
             if found is None:
                 return None
@@ -300,7 +300,7 @@ class _Grid:
 
     def _lacking(self, training: Planned) -> str:
         """The part of a training that is known not to be had, or nothing."""
-        parts = training.victim, training.countermeasure, _on(training.countermeasure, training.victim)
+        parts = training.victim, training.countermeasure, together(training.countermeasure, training.victim)
         return next((part for part in parts if part in self._broken), "")
 
     def _give_up(self, part: str, error: Exception) -> None:
@@ -333,10 +333,6 @@ class _Grid:
             train_rows=found[-1]["train_rows"],
             seconds=round(sum(result.get("seconds", 0.0) for result in found), 1),
         )  # fmt: skip
-
-
-def _on(countermeasure: str, victim: str) -> str:
-    return f"{countermeasure} on {victim}"
 
 
 def _line(error: Exception) -> str:

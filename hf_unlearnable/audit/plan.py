@@ -96,3 +96,8 @@ def grouped(missed: Mapping[Planned, tuple[str, str]]) -> list[Missing]:
         Missing(version, victim, countermeasure, some, reason, part)
         for (version, victim, countermeasure, part, reason), some in seeds.items()
     ]
+
+
+def together(countermeasure: str, victim: str) -> str:
+    """The name of a countermeasure on a victim, where neither alone lacks anything."""
+    return f"{countermeasure} on {victim}"

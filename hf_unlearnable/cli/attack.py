@@ -20,10 +20,10 @@ def add(commands: Any) -> argparse.ArgumentParser:
         "attack", help="train on protected data in many ways, and report how far the protection holds"
     )
     parser.description = (
-        "Trains models (victims) on the clean rows, on the protected ones, on what is left without these, and on a "
-        "random change of the same size, after each countermeasure, and reports the worst case. Finished trainings "
-        "are kept in the report's folder: run the command again to go on. The exit status is 0 if protected rows were "
-        "trained on, whatever was found, and 1 if not."
+        "Trains models (victims) on the clean rows, on the protected ones, without these, and on a random change of "
+        "the same size. It does so after each countermeasure, and reports the worst case. Finished trainings are kept "
+        "in the report's folder: run the command again to go on. The exit status is 0 if protected rows were trained "
+        "on, whatever was found, and 1 if not."
     )
     parser.set_defaults(run=run)
     for name, text in {

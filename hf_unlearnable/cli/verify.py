@@ -13,9 +13,9 @@ def add(commands: Any) -> argparse.ArgumentParser:
     """Adds the command to the subparsers of the command line."""
     parser = commands.add_parser("verify", help="tell from a key whether data was protected with it")
     parser.description = (
-        "Tells from a key whether data, or a part of it, was protected with it. The exit status is 0 if rows were, 1 "
-        "if there is no sign of it or the data is too little to tell, and 2 if the question could not be asked: wrong "
-        "options, data that does not open, a key that leaves no mark."
+        "Tells from a key whether data, or a part of it, was protected with it. The exit status is 0 if rows were. It "
+        "is 1 if there is no sign of it, or the data is too little to tell. It is 2 if the question could not be "
+        "asked: wrong options, data that does not open, a key that leaves no mark."
     )
     parser.add_argument("--key", required=True, help="folder of the owner's key")
     parser.add_argument("--data", required=True, help="the suspect: file, folder, or id on the Hub")

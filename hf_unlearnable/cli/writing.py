@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser, files: Sequence[str]) -> None
     )  # fmt: skip
     parser.add_argument(
         "--format", choices=(*FORMATS, *files),
-        help="format of the files in a new folder (default: that of the input, or else parquet); arrow is what "
-        "load_from_disk reads" + "".join(f"; {name} is one file per row" for name in files),
+        help="format of the files in a new folder: arrow is what load_from_disk reads"
+        + "".join(f", {name} one file per row" for name in files) + " (default: that of the input, else parquet)",
     )  # fmt: skip
     parser.add_argument("--num-proc", type=int, help="number of processes (default: 1)")

@@ -36,14 +36,14 @@ class TextFidelity:
 
     @property
     def words_added(self) -> float | None:
-        """Words more of 100 words before; None where no text changed."""
+        """Words more per 100 words before; None where no text changed."""
         return 100 * self.added / max(1, self.words) if self.changed else None
 
     def __str__(self) -> str:
         if not self.changed:
             return f"{counted(self.texts, 'text')}, none changed"
         rate = "" if self.edit_rate is None else f", edit rate {self.edit_rate:.1f} % of the words"
-        return f"{self.changed:,} of {self.texts:,} texts changed: {self.words_added:+.1f} words of 100{rate}"
+        return f"{self.changed:,} of {self.texts:,} texts changed: {self.words_added:+.1f} words per 100{rate}"
 
 
 def text_fidelity(original: Any, protected: Any, text_column: str = "text") -> TextFidelity:

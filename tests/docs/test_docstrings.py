@@ -87,6 +87,15 @@ def test_a_docstring_names_agents_and_says_per(name):
     assert BANNED.findall(own(DOCSTRINGS[name])) == []
 
 
+def test_a_sentence_of_a_help_text_has_at_most_25_words():
+    long = {name: one for name, text in HELPS.items() for one in sentences(text) if len(words(one)) > 25}
+    assert long == {}
+
+
+def test_a_help_text_names_agents_and_says_per():
+    assert {name: text for name, text in HELPS.items() if BANNED.search(text)} == {}
+
+
 def test_everything_public_has_a_docstring():
     assert [name for name, text in DOCSTRINGS.items() if not text] == []
 
