@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import random
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import chain, islice, product
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hf_unlearnable._extras import require
 from hf_unlearnable.adversary import class_indices, victim
+from hf_unlearnable.adversary.loop import device
 from hf_unlearnable.text.victims.training import TextTraining
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from hf_unlearnable.text.language_model.prompts import Prompter
 
 _LOOKED_AT = 64  # training rows that `on_epoch` is told the accuracy of
 
@@ -69,65 +75,62 @@ def causal_lm(
     """
     require("attack", "torch", "transformers", "trl", *(["peft"] if lora else []))
     import torch
-    from datasets import Dataset
     from transformers import AutoModelForCausalLM
 
     from hf_unlearnable.text.language_model.loading import load_tokenizer
-    from hf_unlearnable.text.language_model.prompts import Prompter, encode
+    from hf_unlearnable.text.language_model.prompts import Prompter
     from hf_unlearnable.text.language_model.scoring import answers
     from hf_unlearnable.text.language_model.training import computes_bf16
 
     classes, targets = class_indices(train_texts, train_labels, test_texts)
-    if max_rows is not None and max_rows < len(targets):
-        drawn = np.random.default_rng(training.seed).permutation(len(targets))[:max_rows]
-        train_texts, train_labels, targets = (
-            [train_texts[i] for i in drawn],
-            np.asarray(train_labels)[drawn],
-            targets[drawn],
-        )
+    drawn = np.random.default_rng(training.seed).permutation(len(targets))[:max_rows]
+    if len(drawn) < len(targets):
+        train_texts, targets = [train_texts[i] for i in drawn], targets[drawn]
     names = _names(classes, class_names)
     tokenizer, config = load_tokenizer(model)
     sizes = config.get_text_config()
     style = prompt_style or ("chat" if tokenizer.chat_template else "plain")
     prompter = Prompter(tokenizer, style, min(training.max_length, sizes.max_position_embeddings), {"": names})
-    if learning_rate is None:
-        learning_rate = (0.4 if lora else 0.15) / sizes.hidden_size
-    training = replace(training, learning_rate=learning_rate)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    bf16 = computes_bf16(device)
-
-    def asked(texts: Sequence[str], labels: Iterable[int]) -> Dataset:
-        rows = [
-            {"text": text, "label": names[i], "task": "", "instruction": ""}
-            for text, i in zip(texts, labels, strict=True)
-        ]
-        return encode(Dataset.from_list(rows), prompter, instruction)
+    usual = (0.4 if lora else 0.15) / sizes.hidden_size
+    training = replace(training, learning_rate=usual if learning_rate is None else learning_rate)
+    bf16 = computes_bf16(device())
+    half = torch.bfloat16 if bf16 else None
 
     def predicted(language_model: Any, rows: Dataset) -> np.ndarray:
         found = np.empty(len(rows), dtype=int)
-        half = torch.bfloat16 if bf16 else None
         for answer in answers(language_model, prompter, rows, batch_size=2 * training.batch_size, dtype=half):
             found[answer.row] = answer.best
         return classes[found]
 
     with _undisturbed(training.seed):
-        test = asked(test_texts, [0] * len(test_texts))
-        language_model = AutoModelForCausalLM.from_pretrained(model, config=config, dtype=torch.float32).to(device)
+        test = _asked(test_texts, [names[0]] * len(test_texts), prompter, instruction)
+        language_model = AutoModelForCausalLM.from_pretrained(model, config=config, dtype=torch.float32).to(device())
         if not training.epochs:
             return predicted(language_model, test)
-        train = asked(train_texts, targets)
-
+        train = _asked(train_texts, [names[i] for i in targets], prompter, instruction)
         some = np.linspace(0, len(train) - 1, min(len(train), _LOOKED_AT)).astype(int)
         told: list[np.ndarray] = []
 
         def tell(language_model: Any) -> None:
-            right = predicted(language_model, train.select(some)) == np.asarray(train_labels)[some]
+            right = predicted(language_model, train.select(some)) == classes[targets[some]]
             told.append(predicted(language_model, test))
             training.on_epoch(float(right.mean()), told[-1].copy())
 
-        adapters = _adapters(rank) if lora else None
-        trained = _fine_tuned(language_model, tokenizer, train, training, adapters, bf16, tell)
+        trained = _fine_tuned(language_model, tokenizer, train, training, rank if lora else None, bf16, tell)
         return told[-1] if told else predicted(trained, test)
+
+
+def _asked(texts: Sequence[str], labels: Sequence[str], prompter: Prompter, instruction: str) -> Dataset:
+    """Rows with the prompts of texts and the answers to them."""
+    from datasets import Dataset
+
+    from hf_unlearnable.text.language_model.prompts import encode
+
+    rows = [
+        {"text": text, "label": label, "task": "", "instruction": ""}
+        for text, label in zip(texts, labels, strict=True)
+    ]
+    return encode(Dataset.from_list(rows), prompter, instruction)
 
 
 def _names(classes: np.ndarray, given: Sequence[str] | None) -> list[str]:
@@ -149,7 +152,7 @@ def _adapters(rank: int) -> Any:
 
 
 def _fine_tuned(
-    model: Any, tokenizer: Any, rows: Any, training: TextTraining, adapters: Any, bf16: bool,
+    model: Any, tokenizer: Any, rows: Any, training: TextTraining, rank: int | None, bf16: bool,
     tell: Callable[[Any], None],
 ) -> Any:  # fmt: skip
     """The model after its training; `tell` is called with it after each epoch, if anyone listens."""
@@ -174,7 +177,7 @@ def _fine_tuned(
             logging_strategy="no", report_to="none", disable_tqdm=True, use_cpu=not torch.cuda.is_available(),
         )  # fmt: skip
         arguments._n_gpu = min(1, arguments.n_gpu)  # on several the batch would be another
-        trainer = make_trainer(model, tokenizer, rows, arguments, adapters)
+        trainer = make_trainer(model, tokenizer, rows, arguments, None if rank is None else _adapters(rank))
         trainer.remove_callback(PrinterCallback)
         if training.on_epoch is not None:
 
