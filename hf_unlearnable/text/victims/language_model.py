@@ -104,7 +104,8 @@ def causal_lm(
 
     with _undisturbed(training.seed):
         test = _asked(test_texts, [names[0]] * len(test_texts), prompter, instruction)
-        language_model = AutoModelForCausalLM.from_pretrained(model, config=config, dtype=torch.float32).to(device())
+        language_model: Any = AutoModelForCausalLM.from_pretrained(model, config=config, dtype=torch.float32)
+        language_model.to(device())
         if not training.epochs:
             return predicted(language_model, test)
         train = _asked(train_texts, [names[i] for i in targets], prompter, instruction)
@@ -114,7 +115,8 @@ def causal_lm(
         def tell(language_model: Any) -> None:
             right = predicted(language_model, train.select(some)) == classes[targets[some]]
             told.append(predicted(language_model, test))
-            training.on_epoch(float(right.mean()), told[-1].copy())
+            if training.on_epoch is not None:
+                training.on_epoch(float(right.mean()), told[-1].copy())
 
         trained = _fine_tuned(language_model, tokenizer, train, training, rank if lora else None, bf16, tell)
         return told[-1] if told else predicted(trained, test)
