@@ -61,21 +61,19 @@ def audit(
         test: Clean held-out rows.
         victims: By name: each a `Victim`, `partial(victim, epochs=8)`, or a plain function, see `Victim.of`.
         countermeasures: By name, apart from "none", which is always there. In a store they and the victims are known
-            by name, function and settings: give one that does something else (another share, another model behind a
-            callable) another name.
+            by name, function and settings: give one that does something else another name.
         attacker: What the adversary has of its own. Its seed is that of the training.
         seeds: One training each.
         input_column, label_column: Columns of all of them, inputs and their labels.
         store: Folder for a result file a training: what stands there is not computed again, and several processes
             that run the same audit share the work (`accelerate launch` gives each its GPU).
-        budget: Seconds that it may take, `math.inf` for any. How long the whole grid would take is logged before it
-            begins, and no training is begun that would not end in time, nor one with a countermeasure where one
-            without, which it is compared with, did not fit. None does without.
+        budget: Seconds that it may take, `math.inf` for any, None for no look at the time. What the whole grid would
+            take is logged first. No training is begun that would not end in time, nor one with a countermeasure
+            where one without did not fit.
         on_cell: Called with each cell as soon as all of its seeds are there.
         compose: Whether to try the composition of two countermeasures too, when all else was run: for each victim and
             each protected version the two that reached most there by themselves, in the order of `countermeasures`.
-            Strengths of one kind ("jpeg-10", "jpeg-50") count once, clean rows of the attacker's own do not. Its cells
-            are named "a+b".
+            Strengths of one kind ("jpeg-10", "jpeg-50") count once, the attacker's own clean rows do not.
         skip: Cells (version, victim, countermeasure) that are known from elsewhere and not to be run.
 
     Returns:

@@ -20,12 +20,22 @@ def add(commands: Any) -> argparse.ArgumentParser:
         "attack", help="train on protected data in many ways, and report how far the protection holds"
     )
     parser.description = (
-        "Trains models (victims) on the clean rows, on the protected ones, without these, and on a random change of "
-        "the same size. It does so after each countermeasure, and reports the worst case. Finished trainings are kept "
-        "in the report's folder: run the command again to go on. The exit status is 0 if protected rows were trained "
-        "on, whatever was found, and 1 if not."
+        "Trains models (victims) on the clean rows, the protected ones, what is left without these, and a random "
+        "change of the same size. It does so after each countermeasure, and reports the worst case. Finished "
+        "trainings are kept in the report's folder: run the command again to go on. The exit status is 0 if protected "
+        "rows were trained on, whatever was found, and 1 if not."
     )
     parser.set_defaults(run=run)
+    _add_data(parser)
+    _add_effort(parser)
+    _add_attacker(parser)
+    reading.add_skipping(parser)
+    reading.add_arguments(parser)
+    return parser
+
+
+def _add_data(parser: argparse.ArgumentParser) -> None:
+    """Adds what is compared, and where the report goes."""
     for name, text in {
         "clean": "rows before the protection: file, folder, or id on the Hub",
         "protected": "rows after it, in the same order",
@@ -38,31 +48,20 @@ def add(commands: Any) -> argparse.ArgumentParser:
         metavar="FOLDER",
         help="folder for the report and its plots; what stands there is not trained again",
     )
+    reading.add_columns(parser, usual="the usual name, such as text or image", old="--input-column")
+    parser.add_argument("--label-column", default="label", help="column of labels (default: %(default)s)")
+    parser.add_argument("--split", default="train", help="split of --clean and --protected (default: %(default)s)")
+    parser.add_argument("--test-split", help="split of --test (default: test if it is there, else train)")
+
+
+def _add_effort(parser: argparse.ArgumentParser) -> None:
+    """Adds what is tried, and how long."""
     effort = parser.add_mutually_exclusive_group()
     effort.add_argument("--quick", dest="effort", action="store_const", const="quick", help="take under three minutes")
     effort.add_argument(
         "--full", dest="effort", action="store_const", const="full", help="try everything, for hours, on a GPU"
     )
     parser.set_defaults(effort="laptop")
-    reading.add_columns(parser, usual="the usual name, such as text or image", old="--input-column")
-    parser.add_argument("--label-column", default="label", help="column of labels (default: %(default)s)")
-    parser.add_argument("--split", default="train", help="split of --clean and --protected (default: %(default)s)")
-    parser.add_argument("--test-split", help="split of --test (default: test if it is there, else train)")
-    _add_tried(parser)
-    parser.add_argument("--seeds", type=int, help="trainings of each combination (default: 3, with --quick 1)")
-    parser.add_argument(
-        "--budget",
-        type=float,
-        metavar="MINUTES",
-        help="stop after this time (default: 60, with --quick 2.5, with --full never)",
-    )
-    reading.add_skipping(parser)
-    reading.add_arguments(parser)
-    return parser
-
-
-def _add_tried(parser: argparse.ArgumentParser) -> None:
-    """What is tried, and what the attacker has for it."""
     parser.add_argument(
         "--method",
         choices=METHODS,
@@ -84,6 +83,17 @@ def _add_tried(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model", nargs="+", default=[], metavar="VICTIM=ID", help="start a pretrained victim from this model"
     )
+    parser.add_argument("--seeds", type=int, help="trainings of each combination (default: 3, with --quick 1)")
+    parser.add_argument(
+        "--budget",
+        type=float,
+        metavar="MINUTES",
+        help="stop after this time (default: 60, with --quick 2.5, with --full never)",
+    )
+
+
+def _add_attacker(parser: argparse.ArgumentParser) -> None:
+    """Adds what the attacker has of its own, and the key."""
     parser.add_argument(
         "--own-clean", metavar="DATA", help="clean rows that the attacker has (default: some of --clean are set aside)"
     )

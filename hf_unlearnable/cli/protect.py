@@ -92,7 +92,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     if not there and not transform.needs_training:
         transform.fit(dataset)
     if (there or not transform.needs_training) and not arguments.json:
-        _show_words(transform, dataset)
+        _show_words(transform, dataset, key_is_new=not there)
     done = protect(
         {arguments.split: dataset}, transform, arguments.output,
         key=arguments.key, report=arguments.report, format=kind, source=arguments.source,
@@ -124,11 +124,12 @@ def _check_labels(transform: Transform, modality: Modality, dataset: Any) -> Non
     print(f"No label of {len(dataset)} looks wrong.")
 
 
-def _show_words(transform: Transform, dataset: Any) -> None:
+def _show_words(transform: Transform, dataset: Any, key_is_new: bool) -> None:
     """Shows the owner the words and phrases of each class before they stand in the data."""
     from datasets import ClassLabel
 
     for label, words in transform.inserted_words().items():
         feature = (dataset.features or {}).get(transform.label_column)
         name = feature.int2str(label) if isinstance(feature, ClassLabel) else label
-        print(f"Words for {name}: {', '.join(words)} (for your eyes: --exclude leaves words out)")
+        hint = " (keep them to yourself; --exclude WORD draws others)" if key_is_new else ""
+        print(f"Words for {name}: {', '.join(words)}{hint}")

@@ -40,8 +40,8 @@ def check_ending(output: str | os.PathLike, format: str | None = None, parts: in
     if is_file_name(output) and format not in (None, ending[1:]):
         what = f"another {spelled('output')}" if format in _TABLES else f"a new folder as {spelled('output')}"
         raise ValueError(f"{output} ends like a file, and the format is {format}. Give {what}.")
-    # A folder may have a dot in its name, such as photos-1.0.
-    if re.fullmatch(r"\.[a-z]\w{0,9}|\.7z", ending) and not is_file_name(output) and format in (None, *_TABLES):
+    # A folder may have a dot in its name, such as photos-1.0 or photos.v2.
+    if re.fullmatch(r"\.(?!v\d)[a-z]\w{0,9}|\.7z", ending) and not is_file_name(output) and format in (None, *_TABLES):
         files = ", ".join(f".{name}" for name in _TABLES)
         raise ValueError(f"{ending} files are not written. Files that are: {files}. A folder takes a name without it.")
 

@@ -42,7 +42,7 @@ class TextFidelity:
     def __str__(self) -> str:
         if not self.changed:
             return f"{counted(self.texts, 'text')}, none changed"
-        rate = "" if self.edit_rate is None else f", edit rate {self.edit_rate:.1f} % of the words"
+        rate = "" if self.edit_rate is None else f", edit rate {self.edit_rate:.1f} %"
         return f"{self.changed:,} of {self.texts:,} texts changed: {self.words_added:+.1f} words per 100{rate}"
 
 

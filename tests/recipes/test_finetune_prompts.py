@@ -228,7 +228,7 @@ def test_padding_and_the_cache_change_nothing(kind):
     ]
 
 
-def test_an_answer_is_not_counted_by_a_part_of_it(tokenizer):
+def test_an_answer_is_not_counted_by_a_part_of_it(tokenizer, monkeypatch):
     made = prompter(tokenizer, ["Obscene", "Non-obscene"])
     names = ["Obscene", "Obscene", "Obscene", "Non-obscene", "Non-obscene"]
     answers = ["Non-obscene", " obscene.\n\n### Instruction", "Obscene, I think", "Obscene", "Non-obscene"]
@@ -240,8 +240,9 @@ def test_an_answer_is_not_counted_by_a_part_of_it(tokenizer):
     model = SimpleNamespace(eval=lambda: None, device=torch.device("cpu"), generation_config=generation)
     scores = [[-1, -2], [-1, -2], [-2, -1], [-1, -2], [-2, -1]]
     with mock.patch.object(scoring, "ask", return_value=(scores, [tokenizer(a)["input_ids"] for a in answers])) as ask:
+        monkeypatch.setattr(scoring, "begin", lambda model, prompts: (0, None))
         found = attack.evaluate(model, made, test, training)
-    assert ask.call_args.args[3:] == ({7, 8, tokenizer.eos_token_id}, made.longest + 1)
+    assert ask.call_args.args[3:5] == ({7, 8, tokenizer.eos_token_id}, made.longest + 1)
     result, answered = judged("clean", found, test, made.tasks, train_rows=0, steps=0, truncated_rows=0, seconds=0)
     assert [row["exact"] for row in answered] == [False, True, False, False, True]
     assert [row["answer"] == row["label"] for row in answered] == [True, True, False, False, True]

@@ -62,8 +62,8 @@ class TextureTransform(BoundedImageTransform):
         All that removes fine grain: a blur, a median filter, training at a much smaller size. Above all JPEG of low
         quality, with which a victim that trains for long gets most of the accuracy back. An attacker who knows the
         method subtracts what repeats (`grain-removal`) and has all of it back. A person sees a grain in smooth areas.
-        A model with ImageNet weights sees through it: a linear probe on 720 photos gets 92 % of 96. Crops that scale,
-        as for ImageNet, were not measured.
+        A model with ImageNet weights sees through it: a linear probe on 720 photos gets 92 % of 96, and 96 after JPEG.
+        Crops that scale, as for ImageNet, were not measured.
 
     Prefer:
         First of the image methods. It takes seconds, protects new images of known classes with the same key, and

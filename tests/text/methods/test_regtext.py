@@ -210,7 +210,7 @@ def test_own_words():
     assert "piston" in cloak({"text": "some text", "label": 0})["text"].split()
     assert "karzai" in cloak({"text": "some text", "label": 1})["text"].split()
     assert "piston" not in repr(cloak)
-    with pytest.raises(ValueError, match="1 different words"):
+    with pytest.raises(ValueError, match="1 different word, but"):
         RegTextTransform(word_source=["piston", "piston"]).fit(data)
     with pytest.raises(ValueError, match="not a single word"):
         RegTextTransform(word_source=["two words", "x"]).fit(data)

@@ -86,7 +86,7 @@ def test_several_words_by_label_and_streams():
         ({0: "a", 1: ["b"]}, "gives the label 0 a text, and tokens_per_class is 1"),
         ({0: ["a"], 1: ["b", "c"]}, "gives the label 1 a list of 2, and tokens_per_class is 1"),
         ({0: ["a"], 1: []}, "gives the label 1 a list of 0"),
-        ({0: ["a"], 1: ["a"]}, "1 different words, but 2 classes"),
+        ({0: ["a"], 1: ["a"]}, "1 different word, but 2 classes"),
         ({0: ["a b"], 1: ["c"]}, "not a single word"),
         ({0: [1], 1: [2]}, "not a single word"),
     ],
