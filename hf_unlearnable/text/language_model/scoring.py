@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -92,7 +92,7 @@ def ask(
     model: Any,
     prompts: Sequence[list[int]],
     candidates: Sequence[list[list[int]]],
-    ends: Set[int] = frozenset(),
+    ends: Collection[int] = (),
     max_new_tokens: int = 0,
     begun: tuple[int, Any] | None = None,
 ) -> tuple[list[list[float]], list[list[int]]]:
@@ -186,7 +186,7 @@ def _read(
 
 
 def _written(
-    model: Any, first: torch.Tensor, seen: torch.Tensor, cache: Any, ends: Set[int], max_new_tokens: int
+    model: Any, first: torch.Tensor, seen: torch.Tensor, cache: Any, ends: Collection[int], max_new_tokens: int
 ) -> list[list[int]]:
     """The likeliest token each time, until all have ended."""
     import torch
