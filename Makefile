@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint .ci/constraints.txt
 
-.PHONY: demo test test-slow golden quality style docs clean
+.PHONY: demo test test-slow golden notebooks quality style docs clean
 
 demo: $(VENV)/demo  ## protect embedded notes and digits, train on them, show the effect
 	$(BIN)/hf-unlearnable demo
@@ -19,6 +19,9 @@ test-slow: $(VENV)/dev  ## checks that take minutes
 golden: $(VENV)/dev  ## write the golden reports and cards of the tests anew
 	$(BIN)/python -m tests.audit.test_golden_report
 	$(BIN)/python -m tests.publish.test_card
+
+notebooks: $(VENV)/dev  ## run the notebooks and store their outputs
+	$(BIN)/python recipes/notebooks/run.py
 
 quality: $(VENV)/dev  ## format, lint, types, spelling
 	$(BIN)/ruff format --check .
