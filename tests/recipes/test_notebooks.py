@@ -4,13 +4,12 @@ import re
 
 import pytest
 
-for module in ("nbclient", "ipykernel", "torch", "sklearn", "matplotlib"):
-    pytest.importorskip(module, reason="the notebooks need the attack extra, Jupyter's kernel and its client")
-
-import nbformat
-
 from recipes.notebooks.run import executed
 from tests import ROOT
+
+for module in ("nbclient", "ipykernel", "torch", "sklearn", "matplotlib"):
+    pytest.importorskip(module, reason="the notebooks need the attack extra, Jupyter's kernel and its client")
+nbformat = pytest.importorskip("nbformat")
 
 NOTEBOOKS = sorted((ROOT / "recipes" / "notebooks").glob("*.ipynb"))
 NUMBER = re.compile(r"(?<![\w.])-?\d[\d,]*(?:\.\d+)?(?:e-?\d+)?")
