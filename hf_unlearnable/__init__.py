@@ -49,6 +49,7 @@ _HOME = {
     "push_protected": "hf_unlearnable.publish",
     "register": "hf_unlearnable.registry",
     "report": "hf_unlearnable.audit.report",
+    "restore": "hf_unlearnable.protection",
     "verify": "hf_unlearnable.ownership",
 }
 
@@ -75,6 +76,7 @@ __all__ = [
     "push_protected",
     "register",
     "report",
+    "restore",
     "verify",
 ]
 

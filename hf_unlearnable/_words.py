@@ -33,6 +33,17 @@ def _option(parameter: str) -> str:
     return "--" + parameter.strip("_").replace("_", "-")
 
 
+def counted(count: int, one: str, many: str | None = None) -> str:
+    """A number with its noun: 1 file, 2 files.
+
+    Args:
+        count: How many.
+        one: What follows the number 1.
+        many: What follows any other; None for `one` with an s.
+    """
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
 def plain(value: Any) -> str:
     """A value without the punctuation of Python, a list from JSON like the tuple that it was."""
     if isinstance(value, Mapping):

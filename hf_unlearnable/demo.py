@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hf_unlearnable._extras import require
+from hf_unlearnable._words import counted
 from hf_unlearnable.data import whole_or_nothing, write_rows
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def _audited(
     from hf_unlearnable.audit.report import markdown_table, verdict, write_report
 
     clean, protected, *_ = versions
-    report(f"Training {' and '.join(victims)} on each version, {len(seeds)} seeds ...")
+    report(f"Training {' and '.join(victims)} on each version, {counted(len(seeds), 'seed')} ...")
     found = audit(
         versions, test, victims, seeds=seeds, input_column=cloak._columns()[0],
         on_cell=lambda cell: report(f"  {cell.victim}, {cell.version.name}: {cell.accuracy} ({cell.seconds:.0f} s)"),

@@ -230,7 +230,17 @@ class Modality(ABC):
     def write_fidelity(self, folder: Path, original: Any, protected: Any, column: str) -> None:
         """Writes what a person should look at beside the numbers, such as a contact sheet."""
 
-    def example(self, transform: Transform) -> tuple[str, Any]:
+    def example(self, original: Dataset, protected: Dataset, column: str, row: int) -> list[str]:
+        """A changed row before and after, in lines for the owner's eyes; none where a line cannot show it.
+
+        Args:
+            original, protected: The rows before and after, in the same order.
+            column: The protected one.
+            row: Its number.
+        """
+        return []
+
+    def card_example(self, transform: Transform) -> tuple[str, Any]:
         """What a method does to a value of our own, for a card.
 
         Args:
@@ -263,6 +273,10 @@ class Modality(ABC):
             skipped: Gets a line for each of these.
         """
         raise ValueError(f"A folder of {self.plural} is not read: give a table.")
+
+    def without_labels(self, folder: str | os.PathLike) -> str:
+        """Why a folder of such files gives no labels and what to do, in a sentence."""
+        return f"Put the {self.plural} of each class into a folder of its own."
 
     def write_files(
         self, protected: Any, original: Any, output: Path, column: str, source: str | os.PathLike | None

@@ -70,12 +70,17 @@ class Ownership:
         """The p-value; 0.0 where it is below 1e-323."""
         return 10.0**self.log10_p
 
+    @property
+    def shown(self) -> bool:
+        """Whether rows were protected with the key, beyond a chance of one in a thousand."""
+        return self.log10_p <= SIGNIFICANT
+
     def __str__(self) -> str:
         counted = (
             f"{self.marked:,} of {self.rows:,} rows carry this key's mark; by chance one would expect "
             f"{self.expected:.3g}: p {_power(self.log10_p)}."
         )
-        if self.log10_p <= SIGNIFICANT:
+        if self.shown:
             return f"{counted} Rows of this data were protected with this key."
         if self.log10_least > SIGNIFICANT:
             return f"{counted} So little data cannot tell: p could not have been less than {10**self.log10_least:.1g}."
@@ -195,7 +200,10 @@ def _rank(scores: np.ndarray) -> float:
 
 
 def _fisher(ranks: Sequence[float]) -> float:
-    """Fisher's combination of independent p-values, as log10: the tail of chi squared with 2n degrees of freedom."""
+    """Fisher's combination of independent p-values, as log10: the tail of chi squared with 2n degrees of freedom.
+
+    `scipy.stats.chi2.logsf` is -inf where the tail is below the least float.
+    """
     half = -sum(map(math.log, ranks))
     terms = [i * math.log(max(half, 1e-300)) - math.lgamma(i + 1) for i in range(len(ranks))]
     return float(min(0.0, np.logaddexp.reduce(terms) - half) / math.log(10))

@@ -13,7 +13,7 @@ from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from hf_unlearnable._words import spelled
+from hf_unlearnable._words import COMMAND_LINE
 from hf_unlearnable.rows import require_columns
 
 if TYPE_CHECKING:
@@ -203,9 +203,8 @@ def usual_column(columns: Sequence[str], parameter: str = "input_column") -> str
     for name in usual:
         if name in columns:
             return name
-    raise ValueError(
-        f"There is no column {' or '.join(map(repr, usual))} among {', '.join(columns)}: name {spelled(parameter)}."
-    )
+    named = " or ".join(f"--{name}-column" for name in usual) if COMMAND_LINE.get() else parameter
+    raise ValueError(f"There is no column {' or '.join(map(repr, usual))} among {', '.join(columns)}: name {named}.")
 
 
 def victims_of(modality: str) -> dict[str, Victim]:

@@ -10,7 +10,7 @@ from typing import Any
 from hf_unlearnable._words import spelled
 
 
-class Rows:
+class Batch:
     """What `map` handed over, as columns of values: one row, a batch or an Arrow table."""
 
     def __init__(self, batch: Any, columns: Sequence[str], is_row: Any):
@@ -42,6 +42,17 @@ class Rows:
         values = [values] if self._single else values if isinstance(values, list) else list(values)
         # Scalars of numpy or torch, from a dataset with that format, as the plain values that they are.
         return [v.item() if hasattr(v, "item") and getattr(v, "ndim", 1) == 0 else v for v in values]
+
+    def mask(self, name: str) -> list[bool]:
+        """The booleans of one column; a ValueError for texts."""
+        values = self.column(name)
+        strange = next((value for value in values if isinstance(value, str)), None)
+        if strange is not None:  # of a CSV file; any text but an empty one would be true
+            raise ValueError(
+                f"Column {name!r} holds the text {strange!r}, and a mask is of booleans. Write True or False, or 1 or "
+                "0, in every row, or cast the column to bool."
+            )
+        return [bool(value) for value in values]
 
     def stored(self, name: str) -> list:
         """The values of one column as they are stored, where that is known: files not decoded."""
@@ -88,6 +99,11 @@ def require_columns(present: Sequence[str], wanted: Iterable[str]) -> None:
             close = difflib.get_close_matches(name, present, n=1)
             hint = f" Did you mean {close[0]!r}?" if close else ""
             raise ValueError(f"There is no column {name!r}.{hint} Columns: {', '.join(map(repr, present))}.")
+
+
+def label_order(label: Any) -> tuple[bool, Any]:
+    """The key by which labels are sorted: numbers, then names."""
+    return isinstance(label, str), label
 
 
 def has_label(label: Any, feature: Any = None) -> bool:

@@ -9,13 +9,13 @@
   installed package is new.
 - Neither `repr` nor a log line shows what is secret.
 
-`hf_unlearnable.testing.check_transform` runs all of this on any subclass. The contract stands in one file, a little
-over the usual length, since the author of a method reads it as a whole.
+`hf_unlearnable.testing.check_transform` runs all of this on any subclass.
 """
 
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
@@ -27,15 +27,12 @@ from hf_unlearnable._docstrings import arguments, sections, with_arguments
 from hf_unlearnable._mapped import Mapped as _Mapped  # the name in pickles
 from hf_unlearnable.key import Key, damaged, draw, new_seed, row_stream
 from hf_unlearnable.mark import Marks, NoMarkError
-from hf_unlearnable.rows import Rows
+from hf_unlearnable.rows import Batch
+from hf_unlearnable.validation import NotFittedError as NotFittedError  # for authors of methods
 from hf_unlearnable.validation import check_parameters
 
 # Draws of a row's stream are numbered; these are set apart from those that a method takes from 0 on.
 _FRACTION_DRAW = 2**63
-
-
-class NotFittedError(ValueError, AttributeError):
-    """A transform was used before `fit`."""
 
 
 class Transform:
@@ -112,13 +109,18 @@ class Transform:
     def _check_state(self, key: Key) -> None:
         """Raises a ValueError for a state that no `fit` gives, when a key is loaded; it says nothing secret."""
 
-    def _protect(self, rows: Rows) -> dict[str, list]:
+    def _protect(self, rows: Batch) -> dict[str, list]:
         """The changed columns of a batch."""
         raise NotImplementedError
 
-    def _restore(self, rows: Rows) -> dict[str, list]:
+    def _restore(self, rows: Batch) -> dict[str, list]:
         """The changed columns of a protected batch as they were, for methods that can be undone."""
-        raise ValueError(f"{type(self).__name__} cannot be undone. Keep the original data.")
+        raise NotImplementedError
+
+    def check_restorable(self) -> None:
+        """Raises a ValueError where protected rows do not tell what they were."""
+        if type(self)._restore is Transform._restore:
+            raise ValueError(f"{type(self).__name__} cannot be undone. Keep the original data.")
 
     def ownership_scores(self, rows: Sequence[Mapping[str, Any]]) -> Marks:
         """What tells these rows from rows that were made without the key, for `verify`.
@@ -196,8 +198,12 @@ class Transform:
     def key(self) -> Key:
         """The owner's secret: save it apart from the data."""
         state, tensors = self._state()
-        parameters = {name: value for name, value in self.get_params().items() if name != "seed"}
-        return Key(self.method, self.method_version, parameters, self._resolved_seed(), state, tensors)
+        return Key(self.method, self.method_version, self._key_params(), self._resolved_seed(), state, tensors)
+
+    def _key_params(self) -> dict[str, Any]:
+        """The constructor's arguments as a key holds them: without the seed, and with the lists of JSON for tuples."""
+        values = {name: value for name, value in self.get_params().items() if name != "seed"}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
     @classmethod
     def from_key(cls, key: Key) -> Transform:
@@ -266,10 +272,11 @@ class Transform:
         """Identity for `datasets` caching and for workers: parameters, key and package version, nothing else."""
         try:
             state = self._state()
-        except NotFittedError:
+        except ValueError:  # not fitted, or arguments that make no sense, as its use will say
             return _rebuild, (type(self), self.get_params(), None, None, hf_unlearnable._version.__version__)
-        parameters = {**self.get_params(), "seed": None}
-        named = state[0], {name: _Mapped.of(array) for name, array in state[1].items()}
+        parameters = {**self._key_params(), "seed": None}
+        # As text: which parts of a state are one object is no part of what it is.
+        named = json.dumps(state[0]), {name: _Mapped.of(array) for name, array in state[1].items()}
         return _rebuild, (type(self), parameters, self._resolved_seed(), named, hf_unlearnable._version.__version__)
 
     # ------------------------------------------------------------------ use
@@ -285,11 +292,11 @@ class Transform:
         """
         self._state()
         self._used = True
-        rows = Rows(batch, self._columns(), self._is_row)
+        rows = Batch(batch, self._columns(), self._is_row)
         return rows.replaced(self._protect(rows))
 
     def restore(self, protected: Any) -> Any:
-        """The original data, for who holds the key and where the method can be undone.
+        """The original data, for the key holder, where the method can be undone.
 
         Args:
             protected: A `Dataset`, `DatasetDict`, `IterableDataset`, one row or a batch that this transform made.
@@ -298,13 +305,14 @@ class Transform:
             ValueError: The method cannot be undone, or a row was not protected with this key.
         """
         self._state()
+        self.check_restorable()
         if hasattr(protected, "map"):
-            return protected.map(_Restorer(self), batched=True)
-        rows = Rows(protected, self._columns(), self._is_row)
+            return protected.map(self.restore, batched=True)  # cached apart from the protection itself
+        rows = Batch(protected, self._columns(), self._is_row)
         return rows.replaced(self._restore(rows))
 
     # ------------------------------------------------------------------ which rows
-    def _streams(self, rows: Rows, contents: Iterable[bytes | None]) -> list[int | None]:
+    def _streams(self, rows: Batch, contents: Iterable[bytes | None]) -> list[int | None]:
         """Each row's random stream, from `id_column` or from its content; None where the content is None."""
         seed = self._resolved_seed()
         if self.id_column is None:
@@ -315,21 +323,14 @@ class Transform:
             for value, content in zip(ids, contents, strict=True)
         ]
 
-    def _eligible(self, rows: Rows, count: int) -> list[bool]:
+    def _eligible(self, rows: Batch, count: int) -> list[bool]:
         """Which rows `classes` and `mask_column` leave to be protected."""
         eligible = [True] * count
         if self.classes is not None:
             wanted = set(self.classes)
             eligible = [label in wanted for label in rows.column(self.label_column)]
         if self.mask_column is not None:
-            mask = rows.column(self.mask_column)
-            strange = next((value for value in mask if isinstance(value, str)), None)
-            if strange is not None:  # of a CSV file; any text but an empty one would be true
-                raise ValueError(
-                    f"Column {self.mask_column!r} holds the text {strange!r}, and a mask is of booleans. Write True "
-                    "or False, or 1 or 0, in every row, or cast the column to bool."
-                )
-            eligible = [a and bool(b) for a, b in zip(eligible, mask, strict=True)]
+            eligible = [a and b for a, b in zip(eligible, rows.mask(self.mask_column), strict=True)]
         return eligible
 
     def _sampled(self, stream: int) -> bool:
@@ -337,22 +338,12 @@ class Transform:
         return self.fraction == 1 or draw(stream, _FRACTION_DRAW) < self.fraction * 2.0**64
 
 
-class _Restorer:
-    """`restore` as a map function, cached apart from the protection itself."""
-
-    def __init__(self, transform: Transform):
-        self.transform = transform
-
-    def __call__(self, batch: Any) -> Any:
-        return self.transform.restore(batch)
-
-
 def _rebuild(cls: type[Transform], parameters: dict, seed: int | None, state: tuple | None, version: str) -> Transform:
     del version  # part of the pickled identity only
     transform = cls(**parameters)
     if state is not None:
         transform._seed = seed
-        values, tensors = state
+        values, tensors = json.loads(state[0]), state[1]
         tensors = {name: array.mapped() if isinstance(array, _Mapped) else array for name, array in tensors.items()}
         transform._set_state(values, tensors)
     return transform

@@ -18,9 +18,25 @@ if TYPE_CHECKING:
 _NUMBER = (Number, np.generic)
 _KINDS: dict[str, tuple[type, ...]] = {
     "None": (NoneType,), "Optional": (NoneType,), "bool": _NUMBER, "int": _NUMBER, "float": _NUMBER, "str": (str,),
-    "Sequence": (Iterable,), "list": (Iterable,), "tuple": (Iterable,), "Any": (), "typing": (), "collections": (),
-    "abc": (), "class": (),
+    "Sequence": (Iterable,), "Mapping": (Mapping,), "list": (Iterable,), "tuple": (Iterable,), "Any": (), "typing": (),
+    "collections": (), "abc": (), "class": (),
 }  # fmt: skip
+
+
+class NotFittedError(ValueError, AttributeError):
+    """A transform was used before `fit`.
+
+    Args:
+        transform: The transform, or a message of your own.
+    """
+
+    def __init__(self, transform: Any):
+        name = type(transform).__name__
+        super().__init__(
+            transform if isinstance(transform, str) else
+            f"This {name} is not fitted: what it inserts is learned from the whole dataset first. Write "
+            f"cloak = {name}(...).fit(ds), then ds.map(cloak, batched=True), and cloak.key.save('my.key')."
+        )  # fmt: skip
 
 
 def check_parameters(transform: Transform) -> None:
@@ -43,7 +59,7 @@ def check_parameters(transform: Transform) -> None:
         raise ValueError("classes holds something else than labels: whole numbers, names or booleans.")
     for name, allowed in transform.choices.items():
         value = getattr(transform, name)
-        if value not in allowed if isinstance(value, str) else not isinstance(value, Sequence):
+        if value not in allowed if isinstance(value, str) else not isinstance(value, Sequence | Mapping):
             own = inspect.signature(type(transform).__init__).parameters[name].annotation
             more = " or a list of your own" if "Sequence" in str(own) else ""
             raise ValueError(f"{name} is {value!r}. Choose one of {', '.join(map(repr, allowed))}{more}.")
@@ -57,8 +73,10 @@ def _check_kinds(transform: Transform) -> None:
         if name == "self" or not kinds <= _KINDS.keys() or not allowed:
             continue  # an annotation of a method's own
         value = getattr(transform, name)
-        fits = isinstance(value, allowed) and not isinstance(value, Mapping if "str" in kinds else (Mapping, str))
-        if fits and kinds >= {"Sequence", "str"} and isinstance(value, Iterable):
+        by_name = isinstance(value, Mapping)
+        fits = isinstance(value, allowed) and (not by_name or "Mapping" in kinds)
+        fits = fits and not (isinstance(value, str) and "str" not in kinds)
+        if fits and kinds >= {"Sequence", "str"} and isinstance(value, Iterable) and not by_name:
             fits = all(isinstance(entry, str) for entry in value)
         if not fits or value != value:
             shown = "not a number" if isinstance(value, float) else f"of type {type(value).__name__}"

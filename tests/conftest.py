@@ -1,6 +1,23 @@
+"""The parts of the suite, and the Hub that tests push to."""
+
+import hypothesis
 import pytest
 
+from tests import ROOT
 from tests.hub import Hub, User
+
+PARTS = ("unit", "contract", "browser", "docs")  # `make test-PART` runs one; see CONTRIBUTING.md
+
+hypothesis.settings.register_profile("suite", deadline=None)  # a machine that is busy with other things is no failure
+hypothesis.settings.load_profile("suite")
+
+
+@pytest.hookimpl(tryfirst=True)  # before tests are selected by these marks
+def pytest_collection_modifyitems(items):
+    for item in items:
+        folder = item.path.relative_to(ROOT / "tests").parts[0]
+        part = "browser" if "browser" in item.fixturenames else folder
+        item.add_marker(part if part in PARTS else "unit")
 
 
 @pytest.fixture

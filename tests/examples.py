@@ -48,6 +48,11 @@ def pictures(rows: int = 40, classes: int = 4, **shape: int) -> Dataset:
     )
 
 
+def stored(dataset: Dataset) -> list[dict]:
+    """The images as they are stored: bytes and path of each."""
+    return [row["image"] for row in dataset.cast_column("image", datasets.Image(decode=False))]
+
+
 def real(name: str, split: str = "train") -> Dataset:
     """A real dataset; the test is skipped where it is absent."""
     path = DATA / name / f"{split}.parquet"

@@ -2,11 +2,13 @@
 
 import json
 
+import numpy as np
 import pytest
 from datasets import load_dataset
 
-from hf_unlearnable import demo, load_transform
+from hf_unlearnable import ErrorMinTransform, demo, load_transform
 from hf_unlearnable.samples import TOPICS, load_digits, load_notes
+from hf_unlearnable.text.victims import naive_bayes
 
 for module in ("torch", "transformers", "sklearn", "accelerate", "skimage"):
     pytest.importorskip(module, reason="the demo needs the demo extra")
@@ -28,10 +30,58 @@ def test_the_digits():
     assert {image.mode for image in test["image"]} == {"RGB"} and set(train["label"]) == set(range(10))
 
 
+def check(folder, audits, lines):
+    """What a run leaves: tables, data that its keys restore or make again, and no seed in what a person reads."""
+    said = "\n".join(lines)
+    for name, count in (("text", 12), ("images", 5)):
+        assert str(load_transform(folder / f"out-{name}.key").key.seed) not in said
+        stored = json.loads((folder / "out" / name / "report.json").read_text())
+        assert len(stored["cells"]) == count
+        assert "'seed'" not in stored["protocol"]["method"]
+    for found, name in zip(audits, ("protected notes", "protected digits")):
+        worst = max(cell.accuracy.mean for cell in found.cells if cell.version.name == name)
+        assert f"reaches {100 * worst:.1f} [" in said
+    texts, images = (load_dataset(str(folder / f"out/{name}/protected"), split="train") for name in ("text", "images"))
+    assert load_transform(folder / "out-text.key").restore(texts)["text"][:] == load_notes("train")["text"][:]
+    again = load_digits("train").map(load_transform(folder / "out-images.key"), batched=True)
+    assert images["image"][:50] == again["image"][:50] and images["image"][:5] != load_digits("train")["image"][:5]
+    assert (folder / "out/images/contact-sheet.png").stat().st_size > 1000
+
+
+def accuracies(audits):
+    return {(cell.version.name, cell.victim.split()[1]): cell.accuracy.mean for one in audits for cell in one.cells}
+
+
+def test_a_quick_demo_leaves_what_the_whole_one_does(tmp_path, monkeypatch):
+    """With naive Bayes for its language model, the nearest mean for its network, and noise of one round."""
+
+    def small_llama(texts, labels, tests, *, seed, epochs):
+        return naive_bayes(texts, labels, tests, seed=seed)
+
+    def nearest_mean(images, labels, tests, *, seed, epochs, augment):
+        images, tests = (np.stack([np.asarray(one, float).ravel() for one in part]) for part in (images, tests))
+        means = np.stack([images[np.asarray(labels) == label].mean(0) for label in range(10)])
+        return (tests @ means.T - (means**2).sum(1) / 2).argmax(1)
+
+    monkeypatch.setattr("hf_unlearnable.text.victims.small_llama", small_llama)
+    monkeypatch.setattr("hf_unlearnable.image.victims.small_cnn", nearest_mean)
+    monkeypatch.setattr(
+        "hf_unlearnable.ErrorMinTransform", lambda **given: ErrorMinTransform(**given | {"max_rounds": 1})
+    )
+    lines = []
+    audits = demo.run(tmp_path / "out", lines.append, seeds=(0,), key_seed=9_876_543_210)
+    accuracy = accuracies(audits)
+    assert accuracy["clean notes", "logistic"] >= 0.8
+    assert accuracy["protected notes", "logistic"] < accuracy["clean notes", "logistic"]
+    assert accuracy["clean digits", "CNN"] >= 0.8
+    check(tmp_path, audits, lines)
+
+
+@pytest.mark.slow
 def test_demo(tmp_path):
     lines = []
     audits = demo.run(tmp_path / "out", lines.append, seeds=(0,), key_seed=9_876_543_210)
-    accuracy = {(c.version.name, c.victim.split()[1]): c.accuracy.mean for found in audits for c in found.cells}
+    accuracy = accuracies(audits)
     assert accuracy["clean notes", "Llama"] >= 0.8
     assert accuracy["clean notes", "logistic"] >= 0.8
     assert accuracy["protected notes", "Llama"] <= accuracy["clean notes", "Llama"] - 0.3
@@ -40,20 +90,4 @@ def test_demo(tmp_path):
     assert accuracy["protected digits", "CNN"] <= 0.2
     assert accuracy["digits under a grain (texture)", "CNN"] <= 0.3
     assert accuracy["random noise of the same size", "CNN"] >= 0.93
-    said = "\n".join(lines)
-    for name in ("text", "images"):
-        assert str(load_transform(tmp_path / f"out-{name}.key").key.seed) not in said
-    worst = max(accuracy["protected notes", v] for v in ("Llama", "logistic"))
-    for reached in (worst, accuracy["protected digits", "CNN"]):
-        assert f"reaches {100 * reached:.1f} [" in said
-    texts, images = (
-        load_dataset(str(tmp_path / f"out/{name}/protected"), split="train") for name in ("text", "images")
-    )
-    assert load_transform(tmp_path / "out-text.key").restore(texts)["text"][:] == load_notes("train")["text"][:]
-    again = load_digits("train").map(load_transform(tmp_path / "out-images.key"), batched=True)
-    assert images["image"][:50] == again["image"][:50] and images["image"][:5] != load_digits("train")["image"][:5]
-    for name, count in (("text", 12), ("images", 5)):
-        stored = json.loads((tmp_path / "out" / name / "report.json").read_text())
-        assert len(stored["cells"]) == count
-        assert "'seed'" not in stored["protocol"]["method"]
-    assert (tmp_path / "out/images/contact-sheet.png").stat().st_size > 1000
+    check(tmp_path, audits, lines)

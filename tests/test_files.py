@@ -10,10 +10,7 @@ import pytest
 
 from hf_unlearnable import _files
 from hf_unlearnable._files import all_or_nothing, files_into, scratch_folder, whole_or_nothing, write_file
-
-
-def names(folder):
-    return sorted(path.name for path in folder.iterdir())
+from tests.folders import names
 
 
 @pytest.fixture

@@ -118,9 +118,8 @@ def command_line_page() -> str:
     parts = [
         "# Command line",
         "This page is made from the argument parser: `hf-unlearnable COMMAND --help` shows the same.",
-        "The exit status is 0 when a command did what was asked and 1 when it could not: one sentence on standard "
-        "error says why, with a line for each leak that was found. It is 2 for a command line that does not parse, "
-        "and 130 after an interruption.",
+        "Options stand before or after the input. `--json` and `--quiet` are for [scripts](guides/scripts.md), which "
+        "lists every exit status too.",
         table(
             [["command", "what it does"], *([f"[`{name}`](#{name})", said] for name, (_, said) in commands.items())]
         ),

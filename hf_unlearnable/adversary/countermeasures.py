@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from hf_unlearnable._words import counted
+
 logger = logging.getLogger(__name__)
 
 
@@ -110,9 +112,13 @@ def composed(name: str, known: Mapping[str, Countermeasure]) -> Countermeasure:
         known: By name.
 
     Raises:
-        ValueError: It, or a part of it, is unknown.
+        ValueError: It, or a part of it, is unknown or missing.
     """
     parts = [name] if name in known else name.split("+")
+    if not all(parts):
+        raise ValueError(
+            f"{name!r} names no countermeasure, or lacks one beside the +. Write a, or a+b for a, then b."
+        )
     if unknown := [part for part in parts if part not in known]:
         raise ValueError(f"There is no countermeasure {', '.join(unknown)}. There are: {', '.join(known)}.")
     return reduce(Countermeasure.then, [known[part] for part in parts])
@@ -141,7 +147,11 @@ def mixed_with_clean(share: float) -> Countermeasure:
             raise ValueError("Mixing in clean rows needs some: give Attacker(clean=Rows(...)).")
         wanted = max(1, round(share * (attacker.published or len(rows))))
         if len(clean) < wanted:
-            logger.warning("%d clean rows were to be mixed in, and the attacker has %d: all are.", wanted, len(clean))
+            logger.warning(
+                "%s to be mixed in, and the attacker has %d: all are.",
+                counted(wanted, "clean row was", "clean rows were"),
+                len(clean),
+            )
         drawn = np.random.default_rng(attacker.seed).permutation(len(clean))[:wanted].tolist()
         return Rows(
             [*rows.inputs, *(clean.inputs[i] for i in drawn)],

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from hf_unlearnable._words import counted
+
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
@@ -153,10 +155,9 @@ class Victim:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What it trains with, by name: all but the seed, the hooks and what it still needs."""
-        return {
-            p.name: p.default for p in self._settings() if p.default is not p.empty and p.name not in ("seed", *_HOOKS)
-        }
+        """What it trains with, by name: all but the seed, the hooks, a cache and what it still needs."""
+        left_out = ("seed", "cache", *_HOOKS)
+        return {p.name: p.default for p in self._settings() if p.default is not p.empty and p.name not in left_out}
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -219,7 +220,9 @@ def class_indices(
         raise ValueError(f"Labels are {given.dtype}, not integers. Encode them, or drop the rows without a class.")
     classes, targets = np.unique(given, return_inverse=True)
     if len(classes) < 2:
-        raise ValueError(f"The labels hold {len(classes)} class(es). A classifier needs at least two.")
+        raise ValueError(
+            f"The labels hold {counted(len(classes), 'class', 'classes')}. A classifier needs at least two."
+        )
     return classes, targets
 
 

@@ -19,11 +19,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hf_unlearnable._version import __version__
+from hf_unlearnable._words import counted
 from hf_unlearnable.adversary import Attacker, Countermeasure, Rows, Victim, composed
 from hf_unlearnable.audit.inputs import rows_of
-from hf_unlearnable.audit.plan import Planned, best_pairs, lacks, roles_of
+from hf_unlearnable.audit.plan import Planned, best_pairs, grouped, lacks, roles_of, together
 from hf_unlearnable.audit.probe import whole_training
-from hf_unlearnable.audit.records import NONE, Audit, Cell, Missing, Version, reasons
+from hf_unlearnable.audit.records import NONE, Audit, Cell, Version, reasons
 from hf_unlearnable.audit.store import Store, digest, packed, unpacked
 
 if TYPE_CHECKING:
@@ -60,20 +61,19 @@ def audit(
         test: Clean held-out rows.
         victims: By name: each a `Victim`, `partial(victim, epochs=8)`, or a plain function, see `Victim.of`.
         countermeasures: By name, apart from "none", which is always there. In a store they and the victims are known
-            by name, function and settings: give one that does something else (another share, another model behind a
-            callable) another name.
+            by name, function and settings: give one that does something else another name.
         attacker: What the adversary has of its own. Its seed is that of the training.
         seeds: One training each.
         input_column, label_column: Columns of all of them, inputs and their labels.
         store: Folder for a result file a training: what stands there is not computed again, and several processes
             that run the same audit share the work (`accelerate launch` gives each its GPU).
-        budget: Seconds that it may take, `math.inf` for any. How long the whole grid would take is logged before it
-            begins, and no training is begun that would not end in time. None does without.
+        budget: Seconds that it may take, `math.inf` for any, None for no look at the time. What the whole grid would
+            take is logged first. No training is begun that would not end in time, nor one with a countermeasure
+            where one without did not fit.
         on_cell: Called with each cell as soon as all of its seeds are there.
         compose: Whether to try the composition of two countermeasures too, when all else was run: for each victim and
             each protected version the two that reached most there by themselves, in the order of `countermeasures`.
-            Strengths of one kind ("jpeg-10", "jpeg-50") count once, clean rows of the attacker's own do not. Its cells
-            are named "a+b".
+            Strengths of one kind ("jpeg-10", "jpeg-50") count once, the attacker's own clean rows do not.
         skip: Cells (version, victim, countermeasure) that are known from elsewhere and not to be run.
 
     Returns:
@@ -112,6 +112,7 @@ class _Grid:
         self.published = len(full[0](self.seeds[0]) if callable(full[0]) else full[0]) if full else None
         self._inapplicable: dict[str, None] = {}  # a hook in training for a victim that takes none
         self._missed: dict[Planned, tuple[str, str]] = {}  # to the part that lacks something, if any, and the reason
+        self._late: set[tuple[str, int]] = set()  # victims and seeds that miss a training without a countermeasure
         # Everything a result depends on besides its own rows, victim, countermeasure and seed.
         brought = [self.attacker.clean and (self.attacker.clean.inputs, self.attacker.clean.labels),
                    self.attacker.corpus, self.attacker.language_model, self.attacker.paraphrase]  # fmt: skip
@@ -137,7 +138,7 @@ class _Grid:
             cells += self._run(self._planned(pairs), end)
         order = {name: i for i, name in enumerate([*self.versions, *self.victims, *self.countermeasures])}
         cells.sort(key=lambda c: (order[c.version.name], order[c.victim], order[c.countermeasure]))
-        missed = self._missing()
+        missed = grouped(self._missed)
         not_run = [*reasons(missed), *self._inapplicable]
         return Audit(cells, not_run, len(np.unique(self.truth)), missing=missed)
 
@@ -152,7 +153,7 @@ class _Grid:
             left = end - time.perf_counter()
             given = "no limit is set" if np.isinf(left) else f"{left / 60:.1f} are given"
             logger.warning(
-                "%d trainings to run, %d there already: about %.1f minutes, %s.", len(missing),
+                "%s to run, %d there already: about %.1f minutes, %s.", counted(len(missing), "training"),
                 len(trainings) - len(lacking), needed / 60, given,
             )  # fmt: skip
 
@@ -161,8 +162,11 @@ class _Grid:
             if part := self._lacking(training):
                 self._missed[training] = part, self._broken[part]
                 return None
-            if end is not None and time.perf_counter() + self._estimate(training) > end:
+            late = training.countermeasure != NONE and (training.victim, training.seed) in self._late
+            if late or (end is not None and time.perf_counter() + self._estimate(training) > end):
                 self._missed[training] = "", "out of time"
+                if training.countermeasure == NONE:  # the others would have nothing to be compared with
+                    self._late.add((training.victim, training.seed))
                 return None
             return self._trained(training)
 
@@ -188,7 +192,7 @@ class _Grid:
             for victim in victims:
                 if countermeasure.in_training is not None and "in_training" not in self.victims[victim].takes:
                     self._inapplicable[
-                        f"{_on(name, victim)}: not in the grid, for this victim takes nothing in training"
+                        f"{together(name, victim)}: not in the grid, for this victim takes nothing in training"
                     ] = None
                     continue
                 for version in self.versions.values():
@@ -261,7 +265,7 @@ class _Grid:
         found = self.store.get(name)
         if found is None:
             begun = time.perf_counter()
-            part = training.victim if hook is None else _on(training.countermeasure, training.victim)
+            part = training.victim if hook is None else together(training.countermeasure, training.victim)
             found = self._tried(training, part, partial(self._result, run, rows, hook, training.seed))
             if found is None:
                 return None
@@ -294,7 +298,7 @@ class _Grid:
 
     def _lacking(self, training: Planned) -> str:
         """The part of a training that is known not to be had, or nothing."""
-        parts = training.victim, training.countermeasure, _on(training.countermeasure, training.victim)
+        parts = training.victim, training.countermeasure, together(training.countermeasure, training.victim)
         return next((part for part in parts if part in self._broken), "")
 
     def _give_up(self, part: str, error: Exception) -> None:
@@ -310,19 +314,12 @@ class _Grid:
                 options["on_epoch"] = lambda train, test: curve.append(
                     (round(float(train), 4), round(float(np.mean(test == self.truth)), 4))
                 )
+            if "cache" in run.takes and self.store.folder is not None:
+                options["cache"] = self.store.folder / "features"
             predicted = run(rows.inputs, rows.labels, self.test.inputs, seed=seed, **options)
         return {**packed(predicted == self.truth), "train_rows": len(rows), "curve": curve}
 
     # ------------------------------------------------------------------ what came out
-    def _missing(self) -> list[Missing]:
-        seeds: dict[tuple, list[int]] = {}
-        for one, why in self._missed.items():
-            seeds.setdefault((one.version, one.victim, one.countermeasure, *why), []).append(one.seed)
-        return [
-            Missing(version, victim, countermeasure, some, reason, part)
-            for (version, victim, countermeasure, part, reason), some in seeds.items()
-        ]
-
     def _cell(self, key: tuple[str, str, str], trainings: list[Planned], names: list[str], there: set[int]) -> Cell:
         places = [i for i in sorted(there) if trainings[i].key == key]
         found: list[Any] = [self.store.get(names[i]) for i in places]
@@ -334,10 +331,6 @@ class _Grid:
             train_rows=found[-1]["train_rows"],
             seconds=round(sum(result.get("seconds", 0.0) for result in found), 1),
         )  # fmt: skip
-
-
-def _on(countermeasure: str, victim: str) -> str:
-    return f"{countermeasure} on {victim}"
 
 
 def _line(error: Exception) -> str:

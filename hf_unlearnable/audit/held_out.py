@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hf_unlearnable._words import counted
 from hf_unlearnable.audit.inputs import changed_rows, identities
 from hf_unlearnable.registry import modality_of
 
@@ -85,7 +86,7 @@ def looks_protected(clean: Dataset, protected: Dataset, test: Dataset, column: s
     some = np.random.default_rng(0).permutation(len(clean))[:_DRAWN]
     rows = some[changed_rows(clean.select(some), protected.select(some), column)]
     if len(rows) < _LEAST:
-        return f"not judged: {len(rows)} protected rows are too few", False
+        return f"not judged: {counted(len(rows), 'protected row is', 'protected rows are')} too few", False
     learned = rows[: min(_LEARNED, len(rows) // 2)]
     judged = rows[len(learned) :][:_JUDGED]
     tested = np.random.default_rng(0).permutation(len(test))[:_JUDGED]

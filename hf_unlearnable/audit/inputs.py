@@ -1,8 +1,8 @@
-"""Reading the inputs of a dataset as they are stored, and telling which of two versions differ."""
+"""Reading the rows of datasets as they are stored or as victims take them; which of two versions differ."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from hf_unlearnable.adversary import Rows
 from hf_unlearnable.key import row_stream
 from hf_unlearnable.modality import Modality
 from hf_unlearnable.registry import modality_of
+from hf_unlearnable.rows import has_label, require_columns
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -71,3 +72,44 @@ def rows_of(dataset: Dataset, columns: tuple[str, str]) -> Rows:
     """Inputs, as victims take them, and labels of a dataset."""
     modality = modality_of(dataset.features, columns[0])
     return Rows(modality.read(dataset, columns[0]), dataset[columns[1]][:])
+
+
+def prepared(given: Mapping[str, Dataset | None], column: str, label_column: str) -> list[Dataset]:
+    """The two columns of each part, with labels as whole numbers that stand for the same in all of them."""
+    parts = []
+    for what, part in given.items():
+        if part is None:
+            continue
+        require_columns(part.column_names, [column, label_column])
+        parts.append(part.with_format(None).select_columns([column, label_column]))
+        for row, label in enumerate(column_of(part, label_column)):
+            if not has_label(label, part.features[label_column]):
+                raise ValueError(f"Row {row} of the {what} data has no label. Leave such rows out.")
+    return _numbered(parts, label_column)
+
+
+def _numbered(parts: Sequence[Dataset], label_column: str) -> list[Dataset]:
+    """Labels as whole numbers, the same ones in all parts: names are numbered in the order of the alphabet."""
+    from datasets import ClassLabel
+
+    if all(_is_number(part.features[label_column]) for part in parts):
+        return list(parts)
+    names = sorted({_label_name(part, label_column, value) for part in parts for value in part.unique(label_column)})
+    number = {name: i for i, name in enumerate(names)}
+    return [
+        part.remove_columns(label_column).add_column(
+            label_column,
+            [number[_label_name(part, label_column, value)] for value in part[label_column]],
+            feature=ClassLabel(names=names),
+        )
+        for part in parts
+    ]
+
+
+def _is_number(feature: Any) -> bool:
+    return getattr(feature, "dtype", "").startswith(("int", "uint"))
+
+
+def _label_name(part: Dataset, label_column: str, value: Any) -> str:
+    feature = part.features[label_column]
+    return feature.int2str(value) if hasattr(feature, "int2str") else str(value)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from hf_unlearnable._words import COMMAND_LINE
 from hf_unlearnable.adversary import Countermeasure
-from hf_unlearnable.audit.records import NONE, Version
+from hf_unlearnable.audit.records import NONE, Missing, Version
 
 if TYPE_CHECKING:
     from hf_unlearnable.adversary import Victim
@@ -81,3 +81,23 @@ def lacks(name: str, victim: Victim) -> str:
         given = f"--model {name}=ID" if COMMAND_LINE.get() else f"models={{{name!r}: ...}}"
         return f"it starts from a pretrained model, and none is given ({given})"
     return f"it has no default for {', '.join(victim.needs)}, and nothing is given (victims of an Effort)"
+
+
+def grouped(missed: Mapping[Planned, tuple[str, str]]) -> list[Missing]:
+    """Trainings that were not run, seeds that lack the same part for the same reason together.
+
+    Args:
+        missed: To the part that a training lacks, if any, and the reason.
+    """
+    seeds: dict[tuple, list[int]] = {}
+    for one, why in missed.items():
+        seeds.setdefault((one.version, one.victim, one.countermeasure, *why), []).append(one.seed)
+    return [
+        Missing(version, victim, countermeasure, some, reason, part)
+        for (version, victim, countermeasure, part, reason), some in seeds.items()
+    ]
+
+
+def together(countermeasure: str, victim: str) -> str:
+    """The name of a countermeasure on a victim, where neither alone lacks anything."""
+    return f"{countermeasure} on {victim}"

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hf_unlearnable.audit.statistics import Interval, accuracy_interval
+from hf_unlearnable._words import counted
+from hf_unlearnable.audit.statistics import Interval, accuracy_interval, paired_difference
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -177,12 +178,26 @@ class Audit:
             len(one.seeds) for one in self.missing if (one.version.name, one.victim, one.countermeasure) == wanted
         )
 
+    def learned(self, victim: str) -> bool:
+        """Whether the clean rows taught a victim more than those the protection left alone; else it proves nothing."""
+        clean, nothing = self.of_role("clean", victim), self.of_role("dropped", victim)
+        if clean is None:
+            return False
+        if nothing is None:
+            return clean.accuracy.low > 1 / self.classes
+        return paired_difference(clean.correct, nothing.correct).low > 0
+
     def worst_first(self, versions: Sequence[str]) -> list[str]:
-        """The countermeasures that ran on any of these versions, by the best accuracy that one reached."""
+        """The countermeasures that ran on any of these versions, by the best accuracy that one reached.
+
+        Victims that prove nothing count only where all are such.
+        """
+        cells = [cell for cell in self.cells if cell.version.name in versions]
+        learned = {victim: self.learned(victim) for victim in {cell.victim for cell in cells}}
         best: dict[str, float] = {}
-        for cell in self.cells:
-            if cell.version.name in versions:
-                best[cell.countermeasure] = max(best.get(cell.countermeasure, 0.0), cell.accuracy.mean)
+        for cell in cells:
+            counts = learned[cell.victim] or not any(learned.values())
+            best[cell.countermeasure] = max(best.get(cell.countermeasure, 0.0), counts * cell.accuracy.mean)
         return sorted(best, key=lambda name: -best[name])
 
 
@@ -196,5 +211,5 @@ def reasons(missing: Sequence[Missing]) -> list[str]:
         after = ", ".join(dict.fromkeys(one.countermeasure for one in some if not one.part))
         count = sum(len(one.seeds) for one in some)
         named = f"{part} after {after}" if after not in ("", NONE) else part
-        lines.append(f"{named}: {reason} ({count} training{'s' * (count > 1)})")
+        lines.append(f"{named}: {reason} ({counted(count, 'training')})")
     return lines

@@ -26,12 +26,7 @@ __all__ = [
 # ---------------------------------------------------------------------- what the numbers say
 def learned(audit: Audit, victim: str) -> bool:
     """Whether the clean rows taught a victim more than what the protection left alone did; else it proves nothing."""
-    clean, nothing = audit.of_role("clean", victim), audit.of_role("dropped", victim)
-    if clean is None:
-        return False
-    if nothing is None:
-        return clean.accuracy.low > 1 / audit.classes
-    return paired_difference(clean.correct, nothing.correct).low > 0
+    return audit.learned(victim)
 
 
 def recovered(audit: Audit, cell: Cell) -> Interval | None:
@@ -64,7 +59,7 @@ def coverage(audit: Audit) -> str:
     if audit.ran == audit.planned:
         return f"All {audit.planned} trainings ran." if audit.planned else "No training was planned."
     if not audit.ran:
-        return f"None of the {audit.planned} trainings ran."
+        return f"None of the {_words.counted(audit.planned, 'training')} ran."
     return f"Only {audit.ran} of {audit.planned} trainings ran: those that did not may get further."
 
 

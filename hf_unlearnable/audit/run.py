@@ -15,14 +15,13 @@ from hf_unlearnable._words import spelled
 from hf_unlearnable.adversary import Attacker, Countermeasure, Victim, composed
 from hf_unlearnable.audit.grid import audit
 from hf_unlearnable.audit.held_out import check_unprotected, looks_protected
-from hf_unlearnable.audit.inputs import column_of, identities, rows_of, trained_on
+from hf_unlearnable.audit.inputs import identities, prepared, rows_of, trained_on
 from hf_unlearnable.audit.plan import lacks
 from hf_unlearnable.audit.records import NONE, Audit, Cell, Version
 from hf_unlearnable.audit.versions import check_names, check_pair, check_test, dropped, random_dose, set_aside
 from hf_unlearnable.data import fingerprint, paired
 from hf_unlearnable.modality import Grid, Modality
 from hf_unlearnable.registry import countermeasures_of, load_transform, method_class, usual_column, victims_of
-from hf_unlearnable.rows import has_label, require_columns
 from hf_unlearnable.transform import Transform
 
 if TYPE_CHECKING:
@@ -85,8 +84,8 @@ def attack(
 ) -> Audit:
     """Trains on the clean and the protected rows, on these without the protected ones and on a random dose.
 
-    No key is needed; with it, test rows that were protected with it are noticed. Clean rows for the countermeasures
-    that mix some in are set aside from the training rows (a sixth of them), unless the attacker brings its own.
+    No key is needed; with it, test rows that were protected with it are noticed. Countermeasures that mix clean rows
+    in get a sixth of the training rows, which are set aside, unless the attacker brings its own.
 
     Args:
         clean: The rows before.
@@ -97,8 +96,8 @@ def attack(
         method: Name of the method, if it is known: the attacks that its author would mount are then tried first.
         key: The owner's key, its folder or the transform: names the method, and is looked for in the test. Nothing
             of it is reported.
-        effort: "quick" (under three minutes on two cores), "laptop" (an hour at most), "full" (hours, with a GPU), or
-            an `Effort` of your own.
+        effort: "quick" (under three minutes on two cores), "laptop" (an hour at most) or "full" (hours, with a GPU).
+            Or an `Effort` of your own.
         victims, countermeasures: Names to try instead of those of the effort. Victims may also be a mapping of your
             own, by name: see `Victim.of`. "a+b" is countermeasure a, then b.
         models: Hub id or folder of a pretrained victim's model, by the victim's name.
@@ -114,8 +113,8 @@ def attack(
         The audit, with its protocol and what a reader should know of the data.
 
     Raises:
-        ValueError: The three datasets do not belong together (which row or label, and what to do), the test is
-            protected, or a name is unknown, or a victim was named that needs a model and has none.
+        ValueError: The three datasets do not belong together (which row or label, and what to do), or the test is
+            protected. A name is unknown, or a victim that was named needs a model and has none.
     """
     if seeds is not None and seeds < 1:
         raise ValueError(f"{spelled('seeds')} is {seeds}, and each cell takes one training or more. Give 1 or more.")
@@ -124,30 +123,20 @@ def attack(
     chosen = EFFORTS[_checked([effort], EFFORTS, "effort")[0]] if isinstance(effort, str) else effort
     column = input_column or usual_column(clean.column_names)
     cloak = key if key is None or isinstance(key, Transform) else load_transform(key)
-    if len(clean) == len(protected):  # else check_pair says which row is in one of them only
-        there = set(clean.column_names) & set(protected.column_names)
-        others, id_column = (cloak._columns(), cloak.id_column) if cloak else ([], None)
-        protected = paired(
-            clean, protected, columns=list(dict.fromkeys([column, *(name for name in others if name in there)])),
-            id_column=id_column if id_column in there else None,
-        )  # fmt: skip
+    protected = _in_order(clean, protected, column, cloak)
     fingerprints = {name: fingerprint(part, column) for name, part in (("clean", clean), ("protected", protected))}
     method = method or (cloak.method if cloak else None)
     whole: dict[str, Any] = {"clean": clean, "protected": protected, "test": test, "attacker's own": own_clean}
-    clean, protected, test, *own = _prepared(whole, column, label_column)
+    clean, protected, test, *own = prepared(whole, column, label_column)
     unchanged, warnings = _belonging(clean, protected, test, own, column, label_column)
     likeness, more = _looked_at(clean, protected, test, whole["test"], column, cloak)
     modality = trained_on(clean, column)
     first = method_class(method).adaptive_attacks if method else ()
     run, tried = _wanted(modality, chosen.grid, victims, countermeasures, models or {}, first)
+    _require_used(attacker or Attacker(), tried, countermeasures_of(modality.name))
     clean, protected = _sampled(chosen.rows, clean, protected)
     (test,) = _sampled(chosen.test_rows, test)
-    attacker = attacker or Attacker()
-    if own:
-        attacker = replace(attacker, clean=rows_of(own[0], (column, label_column)))
-    if attacker.clean is None and any("clean" in one.needs for one in tried.values()):
-        clean, protected, aside = set_aside(clean, protected, 0.17, 0, label_column)
-        attacker = replace(attacker, clean=rows_of(aside, (column, label_column)))
+    attacker, clean, protected = _equipped(attacker or Attacker(), own, tried, clean, protected, column, label_column)
     versions = _versions(clean, protected, column, chosen.shares)
     found = audit(
         versions, test, run, tried, attacker=attacker,
@@ -166,6 +155,29 @@ def attack(
         "victims": {name: _settings(victim) for name, victim in run.items()},
     }  # fmt: skip
     return replace(found, protocol=protocol, warnings=warnings + more, fingerprints=fingerprints)
+
+
+def _in_order(clean: Dataset, protected: Dataset, column: str, cloak: Transform | None) -> Dataset:
+    """The protected rows in the order of the clean ones."""
+    if len(clean) != len(protected):  # check_pair says which row is in one of them only
+        return protected
+    there = set(clean.column_names) & set(protected.column_names)
+    others, id_column = (cloak._columns(), cloak.id_column) if cloak else ([], None)
+    columns = list(dict.fromkeys([column, *(name for name in others if name in there)]))
+    return paired(clean, protected, columns=columns, id_column=id_column if id_column in there else None)
+
+
+def _equipped(
+    attacker: Attacker, own: Sequence[Dataset], tried: Mapping[str, Countermeasure], clean: Dataset,
+    protected: Dataset, column: str, label_column: str,
+) -> tuple[Attacker, Dataset, Dataset]:  # fmt: skip
+    """The attacker with clean rows where one is tried that needs them: its own, or some taken from those given."""
+    if own:
+        attacker = replace(attacker, clean=rows_of(own[0], (column, label_column)))
+    if attacker.clean is None and any("clean" in one.needs for one in tried.values()):
+        clean, protected, aside = set_aside(clean, protected, 0.17, 0, label_column)
+        attacker = replace(attacker, clean=rows_of(aside, (column, label_column)))
+    return attacker, clean, protected
 
 
 def _wanted(
@@ -189,18 +201,18 @@ def _wanted(
     return run, {name: composed(name, known_countermeasures) for name in wanted if name != NONE}
 
 
-def _prepared(given: Mapping[str, Dataset | None], column: str, label_column: str) -> list[Dataset]:
-    """The two columns of each part, with labels as whole numbers that stand for the same in all of them."""
-    parts = []
-    for what, part in given.items():
-        if part is None:
+def _require_used(
+    attacker: Attacker, tried: Mapping[str, Countermeasure], known: Mapping[str, Countermeasure]
+) -> None:  # fmt: skip
+    """Raises for what the attacker brings and nothing that is tried uses: it would seem to have been tried."""
+    for name in ("corpus", "language_model", "paraphrase"):
+        if getattr(attacker, name) is None or any(name in one.needs for one in tried.values()):
             continue
-        require_columns(part.column_names, [column, label_column])
-        parts.append(part.with_format(None).select_columns([column, label_column]))
-        for row, label in enumerate(column_of(part, label_column)):
-            if not has_label(label, part.features[label_column]):
-                raise ValueError(f"Row {row} of the {what} data has no label. Leave such rows out.")
-    return _numbered(parts, label_column)
+        using = [other for other, one in known.items() if name in one.needs]
+        raise ValueError(
+            f"{spelled(name)}: no countermeasure that is tried uses it. Leave it out"
+            + (f", or name one with {spelled('countermeasures')}: {', '.join(using)}." if using else ".")
+        )
 
 
 def _belonging(
@@ -268,35 +280,8 @@ def _mixed(clean: Dataset, protected: Dataset, use_protected: np.ndarray) -> Dat
     return both.select(np.arange(len(clean)) + len(clean) * use_protected)
 
 
-def _numbered(parts: Sequence[Dataset], label_column: str) -> list[Dataset]:
-    """Labels as whole numbers, the same ones in all parts: names are numbered in the order of the alphabet."""
-    from datasets import ClassLabel
-
-    if all(_is_number(part.features[label_column]) for part in parts):
-        return list(parts)
-    names = sorted({_label_name(part, label_column, value) for part in parts for value in part.unique(label_column)})
-    number = {name: i for i, name in enumerate(names)}
-    return [
-        part.remove_columns(label_column).add_column(
-            label_column,
-            [number[_label_name(part, label_column, value)] for value in part[label_column]],
-            feature=ClassLabel(names=names),
-        )
-        for part in parts
-    ]
-
-
-def _is_number(feature: Any) -> bool:
-    return getattr(feature, "dtype", "").startswith(("int", "uint"))
-
-
-def _label_name(part: Dataset, label_column: str, value: Any) -> str:
-    feature = part.features[label_column]
-    return feature.int2str(value) if hasattr(feature, "int2str") else str(value)
-
-
 def _checked(names: Any, known: Mapping[str, Any], what: str) -> list[str]:
-    unknown = [name for name in names if name not in known and name != NONE]
+    unknown = [name or "''" for name in names if name not in known and name != NONE]
     if unknown:
         raise ValueError(f"There is no {what} {', '.join(unknown)}. There are: {', '.join(known)}.")
     return [name for name in names if name != NONE]
@@ -307,6 +292,11 @@ def _victims(
     models: Mapping[str, str],
 ) -> dict[str, Victim]:  # fmt: skip
     for name in _checked(models, known, "victim"):
+        if name not in names:
+            raise ValueError(
+                f"There is a model for {name}, which is not among the victims of this attack ({', '.join(names)}). "
+                f"Name it with {spelled('victims')}, or leave the model out."
+            )
         if "model" not in (*known[name].settings, *known[name].needs):
             raise ValueError(f"{name} takes no model: it starts from nothing.")
     chosen = {name: {"model": models[name]} if name in models else {} for name in names}

@@ -1,4 +1,8 @@
-"""The command line: `hf-unlearnable protect | attack | publish | verify | space | demo | list`, a module each."""
+"""The command line: `hf-unlearnable protect | restore | attack | publish | verify | space | demo | list`.
+
+A command is a module with `add`, which describes its options, and `run`, which prints lines for a person and returns
+what `--json` prints. Its "status" is the exit status where that is not 0.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +11,11 @@ import inspect
 import logging
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from hf_unlearnable import __version__
 from hf_unlearnable._words import COMMAND_LINE, in_options
-from hf_unlearnable.cli import attack, demo, listing, protect, publish, space, verify
+from hf_unlearnable.cli import attack, demo, listing, printing, protect, publish, restore, space, verify
 from hf_unlearnable.registry import method_class
 
 
@@ -19,26 +24,41 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns:
         0 when it did what was asked, 1 when it could not (a sentence on standard error says why, and a line each what
-        a leak scan found), 2 for a command line that does not parse, 130 when it was interrupted.
+        a leak scan found), 2 for a command line that does not parse, 130 when it was interrupted. `verify` returns 1
+        for data that does not show the key's mark, and 2 when it could not look.
     """
     argv = sys.argv[1:] if argv is None else list(argv)
     arguments = _parser(argv).parse_args(argv)
     token = COMMAND_LINE.set(True)
-    parameters = _parameters(arguments)
+    try:
+        found = _carried_out(arguments, _parameters(arguments))
+    finally:
+        COMMAND_LINE.reset(token)
+    wait = found.pop("wait", None)  # of a server, which is told of before it ends
+    if arguments.json:
+        printing.print_json({"command": arguments.command, "status": 0, **found})
+    if wait is not None:
+        with printing.printing(arguments.json, arguments.quiet):
+            wait()
+    return found.get("status", 0)
+
+
+def _carried_out(arguments: argparse.Namespace, parameters: set[str]) -> dict[str, Any]:
+    """What the command found, or the error and its status."""
     handler = logging.StreamHandler()
     handler.setFormatter(_Formatter(parameters))
     logging.basicConfig(handlers=[handler], level=logging.WARNING)
     try:
-        arguments.run(arguments)
+        with printing.printing(arguments.json, arguments.quiet):
+            return arguments.run(arguments)
     except KeyboardInterrupt:
-        print("Interrupted; nothing half-written was left.", file=sys.stderr)
-        return 130
+        told = "Interrupted; nothing half-written was left."
+        print(told, file=sys.stderr)
+        return {"status": 130, "error": told}
     except (ValueError, TypeError, OSError, ImportError, ArithmeticError, MemoryError, RuntimeError) as error:
-        print(f"hf-unlearnable: {in_options(_sentence(error), parameters)}", file=sys.stderr)
-        return 1
-    finally:
-        COMMAND_LINE.reset(token)
-    return 0
+        told = in_options(_sentence(error), parameters)
+        print(f"hf-unlearnable: {told}", file=sys.stderr)
+        return {"status": arguments.failed, "error": told}
 
 
 # Options of `protect` that messages of other commands name too, such as those on a key.
@@ -48,7 +68,8 @@ _OF_PROTECT = ("id_column", "image_column", "label_column", "mask_column", "mode
 
 def _parameters(arguments: argparse.Namespace) -> set[str]:
     """The names of parameters in messages that are options here."""
-    names = {*_OF_PROTECT, *vars(arguments), "encoding"} - {"run", "private"}  # --public is what private=False is
+    names = {*_OF_PROTECT, *vars(arguments), "encoding"}
+    names -= {"run", "failed", "command", "json", "quiet", "protected_column", "private"}  # private=False is --public
     if arguments.run is protect.run:
         names |= {*inspect.signature(method_class(arguments.method)).parameters}
     return names
@@ -71,10 +92,11 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
         description="Protect a dataset from training, attack the result to know what it is worth, and publish it.",
     )
     parser.add_argument("--version", action="version", version=f"hf-unlearnable {__version__}")
-    commands = parser.add_subparsers(title="commands", required=True, metavar="command")
+    parser.set_defaults(failed=1)
+    commands = parser.add_subparsers(title="commands", required=True, metavar="command", dest="command")
     protect.add(commands, argv)
-    for command in (attack, publish, verify, space, demo, listing):
-        command.add(commands)
+    for command in (restore, attack, publish, verify, space, demo, listing):
+        printing.add_arguments(command.add(commands))
     return parser
 
 

@@ -14,54 +14,101 @@ from hf_unlearnable.registry import METHODS, countermeasures_of, modality_of, us
 from hf_unlearnable.rows import require_columns
 
 
-def add(commands: Any) -> None:
+def add(commands: Any) -> argparse.ArgumentParser:
     """Adds the command to the subparsers of the command line."""
-    parser = commands.add_parser("attack", help="train on protected data in many ways, and report what is left of it")
+    parser = commands.add_parser(
+        "attack", help="train on protected data in many ways, and report how far the protection holds"
+    )
     parser.description = (
-        "Trains victims on the clean rows, the protected ones, without these, and on a random change of the same "
-        "dose, after every countermeasure, and reports the worst case. Finished trainings are kept in the report's "
-        "folder: run it again to go on."
+        "Trains models (victims) on the clean rows, the protected ones, what is left without these, and a random "
+        "change of the same size. It does so after each countermeasure, and reports the worst case. Finished "
+        "trainings are kept in the report's folder: run the command again to go on. The exit status is 0 if protected "
+        "rows were trained on, whatever was found, and 1 if not."
     )
     parser.set_defaults(run=run)
+    _add_data(parser)
+    _add_effort(parser)
+    _add_attacker(parser)
+    reading.add_skipping(parser)
+    reading.add_arguments(parser)
+    return parser
+
+
+def _add_data(parser: argparse.ArgumentParser) -> None:
+    """Adds what is compared, and where the report goes."""
     for name, text in {
-        "clean": "the rows before: file, folder, or id on the Hub",
-        "protected": "the rows after, in the same order",
-        "test": "clean held-out rows",
+        "clean": "rows before the protection: file, folder, or id on the Hub",
+        "protected": "rows after it, in the same order",
+        "test": "clean rows that are in neither, to test on",
     }.items():
         parser.add_argument(f"--{name}", required=True, metavar="DATA", help=text)
-    parser.add_argument("--report", required=True, metavar="FOLDER", help="folder for the report and its plots")
-    effort = parser.add_mutually_exclusive_group()
-    effort.add_argument("--quick", dest="effort", action="store_const", const="quick", help="under three minutes")
-    effort.add_argument("--full", dest="effort", action="store_const", const="full", help="everything: hours on a GPU")
-    parser.set_defaults(effort="laptop")
-    parser.add_argument("--input-column", help="column of inputs (default: the usual name, such as text or image)")
-    parser.add_argument("--label-column", default="label", help="default: %(default)s")
+    parser.add_argument(
+        "--report",
+        required=True,
+        metavar="FOLDER",
+        help="folder for the report and its plots; what stands there is not trained again",
+    )
+    reading.add_columns(parser, usual="the usual name, such as text or image", old="--input-column")
+    parser.add_argument("--label-column", default="label", help="column of labels (default: %(default)s)")
     parser.add_argument("--split", default="train", help="split of --clean and --protected (default: %(default)s)")
-    parser.add_argument("--test-split", help="split of --test (default: test if there is one, else train)")
-    parser.add_argument("--method", choices=METHODS, metavar="NAME", help="try the attacks of its author first")
-    parser.add_argument("--victims", nargs="+", metavar="NAME", help="those to train (hf-unlearnable list names them)")
+    parser.add_argument("--test-split", help="split of --test (default: test if it is there, else train)")
+
+
+def _add_effort(parser: argparse.ArgumentParser) -> None:
+    """Adds what is tried, and how long."""
+    effort = parser.add_mutually_exclusive_group()
+    effort.add_argument("--quick", dest="effort", action="store_const", const="quick", help="take under three minutes")
+    effort.add_argument(
+        "--full", dest="effort", action="store_const", const="full", help="try everything, for hours, on a GPU"
+    )
+    parser.set_defaults(effort="laptop")
+    parser.add_argument(
+        "--method",
+        choices=METHODS,
+        metavar="NAME",
+        help="method of the protection: the countermeasures against it are tried first",
+    )
+    parser.add_argument(
+        "--victims",
+        nargs="+",
+        metavar="NAME",
+        help="train these models and no others (hf-unlearnable list names them)",
+    )
     parser.add_argument(
         "--countermeasures",
         nargs="+",
         metavar="NAME",
-        help="those to try (list names them; a+b is a, then b), or none",
+        help="try these and no others (hf-unlearnable list names them; a+b is a, then b; none for none)",
     )
-    parser.add_argument("--model", nargs="+", default=[], metavar="VICTIM=ID", help="models of pretrained victims")
-    parser.add_argument("--own-clean", metavar="DATA", help="clean rows of the attacker (default: some are set aside)")
-    parser.add_argument("--key", help="the owner's secret: names the method, and notices a protected test")
-    parser.add_argument("--corpus", metavar="DATA", help="texts from elsewhere, for word frequencies (texts only)")
     parser.add_argument(
-        "--language-model", metavar="ID", help="causal model that looks for words out of place (texts only)"
+        "--model", nargs="+", default=[], metavar="VICTIM=ID", help="start a pretrained victim from this model"
     )
-    parser.add_argument("--seeds", type=int, help="trainings of each cell (default: 3, with --quick 1)")
+    parser.add_argument("--seeds", type=int, help="trainings of each combination (default: 3, with --quick 1)")
     parser.add_argument(
-        "--budget", type=float, metavar="MINUTES", help="time it may take (default: 60, --quick 2.5, --full any)"
+        "--budget",
+        type=float,
+        metavar="MINUTES",
+        help="stop after this time (default: 60, with --quick 2.5, with --full never)",
     )
-    reading.add_skipping(parser)
-    reading.add_arguments(parser)
 
 
-def run(arguments: argparse.Namespace) -> None:
+def _add_attacker(parser: argparse.ArgumentParser) -> None:
+    """Adds what the attacker has of its own, and the key."""
+    parser.add_argument(
+        "--own-clean", metavar="DATA", help="clean rows that the attacker has (default: some of --clean are set aside)"
+    )
+    parser.add_argument(
+        "--key", help="folder of the key: tells the method and the columns, and notices a protected test"
+    )
+    parser.add_argument(
+        "--corpus", metavar="DATA", help="texts from elsewhere that tell how often words are used (texts only)"
+    )
+    parser.add_argument(
+        "--language-model", metavar="ID", help="causal model that finds words out of place (texts only)"
+    )
+
+
+def run(arguments: argparse.Namespace) -> dict[str, Any]:
     """Runs the command."""
     from hf_unlearnable.adversary import Attacker
     from hf_unlearnable.audit.report import coverage, markdown_table, verdict, write_report
@@ -76,8 +123,9 @@ def run(arguments: argparse.Namespace) -> None:
     clean, protected = (
         load_rows(source, split=arguments.split, **given) for source in (arguments.clean, arguments.protected)
     )
+    reading.require_labels(clean, arguments.label_column, arguments.clean, what="attack")
     test = _test_rows(arguments.test, arguments.test_split, given)
-    column = arguments.input_column or usual_column(clean.column_names)
+    column = arguments.protected_column or usual_column(clean.column_names)
     modality = modality_of(clean.features, column)
     used = {need for measure in countermeasures_of(modality.name).values() for need in measure.needs}
     for need in ("corpus", "language_model"):
@@ -113,6 +161,11 @@ def run(arguments: argparse.Namespace) -> None:
         )
     print(f"\nAccuracy on clean test rows in percent [95 % interval]:\n\n{markdown_table(found)}")
     print(f"\n{verdict(found, 'protected')}\n\nThe whole report: {report / 'report.html'}")
+    return {
+        "report": report / "report.json", "verdict": verdict(found, "protected"),
+        "trainings": {"ran": found.ran, "planned": found.planned}, "warnings": found.warnings,
+        "not_run": found.not_run,
+    }  # fmt: skip
 
 
 def _test_rows(source: str, split: str | None, given: dict[str, Any]) -> Any:

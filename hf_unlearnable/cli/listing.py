@@ -8,16 +8,22 @@ from typing import Any
 from hf_unlearnable.registry import METHODS, MODALITIES, countermeasures_of, victims_of
 
 
-def add(commands: Any) -> None:
+def add(commands: Any) -> argparse.ArgumentParser:
     """Adds the command to the subparsers of the command line."""
-    parser = commands.add_parser("list", help="name the methods, victims and countermeasures there are")
+    parser = commands.add_parser("list", help="list the methods, victims and countermeasures there are")
     parser.set_defaults(run=run)
+    return parser
 
 
-def run(arguments: argparse.Namespace) -> None:
+def run(arguments: argparse.Namespace) -> dict[str, Any]:
     """Runs the command."""
-    for name, cls in METHODS.items():
-        print(f"{name}  {cls.modality}  {cls.described()['summary']}")
+    methods = [{"name": name, "data": cls.modality, "summary": cls.described()["summary"]}
+               for name, cls in METHODS.items()]  # fmt: skip
+    victims = {modality: list(victims_of(modality)) for modality in MODALITIES}
+    countermeasures = {modality: list(countermeasures_of(modality)) for modality in MODALITIES}
+    for method in methods:
+        print(*method.values(), sep="  ")
     for modality in MODALITIES:
-        print(f"\nvictims, {modality}: {', '.join(victims_of(modality))}")
-        print(f"countermeasures, {modality}: {', '.join(countermeasures_of(modality))}")
+        print(f"\nvictims, {modality}: {', '.join(victims[modality])}")
+        print(f"countermeasures, {modality}: {', '.join(countermeasures[modality])}")
+    return {"methods": methods, "victims": victims, "countermeasures": countermeasures}

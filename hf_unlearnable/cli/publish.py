@@ -9,7 +9,7 @@ from hf_unlearnable.cli import reading
 from hf_unlearnable.data import load_splits
 
 
-def add(commands: Any) -> None:
+def add(commands: Any) -> argparse.ArgumentParser:
     """Adds the command to the subparsers of the command line."""
     parser = commands.add_parser("publish", help="push protected data to the Hub, with a card, without its secrets")
     parser.description = (
@@ -17,44 +17,60 @@ def add(commands: Any) -> None:
         "all in one commit. The more it is given, the more it can check. The key and the original stay here."
     )
     parser.set_defaults(run=run)
-    parser.add_argument("source", help="protected data: file, or folder with one file a split")
-    parser.add_argument("repo_id", help="owner/name on the Hub, or a name of your own")
-    parser.add_argument("--key", help="the owner's secret: names the method, and is what the scan looks for")
-    parser.add_argument("--original", metavar="DATA", help="the data before: for the bound, fidelity and clean copies")
-    parser.add_argument("--report", metavar="FOLDER", help="what attack reported on this data")
+    parser.add_argument("source", help="protected data: a file, or a folder with one file per split")
+    parser.add_argument("repo_id", help="where it goes on the Hub: owner/name, or a name in your own account")
+    parser.add_argument("--key", help="folder of the key: tells the method, and what the scan looks for")
     parser.add_argument(
-        "--column", help="the protected column (default: that of the key, or the usual name, such as text or image)"
+        "--original", metavar="DATA", help="data before: to check the bound, measure fidelity and find clean copies"
     )
+    parser.add_argument("--report", metavar="FOLDER", help="folder of the report that attack wrote on this data")
+    reading.add_columns(parser, usual="that of the key, or the usual name, such as text or image", old="--column")
     seen = parser.add_mutually_exclusive_group()
-    seen.add_argument("--private", action="store_true", default=True, help="for the owner only (the default)")
-    seen.add_argument("--public", dest="private", action="store_false", help="for everybody")
+    seen.add_argument("--private", action="store_true", default=True, help="let only the owner see it (the default)")
+    seen.add_argument("--public", dest="private", action="store_false", help="let everybody see it")
     parser.add_argument(
         "--gated",
         choices=("auto", "manual"),
         help="readers ask for access: auto lets them in at once, manual when you accept them",
     )
-    parser.add_argument("--question", action="append", default=[], help="what they are asked; may be given again")
-    parser.add_argument("--prompt", help="what they read before that")
-    parser.add_argument("--license", help="identifier that the Hub knows, such as cc-by-nc-nd-4.0")
+    parser.add_argument(
+        "--question",
+        action="append",
+        default=[],
+        help="ask readers this before they get access; give it again for more",
+    )
+    parser.add_argument("--prompt", help="show readers this text before they ask")
+    parser.add_argument("--license", help="license by its identifier on the Hub, such as cc-by-nc-nd-4.0")
     parser.add_argument(
         "--opt-out", default="no-training",
-        help="what you say of training: no-training, research-only, none, or your own words (default: %(default)s)",
+        help="say this of training: no-training, research-only, none, or your own words (default: %(default)s)",
     )  # fmt: skip
-    parser.add_argument("--citation", help="how to cite the data")
-    parser.add_argument("--description", metavar="TEXT", help="what the dataset is: contents, origin, language")
+    parser.add_argument("--citation", help="say how to cite the data")
+    parser.add_argument("--description", metavar="TEXT", help="say what the dataset is: contents, origin, language")
     parser.add_argument(
         "--without-countermeasures", action="store_true",
         help="leave out of card and report which countermeasures were tried and what breaks the method",
     )  # fmt: skip
     parser.add_argument("--revision", metavar="BRANCH", help="push to this branch instead of main")
     parser.add_argument("--create-pr", action="store_true", help="open a pull request instead")
-    parser.add_argument("--allow", action="append", default=[], metavar="FINDING", help="a finding you looked at")
-    parser.add_argument("--dry-run", metavar="FOLDER", help="new folder for exactly what would be uploaded")
+    parser.add_argument(
+        "--allow",
+        action="append",
+        default=[],
+        metavar="FINDING",
+        help="publish in spite of this finding, which you looked at; give it again for more",
+    )
+    parser.add_argument(
+        "--dry-run",
+        metavar="FOLDER",
+        help="upload nothing, and write exactly what would be uploaded to this new folder",
+    )
     reading.add_skipping(parser)
     reading.add_arguments(parser)
+    return parser
 
 
-def run(arguments: argparse.Namespace) -> None:
+def run(arguments: argparse.Namespace) -> dict[str, Any]:
     """Runs the command."""
     from hf_unlearnable.publish import push_protected
 
@@ -65,16 +81,20 @@ def run(arguments: argparse.Namespace) -> None:
         load_splits(arguments.source, streaming=True, **given), arguments.repo_id,
         key=arguments.key,
         original=original, report=arguments.report,
-        column=arguments.column, private=arguments.private, gated=arguments.gated, questions=arguments.question,
+        column=arguments.protected_column, private=arguments.private, gated=arguments.gated,
+        questions=arguments.question,
         prompt=arguments.prompt, license=arguments.license, opt_out=arguments.opt_out, citation=arguments.citation,
         description=arguments.description, countermeasures=not arguments.without_countermeasures,
         revision=arguments.revision, create_pr=arguments.create_pr, allow=arguments.allow, dry_run=arguments.dry_run,
         sources=[path for path in (arguments.source, arguments.original) if path],
     )  # fmt: skip
-    for path, size in {**done.files, "README.md": len(done.card.encode())}.items():
+    files = {**done.files, "README.md": len(done.card.encode())}
+    for path, size in files.items():
         print(f"{size:>14,}  {path}")
     if done.commit is None:
         print(f"Nothing was uploaded. What would be: {arguments.dry_run}")
-        return
-    print(f"Published: {done.commit.pr_url or done.commit.commit_url}")
+        return {"repo_id": done.repo_id, "files": files, "dry_run": arguments.dry_run}
+    url = done.commit.pr_url or done.commit.commit_url
+    print(f"Published: {url}")
     print(f'load_dataset("{done.repo_id}", revision="{done.commit.oid}") gives exactly this.')
+    return {"repo_id": done.repo_id, "files": files, "url": url, "revision": done.commit.oid}

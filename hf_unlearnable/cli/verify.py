@@ -9,19 +9,25 @@ from hf_unlearnable.cli import reading
 from hf_unlearnable.data import load_rows
 
 
-def add(commands: Any) -> None:
+def add(commands: Any) -> argparse.ArgumentParser:
     """Adds the command to the subparsers of the command line."""
     parser = commands.add_parser("verify", help="tell from a key whether data was protected with it")
-    parser.add_argument("--key", required=True, help="the owner's secret")
+    parser.description = (
+        "Tells from a key whether data, or a part of it, was protected with it. The exit status is 0 if rows were. It "
+        "is 1 if there is no sign of it, or the data is too little to tell. It is 2 if the question could not be "
+        "asked: wrong options, data that does not open, a key that leaves no mark."
+    )
+    parser.add_argument("--key", required=True, help="folder of the owner's key")
     parser.add_argument("--data", required=True, help="the suspect: file, folder, or id on the Hub")
-    parser.add_argument("--split", default="train", help="which split (default: %(default)s)")
-    parser.add_argument("--column", help="the protected column, where it has another name than in the key")
+    parser.add_argument("--split", default="train", help="split to look at (default: %(default)s)")
+    reading.add_columns(parser, usual="that of the key", old="--column")
     reading.add_skipping(parser)
     reading.add_arguments(parser)
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, failed=2)
+    return parser
 
 
-def run(arguments: argparse.Namespace) -> None:
+def run(arguments: argparse.Namespace) -> dict[str, Any]:
     """Runs the command."""
     from hf_unlearnable.ownership import verify
 
@@ -29,4 +35,9 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.data, split=arguments.split, need_labels=False, skip_broken=arguments.skip_broken,
         **reading.options(arguments),
     )  # fmt: skip
-    print(verify(arguments.key, suspect, column=arguments.column))
+    found = verify(arguments.key, suspect, column=arguments.protected_column)
+    print(found)
+    return {
+        "status": 0 if found.shown else 1, "shown": found.shown, "rows": found.rows, "marked": found.marked,
+        "expected": found.expected, "p_value": found.p_value, "log10_p": found.log10_p, "sentence": str(found),
+    }  # fmt: skip

@@ -2,14 +2,15 @@
 
 from hf_unlearnable._files import whole_or_nothing, write_file
 from hf_unlearnable.data.csv_files import Form, table_form
+from hf_unlearnable.data.formats import format_of, source_form
 from hf_unlearnable.data.pairing import paired
 from hf_unlearnable.data.sources import is_hub_id, load_rows, load_splits
 from hf_unlearnable.data.tables import READERS
 from hf_unlearnable.data.values import contents, fingerprint, holds_files, stored_bytes
-from hf_unlearnable.data.writing import check_ending, is_file_name, write_rows
+from hf_unlearnable.data.writing import FORMATS, check_ending, is_file_name, write_rows
 
 __all__ = [
-    "READERS", "Form", "check_ending", "contents", "fingerprint", "holds_files", "is_file_name", "is_hub_id",
-    "load_rows", "load_splits", "paired", "stored_bytes", "table_form", "whole_or_nothing", "write_file",
-    "write_rows",
+    "FORMATS", "READERS", "Form", "check_ending", "contents", "fingerprint", "format_of", "holds_files",
+    "is_file_name", "is_hub_id", "load_rows", "load_splits", "paired", "source_form", "stored_bytes", "table_form",
+    "whole_or_nothing", "write_file", "write_rows",
 ]  # fmt: skip

@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hf_unlearnable._words import spelled
+from hf_unlearnable._words import counted, spelled
 from hf_unlearnable.data.text_files import broken_named, decoded, found_encoding, opened
 
 if TYPE_CHECKING:
@@ -171,7 +171,7 @@ def _survey(path: Path, form: Form) -> _Survey:
     for rows, record in enumerate(records, 1):
         if len(record) != len(header):
             raise csv.Error(
-                f"row {rows} has {len(record)} values, and the header has {len(header)} with "
+                f"row {rows} has {counted(len(record), 'value')}, and the header has {len(header)} with "
                 f"{_SEPARATORS.get(form.separator, form.separator)} between them. Put the row right, or give "
                 f"{spelled('separator')} and {spelled('quoting')}."
             )

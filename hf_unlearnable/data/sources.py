@@ -109,7 +109,7 @@ def load_splits(
     if not path.is_dir():
         _require_hub_id(source)
         return dict(_called(source, _load_dataset, str(source), streaming=streaming))
-    if streaming and not _is_saved(path) and not _held(path) and not _is_configured(path):
+    if streaming and not _is_saved(path) and not held(path) and not _is_configured(path):
         files = _files_of(path)
         if files and _streams(files):
             return _stream(files)
@@ -135,7 +135,7 @@ def _splits_of(path: Path, config: str | None, text: dict, of_files: dict) -> di
     if _is_configured(path) or config:
         names = _called(path, _split_names, _plain(path), config)
         return {name: partial(_from_datasets, _plain(path), config, name) for name in names}
-    if modality := _held(path):
+    if modality := held(path):
         return modality.read_files(path, **of_files)
     if files := _files_of(path):
         return {name: partial(read_tables, files[name], split=name, **text) for name in files}
@@ -145,11 +145,23 @@ def _splits_of(path: Path, config: str | None, text: dict, of_files: dict) -> di
     return {name: partial(_from_datasets, _plain(path), None, name) for name in names}
 
 
-def _held(folder: Path) -> Modality | None:
-    """The kind of data that a folder holds files of."""
+def held(folder: str | os.PathLike) -> Modality | None:
+    """The kind of data that a folder holds files of; None for any other folder, or none."""
     from hf_unlearnable.registry import MODALITIES
 
+    if not Path(folder).is_dir():
+        return None
     return next((modality for _, modality in MODALITIES.items() if modality.holds(folder)), None)
+
+
+def tables_of(source: str | os.PathLike) -> list[Path]:
+    """The files that a source's rows are read from; none for what only `datasets` reads, and for folders of files."""
+    path = Path(source)
+    if path.is_file():
+        return [path]
+    if not path.is_dir() or _is_saved(path) or _is_configured(path) or held(path):
+        return []
+    return [file for files in _files_of(path).values() for file in files]
 
 
 def _is_saved(folder: Path) -> bool:
@@ -250,6 +262,11 @@ def _called(source: Any, function: Callable, *args: Any, **kwargs: Any) -> Any:
     """What a function of `datasets` returns; whatever it raises over broken data is a ValueError that names it."""
     try:
         return function(*args, **kwargs)
+    except (FileNotFoundError, ConnectionError) as error:
+        if Path(source).exists():
+            raise
+        kind = ConnectionError if isinstance(error, ConnectionError) else FileNotFoundError
+        raise kind(f"There is no file or folder {source} here. On the Hub: {error}") from None
     except (OSError, ImportError, MemoryError):
         raise
     except Exception as error:  # over broken data `datasets` raises almost anything
@@ -259,7 +276,12 @@ def _called(source: Any, function: Callable, *args: Any, **kwargs: Any) -> Any:
 
 def _require_hub_id(source: str | os.PathLike) -> None:
     if not is_hub_id(str(source)):
-        raise FileNotFoundError(f"There is no file or folder {source}, and it is not the id of a dataset on the Hub.")
+        pattern = (
+            " Patterns are not read: give the folder that holds the files." if set("*?[{") & set(str(source)) else ""
+        )
+        raise FileNotFoundError(
+            f"There is no file or folder {source}, and it is not the id of a dataset on the Hub.{pattern}"
+        )
 
 
 def is_hub_id(source: str) -> bool:

@@ -6,30 +6,29 @@ import csv
 import datetime
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
 from hf_unlearnable._files import whole_or_nothing
+from hf_unlearnable._words import spelled
 from hf_unlearnable.data.csv_files import Form
 
-_FILES = (".parquet", ".csv", ".tsv", ".jsonl")
-_OTHER_FILES = (
-    ".json", ".ndjson", ".txt", ".xls", ".xlsx", ".ods", ".arrow", ".feather", ".gz", ".bz2", ".xz", ".zst", ".zip",
-    ".tar", ".tgz",
-)  # fmt: skip
+_TABLES = ("parquet", "csv", "tsv", "jsonl")  # a file each
+FORMATS = (*_TABLES, "arrow")
 
 
 def is_file_name(output: str | os.PathLike) -> bool:
     """Whether an output is one file by its ending, and no folder."""
-    return Path(output).suffix.lower() in _FILES
+    return Path(output).suffix[1:].lower() in _TABLES
 
 
-def check_ending(output: str | os.PathLike, format: str = "parquet", parts: int = 1) -> None:
+def check_ending(output: str | os.PathLike, format: str | None = None, parts: int = 1) -> None:
     """Raises a ValueError for an output that ends like a file where no such file is written.
 
     Args:
         output: A file or a new folder.
-        format: What a folder holds; a file has the format "parquet", whatever it ends in.
+        format: What it holds; None for what the ending says, and "parquet" in a folder.
         parts: How many files are written: several splits, or the shares of several processes, take a folder.
     """
     ending = Path(output).suffix.lower()
@@ -38,10 +37,13 @@ def check_ending(output: str | os.PathLike, format: str = "parquet", parts: int 
             f"{output} ends like one file, and {parts} are written (one per split and process). Give a new folder, "
             f"such as {Path(output).with_suffix('')}."
         )
-    if is_file_name(output) and format != "parquet":
-        raise ValueError(f"{output} ends like a file, and the format {format} is a folder. Leave one of them out.")
-    if ending in _OTHER_FILES:
-        raise ValueError(f"{ending} files are not written. Files that are: {', '.join(_FILES)}.")
+    if is_file_name(output) and format not in (None, ending[1:]):
+        what = f"another {spelled('output')}" if format in _TABLES else f"a new folder as {spelled('output')}"
+        raise ValueError(f"{output} ends like a file, and the format is {format}. Give {what}.")
+    # A folder may have a dot in its name, such as photos-1.0 or photos.v2.
+    if re.fullmatch(r"\.(?!v\d)[a-z]\w{0,9}|\.7z", ending) and not is_file_name(output) and format in (None, *_TABLES):
+        files = ", ".join(f".{name}" for name in _TABLES)
+        raise ValueError(f"{ending} files are not written. Files that are: {files}. A folder takes a name without it.")
 
 
 def write_rows(
@@ -49,7 +51,7 @@ def write_rows(
     output: str | os.PathLike,
     *,
     split: str = "train",
-    format: str = "parquet",
+    format: str | None = None,
     form: Form | None = None,
 ) -> Path:
     """Writes a dataset, whole or not at all.
@@ -57,8 +59,8 @@ def write_rows(
     Args:
         dataset: A `datasets.Dataset`.
         output: A file that ends in .parquet, .csv, .tsv or .jsonl, or a new folder.
-        split: Name of the Parquet file in the folder, so that `load_dataset` finds the split again.
-        format: What the folder holds: "parquet", which every tool reads, or "arrow", as `save_to_disk` writes it.
+        split: Name of the file in the folder, so that `load_dataset` finds the split again.
+        format: What a folder holds, one of `FORMATS`; "arrow" is that of `save_to_disk`. None is "parquet".
         form: How a CSV or TSV file is written, as `table_form` tells of the source; None for the usual form.
 
     Raises:
@@ -72,8 +74,12 @@ def write_rows(
     output = Path(output)
     check_ending(output, format)
     with whole_or_nothing(output) as scratch:
-        if output.suffix.lower() in (".csv", ".tsv", ".jsonl"):
-            write_table(dataset, scratch, form)
+        file = scratch
+        if not is_file_name(output) and format != "arrow":
+            scratch.mkdir()
+            file = scratch / f"{split}.{format or 'parquet'}"
+        if file.suffix.lower() in (".csv", ".tsv", ".jsonl"):
+            write_table(dataset, file, form)
             return output
         if format != "arrow" and any(map(require_storage_embed, dataset.features.values())):
             # Files that are only pointed at, by the owner's path: `save_to_disk` takes them in, `to_parquet` does not.
@@ -83,11 +89,8 @@ def write_rows(
             ).with_format(None)  # fmt: skip
         if format == "arrow":
             dataset.save_to_disk(str(scratch))
-        elif output.suffix.lower() == ".parquet":
-            dataset.to_parquet(str(scratch))
         else:
-            scratch.mkdir()
-            dataset.to_parquet(str(scratch / f"{split}.parquet"))
+            dataset.to_parquet(str(file))
     return output
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from hf_unlearnable.image.codec import ENCODINGS, ImageError, Picture, decode, like
 from hf_unlearnable.image.trace import Bank, drawn_scores
 from hf_unlearnable.mark import ClassMarks, Marks, class_decoys
-from hf_unlearnable.rows import Rows, has_label, no_label, require_columns
+from hf_unlearnable.rows import Batch, has_label, label_order, no_label, require_columns
 from hf_unlearnable.transform import NotFittedError, Transform
 
 logger = logging.getLogger(__name__)
@@ -28,8 +28,8 @@ class ImageTransform(Transform):
         image_column: Column of images.
         label_column: Column of labels: class names or numbers, not floats. Rows without one (None, or -1 of a
             `ClassLabel`) are an error unless `classes` or `mask_column` leaves them out.
-        encoding: How a protected image is stored: "png"; "png-fast", which writes photos in a third of the time, as
-            larger files; or "webp" for lossless WebP, which a later `map` that opens images stores lossily again.
+        encoding: How a protected image is stored. "png"; "png-fast", which writes photos in a third of the time, as
+            larger files; or "webp" for lossless WebP. A later `map` that opens WebP images stores them lossily again.
         id_column: Column that identifies a row; None identifies it by its pixels, and equal images get equal noise.
         mask_column: Column of booleans: which rows to protect.
         classes: Labels whose rows are protected; None for all.
@@ -123,7 +123,7 @@ class ImageTransform(Transform):
             ValueError: Neither knows any.
         """
         given = [plain(row.get(self.label_column)) for row in rows]
-        labels = self._state()[0].get("labels") or sorted({x for x in given if x is not None}, key=repr)
+        labels = self._state()[0].get("labels") or sorted({x for x in given if x is not None}, key=label_order)
         if not labels:
             raise ValueError(f"This key draws a pattern for each label, and there is no column {self.label_column!r}.")
         return labels, [labels.index(x) if x in labels else -1 for x in given]
@@ -135,7 +135,7 @@ class ImageTransform(Transform):
     def _is_row(self, value: Any) -> bool:
         return not isinstance(value, list) and not (isinstance(value, np.ndarray) and value.ndim == 4)
 
-    def _protect(self, rows: Rows) -> dict[str, list]:
+    def _protect(self, rows: Batch) -> dict[str, list]:
         values = rows.stored(self.image_column)
         if any(type(value).__module__ == "torch" for value in values):
             raise TypeError("The images are torch tensors. Use dataset.with_format(None) before map.")
@@ -171,7 +171,7 @@ class ImageTransform(Transform):
             file = f" ({path})" if path else ""
             raise ValueError(f"{row}, column {self.image_column!r}{file}: the image {error}.") from None
 
-    def _named(self, rows: Rows, i: int) -> str:
+    def _named(self, rows: Batch, i: int) -> str:
         return "" if self.id_column is None else f" ({self.id_column}={rows.column(self.id_column)[i]!r})"
 
     def _check_parameters(self) -> None:
@@ -187,7 +187,7 @@ class ImageTransform(Transform):
 
     def _fitted(self, value: Any) -> Any:
         if value is None:
-            raise NotFittedError(f"This {type(self).__name__} is not fitted yet. Call fit(dataset) first.")
+            raise NotFittedError(self)
         return value
 
     # ------------------------------------------------------------------ reading for fit
@@ -223,7 +223,7 @@ class ImageTransform(Transform):
         columns = [self.label_column, *([self.mask_column] if self.mask_column else [])]
         feature = (dataset.features or {}).get(self.label_column)
         for batch in dataset.select_columns(columns).with_format(None).iter(batch_size=1000):
-            found = Rows(batch, columns, self._is_row)
+            found = Batch(batch, columns, self._is_row)
             eligible = self._eligible(found, len(batch[self.label_column]))
             for label, wanted in zip(found.column(self.label_column), eligible, strict=True):
                 if wanted or has_label(label, feature):
@@ -271,7 +271,7 @@ class ImageTransform(Transform):
             empty = empty and count == 0
             labels = batch[self.label_column] if self.needs_labels else [None] * count
             identities = batch[self.id_column] if self.id_column else [None] * count
-            eligible = self._eligible(Rows(batch, self._columns(), self._is_row), count)
+            eligible = self._eligible(Batch(batch, self._columns(), self._is_row), count)
             yield from zip(batch[self.image_column], labels, identities, eligible, strict=True)
         if empty:
             raise ValueError("The dataset has no rows: there is nothing to learn from.")
@@ -309,7 +309,7 @@ def check_label(label: Any, row: str, column: str, feature: Any = None) -> None:
         )
 
 
-def _feature(rows: Rows, column: str) -> Any:
+def _feature(rows: Batch, column: str) -> Any:
     """The feature of a column in what `map` handed over, where that tells: a lazy batch, or an Arrow table."""
     from datasets import Features
 

@@ -128,17 +128,15 @@ def _data(value: Any) -> bytes:
         return value
     if not isinstance(value, dict) or not {"bytes", "path"} & set(value):
         raise ImageError(f"is {type(value).__name__}, not an image: cast the column with datasets.Image() first")
-    if value.get("bytes") is not None:
-        return value["bytes"]
-    import fsspec
+    from hf_unlearnable.data.values import stored_bytes
 
-    if not value.get("path"):
-        raise ImageError("is empty: leave such rows out with mask_column")
     try:
-        with fsspec.open(value["path"], "rb") as file:
-            return file.read()
+        data = stored_bytes({"bytes": value.get("bytes"), "path": value.get("path")})
     except OSError as error:
         raise ImageError(f"cannot be read ({error})") from None
+    if data is None:
+        raise ImageError("is empty: leave such rows out with mask_column")
+    return data
 
 
 def _from_array(levels: np.ndarray) -> Picture:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from hf_unlearnable._extras import require
+from hf_unlearnable._words import counted
 from hf_unlearnable.data import stored_bytes
 from hf_unlearnable.image.codec import ImageError, Picture, decode
 
@@ -50,7 +51,7 @@ class ImageFidelity:
 
     def __str__(self) -> str:
         if not self.changed:
-            return f"{self.images} images, none changed"
+            return f"{counted(self.images, 'image')}, none changed"
         left_out = ", ".join(f"{name} ({count})" for name, count in self.metadata.items())
         parts = [f"{self.changed} of {self.images} images changed: at most {self.max_change} of 255 levels"]
         parts += [f"{self.mean_change:.1f} on average"] if self.mean_change is not None else []
@@ -78,7 +79,9 @@ def image_fidelity(
     from datasets.utils import tqdm
 
     if hasattr(protected, "num_rows") and len(original) != len(protected):
-        raise ValueError(f"{len(original)} images before and {len(protected)} after: the rows do not correspond.")
+        raise ValueError(
+            f"{counted(len(original), 'image')} before and {len(protected)} after: the rows do not correspond."
+        )
     every = max(1, len(original) // _MEASURED)
     changed = largest = 0
     means: list[float] = []

@@ -11,6 +11,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from hf_unlearnable._words import counted
 from hf_unlearnable.data.csv_files import table_form
 from hf_unlearnable.data.folders import METADATA, walk
 from hf_unlearnable.data.tables import read_tables
@@ -46,6 +47,23 @@ def _in(folder: Path) -> list[Path]:
     """The pictures of a folder in the order of their names without endings, which a protection may change."""
     pictures = (path for path in walk(folder) if path.suffix.lower() in PICTURES)
     return sorted(pictures, key=lambda path: (path.with_suffix("").parts, path.suffix))
+
+
+def without_labels(folder: Path) -> str:
+    """Why the pictures of a folder have no labels, and what to do, in a sentence or two."""
+    names = {path.relative_to(folder).parts[:-1] for path in _in(folder)}
+    if names == {()}:
+        return (
+            f"The pictures stand side by side in {folder}, and a label is the name of a folder. Put those of each "
+            f"class into a folder of its own, such as {folder / 'cat'}. If {folder.name} is one class of several, "
+            "give the folder that holds them all."
+        )
+    if len(names) == 1:
+        inner = folder.joinpath(*next(iter(names)))
+        return (
+            f"All pictures stand in {inner}, one class, and it takes two or more. Add a folder for each other class."
+        )
+    return f"The pictures stand at several depths in {folder}. Put those of each class into a folder of its own."
 
 
 def read_pictures(
@@ -87,7 +105,9 @@ def read_pictures(
     )
     if others:
         told = ", ".join(f"{count} {ending}" for ending, count in others.most_common(5))
-        logger.warning("%s: %d files are no pictures and are not read (%s).", folder, sum(others.values()), told)
+        count = sum(others.values())
+        said = counted(count, "file is no picture and is", "files are no pictures and are")
+        logger.warning("%s: %s not read (%s).", folder, said, told)
     skips: list[str] = []
     bad = _unreadable(pictures, deep=skip_broken)
     if bad and not skip_broken:
@@ -107,7 +127,8 @@ def read_pictures(
     if not len(dataset):
         raise ValueError(f"{folder} holds no pictures that can be read{': ' + _some(skips) if skips else ''}.")
     if skips:
-        logger.warning("%s: %d pictures are left out: %s.", folder, len(skips), _some(skips))
+        said = counted(len(skips), "picture is", "pictures are")
+        logger.warning("%s: %s left out: %s.", folder, said, _some(skips))
     if skipped is not None:
         skipped.extend(skips)
     return dataset

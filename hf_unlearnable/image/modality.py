@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from hf_unlearnable.data.folders import split_folders
 from hf_unlearnable.image.codec import ImageError, decode
 from hf_unlearnable.image.copies import ImageCopies
-from hf_unlearnable.image.files import PICTURES, holds_images, read_pictures, write_images
+from hf_unlearnable.image.files import PICTURES, holds_images, read_pictures, without_labels, write_images
 from hf_unlearnable.modality import Grid, Modality
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ class ImageModality(Modality):
 
         require_lossless(dataset, column)
 
-    def example(self, transform: Transform) -> tuple[str, Any]:
+    def card_example(self, transform: Transform) -> tuple[str, Any]:
         from hf_unlearnable.image.example import example
 
         return example(transform)
@@ -135,6 +135,18 @@ class ImageModality(Modality):
         contact_sheet(original, protected, column).save(Path(folder, "contact-sheet.png"))
         full_size_crops(original, protected, column).save(Path(folder, "full-size.png"))
 
+    def example(self, original: Dataset, protected: Dataset, column: str, row: int) -> list[str]:
+        import numpy as np
+
+        one, two = (
+            decode(self.undecoded(data, column)[row][column]).levels.astype(int) for data in (original, protected)
+        )
+        height, width = one.shape[:2]
+        if one.shape != two.shape:
+            return [f"Row {row}, {width} x {height} pixels: stored as {two.shape[1]} x {two.shape[0]} pixels"]
+        most, mean = np.abs(two - one).max(), np.abs(two - one).mean()
+        return [f"Row {row}, {width} x {height} pixels: changed by {mean:.1f} of 255 levels, at most {most}"]
+
     def holds(self, folder: str | os.PathLike) -> bool:
         return holds_images(folder)
 
@@ -142,6 +154,9 @@ class ImageModality(Modality):
         parts = split_folders(Path(folder), PICTURES)
         every = tuple(parts.values())
         return {name: partial(read_pictures, parts[name], split=name, parts=every, **options) for name in parts}
+
+    def without_labels(self, folder: str | os.PathLike) -> str:
+        return without_labels(Path(folder))
 
     def write_files(
         self, protected: Any, original: Any, output: Path, column: str, source: str | os.PathLike | None

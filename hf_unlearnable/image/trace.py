@@ -128,12 +128,12 @@ def stretched(patterns: Sequence[np.ndarray], channels: int, max_levels: float) 
     return Bank(bank[:, None], look)
 
 
-def repeated(tiles: np.ndarray, cell: Callable[[tuple[int, ...]], int], max_levels: float) -> Bank:
+def repeated(tiles: np.ndarray, side: Callable[[tuple[int, ...]], int], max_levels: float) -> Bank:
     """Square tiles that are repeated over an image, from any of their entries on, and added to it.
 
     Args:
         tiles: Of each class, at any scale, [classes, period, period, channels].
-        cell: How many pixels a side an entry covers in an image of a shape.
+        side: How many pixels a side an entry covers in an image of a shape.
         max_levels: By how many levels they change a pixel at most.
     """
     period = tiles.shape[1]
@@ -143,7 +143,7 @@ def repeated(tiles: np.ndarray, cell: Callable[[tuple[int, ...]], int], max_leve
     def look(images: Sequence[np.ndarray]) -> np.ndarray:
         seen = []
         for one in images:
-            step = cell(one.shape)
+            step = side(one.shape)
             down, right = (np.arange(n) // step % period for n in one.shape[:2])
             seen.append(_seen(one, 2.0 * max_levels, down, right, (period, period), step) / one.size)
         return np.stack(seen)

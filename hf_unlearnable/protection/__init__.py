@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 from hf_unlearnable._files import all_or_nothing
 from hf_unlearnable._words import spelled
-from hf_unlearnable.data import is_file_name, load_splits, write_rows
+from hf_unlearnable.data import FORMATS, is_file_name, load_splits, write_rows
 from hf_unlearnable.key import Key
-from hf_unlearnable.protection.after import Protected, checked, write_report
+from hf_unlearnable.protection.after import Protected, Restored, changed_rows, checked, write_report
 from hf_unlearnable.protection.before import check_places, check_unmarked, fitted
-from hf_unlearnable.registry import MODALITIES, method_class
+from hf_unlearnable.registry import MODALITIES, load_transform, method_class
+from hf_unlearnable.rows import require_columns
 from hf_unlearnable.transform import Transform
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def protect(
     *,
     key: str | os.PathLike | None = None,
     report: str | os.PathLike | None = None,
-    format: str = "parquet",
+    format: str | None = None,
     source: str | os.PathLike | None = None,
     form: Form | None = None,
     num_proc: int | None = None,
@@ -54,16 +55,17 @@ def protect(
     Args:
         data: A `Dataset`, or several splits by name.
         transform: Not fitted: it then learns from the first split. Or fitted, such as one of `load_transform(key)`.
-        output: A new folder, or for a single split and one process a file that ends in .parquet, .csv, .tsv or .jsonl;
-            None keeps the rows in memory.
+        output: A new folder. For a single split and one process also a file that ends in .parquet, .csv, .tsv or
+            .jsonl. None keeps the rows in memory.
         key: Where the key is saved. One that is there already has to be that of `transform`.
         report: A new folder for fidelity.json and what a person should look at, such as a contact sheet.
-        format: "parquet", "arrow" as `save_to_disk` writes it, or the modality's own: "images" for a folder of files.
+        format: "parquet", "csv", "tsv", "jsonl", "arrow" as `save_to_disk` writes it, or the modality's own: "images"
+            for a folder of files. None is what the ending of `output` says, and "parquet" in a folder.
         source: The folder of files that the rows were read from, whose names "images" keeps.
         form: How a CSV or TSV file is written, as `data.table_form` tells of the source; None for the usual form.
         num_proc: Processes that `map` uses.
-        accelerator: Of `accelerate`, with one process or several on one machine or many: each learns from and protects
-            a part of the rows, and writes a file of its own.
+        accelerator: Of `accelerate`, with one process or several, on one machine or many. Each learns from and
+            protects a part of the rows, and writes a file of its own.
         checkpoint_dir: Folder from which a fit that was killed goes on, seen by all processes; removed at the end. The
             key is then saved as soon as it is learned.
 
@@ -78,7 +80,7 @@ def protect(
     """
     splits = dict(data) if isinstance(data, Mapping) else {"train": data}
     modality = MODALITIES[transform.modality]
-    if format not in ("parquet", "arrow", *modality.files):
+    if format not in (None, *FORMATS, *modality.files):
         raise ValueError(f"There is no format {format!r} for {modality.plural}.")
     rank, world = (accelerator.process_index, accelerator.num_processes) if accelerator else (0, 1)
     check_places(output, key, report, checkpoint_dir, format, parts=len(splits) * world)
@@ -118,6 +120,57 @@ def protect(
     return replace(found, output=Path(output))
 
 
+def restore(
+    data: Dataset | Mapping[str, Dataset],
+    key: Key | Transform | str | os.PathLike,
+    output: str | os.PathLike | None = None,
+    *,
+    format: str | None = None,
+    form: Form | None = None,
+    num_proc: int | None = None,
+) -> Restored:
+    """Gives the originals of protected rows back, exactly, where the method can be undone.
+
+    Args:
+        data: A `Dataset`, or several splits by name, as it was published.
+        key: The key that it was protected with, its folder, or the fitted transform.
+        output: As for `protect`; None keeps the rows in memory.
+        format: As for `protect`, without the modality's own.
+        form: How a CSV or TSV file is written, as `data.table_form` tells of the source; None for the usual form.
+        num_proc: Processes that `map` uses.
+
+    Returns:
+        The original rows, and how many had been changed.
+
+    Raises:
+        FileExistsError: `output` is there.
+        ValueError: The method cannot be undone, or a row was not protected with this key or was edited since; the
+            message names it.
+    """
+    splits = dict(data) if isinstance(data, Mapping) else {"train": data}
+    transform = key if isinstance(key, Transform) else load_transform(key)
+    transform.check_restorable()
+    modality = MODALITIES[transform.modality]
+    if format not in (None, *FORMATS):
+        raise ValueError(f"There is no format {format!r} for restored rows. Formats: {', '.join(FORMATS)}.")
+    check_places(output, None, None, format=format, parts=len(splits))
+    columns = transform._columns()
+    made: dict[str, Dataset] = {}
+    changed = {}
+    with _scratch([output], None) as (scratch,):
+        for name, rows in splits.items():
+            require_columns(rows.column_names, columns)
+            cache = None if scratch is None else scratch.with_name(f"{name}.arrow")
+            made[name] = _mapped(rows, transform.restore, modality, num_proc, cache, "Restoring")
+            changed[name], _ = changed_rows(rows, made[name], columns, modality.batch_size)
+            if scratch is not None:
+                place = _place(scratch, name, format, len(splits))
+                place.parent.mkdir(parents=True, exist_ok=True)
+                write_rows(made[name], place, format=format, form=form)
+    written = {"memory": made} if output is None else {"output": Path(output)}
+    return Restored(columns, {name: len(rows) for name, rows in splits.items()}, changed, **written)
+
+
 def with_key(method: str, parameters: Mapping[str, Any], key: str | os.PathLike) -> Transform:
     """The transform of a key that is there already, or an unfitted one.
 
@@ -150,25 +203,26 @@ def with_key(method: str, parameters: Mapping[str, Any], key: str | os.PathLike)
 
 
 class _Located:
-    """A transform whose errors name the row of the dataset instead of the row of a batch."""
+    """A map function whose errors name the row of the dataset instead of the row of a batch."""
 
-    def __init__(self, transform: Transform):
-        self.transform = transform
+    def __init__(self, change: Callable[[Any], Any]):
+        self.change = change
 
     def __call__(self, batch: Any, indices: list[int]) -> Any:
         try:
-            return self.transform(batch)
+            return self.change(batch)
         except ValueError as error:
             raise ValueError(_ROW_OF_BATCH.sub(lambda found: f"Row {indices[int(found[1])]}", str(error))) from None
 
 
 def _mapped(
-    rows: Dataset, transform: Transform, modality: Modality, num_proc: int | None, cache: Path | None = None
-) -> Dataset:
-    """The protected rows, in a cache file of this run or in memory: the cache of `datasets` gets no copy."""
+    rows: Dataset, change: Callable[[Any], Any], modality: Modality, num_proc: int | None, cache: Path | None = None,
+    told: str = "Protecting",
+) -> Dataset:  # fmt: skip
+    """The changed rows, in a cache file of this run or in memory: the cache of `datasets` gets no copy."""
     return rows.map(
-        _Located(transform), with_indices=True, batched=True, batch_size=modality.batch_size,
-        writer_batch_size=modality.batch_size, num_proc=num_proc, desc="Protecting", load_from_cache_file=False,
+        _Located(change), with_indices=True, batched=True, batch_size=modality.batch_size,
+        writer_batch_size=modality.batch_size, num_proc=num_proc, desc=told, load_from_cache_file=False,
         keep_in_memory=cache is None, cache_file_name=None if cache is None else str(cache),
     )  # fmt: skip
 
@@ -192,8 +246,8 @@ def _scratch(outputs: Sequence[Any], accelerator: Accelerator | None) -> Iterato
         accelerator.wait_for_everyone()  # until the first has given the names
 
 
-def _place(scratch: Path, split: str, format: str, splits: int) -> Path:
+def _place(scratch: Path, split: str, format: str | None, splits: int) -> Path:
     """Where a split goes: a file in the output, or the output itself."""
-    if format == "parquet":
-        return scratch if is_file_name(scratch) and splits == 1 else scratch / f"{split}.parquet"
-    return scratch if splits == 1 else scratch / split
+    if is_file_name(scratch) or (format not in (None, *FORMATS) or format == "arrow"):
+        return scratch if splits == 1 else scratch / split
+    return scratch / f"{split}.{format or 'parquet'}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,7 @@ class Protected:
         rows: How many there are, by split.
         changed: How many of them are stored otherwise than before, by split.
         fidelity: How far the protected values are from the originals, by split and column.
+        example: One changed row before and after, in lines for the owner, by split.
         memory: The protected rows by split, where they were not written.
         output: Where they were written, or None.
     """
@@ -36,6 +37,7 @@ class Protected:
     rows: Mapping[str, int]
     changed: Mapping[str, int]
     fidelity: Mapping[str, Mapping[str, Any]]
+    example: Mapping[str, list[str]] = field(repr=False)
     memory: Mapping[str, Dataset] | None = None
     output: Path | None = None
 
@@ -47,12 +49,40 @@ class Protected:
     @property
     def data(self) -> dict[str, Dataset]:
         """The protected rows by split, read from the output where they were written."""
-        if self.memory is not None:
-            return dict(self.memory)
-        assert self.output is not None
-        if self.output.is_file():
-            return {name: load_rows(self.output) for name in self.rows}
-        return {name: load_rows(self.output, split=name) for name in self.rows}
+        return _read(self)
+
+
+@dataclass(frozen=True)
+class Restored:
+    """What `restore` made.
+
+    Args:
+        columns: The protected ones.
+        rows: How many there are, by split.
+        changed: How many of them had been protected, by split.
+        memory: The restored rows by split, where they were not written.
+        output: Where they were written, or None.
+    """
+
+    columns: list[str]
+    rows: Mapping[str, int]
+    changed: Mapping[str, int]
+    memory: Mapping[str, Dataset] | None = None
+    output: Path | None = None
+
+    @property
+    def data(self) -> dict[str, Dataset]:
+        """The restored rows by split, read from the output where they were written."""
+        return _read(self)
+
+
+def _read(done: Protected | Restored) -> dict[str, Dataset]:
+    if done.memory is not None:
+        return dict(done.memory)
+    assert done.output is not None
+    if done.output.is_file():
+        return {name: load_rows(done.output) for name in done.rows}
+    return {name: load_rows(done.output, split=name, need_labels=False) for name in done.rows}
 
 
 # ---------------------------------------------------------------------- after
@@ -73,7 +103,8 @@ def checked(
         ValueError: A row broke the bound or is not stored exactly, or none was protected.
     """
     columns = transform._columns()
-    changed = {name: _changed(before[name], made[name], columns, modality.batch_size) for name in before}
+    differing = {name: changed_rows(before[name], made[name], columns, modality.batch_size) for name in before}
+    changed = {name: count for name, (count, _) in differing.items()}
     strong = getattr(transform, transform.strength_parameter) != 0 and transform.fraction
     if strong and transform.classes and not any(changed.values()):
         raise ValueError(f"No row has one of {spelled('classes')}: nothing would be protected.")
@@ -81,17 +112,31 @@ def checked(
         name: {column: modality.fidelity(before[name], written[name], column, transform) for column in columns}
         for name in before
     }
-    return Protected(transform, {name: len(rows) for name, rows in before.items()}, changed, fidelity)
+    example = {
+        name: [] if row is None else modality.example(before[name], made[name], columns[0], row)
+        for name, (_, row) in differing.items()
+    }
+    return Protected(transform, {name: len(rows) for name, rows in before.items()}, changed, fidelity, example)
 
 
-def _changed(before: Dataset, after: Dataset, columns: list[str], size: int) -> int:
-    """How many rows are stored otherwise than before."""
-    changed = 0
+def changed_rows(before: Dataset, after: Dataset, columns: list[str], size: int) -> tuple[int, int | None]:
+    """How many rows are stored otherwise than before, and the first one that differs in the first column.
+
+    Args:
+        before, after: The same rows.
+        columns: Those that are compared.
+        size: Rows that are read at once.
+    """
+    changed, first, row = 0, None, 0
     pairs = (data.select_columns(columns).with_format("arrow").iter(batch_size=size) for data in (before, after))
     for a, b in zip(*pairs, strict=True):
         if not a.equals(b):
-            changed += sum(x != y for x, y in zip(a.to_pylist(), b.to_pylist(), strict=True))
-    return changed
+            for number, (x, y) in enumerate(zip(a.to_pylist(), b.to_pylist(), strict=True), row):
+                changed += x != y
+                if first is None and x[columns[0]] != y[columns[0]]:
+                    first = number
+        row += len(a)
+    return changed, first
 
 
 def write_report(

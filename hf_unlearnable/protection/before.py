@@ -13,9 +13,9 @@ from hf_unlearnable._words import spelled
 from hf_unlearnable.data import check_ending
 from hf_unlearnable.key import Key
 from hf_unlearnable.mark import NoMarkError
-from hf_unlearnable.ownership import SIGNIFICANT, verify
+from hf_unlearnable.ownership import verify
 from hf_unlearnable.registry import load_transform
-from hf_unlearnable.rows import Rows, require_columns
+from hf_unlearnable.rows import Batch, require_columns
 from hf_unlearnable.transform import NotFittedError, Transform
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def check_places(
     key: str | os.PathLike | None,
     report: str | os.PathLike | None,
     checkpoint_dir: str | os.PathLike | None = None,
-    format: str = "parquet",
+    format: str | None = None,
     parts: int = 1,
 ) -> None:
     """Raises for places that `protect` cannot write to, and clears what a killed run left there: before the work.
@@ -92,7 +92,7 @@ def check_unmarked(transform: Transform, splits: Mapping[str, Dataset]) -> None:
                 f"{one.marked} carry its mark. Protecting twice changes rows twice as much. Give the originals, "
                 f"or leave these rows out with {spelled('mask_column')}."
             )
-        if one.log10_p <= SIGNIFICANT:
+        if one.shown:
             logger.warning(
                 "Split %r may hold rows that were protected with this key already, and would be changed twice: %s",
                 name, one,
@@ -108,7 +108,7 @@ def _to_protect(transform: Transform, rows: Dataset) -> Dataset:
     require_columns(rows.column_names, columns)
     eligible: list[bool] = []
     for table in rows.select_columns(columns).with_format("arrow").iter(batch_size=1000):
-        eligible += transform._eligible(Rows(table, columns, None), len(table))
+        eligible += transform._eligible(Batch(table, columns, None), len(table))
     return rows.select([row for row, wanted in enumerate(eligible) if wanted])
 
 

@@ -72,7 +72,7 @@ class Before:
         return np.concatenate(left) if left else rows
 
     def _is_told_by_before(self, split: str, column: str, rows: np.ndarray) -> list[bool]:
-        """Whether the cell stood there before, or the key made it of a text that lists no words."""
+        """Whether the value stood there before, or the key made it of a text that lists no words."""
         now = self._stored(split, [column], rows).column(column).to_pylist()
         if split in self._original:
             if column not in self._original[split].column_names:
@@ -92,7 +92,7 @@ class Before:
         ]
 
     def _is_made(self, split: str, column: str, rows: np.ndarray) -> list[bool]:
-        """Whether the key makes the cell of its own original; without a key, whether it holds all of that's words."""
+        """Whether the key makes the value of its own original; without a key, whether it holds all of that's words."""
         now = self._stored(split, [column], rows).column(column).to_pylist()
         table = self._before(split, rows)
         before = table.column(column).to_pylist()
@@ -138,11 +138,11 @@ def _one_by_one(change: Callable[[pa.Table], pa.Table], table: pa.Table, column:
         return [one for i in range(len(table)) for one in _one_by_one(change, table.slice(i, 1), column)]
 
 
-def _texts(cell: Any) -> Iterator[str]:
-    """All texts within a cell of any type."""
-    if isinstance(cell, str):
-        yield cell
-    for one in cell.values() if isinstance(cell, dict) else cell if isinstance(cell, list) else ():
+def _texts(value: Any) -> Iterator[str]:
+    """All texts within a value of any type."""
+    if isinstance(value, str):
+        yield value
+    for one in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
         yield from _texts(one)
 
 

@@ -10,6 +10,7 @@ from importlib.resources import files
 from string import Template
 from typing import Any
 
+from hf_unlearnable._words import counted
 from hf_unlearnable.modality import Modality
 from hf_unlearnable.publish import sections
 from hf_unlearnable.publish.staging import Staged
@@ -75,6 +76,11 @@ class Facts:
     findings: Sequence[str] = ()
     plots: Mapping[str, str] = field(default_factory=dict)
     example: str = ""
+
+    @property
+    def modality(self) -> Modality:
+        """The kind of data."""
+        return modality_of(self.staged[0].features, self.columns[0])
 
 
 @dataclass(frozen=True)
@@ -184,7 +190,7 @@ def _describe(data: Any, facts: Facts, wishes: Wishes) -> None:
         data["license"] = wishes.license
     features = facts.staged[0].features
     if not data.get("task_categories") and any(isinstance(feature, ClassLabel) for feature in features.values()):
-        data["task_categories"] = [_modality(facts).task]
+        data["task_categories"] = [facts.modality.task]
     rows = sum(part.rows for part in facts.staged)
     data["size_categories"] = [next(name for most, name in SIZES if rows < most)]
     for name, value in signals.items():
@@ -214,9 +220,10 @@ def _section(facts: Facts, wishes: Wishes, license: Any) -> str:
     if facts.changed:
         left = sum(part.rows - facts.changed[part.split] for part in facts.staged if part.split in facts.changed)
         if left:
-            limits.insert(0, f"- {left:,} rows are not protected. A model learns from them as usual.")
+            unprotected = counted(left, "row is", "rows are")
+            limits.insert(0, f"- {unprotected} not protected. A model learns from them as usual.")
     text = template.substitute(
-        kind=_modality(facts).plural,
+        kind=facts.modality.plural,
         made=sections.made(cls, facts.parameters),
         splits=sections.splits(facts.staged, facts.changed),
         fidelity=" ".join(f"{split}: {said}." for split, said in facts.fidelity.items())
@@ -238,8 +245,3 @@ def _known(method: str | None, page: Mapping[str, str]) -> str:
     if "Breaks" in page:
         return f"Known to break `{method}`: {' '.join(page['Breaks'].split())}"
     return f"What breaks {f'`{method}`' if method else 'this one'} is not documented. Assume that something does."
-
-
-def _modality(facts: Facts) -> Modality:
-    """The kind of data that was protected."""
-    return modality_of(facts.staged[0].features, facts.columns[0])

@@ -257,7 +257,7 @@ def _may_hold(feature: Any) -> bool:
 
 
 def _hashes(parts: Iterable[Any], columns: Sequence[str]) -> np.ndarray:
-    """A hash of each cell of these columns, uint64."""
+    """A hash of each value of these columns, uint64."""
     import xxhash
 
     def hashes() -> Iterator[int]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hf_unlearnable.data import stored_bytes
-from hf_unlearnable.publish.cells import Leaf, cell_hashes, leaves_of, one_a_row, sizes
+from hf_unlearnable.publish.values import Leaf, leaves_of, one_a_row, sizes, value_hashes
 from hf_unlearnable.text.copies import SHORT, letters, near_copies
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class CleanCopies:
         self._opens_files = False  # whether files are compared by what they show, wherever they stand
         self._lock = threading.Lock()
         self._originals: list[np.ndarray] = []  # hashes of the originals of protected rows
-        self._cells: list[tuple[str, tuple | None, np.ndarray | None, np.ndarray]] = []  # place, cell, rows, hashes
+        self._elsewhere: list[tuple[str, tuple | None, np.ndarray | None, np.ndarray]] = []
         self._alike: dict[tuple[str, str], list[tuple[int, float]]] = {}  # place, kind: rows, how like the protected
         self._equal: dict[str, list] = {}  # place: protected rows, how many of them equal their original, their rows
 
@@ -84,7 +84,7 @@ class CleanCopies:
     def look_at_note(self, text: str, name: str) -> None:
         """The card, a report, anything small: each line, each part of a table, each text in quotes."""
         pieces = re.split(r"[\n|`]", text) + [match[1] for match in re.finditer(r'"((?:[^"\\]|\\.)*)"', text)]
-        self._keep_cells(name, None, None, [piece.strip(" \t>*-\"'") for piece in pieces] + [text])
+        self._keep_values(name, None, None, [piece.strip(" \t>*-\"'") for piece in pieces] + [text])
 
     def look_at_rows(self, leaves: Sequence[Leaf], split: str, start: int, count: int) -> None:
         """The values of a batch of `count` rows that begins at this row of its split."""
@@ -100,7 +100,7 @@ class CleanCopies:
         others = [leaf for leaf in values if not leaf.is_own(self._protected)]
         for leaf in others:
             place = f"{split}/{leaf.path}"
-            self._keep_cells(place, None, leaf.rows + start, leaf.values)
+            self._keep_values(place, None, leaf.rows + start, leaf.values)
             if leaf.is_binary:
                 self._keep_hashes(
                     place, None, leaf.rows + start, self._shown_hashes(leaf.values.to_pylist(), leaf.root)
@@ -110,21 +110,21 @@ class CleanCopies:
             compare(leaf, before, others, split, start)
 
     # ------------------------------------------------------------------ hashes
-    def _keep_cells(self, place: str, cell: tuple[str, str] | None, rows: np.ndarray | None, values: Any) -> None:
+    def _keep_values(self, place: str, column: tuple[str, str] | None, rows: np.ndarray | None, values: Any) -> None:
         """Hashes of values that may be copies, to be looked up when all originals are known."""
         import pyarrow as pa
 
         if self._original is None and not self._words.all:
             return
         values = pa.array(values, pa.large_string()) if isinstance(values, list) else values
-        self._keep_hashes(place, cell, rows, cell_hashes(values, SHORT))
+        self._keep_hashes(place, column, rows, value_hashes(values, SHORT))
         if self._reads_letters and pa.types.is_large_string(values.type):
-            self._keep_hashes(place, cell, rows, cell_hashes(letters(values), SHORT))
+            self._keep_hashes(place, column, rows, value_hashes(letters(values), SHORT))
 
-    def _keep_hashes(self, place: str, cell: tuple | None, rows: np.ndarray | None, hashes: np.ndarray) -> None:
+    def _keep_hashes(self, place: str, column: tuple | None, rows: np.ndarray | None, hashes: np.ndarray) -> None:
         kept = hashes != 0
         with self._lock:
-            self._cells.append((place, cell, None if rows is None else rows[kept], hashes[kept]))
+            self._elsewhere.append((place, column, None if rows is None else rows[kept], hashes[kept]))
 
     def _shown_hashes(self, files: Sequence[bytes | None], column: str) -> np.ndarray:
         """A hash of what each file shows; 0 where there is none, and where no other column or split holds files."""
@@ -165,29 +165,29 @@ class CleanCopies:
         else:
             original = after
         known = before is not None or bool(self._words.all)
-        place, cell = f"{split}/{leaf.path}", (split, leaf.root)
+        place, column = f"{split}/{leaf.path}", (split, leaf.root)
         if known:
-            first, second = cell_hashes(original, 0), cell_hashes(after, 0)
+            first, second = value_hashes(original, 0), value_hashes(after, 0)
             changed = first != second
             originals = [np.where(changed & (sizes(original) >= SHORT), first, np.uint64(0))]
             if self._reads_letters and changed.any():
-                originals.append(cell_hashes(letters(original.take(pa.array(np.flatnonzero(changed)))), SHORT))
+                originals.append(value_hashes(letters(original.take(pa.array(np.flatnonzero(changed)))), SHORT))
             with self._lock:
                 self._originals += originals
             kept = changed & (sizes(after) >= SHORT)
-            self._keep_hashes(place, cell, leaf.rows[kept] + start, second[kept])
+            self._keep_hashes(place, column, leaf.rows[kept] + start, second[kept])
             same = np.flatnonzero(~changed)
             if len(same):
-                self._keep_cells(place, None, leaf.rows[same] + start, after.take(pa.array(same)))
+                self._keep_values(place, None, leaf.rows[same] + start, after.take(pa.array(same)))
         else:  # a split that nothing is known of may hold what is protected in another
-            self._keep_cells(place, None, leaf.rows + start, after)
+            self._keep_values(place, None, leaf.rows + start, after)
         for other in others:
             if not other.is_text:
                 continue
             texts = one_a_row(other, int(leaf.rows[-1]) + 1 if len(leaf.rows) else 0).take(pa.array(leaf.rows))
             elsewhere = f"{split}/{other.path}"
             if known:
-                equal = changed & (cell_hashes(texts, 0) == first)
+                equal = changed & (value_hashes(texts, 0) == first)
                 with self._lock:
                     count = self._equal.setdefault(elsewhere, [0, 0, []])
                     count[0] += int(changed.sum())
@@ -212,10 +212,10 @@ class CleanCopies:
             originals = [stored_bytes({"bytes": data, "path": path}) for data, path in pairs]
             changed = [one != two for one, two in zip(originals, own, strict=True)]
             kept = [one for one, new in zip(originals, changed, strict=True) if new]
-            hashes = [cell_hashes(pa.array(kept, pa.large_binary()), SHORT), self._shown_hashes(kept, leaf.root)]
+            hashes = [value_hashes(pa.array(kept, pa.large_binary()), SHORT), self._shown_hashes(kept, leaf.root)]
             with self._lock:
                 self._originals += hashes
-        self._keep_cells(place, None, leaf.rows + start, leaf.values)
+        self._keep_values(place, None, leaf.rows + start, leaf.values)
         unchanged = [None if new and before is not None else data for data, new in zip(own, changed, strict=True)]
         self._keep_hashes(place, None, leaf.rows + start, self._shown_hashes(unchanged, leaf.root))
         by_kind: dict[str, dict[int, list[bytes]]] = {}
@@ -243,12 +243,12 @@ class CleanCopies:
         """Adds what only all rows together show."""
         known = np.unique(np.concatenate(self._originals)) if self._originals else np.zeros(0, np.uint64)
         known = known[known != 0]
-        for place, cell, rows, hashes in self._cells if len(known) else ():
+        for place, column, rows, hashes in self._elsewhere if len(known) else ():
             at = np.minimum(np.searchsorted(known, hashes), len(known) - 1)
             same = known[at] == hashes
             if same.any():
                 what = "The original of a protected row stands here."
-                self._hits.add("clean-copy", place, [] if rows is None else rows[same], what, cell)
+                self._hits.add("clean-copy", place, [] if rows is None else rows[same], what, column)
         for place, (compared, equal, found) in self._equal.items():
             if equal >= max(3, compared / 2):
                 what = "Originals of the protected rows stand here."

@@ -1,9 +1,9 @@
-"""What the leak scan found, gathered from several threads."""
+"""What the leak scan found, gathered from several threads, and the error that stops a push."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +55,17 @@ class Finding:
         return f"{self.name}{where}: {self.what} {self.remedy}"
 
 
+class LeakError(ValueError):
+    """Something would have left that should not. `findings` names what, where and what to do."""
+
+    def __init__(self, findings: Sequence[Finding]):
+        self.findings = list(findings)
+        lines = "\n".join(f"  {finding}" for finding in findings)
+        super().__init__(
+            f"Nothing was uploaded. The scan found:\n{lines}\nPut it right, or allow a finding by its name."
+        )
+
+
 class Hits:
     """Gathers what is found, from several threads."""
 
@@ -62,16 +73,16 @@ class Hits:
         self._lock = threading.Lock()
         self._found: dict[tuple[str, str], tuple[str, list[tuple[np.ndarray, tuple[str, str] | None]]]] = {}
 
-    def add(self, kind: str, place: str, rows: Any, what: str, cell: tuple[str, str] | None = None) -> None:
+    def add(self, kind: str, place: str, rows: Any, what: str, column: tuple[str, str] | None = None) -> None:
         """Notes rows of a place, none for a place without rows. Of several descriptions the first is kept.
 
         Args:
             kind, place, what: As in `Finding`.
             rows: Rows within the split, int [n].
-            cell: Split and column that the rows are of, where the data before may explain them.
+            column: Split and column that the rows are of, where the data before may explain them.
         """
         with self._lock:
-            self._found.setdefault((kind, place), (what, []))[1].append((np.atleast_1d(rows).astype(int), cell))
+            self._found.setdefault((kind, place), (what, []))[1].append((np.atleast_1d(rows).astype(int), column))
 
     def findings(self, before: Before, hidden: Callable[[str], str]) -> list[Finding]:
         """Everything found, by name.
@@ -82,11 +93,11 @@ class Hits:
         """
         findings = []
         for (kind, place), (what, parts) in sorted(self._found.items()):
-            rows = np.unique(np.concatenate([some for some, cell in parts if cell is None] or [np.zeros(0, int)]))
+            rows = np.unique(np.concatenate([some for some, column in parts if column is None] or [np.zeros(0, int)]))
             left = len(rows) > 0 or any(not len(some) for some, _ in parts)
-            for cell in {cell for _, cell in parts if cell is not None}:
-                some = np.unique(np.concatenate([some for some, its in parts if its == cell]))
-                rows = np.union1d(rows, before.suspected(kind, *cell, some))
+            for column in {column for _, column in parts if column is not None}:
+                some = np.unique(np.concatenate([some for some, its in parts if its == column]))
+                rows = np.union1d(rows, before.suspected(kind, *column, some))
             if not len(rows) and not left:
                 continue
             first = int(rows[0]) if len(rows) else None

@@ -6,12 +6,12 @@ kind, place and row, never the secret itself.
 
 A value is decoded first, once (`readings`): base64, hexadecimal, URL escapes, markup, UTF-16, archives, arrays that
 are images. Every search then looks at the value and at all that it reads as. Seeds, words, paths and tokens are
-searched in every cell: one pass over a column finds the few texts that may hold any, and only these are looked at one
-by one. Clean copies are found in three steps, the cheap ones first. Cells that equal the original of a protected row,
+searched in every value: one pass over a column finds the few texts that may hold any, and only these are looked at one
+by one. Clean copies are found in three steps, the cheap ones first. Values that equal the original of a protected row,
 in any split, row or column, are found by 64-bit hashes: of the bytes, and in other columns and splits also of the
-letters and digits alone. Cells in the same row that hold most of the original's pieces of twelve letters are near
+letters and digits alone. Values in the same row that hold most of the original's pieces of twelve letters are near
 copies, as are images in the same row that look alike, mirrored or turned by quarters too. What counts as the original
-is the dataset that the owner gives, else the protected texts without the key's words, else the protected cells
+is the dataset that the owner gives, else the protected texts without the key's words, else the protected values
 themselves. What looks like a list of words, or like another row's original, is looked at again beside its own
 (`before`).
 
@@ -31,12 +31,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hf_unlearnable.publish.before import Before
-from hf_unlearnable.publish.cells import leaves_of
 from hf_unlearnable.publish.copies import CleanCopies
 from hf_unlearnable.publish.findings import Finding, Hits
 from hf_unlearnable.publish.patterns import Patterns
 from hf_unlearnable.publish.readings import read
 from hf_unlearnable.publish.secrets import UNREAD, Secrets
+from hf_unlearnable.publish.values import leaves_of
 from hf_unlearnable.publish.words import Words
 
 if TYPE_CHECKING:
@@ -80,7 +80,6 @@ def scan(
         ValueError: A split has another number of rows than its original, or the key's method is not known.
     """
     import pyarrow.parquet as pq
-    from datasets.utils import tqdm
 
     from hf_unlearnable.registry import MODALITIES, load_transform
 
@@ -111,9 +110,23 @@ def scan(
 
     _look_at_files(folder, notes or {}, secrets, copies)
 
-    def look_at_shard(path: Path, split: str, numbers: list[int], start: int) -> None:
+    _look_at_shards(shards, secrets, copies, hits, protected, num_proc)
+    copies.finish()
+    secrets.finish()
+    before = Before(groups, original or {}, transform, words)
+    return hits.findings(before, lambda place: words.hidden(patterns.hidden(place)))
+
+
+def _look_at_shards(
+    shards: Sequence[tuple], secrets: Secrets, copies: CleanCopies, hits: Hits, protected: list[str],
+    num_proc: int | None,
+) -> None:  # fmt: skip
+    """Searches the rows of all shards, several at a time."""
+    from datasets.utils import tqdm
+
+    def look(path: Path, split: str, numbers: list[int], start: int) -> None:
         for batch in _batches(path, numbers):
-            leaves, unread = read(leaves_of(batch), lambda data: any(kind.knows(data) for kind in known_files))
+            leaves, unread = read(leaves_of(batch), secrets.knows)
             for leaf, row in unread:
                 hits.add("unread", f"{split}/{leaf.path}", row + start, UNREAD)
             secrets.look_at_rows(leaves, protected, split, start)
@@ -122,12 +135,8 @@ def scan(
 
     workers = max(1, num_proc or min(4, os.cpu_count() or 1))
     with ThreadPoolExecutor(workers) as pool, tqdm(total=len(shards), desc="Looking for leaks") as bar:
-        for _ in pool.map(lambda shard: look_at_shard(*shard), shards):
+        for _ in pool.map(lambda shard: look(*shard), shards):
             bar.update(1)
-    copies.finish()
-    secrets.finish()
-    before = Before(groups, original or {}, transform, words)
-    return hits.findings(before, lambda place: words.hidden(patterns.hidden(place)))
 
 
 def _shards(tables: Sequence[Path]) -> tuple[list[tuple], dict[str, list[tuple[Path, int, int]]], dict[str, int]]:

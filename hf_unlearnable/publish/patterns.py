@@ -54,7 +54,7 @@ class Patterns:
             places = "|".join(re.escape(one) for one in dict.fromkeys(spelled))
             self._add("path", "A folder of this machine is told.", spelled, rf"(?<![\w.-])(?:{places})(?![\w-])")
         for root in sorted({str(Path.home())} - telling):
-            if len(root) > 1:  # as the whole value of a cell it does tell
+            if len(root) > 1:  # as the whole value of a row it does tell
                 exact = rf"\A\s*(?:file://)?{re.escape(root)}(?:[\\/]\S*)?\s*\Z"
                 self._add("path", "A file of this machine is told.", [root], exact)
         rare = [letters for _, _, fixed, _ in self._known[len(self._tokens) :] for letters in fixed]
@@ -76,9 +76,9 @@ class Patterns:
             mask = mask | self.seed.candidates(texts)
         for i in np.flatnonzero(mask).tolist():
             yield from ((i, *one) for one in self.found(texts.series[i]))
-        runs, cells, _ = texts.runs
+        runs, numbers, _ = texts.runs
         for j in self._tokens_in(texts):
-            yield from ((int(cells[j]), *one) for one in _matching(self._tokens, runs[j]))
+            yield from ((int(numbers[j]), *one) for one in _matching(self._tokens, runs[j]))
 
     def files_with_tokens(self, files: Texts) -> np.ndarray:
         """Which files may hold a token, by their number."""

@@ -19,8 +19,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from hf_unlearnable.publish.cells import Leaf
 from hf_unlearnable.publish.spotting import RUN, Texts
+from hf_unlearnable.publish.values import Leaf
 from hf_unlearnable.text.plain import SPELLED, plain, plain_texts
 
 MOST = 64 << 20  # bytes that one value is decoded to
@@ -220,10 +220,10 @@ def _coded(texts: Texts) -> np.ndarray:
     spaced = np.flatnonzero(texts.close_digits(10, 60))
     if len(spaced):
         found[spaced] |= texts.series.gather(spaced).str.contains(f"{_SPACED}|{_ESCAPED_BYTES}").to_numpy()
-    runs, cells, at_line_end = texts.runs
+    runs, numbers, at_line_end = texts.runs
     for i in runs.str.contains(_RUN).arg_true().to_list() if len(runs) else ():
         if at_line_end[i] or any(map(_is_code, re.findall(_RUN, runs[i]))):
-            found[cells[i]] = True
+            found[numbers[i]] = True
     return found
 
 

@@ -80,24 +80,26 @@ def add_report(report: Any, folder: Path, countermeasures: bool) -> dict[str, st
     return {f"report/{name}.png": title for name, (title, _) in PLOTS.items() if Path(target, f"{name}.png").is_file()}
 
 
-def add_example(transform: Transform, modality: Modality, folder: Path) -> str:
+def add_example(transform: Transform | None, modality: Modality, folder: Path) -> str:
     """Adds what the method does to a value of our own, at the same strength and with another key.
 
     A row of the dataset before protection would be a clean copy, and its difference to the row after would tell what
     the key makes.
 
     Args:
-        transform: What protected the dataset; only its method and strength are used.
+        transform: What protected the dataset, if that is known; only its method and strength are used.
         modality: The kind of data.
         folder: What is uploaded: a picture goes to `report/`.
 
     Returns:
         Markdown for the card; empty where the method has no example.
     """
+    if transform is None:
+        return ""
     strength = transform.strength_parameter
     given: dict[str, Any] = {"seed": 0 if transform.key.seed else 1, strength: getattr(transform, strength)}
     try:
-        said, picture = modality.example(type(transform)(**given))
+        said, picture = modality.card_example(type(transform)(**given))
     except (ArithmeticError, TypeError, ValueError) as error:  # a method may need more than our values have
         logger.info("The card shows no example of %s: %s", transform.method, error)
         return ""

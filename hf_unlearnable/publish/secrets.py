@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hf_unlearnable.publish.cells import Leaf
 from hf_unlearnable.publish.patterns import ABSOLUTE, HOME, NOBODY, Patterns
 from hf_unlearnable.publish.readings import readings
 from hf_unlearnable.publish.seed import LARGE
+from hf_unlearnable.publish.values import Leaf
 
 if TYPE_CHECKING:
     from hf_unlearnable.modality import Copies
@@ -56,6 +56,10 @@ class Secrets:
             tuple[str, str, str], list
         ] = {}  # split, column, place: single words, secret ones, their rows
         self._homes: dict[str, list[int]] = {}  # place: texts, those that name somebody's home folder
+
+    def knows(self, data: bytes) -> bool:
+        """Whether a file is of a kind that is opened elsewhere, such as an image."""
+        return any(copies.knows(data) for copies in self._copies)
 
     # ------------------------------------------------------------------ files
     def look_at_file(self, data: bytes, name: str) -> list[str]:
@@ -113,18 +117,18 @@ class Secrets:
             self._look_for_words(texts, leaf, split, start, is_own)
 
     def _look_for_words(self, texts: Any, leaf: Leaf, split: str, start: int, is_own: bool) -> None:
-        place, words, cell = f"{split}/{leaf.path}", self._words, (split, leaf.root)
+        place, words, column = f"{split}/{leaf.path}", self._words, (split, leaf.root)
         labels = self._labels if leaf.path == self._label_column else set()
         for i in words.candidates(texts, is_own) if not labels else ():
             if words.listed(texts[i], share=1 / 2 if is_own else 1 / 4, least=3 if is_own else 2):
-                self._hits.add("words", place, leaf.rows[i] + start, _LISTED, cell)
+                self._hits.add("words", place, leaf.rows[i] + start, _LISTED, column)
         if not is_own:
             index = np.flatnonzero(np.diff(leaf.texts.ends, prepend=0) <= max(map(len, words.lower)) * 4 + 8)
             bare = texts.gather(index).str.strip_chars(" \t\n\"'.,;:()[]{}`").str.to_lowercase()
             single = bare.str.contains(r"^\S+$")
             secret = bare.is_in([word for word in words.lower if word not in labels])
             with self._lock:
-                count = self._bare.setdefault((*cell, place), [0, 0, []])
+                count = self._bare.setdefault((*column, place), [0, 0, []])
                 count[0] += int(single.sum())
                 count[1] += int(secret.sum())
                 count[2].append(leaf.rows[index[secret.to_numpy()]] + start)

@@ -59,18 +59,18 @@ class Texts:
         # Texts follow each other without a space: a run is cut where one ends.
         first, last = (np.searchsorted(self.ends, place, "right") for place in (starts, stops - 1))
         parts = last - first + 1
-        cells = np.repeat(first - np.cumsum(parts) + parts, parts) + np.arange(parts.sum())
+        numbers = np.repeat(first - np.cumsum(parts) + parts, parts) + np.arange(parts.sum())
         begins = np.append(0, self.ends)
-        starts = np.maximum(np.repeat(starts, parts), begins[cells])
-        stops = np.minimum(np.repeat(stops, parts), self.ends[cells])
+        starts = np.maximum(np.repeat(starts, parts), begins[numbers])
+        stops = np.minimum(np.repeat(stops, parts), self.ends[numbers])
         long = stops - starts >= RUN
-        starts, stops, cells = starts[long], stops[long], cells[long]
+        starts, stops, numbers = starts[long], stops[long], numbers[long]
         offsets = np.append(0, np.cumsum(stops - starts))
         places = np.repeat(starts - offsets[:-1], stops - starts) + np.arange(offsets[-1])
         sources = pa.py_buffer(offsets), pa.py_buffer(self.bytes[places])
         runs = pl.Series(pa.LargeStringArray.from_buffers(len(starts), *sources))
         behind = self.bytes[np.minimum(stops, len(self.bytes) - 1)]
-        return runs, cells, (stops < self.ends[cells]) & ((behind == ord("\n")) | (behind == ord("\r")))
+        return runs, numbers, (stops < self.ends[numbers]) & ((behind == ord("\n")) | (behind == ord("\r")))
 
     def _long_runs(self) -> tuple[np.ndarray, np.ndarray]:
         """Where runs begin and end that cover four whole groups of four bytes, as any of 19 bytes does."""

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from hf_unlearnable.publish.cells import strings
+from hf_unlearnable.publish.values import strings
 
 if TYPE_CHECKING:
     import polars as pl
@@ -71,7 +71,7 @@ class Words:
         """Whether a text lists words: several in a row, with few others between them.
 
         Args:
-            text: A cell, or the text of a file.
+            text: A value, or the text of a file.
             share: Of the words of the text that those of the list are at least, unless they stand in quotes. In a
                 sentence two of them may come together by chance.
             gap: Most words between one and the next.

@@ -13,25 +13,16 @@ from typing import Any
 import gradio as gr
 
 from hf_unlearnable._version import __version__
-from hf_unlearnable.samples import TOPICS
 
-from . import image, owner, proof, publish, text
+from . import guide, image, owner, proof, publish, text, typed
 from .limits import MAX_UPLOAD, MEGABYTE
 from .page import STYLE, theme, told
-from .protection import STRENGTHS, methods
+from .protection import OTHERS, STRENGTHS, methods
 from .queueing import share
 from .reading import alone, read_images
 from .session import LIFETIME, Session, zip_files, zip_key
 from .training import BASES, NONE
 
-_HEADER = """
-<header class="masthead">
-<h1>Unlearnable</h1>
-<p>Change your texts and images a little, so that models trained on them do not learn from them. Then attack the
-result, and see what holds.</p>
-<p class="legend"><mark>Red</mark> is what protection adds. It raises the price of training on your data; it is no
-lock.</p></header>
-"""
 _FOOTER = (
     '<p class="footer">What you bring stays yours: it is deleted when you close this page, or an hour later, and '
     "nothing is logged. {} Version {}, Apache-2.0.</p>"
@@ -75,7 +66,7 @@ def build(oauth: bool | None = None, host: str | None = None) -> gr.Blocks:
     datasets.disable_progress_bars()
     _keep_no_memory()
     with gr.Blocks(title="Unlearnable", analytics_enabled=False, delete_cache=(60, LIFETIME)) as page:
-        gr.HTML(_HEADER)
+        gr.HTML(guide.header())
         with gr.Tabs(elem_id="tabs"):
             with gr.Tab("Text", id="text"):
                 text.tab()
@@ -87,6 +78,7 @@ def build(oauth: bool | None = None, host: str | None = None) -> gr.Blocks:
                 publish.tab(oauth, local)
             with gr.Tab("Key", id="key"):
                 owner.tab()
+        gr.HTML(guide.limits(), elem_classes="guide")
         gr.HTML(_FOOTER.format(_LOCAL if local else _HOSTED, __version__))
         _functions()
         page.unload(_forget)
@@ -117,7 +109,7 @@ def _functions() -> None:
         return gr.Dropdown(list(names), value=next(iter(names)), label=label, allow_custom_value=True)
 
     with gr.Column(visible=False):
-        words, topic = gr.Textbox(label="text"), choice(TOPICS, "topic")
+        words, topic, others = gr.Textbox(label="text"), gr.Textbox(label="label"), gr.Textbox(OTHERS, label="others")
         file, label = gr.File(label="image"), gr.Textbox("mine", label="label")
         text_method, image_method = choice(methods("text"), "method"), choice(methods("image"), "method")
         strength = choice(STRENGTHS, "strength")
@@ -126,7 +118,7 @@ def _functions() -> None:
         picture = gr.File(label="protected")
         run = gr.Button()
     run.click(
-        protect_text, [words, topic, text_method, strength], [protected, found, key], api_name="protect_text",
+        protect_text, [words, topic, text_method, strength, others], [protected, found, key], api_name="protect_text",
         concurrency_limit=2, concurrency_id="protect",
     )  # fmt: skip
     run.click(
@@ -140,23 +132,26 @@ def _functions() -> None:
 
 @told
 def protect_text(
-    words: str, topic: str, method: str, strength: str, request: gr.Request
+    words: str, label: str, method: str, strength: str, others: str, request: gr.Request
 ) -> tuple[str, dict[str, Any], str]:
     """Protects a text: puts rare words into it that tell its class, so that a model learns these and not the text.
 
+    Every call draws a new key. Texts that belong together need one key: protect a table, or use that key at home.
+
     Args:
         words: The text, at most 20,000 letters.
-        topic: Its class among the sample notes: garden, kitchen, sky or workshop.
+        label: Its class: any name, such as a topic or an author.
         method: Name of the method: regtext.
         strength: Light, Standard or Strong.
+        others: Names of the other classes that the key is for, with commas between them.
 
     Returns:
         The protected text; how many words were put in; the secret key as a zip archive, to be kept from others.
     """
-    after, change, secret = text.protect_one(words, topic, method, strength)
-    session = Session(request.session_hash).open()
+    done = typed.protect_one(words, label, method, strength, others)
+    change, session = done.change, Session(request.session_hash).open()
     found = {"words": change.words, "words_added": change.added, "edit_rate": round((change.edit_rate or 0) / 100, 4)}
-    return after, found, str(zip_key(secret, session.served / f"{method}.key.zip"))
+    return done.after, found, str(zip_key(done.key, session.served / f"{method}.key.zip"))
 
 
 @told

@@ -14,7 +14,7 @@ from hf_unlearnable.protection import protect
 
 from .chart import figures
 from .limits import MAX_IMAGES, MAX_PIXELS, MAX_TRAINED_PIXELS, RefusedError
-from .page import caption, downloads, on_gpu, told
+from .page import LIMITS, caption, downloads, on_gpu, told
 from .protection import about, image_dataset, methods, previews, safe_names, transform
 from .reading import alone, read_images
 from .session import Session, served_root, zip_files, zip_key
@@ -66,8 +66,8 @@ def tab() -> None:
     with gr.Row():
         with gr.Column(min_width=300):
             caption(
-                "Every class gets a fine grain of its own. A model that is trained from nothing learns the grain and "
-                "not what the picture shows."
+                "Every class gets a fine grain of its own. A model that trains from scratch learns the grain, and "
+                "little of what the picture shows."
             )
             files = gr.File(
                 file_count="multiple", file_types=["image", ".zip"], height=160,
@@ -79,10 +79,7 @@ def tab() -> None:
             )  # fmt: skip
             method = gr.Dropdown(names, value=names[0], label="Method", info=about(names[0]), filterable=False)
             strength = gr.Radio(
-                ["Light", "Standard", "Strong"],
-                value="Standard",
-                label="Strength",
-                elem_classes="segments",
+                ["Light", "Standard", "Strong"], value="Standard", label="Strength", elem_classes="segments"
             )
             start = gr.Button("Protect", variant="primary")
             with gr.Row(elem_classes="examples"):
@@ -102,9 +99,9 @@ def tab() -> None:
             )  # fmt: skip
             data, _, key = downloads()
             caption(
-                f"<b>No lock.</b> The download is lossless PNG: saved as a JPEG of low quality, most of the grain is "
-                f"gone. A linear probe of a pretrained model got 62 to 77 of 78 % out of every protection here. "
-                f"At most {MAX_PIXELS // 10**6} megapixels in all; camera data and GPS are left out."
+                "<b>Not every attacker is stopped.</b> The download is lossless PNG: saved as a JPEG of low quality, "
+                "most of the grain is gone. A model that knows images already learns from every protection here. "
+                f"{LIMITS}. Camera data and GPS are left out; at most {MAX_PIXELS // 10**6} megapixels in all."
             )
 
     photo.click(_photo, None, [files, label], api_visibility="private")

@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from hf_unlearnable.ownership import verify
-from hf_unlearnable.registry import load_transform
+from hf_unlearnable.protection import restore
 
 from .limits import RefusedError
 from .page import caption, downloads, told
@@ -81,10 +81,8 @@ def _restore(files: list[str] | None, key: str | None, request: gr.Request) -> t
             raise RefusedError("Restore takes one table. Give one file.")
         columns, original = restored(str(key), (files or [""])[0])
     else:
-        protected = session.last()[2]
-        cloak = load_transform(session.key)
-        columns = cloak._columns()
-        original = type(protected).from_dict(cloak.restore(protected[:]), protected.features)
+        done = restore(session.last()[2], session.key)
+        columns, original = done.columns, done.data["train"]
     original.to_parquet(session.served / "restored.parquet")
     (session.served / "restored.csv").write_bytes(inert_csv(original))
     shown = "".join(

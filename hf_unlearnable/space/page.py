@@ -14,6 +14,7 @@ import gradio as gr
 from .reader import EXPECTED
 from .training import StoppedError
 
+LIMITS = '<a href="#limits">What is known to break each method</a>'  # the section below the tabs
 _EXPECTED = (*EXPECTED, MemoryError)
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 STRENGTHS = {"Standard": 1.0, "Light": 0.5, "Strong": 2.0}  # the usual one first
 _SHOWN = 1400  # pixels a side at most of a preview
-_OTHERS = "everything else"  # the class that stands against the only one of a visitor
+OTHERS = "everything else"  # the class that stands against the only one of a visitor
 
 
 def methods(modality: str) -> list[str]:
@@ -134,7 +134,7 @@ def image_dataset(rows: Sequence[dict[str, Any]], method: str) -> tuple[Dataset,
             "for each class, or choose a method that needs no training, such as texture."
         )
     gray = {"bytes": png(np.full((32, 32, 3), 128, np.uint8)), "path": None}
-    other = {"image": [gray], "label": [_OTHERS if labels[0] != _OTHERS else "mine"]}
+    other = {"image": [gray], "label": [OTHERS if labels[0] != OTHERS else "mine"]}
     return dataset, concatenate_datasets([dataset, Dataset.from_dict(other, features=features)])
 
 

@@ -103,11 +103,11 @@ def _verify(key: str, paths: list[str], column: str | None) -> tuple[str, None]:
 
 
 def _restore(key: str, path: str) -> tuple[list[str], pa.Table]:
-    import pyarrow as pa
+    from hf_unlearnable.protection import restore
 
     with tempfile.TemporaryDirectory(dir=os.environ.get("HF_UNLEARNABLE_SPACE")) as folder:
-        cloak, table = _transform(key, folder), _suspect([path]).data.table
-        return cloak._columns(), pa.table(cloak.restore(table.to_pydict()), table.schema)
+        done = restore(_suspect([path]), _transform(key, folder))
+        return done.columns, done.data["train"].data.table
 
 
 TASKS: dict[str, Callable[..., tuple[Any, pa.Table | None]]] = {

@@ -104,15 +104,20 @@ class Session:
         """The folder of the key of what was protected last."""
         return self.private / "last" / "key"
 
+    def about(self) -> dict[str, str]:
+        """What was protected last, in words: empty where nothing was."""
+        file = self.private / "last" / "about.json"
+        return json.loads(file.read_text()) if file.is_file() else {}
+
     def last(self) -> tuple[dict[str, str], Dataset, Dataset]:
         """What was protected last: about it, the original, the protected rows.
 
         Raises:
             RefusedError: Nothing was.
         """
-        if not (self.private / "last" / "about.json").is_file():
+        about = self.about()
+        if not about:
             raise RefusedError("Nothing was protected in this session yet. Do that in the first two tabs.")
-        about = json.loads((self.private / "last" / "about.json").read_text())
         return about, *(read_parquet(self.private / "last" / f"{name}.parquet") for name in ("original", "protected"))
 
 

@@ -91,5 +91,6 @@ def check_pickle(transform: Transform, dataset: Dataset) -> None:
     """A pickled copy has the same parameters, without the seed, and gives the same bytes."""
     fitted = clone(transform).fit(dataset)
     copy = pickle.loads(pickle.dumps(fitted))
-    assert copy.get_params() == {**fitted.get_params(), "seed": None}, "a pickle keeps the parameters"
+    assert copy.seed is None, "a pickle holds no seed among the parameters"
+    assert copy._key_params() == fitted._key_params(), "a pickle keeps the parameters"  # with lists for tuples
     assert_same(map_with(dataset, copy), map_with(dataset, fitted), "a pickled copy")

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache, partial
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from hf_unlearnable.key import Key
 from hf_unlearnable.mark import RowMarks
-from hf_unlearnable.rows import Rows, has_label, no_label
-from hf_unlearnable.text.cells import Cells
+from hf_unlearnable.rows import Batch, has_label, no_label
+from hf_unlearnable.text.batch import BatchTexts
 from hf_unlearnable.text.counting import WordCounts, text_batches
 from hf_unlearnable.text.insertion import Canonical
+from hf_unlearnable.text.ranking import listed
 from hf_unlearnable.text.trace import taken_out
 from hf_unlearnable.transform import NotFittedError, Transform
 from hf_unlearnable.validation import check_labels, check_words
@@ -170,7 +170,7 @@ class TextTransform(Transform):
         missing = [not has_label(label, feature) for label in table[self.label_column].to_pylist()]
         if not any(missing):
             return table
-        wanted = self._eligible(Rows(table, self._columns(), self._is_row), len(table))
+        wanted = self._eligible(Batch(table, self._columns(), self._is_row), len(table))
         for i, (without, eligible) in enumerate(zip(missing, wanted, strict=True)):
             if without and eligible:
                 raise no_label(f"Row {row + i}", self.label_column)
@@ -186,9 +186,9 @@ class TextTransform(Transform):
 
         words = [pl.Series(sorted(self._excluded()), dtype=pl.String)]
         if not self.sensitive:
-            words += [self.counts.names(), _listed("unfit_words.txt")]
+            words += [self.counts.names(), listed("unfit_words.txt")]
             if self.counts.are_english():  # many of these names are words of other languages
-                words.append(_listed("names.txt"))
+                words.append(listed("names.txt"))
         return pl.concat(words).implode()
 
     def _excluded(self) -> set[str]:
@@ -198,11 +198,16 @@ class TextTransform(Transform):
 
     def _choose(self) -> dict[Any, Any]:
         if self._words is None:
-            if self._counts is None:
-                raise NotFittedError(f"This {type(self).__name__} is not fitted yet. Call fit(dataset) first.")
-            counts = self._counts.table()
-            self._words = self._chosen_words(counts, self._checked_classes(counts))
+            if self._counts is not None:
+                counts = self._counts.table()
+                self._words = self._chosen_words(counts, self._checked_classes(counts))
+            else:
+                self._words = self._given_words()
         return self._words
+
+    def _given_words(self) -> dict[Any, Any]:
+        """What is chosen for each label where the parameters say it all, without `fit`."""
+        raise NotFittedError(self)
 
     def inserted_words(self) -> dict[Any, list[str]]:
         return {label: list(self._pool(chosen)) for label, chosen in self._choose().items()}
@@ -220,35 +225,35 @@ class TextTransform(Transform):
         return labels
 
     # ------------------------------------------------------------------ changing rows
-    def _protect(self, rows: Rows) -> dict[str, list]:
+    def _protect(self, rows: Batch) -> dict[str, list]:
         return self._edited(rows, restore=False)
 
-    def _restore(self, rows: Rows) -> dict[str, list]:
+    def _restore(self, rows: Batch) -> dict[str, list]:
         return self._edited(rows, restore=True)
 
-    def _edited(self, rows: Rows, restore: bool) -> dict[str, list]:
+    def _edited(self, rows: Batch, restore: bool) -> dict[str, list]:
         import numpy as np
 
         columns = {name: rows.column(name) for name in self._columns()}
         if self.rate == 0:
             return columns
-        cells = Cells(columns, self.role)
-        chosen = self._chosen(rows, cells.num_rows)
-        canonical = [self._canonical(cells, i, chosen) for i in range(len(cells.texts))]
+        batch = BatchTexts(columns, self.role)
+        chosen = self._chosen(rows, batch.num_rows)
+        canonical = [self._canonical(batch, i, chosen) for i in range(len(batch.texts))]
 
-        streams = self._streams(rows, cells.contents(canonical))
+        streams = self._streams(rows, batch.contents(canonical))
         active = [
             i
             for i, text in enumerate(canonical)
-            if text is not None and self._sampled(streams[cells.row[i]])  # type: ignore
+            if text is not None and self._sampled(streams[batch.row[i]])  # type: ignore
         ]
         planned = self._planned(
             [canonical[i] for i in active],
-            [chosen[cells.row[i]] for i in active],
-            streams=np.array([streams[cells.row[i]] for i in active], np.uint64),
-            parts=np.array([cells.part[i] for i in active], np.int64),
+            [chosen[batch.row[i]] for i in active],
+            streams=np.array([streams[batch.row[i]] for i in active], np.uint64),
+            parts=np.array([batch.part[i] for i in active], np.int64),
         )
-        texts = list(cells.texts)
+        texts = list(batch.texts)
         marked: list[int] = []
         for i, (places, words) in zip(active, planned, strict=True):
             text = canonical[i]
@@ -257,42 +262,42 @@ class TextTransform(Transform):
                 texts[i] = self._changed(text, places, words)
                 if text.held and places and text.holds(places, words):
                     marked.append(i)
-                    self._refuse_again(cells, marked, len(active), len(places))
+                    self._refuse_again(batch, marked, len(active), len(places))
                 continue
             try:
                 texts[i] = text.without_words(places, words)
             except ValueError as error:
                 raise ValueError(
-                    f"Row {cells.row[i]} of this batch, column {cells.column[i]!r}, was not protected with this "
+                    f"Row {batch.row[i]} of this batch, column {batch.column[i]!r}, was not protected with this "
                     f"key, or was changed since: {error}. Restore unchanged rows only."
                 ) from error
-        return cells.columns(texts)
+        return batch.columns(texts)
 
     @staticmethod
-    def _refuse_again(cells: Cells, marked: list[int], active: int, words: int) -> None:
+    def _refuse_again(batch: BatchTexts, marked: list[int], active: int, words: int) -> None:
         """Raises where texts are protected already: one with many words in their places, or most of a batch with few.
 
         A clean text may hold the one word that it is to get, and a short one even where it is to get it.
         """
         if words >= _MARKED_WORDS or (len(marked) >= _MARKED_TEXTS and 2 * len(marked) > active):
             raise ValueError(
-                f"Row {cells.row[marked[-1]]} of this batch, column {cells.column[marked[-1]]!r}, is protected with "
+                f"Row {batch.row[marked[-1]]} of this batch, column {batch.column[marked[-1]]!r}, is protected with "
                 "this key already. Protect the original data, which restore gives back."
             )
 
-    def _canonical(self, cells: Cells, i: int, chosen: list) -> Canonical | None:
-        text, own = cells.texts[i], chosen[cells.row[i]]
+    def _canonical(self, batch: BatchTexts, i: int, chosen: list) -> Canonical | None:
+        text, own = batch.texts[i], chosen[batch.row[i]]
         if own is None or text is None:
             return None
         if not isinstance(text, str):
             raise ValueError(
-                f"Row {cells.row[i]} of this batch holds {type(text).__name__} in column {cells.column[i]!r}, not "
+                f"Row {batch.row[i]} of this batch holds {type(text).__name__} in column {batch.column[i]!r}, not "
                 "text. Cast the column to string first."
             )
         canonical = self._canonical_type(text, self._pool(own))
         return None if not canonical.text or canonical.text.isspace() else canonical
 
-    def _chosen(self, rows: Rows, count: int) -> list[Any]:
+    def _chosen(self, rows: Batch, count: int) -> list[Any]:
         """What was chosen for the label of each row; None for rows that are not to be protected."""
         chosen = self._choose()
         eligible = self._eligible(rows, count)
@@ -307,9 +312,9 @@ class TextTransform(Transform):
                 raise no_label(f"Row {i} of this batch", self.label_column)
             else:
                 raise ValueError(
-                    f"Row {i} of this batch has the label {label!r} in column {self.label_column!r}, which fit did "
-                    f"not see ({', '.join(map(repr, list(chosen)[:20]))}). Fit on data that holds it, or leave such "
-                    "rows out with mask_column or classes."
+                    f"Row {i} of this batch has the label {label!r} in column {self.label_column!r}, and there are "
+                    f"words for {', '.join(map(repr, list(chosen)[:20]))} only. Fit on data that holds it, or "
+                    "leave such rows out with mask_column or classes."
                 )
         return own
 
@@ -341,12 +346,3 @@ class TextTransform(Transform):
     def _check_chosen(self, chosen: Any) -> None:
         """Raises a ValueError for what is chosen for no label."""
         check_words(self._pool(chosen))
-
-
-@cache
-def _listed(name: str) -> pl.Series:
-    """The words of a file: names of people, places and companies, words of harm, that nobody wants in their texts."""
-    import polars as pl
-
-    lines = Path(__file__).with_name(name).read_text(encoding="utf-8").splitlines()
-    return pl.Series([word for line in lines if not line.startswith("#") for word in line.split()])

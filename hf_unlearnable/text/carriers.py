@@ -82,8 +82,6 @@ _WHOLE = HOLDING | frozenset(_POINTING.split())
 TURNING = HOLDING | frozenset(_OTHERS.split())
 
 _HELD = 20  # words: a longer run of numbers is a table
-_NEAR = 40  # letters, some seven words, within which a carrier moves to the start of a clause
-_CLAUSE = re.compile(r"(?:[,.;:!?…—–)]|--|<br />) +(?=\S)")
 # One class of characters begins all that ends a sentence: it is searched twice as fast as two alternatives.
 _SENTENCE = re.compile(r"[.!?…।<](?:(?<=<)br />|(?<!<)[\"'”’)]*) +(?=\S)")
 _ABBREVIATED = re.compile(r"(?:\b(?:Mr|Mrs|Ms|Dr|St|Jr|Prof|vs|cf|i\.e|e\.g|[A-Z])|(?:^|[ (])\d\d?)\. +$")
@@ -158,18 +156,6 @@ class PhraseCanonical(Canonical):
         places = [self._before_holding(place) for place in places]
         found = dict(zip(distinct, [*places, *[places[-1]] * (len(distinct) - len(places))], strict=True))
         return [found.get(offset, len(self.text)) for offset in offsets]
-
-    def near_clauses(self, offsets: Iterable[int]) -> list[int]:
-        """Offsets in ascending order, moved to the start of a clause that is near and not taken yet."""
-        starts = [0, *(match.end() for match in _CLAUSE.finditer(self.text))]
-        moved: list[int] = []
-        last = -1
-        for offset in offsets:
-            i = bisect_left(starts, offset)
-            nearest = min(starts[max(0, i - 1) : i + 1], key=lambda start: abs(start - offset))
-            last = nearest if nearest > last and abs(nearest - offset) <= _NEAR else max(last, offset)
-            moved.append(last)
-        return moved
 
     def ends_of_sentences(self, offsets: Sequence[int]) -> list[tuple[int, int]]:
         """For each sentence that holds an offset, the places in front of it and at its end.

@@ -1,4 +1,4 @@
-"""What an order code is made of besides its carriers: sides, turns, and where in a text its carriers go."""
+"""What an order code is made of besides its carriers: sides, and where in a text its carriers go."""
 
 from __future__ import annotations
 
@@ -30,12 +30,6 @@ def sides(count: int, carriers: int) -> list[list[int]]:
 def by_side(code: list[str], late: list[int]) -> tuple[list[str], list[str]]:
     """The carriers at the start of the sentence, and those at its end."""
     return [carrier for i, carrier in enumerate(code) if i not in late], [code[i] for i in late]
-
-
-def turned(code: list[str], turn: float) -> list[str]:
-    """An order begun at another of its carriers; `turn` in [0, 1)."""
-    start = int(turn * len(code))
-    return [*code[start:], *code[:start]]
 
 
 def offsets_of(texts: Sequence[Canonical], doses: np.ndarray, drawn: np.ndarray) -> np.ndarray:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from hf_unlearnable._words import counted
 from hf_unlearnable.text.scripts import pieces_of, word_count
 
 if TYPE_CHECKING:
     import polars as pl
 
 _MEASURED = 200  # texts whose edits are counted
+_SHOWN = 150  # characters of an excerpt
 
 
 @dataclass(frozen=True)
@@ -34,14 +36,14 @@ class TextFidelity:
 
     @property
     def words_added(self) -> float | None:
-        """Words more of 100 words before; None where no text changed."""
+        """Words more per 100 words before; None where no text changed."""
         return 100 * self.added / max(1, self.words) if self.changed else None
 
     def __str__(self) -> str:
         if not self.changed:
-            return f"{self.texts:,} texts, none changed"
-        rate = "" if self.edit_rate is None else f", edit rate {self.edit_rate:.1f} % of the words"
-        return f"{self.changed:,} of {self.texts:,} texts changed: {self.words_added:+.1f} words of 100{rate}"
+            return f"{counted(self.texts, 'text')}, none changed"
+        rate = "" if self.edit_rate is None else f", edit rate {self.edit_rate:.1f} %"
+        return f"{self.changed:,} of {self.texts:,} texts changed: {self.words_added:+.1f} words per 100{rate}"
 
 
 def text_fidelity(original: Any, protected: Any, text_column: str = "text") -> TextFidelity:
@@ -80,6 +82,22 @@ def text_fidelity(original: Any, protected: Any, text_column: str = "text") -> T
         return TextFidelity(texts, 0, 0, 0, None)
     rate = 100 * edits / measured if measured else None
     return TextFidelity(texts, changed, words, words_after - words, rate)
+
+
+def excerpts(before: Any, after: Any) -> tuple[str, str]:
+    """The stretch of a text in which a protection first changed it, before and after, each on a line.
+
+    Args:
+        before, after: Texts, or lists of chat messages.
+    """
+    import polars as pl
+
+    one, two = (" ".join(_joined(pl.Series([value]))[0].split()) for value in (before, after))
+    start = max(0, next((i for i, (a, b) in enumerate(zip(one, two)) if a != b), 0) - _SHOWN // 3)  # noqa: B905
+    return tuple(  # type: ignore[return-value]
+        ("... " if start else "") + text[start : start + _SHOWN] + (" ..." if len(text) > start + _SHOWN else "")
+        for text in (one, two)
+    )
 
 
 def _pieces(text: str) -> list[str]:

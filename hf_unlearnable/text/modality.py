@@ -33,7 +33,7 @@ class TextModality(Modality):
         "laptop": Grid(
             {
                 "tfidf_logistic_regression": {}, "naive_bayes": {}, "small_llama": {"epochs": 6, "max_length": 96},
-                "finetuned_encoder": {},
+                "finetuned_encoder": {}, "causal_lm": {"max_rows": 320, "epochs": 2},
             }
         ),
         "full": Grid(
@@ -95,13 +95,19 @@ class TextModality(Modality):
     def require_exact(self, dataset: Any, column: str) -> None:
         """A string is stored as it is."""
 
-    def example(self, transform: Transform) -> tuple[str, Any]:
+    def card_example(self, transform: Transform) -> tuple[str, Any]:
         from hf_unlearnable.text.example import example
 
         return example(transform), None
 
     def write_fidelity(self, folder: Path, original: Any, protected: Any, column: str) -> None:
         """The texts stand beside it."""
+
+    def example(self, original: Dataset, protected: Dataset, column: str, row: int) -> list[str]:
+        from hf_unlearnable.text.fidelity import excerpts
+
+        before, after = excerpts(original[row][column], protected[row][column])
+        return [f"Row {row} before: {before}", f"Row {row} after:  {after}"]
 
 
 TEXT = TextModality()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -55,3 +57,12 @@ def words_by_association(ranking: pl.DataFrame) -> list[str]:
     chi2 = (pl.col("count") ** 2 / (pl.col("total") * pl.col("label_words") / pl.col("words"))).sum() - total
     bound = (chi2.clip(0).sqrt() + 1.5) / total.sqrt()
     return ranking.group_by("word").agg(bound=bound.round(9)).sort("bound", "word")["word"].to_list()
+
+
+@cache
+def listed(name: str) -> pl.Series:
+    """The words of a file: names of people, places and companies, words of harm, that nobody wants in their texts."""
+    import polars as pl
+
+    lines = Path(__file__).with_name(name).read_text(encoding="utf-8").splitlines()
+    return pl.Series([word for line in lines if not line.startswith("#") for word in line.split()])

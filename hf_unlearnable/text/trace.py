@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hf_unlearnable.mark import ROW_DECOYS, NoMarkError, RowMarks
-from hf_unlearnable.text.cells import Cells
+from hf_unlearnable.text.batch import BatchTexts
 
 if TYPE_CHECKING:
     from hf_unlearnable.text.base import TextTransform
@@ -36,8 +36,8 @@ def taken_out(transform: TextTransform, rows: Sequence[Mapping[str, Any]]) -> Ro
             if not isinstance(row[name], (str, list, type(None))):
                 kind = type(row[name]).__name__
                 raise ValueError(f"Row {i} holds {kind} in column {name!r}, and this is a key for texts.")
-        cells = Cells({name: [row[name]] for name in transform._columns()}, transform.role)
-        texts = [text for text in cells.texts if isinstance(text, str)]
+        batch = BatchTexts({name: [row[name]] for name in transform._columns()}, transform.role)
+        texts = [text for text in batch.texts if isinstance(text, str)]
         # Rows with one random stream are one question, however often they are asked.
         own = [transform._canonical_type(text, every).text for text in texts]
         units.append(repr(row[transform.id_column]) if transform.id_column else "\0".join(own))

@@ -113,7 +113,7 @@ class Ours:
     def round(self) -> None:
         """Ten steps of the surrogate, twenty of the noise on every image; the stop check comes with the last step."""
         self.learner.train(10)
-        self.learner.update(Round(0), epsilon=8, step_size=STEP, num_steps=20)
+        self.learner.update(Round(0), max_levels=8, step_size=STEP, num_steps=20)
 
     def assemble(self) -> None:
         """The batches of one pass, without the network."""

@@ -9,10 +9,10 @@
 Victims train on a sample of the training split, as large as two cores bear, and are tested on a sample of clean test
 rows. The parts of the configuration: `input_column`, `fit_on` (whether a method learns from the whole split or from
 the sample), `classes` (the labels to keep), `versions` (a method, or `module:class`, with its parameters, `paper:
-true` for the paper's, `role: random` for a baseline), `datasets` (rows, test rows and settings of each victim, and
-`victim` where it has another name), `countermeasures` ("all" or names; none if left out), `corpus` (a file of texts
-from elsewhere) and `seeds`, one training each with a key of its own. The attacker's own clean rows, a fifth of the
-published ones, come from the rest of the training split.
+true` for the paper's, `role: random` for a baseline), `datasets` (rows, test rows and settings of each victim,
+`victim` where it has another name, and `only`, the versions to run if not all), `countermeasures` ("all" or names;
+none if left out), `corpus` (a file of texts from elsewhere) and `seeds`, one training each with a key of its own. The
+attacker's own clean rows, a fifth of the published ones, come from the rest of the training split.
 
 Every cell goes to the output, a line each, as soon as its trainings are done. A run leaves out the cells that stand
 there with the same protocol, of the method's version of today, of the same seeds or more: a run that was stopped goes
@@ -164,13 +164,15 @@ def study(
     function = {**TEXT_VICTIMS, **IMAGE_VICTIMS}[options.pop("victim", victim)]
     count, test_count = options.pop("rows"), options.pop("test_rows")
     max_words = options.pop("max_words", None)
+    only = options.pop("only", config["versions"])
     models = dict(pair.split("=", 1) for pair in arguments.model)
     if victim in models:
         options["model"] = models[victim]
     run = Victim.of(partial(function, **options))
     rows = sample(train, count, max_words)
     source = rows if config.get("fit_on") == "sample" else train
-    wanted = {k: v for k, v in config["versions"].items() if not arguments.versions or k in arguments.versions}
+    asked = arguments.versions or only
+    wanted = {k: v for k, v in config["versions"].items() if k in only and k in asked}
     costs: dict[str, list] = {key: [] for key in wanted}
     folder = Path(arguments.store, "versions")
     versions = [version(key, parameters, rows, source, folder, costs[key]) for key, parameters in wanted.items()]

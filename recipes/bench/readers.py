@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 from datasets import Dataset, disable_progress_bars
+from order_designs import InOrder
 
 from hf_unlearnable import OrderCodeTransform, RegTextTransform
 from hf_unlearnable.data import load_rows
@@ -33,7 +34,7 @@ METHODS = {
     "order-code, refrain of words": lambda **options: OrderCodeTransform(
         code="refrain", carrier_source="words", **options
     ),
-    "order-code, side by side": lambda **options: OrderCodeTransform(code="adjacent", **options),
+    "order-code, side by side": InOrder,
     "RegText, our defaults": RegTextTransform,
     "RegText, paper's setting": RegTextTransform.paper,
 }

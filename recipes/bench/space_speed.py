@@ -24,7 +24,7 @@ from PIL import Image
 from hf_unlearnable.samples import load_notes
 from hf_unlearnable.space.image import protect_images
 from hf_unlearnable.space.protection import png, previews
-from hf_unlearnable.space.text import protect_one
+from hf_unlearnable.space.typed import protect_one
 
 
 def photo() -> np.ndarray:

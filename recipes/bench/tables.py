@@ -1,7 +1,7 @@
 # /// script
 # dependencies = ["hf-unlearnable[image]"]
 # ///
-"""Writes the tables of attacks in the README and in docs/results, from the cells beside this script.
+"""Writes the tables of attacks in the README and in docs, from the cells beside this script.
 
     python recipes/bench/tables.py
 
@@ -24,7 +24,7 @@ from hf_unlearnable.registry import method_class
 
 BENCH = Path(__file__).parent
 ROOT = BENCH.parents[1]
-PAGES = (ROOT / "README.md", *sorted(ROOT.glob("docs/results/*.md")))
+PAGES = (ROOT / "README.md", ROOT / "docs/guides/visibility.md", *sorted(ROOT.glob("docs/results/*.md")))
 # The rows of the README's table: what they say, the version, the victim.
 FRONT = {
     "images": (
@@ -32,6 +32,7 @@ FRONT = {
         ("`texture`, pretrained model fine-tuned", "texture", "pretrained_image_model"),
         ("`error-min`, small CNN from scratch", "error-min, sample-wise", "small_cnn"),
     ),
+    "photos": (("`texture`, linear probe of ImageNet weights", "texture", "linear_probe"),),
     "texts": (
         ("`regtext`, pretrained encoder fine-tuned", "RegText, our defaults", "finetuned_encoder"),
         ("`regtext`, TF-IDF", "RegText, our defaults", "tfidf_logistic_regression"),
@@ -63,9 +64,10 @@ MAIN_ORDERS = (
 )  # fmt: skip
 OURS = ("texture", "order-code")
 STUDY = yaml.safe_load((BENCH.parent / "configs/image_attack.yaml").read_text(encoding="utf-8"))
+PHOTO_STUDY = yaml.safe_load((BENCH.parent / "configs/photo_attack.yaml").read_text(encoding="utf-8"))
 IMAGE_METHODS = {
     name: parameters["method"]
-    for name, parameters in STUDY["versions"].items()
+    for name, parameters in {**STUDY["versions"], **PHOTO_STUDY["versions"]}.items()
     if isinstance(parameters, dict) and parameters.get("role") != "random"
 }
 LONGER = {"small_cnn": "small_cnn_30"}
@@ -155,7 +157,8 @@ def ran(cells: Cells, victim: str, version: str) -> str:
 def coverage(cells: Cells) -> str:
     """Methods down, victims across: how much of the grid was run."""
     victims = list(dict.fromkeys(key[0] for key in cells))
-    rows = [[IMAGES[name], *(ran(cells, victim, name) for victim in victims)] for name in IMAGE_METHODS]
+    methods = [name for name in IMAGES if name in IMAGE_METHODS]
+    rows = [[IMAGES[name], *(ran(cells, victim, name) for victim in victims)] for name in methods]
     return table([["cells run", *victims], *rows])
 
 
@@ -180,7 +183,7 @@ def front(data: dict[str, Cells]) -> str:
         for title, version, victim in chosen:
             plain = [data[kind].get((victim, one, "none")) for one in ("clean", "protected rows dropped", version)]
             clean, dropped, protected = map(whole, plain)
-            most = worst(data[kind], victim, version)
+            most = worst(data[kind], victim, version) or "none tried"
             rows.append([f"{kind}, {title}", clean.split()[0], dropped.split()[0], protected, f"**{most}**"])
     return table(rows)
 
@@ -195,10 +198,58 @@ def overview(data: dict[str, Cells], names: dict[str, str]) -> str:
     return table([["data, victim", *names.values()], *rows])
 
 
+def strengths(cells: Cells) -> str:
+    """Texture at each strength, down, against the small CNN without and with JPEG."""
+    names = {f"{levels}/255": "texture" if levels == 8 else f"texture {levels}/255" for levels in (2, 4, 8, 16)}
+    measures = [one for one in ("none", "jpeg-90", "jpeg-10") if ("small_cnn", "texture 4/255", one) in cells]
+    rows = [
+        [title, *(whole(cells.get(("small_cnn", name, one))) for one in measures)] for title, name in names.items()
+    ]
+    said = {"none": "no countermeasure", "jpeg-90": "JPEG of quality 90 first", "jpeg-10": "JPEG of quality 10 first"}
+    return table([["strength", *(said[one] for one in measures)], *rows])
+
+
+def language_model() -> str:
+    """A dataset and a way to ask down, versions across, beside how much of the grid was run."""
+    study = yaml.safe_load((BENCH.parent / "configs/language_model.yaml").read_text(encoding="utf-8"))
+    after, versions = study["countermeasures"], study["versions"]
+    rows = [["data, labels", "zero-shot", *versions, "worst after a filter", "cells run"]]
+    for data, settings in study["datasets"].items():
+        cells = load("language_model.jsonl", data)
+        for victim, protocol in settings["victims"].items():
+            if "only" in protocol:
+                continue
+            names = ", ".join(protocol["class_names"])
+            zero = cells.get((f"{victim}_zero_shot", "clean", "none"))
+            plain = [cells.get((victim, version, "none")) for version in versions]
+            tried = [cell for (one, name, filtered), cell in cells.items()
+                     if one == victim and name != "clean" and filtered != "none"]  # fmt: skip
+            most = max(tried, key=lambda cell: cell["accuracy"][0], default=None)
+            worst_case = f"{whole(most)}, {most['version']}, {most['countermeasure']}" if most else ""
+            filtered = sum(not isinstance(v, dict) or v.get("role") != "random" for v in versions.values())
+            grid_size = len(versions) + len(after) * filtered
+            there = sum(key[0] == victim for key in cells)
+            rows.append([f"{data}: {names}", whole(zero), *map(whole, plain), worst_case, f"{there} of {grid_size}"])
+    return table(rows)
+
+
+def photos(cells: Cells, victim: str) -> str:
+    """Versions of photos down; what was tried on a victim across, and how many of its cells there are."""
+    planned = ("none", *PHOTO_STUDY["countermeasures"])
+    tried = [one for one in planned if any(key[0] == victim and key[2] == one for key in cells)]
+    rows = []
+    for name in PHOTO_STUDY["versions"]:
+        found = {one: cells[victim, name, one] for one in tried if (victim, name, one) in cells}
+        of = 1 if name in ("random noise", "protected rows dropped") else len(planned)
+        rows.append([IMAGES.get(name, name), *(whole(found.get(one)) for one in tried), f"{len(found)} of {of}"])
+    return table([["photos, trained on", *tried, "cells run"], *rows])
+
+
 def tables() -> dict[str, str]:
     """All tables by name."""
     images, texts = load("image_attack.jsonl"), load("text_attack.jsonl")
     orders = {data: load("order_code_attack.jsonl", data) for data in ("sst2", "imdb", "trec")}
+    flowers = load("photo_attack.jsonl", "flowers")
     image_columns = {
         "linear probe of a pretrained model": ("linear_probe", "none"),
         "the same, fine-tuned": ("pretrained_image_model", "none"),
@@ -214,9 +265,12 @@ def tables() -> dict[str, str]:
     }
     sst2 = {**orders["sst2"], **texts}
     return {
-        "front": front({"images": images, "texts": sst2}),
+        "language_model": language_model(),
+        "front": front({"images": images, "photos": flowers, "texts": sst2}),
         "images": headline(images, IMAGES, image_columns, "images, trained on"),
         "image_coverage": coverage(images),
+        **{f"photos_{victim}": photos(flowers, victim) for victim in dict.fromkeys(key[0] for key in flowers)},
+        "strength": strengths({**images, **load("image_strength.jsonl")}),
         "texts": headline(sst2, TEXTS, text_columns, "texts, trained on"),
         "order_code": overview(orders, {name: ORDERS[name] for name in MAIN_ORDERS}),
         **{victim: grid(images, victim, IMAGES) for victim in dict.fromkeys(key[0] for key in images)},

@@ -176,6 +176,8 @@ def test_defaults_of_the_built_in_victims():
         },
         "causal_lm": {
             "epochs": 3, "batch_size": 16, "max_length": 128, "lora": True, "rank": 16, "learning_rate": None,
+            "class_names": None, "instruction": "Classify the text. Answer with one of: {labels}.",
+            "prompt_style": None, "max_rows": None,
         },
         "small_cnn": {"epochs": 12, "batch_size": 128, "learning_rate": 0.1, "augment": True, "image_size": None},
         "small_cnn_long": {"epochs": 60, "batch_size": 128, "learning_rate": 0.1, "augment": True, "image_size": None},

@@ -4,11 +4,12 @@ from functools import partial
 
 import pytest
 
-from hf_unlearnable.adversary import Countermeasure
+from hf_unlearnable.adversary import Attacker, Countermeasure, Rows
 from hf_unlearnable.audit import grid as audit_module
 from hf_unlearnable.audit import probe
 from hf_unlearnable.audit.grid import audit
-from tests.audit.rule import CLEAN, DROPPED, PROTECTED, TEST, by_rule, tagged
+from hf_unlearnable.audit.records import Version
+from tests.audit.rule import CLEAN, DROPPED, PROTECTED, TEST, TRAIN, by_rule, tagged
 
 
 class Clock:
@@ -60,3 +61,18 @@ def test_dropped_rows_and_slow_filters_are_in_the_estimate(clock):
     assert found.cell("dropped", "v").seeds == [0, 1, 2, 3, 4]  # nothing is trained, so it is never too late for it
     late = {(one.version.name, one.countermeasure) for one in found.missing if one.reason == "out of time"}
     assert {("clean", "filter"), ("swapped", "filter")} <= late
+
+
+@pytest.mark.parametrize("budget", [0.05, 0.15, 0.25, 0.35, 0.5, 0.7, 9.0])
+@pytest.mark.parametrize("left", [2, 10])
+def test_a_countermeasure_is_not_tried_before_what_it_is_compared_with(clock, budget, left):
+    """Few rows are left without the protected ones, so trainings on them fit where no other does."""
+    dropped = Version("dropped", TRAIN.select(range(left)), "dropped")
+    tried = {"clean-20%": Countermeasure(lambda rows, attacker: rows, needs=("clean",))}
+    found = audit(
+        [CLEAN, PROTECTED, dropped], TEST, {"v": clock.by_rule}, tried, seeds=(0,), budget=budget,
+        attacker=Attacker(clean=Rows(["word0 a", "word1 b"], [0, 1])),
+    )  # fmt: skip
+    after = [cell for cell in found.cells if cell.countermeasure != "none"]
+    assert not after or all(found.cell(version, "v") for version in ("clean", "swapped", "dropped"))
+    assert found.planned == 6 and (found.ran == 6) == (budget == 9.0)

@@ -157,3 +157,27 @@ def test_recovered_share():
     assert recovered_share(answers(0.3, 3), nothing, clean, nothing).mean == pytest.approx(-0.5)
     with pytest.raises(ValueError, match="nothing to recover"):
         recovered_share(clean, nothing, nothing, clean)
+
+
+@pytest.mark.parametrize(
+    ("taught", "order"),
+    [
+        (
+            (0.9, 0.52),
+            ["filter", "none", "shuffle"],
+        ),  # llama proves nothing: what it reached after "shuffle" is no more
+        ((0.52, 0.9), ["shuffle", "none", "filter"]),
+        ((0.9, 0.9), ["shuffle", "filter", "none"]),
+        ((0.52, 0.52), ["shuffle", "filter", "none"]),
+    ],
+)
+def test_the_order_of_countermeasures_counts_victims_that_prove_something(taught, order):
+    found = audit(
+        cell("clean", "cnn", taught[0]), cell("dropped", "cnn", 0.5), cell("clean", "llama", taught[1]),
+        cell("dropped", "llama", 0.5), cell("ours", "cnn", 0.6), cell("ours", "llama", 0.56),
+        cell("ours", "cnn", 0.8, "filter"), cell("ours", "llama", 0.54, "filter"),
+        cell("ours", "cnn", 0.55, "shuffle"), cell("ours", "llama", 0.95, "shuffle"),
+    )  # fmt: skip
+    assert found.worst_first(["ours"]) == order
+    rows = report.grid_table(found, "ours").splitlines()[2:]
+    assert [row.split("|")[1].strip() for row in rows] == order

@@ -1,6 +1,5 @@
 """The versions that an audit compares: what is refused, what is counted, and a random dose that tells nothing."""
 
-import io
 import logging
 
 import numpy as np
@@ -15,7 +14,8 @@ from hf_unlearnable.audit.versions import check_pair, check_test, dropped, rando
 from hf_unlearnable.image.dose import random_pixels
 from hf_unlearnable.text.dose import random_words
 from hf_unlearnable.text.insertion import Canonical
-from tests.examples import levels, notes, pictures, real, tiny
+from tests.examples import levels, notes, pictures, real, stored, tiny
+from tests.image.files import file_of
 
 VOCABULARY = ["ada", "bob", "cyd"]
 
@@ -29,14 +29,8 @@ def arrays(dataset):
     return [np.asarray(image, np.int16) for image in dataset["image"]]
 
 
-def stored(dataset):
-    return dataset.cast_column("image", Image(decode=False))["image"][:]
-
-
 def encoded(array, kind):
-    file = io.BytesIO()
-    PILImage.fromarray(array).save(file, format=kind, lossless=True)
-    return {"bytes": file.getvalue(), "path": None}
+    return {"bytes": file_of(array, kind, lossless=True), "path": None}
 
 
 def image_rows(values, labels=None):
@@ -139,7 +133,7 @@ def test_dropped_keeps_what_is_unchanged():
     assert len(dropped(clean, protected_notes()[1], "text")) == 0
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.sampled_from("abc"), min_size=1, max_size=60), st.floats(0, 0.99), st.integers(0, 9))
 def test_set_aside_is_a_stratified_partition(labels, share, seed):
     clean = tiny([f"row {i}" for i in range(len(labels))], labels)
@@ -208,7 +202,6 @@ def test_rows_that_are_not_protected_stay():
     ]
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.text("ab \n汉字かな<", max_size=6), min_size=1, max_size=12).map(" ".join),
     st.lists(st.tuples(st.integers(0, 80), st.sampled_from(["Q", "QQ", "Z"])), min_size=1, max_size=5),
@@ -229,7 +222,6 @@ def test_white_space_alone_is_not_imitated():
     assert random_words("one two", "one  two Q \n", 1, ["V"]) == "one  two V \n"
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.sampled_from("abcdefgh"), min_size=1, max_size=20),
     st.lists(st.sampled_from(["Q", "R", "a", "b", "c"]), max_size=25),

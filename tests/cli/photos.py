@@ -13,14 +13,6 @@ def protect(method, source, *more, output="protected", key="my.key"):
     return main(["protect", method, str(source), "--output", output, "--key", key, *more])
 
 
-def files(folder):
-    return sorted(str(path.relative_to(folder)) for path in Path(folder).rglob("*") if path.is_file())
-
-
-def bytes_of(folder):
-    return {name: Path(folder, name).read_bytes() for name in files(folder)}
-
-
 def change(before, after):
     """Of every level; size, transparency and colour profile are the same."""
     one, two = decode(before), decode(after)
@@ -46,7 +38,3 @@ def error_of(capsys):
     lines = [line for line in text.splitlines() if line.startswith("hf-unlearnable: ")]
     assert len(lines) == 1 and "Traceback" not in text, text
     return lines[0]
-
-
-def names(folder):
-    return sorted(path.name for path in Path(folder).iterdir())

@@ -149,3 +149,35 @@ def test_a_model_that_is_not_there_is_named_and_left_out(files, tmp_path, capsys
     assert main([*argv, "--model", f"finetuned_encoder={tmp_path / 'no-model'}"]) == 0
     said = capsys.readouterr().out
     assert "Not run: finetuned_encoder: " in said and "tfidf_logistic_regression reaches" in said
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--language-model", "no-model"], "--language-model: no countermeasure that is tried uses it. Leave it out, or name one "
+                                           "with --countermeasures: onion."),
+        (["--corpus", "test"], "--corpus: no countermeasure that is tried uses it. Leave it out, or name one with "
+                               "--countermeasures: outside-frequency-filter, unknown-word-filter."),
+        (["--model", "finetuned_encoder=x"], "a model for finetuned_encoder, which is not among the victims of this attack"),
+        (["--countermeasures", "+"], "'+' names no countermeasure, or lacks one beside the +."),
+        (["--countermeasures", "word-shuffle+"], "'word-shuffle+' names no countermeasure, or lacks one"),
+        (["--countermeasures", ""], "'' names no countermeasure"),
+        (["--countermeasures", "word-shuffle+magic"], "There is no countermeasure magic."),
+        (["--victims", ""], "There is no victim ''."),
+    ],
+)  # fmt: skip
+def test_what_would_not_be_used_or_is_none_is_refused(files, tmp_path, capsys, options, message):
+    options = [str(files / "test.parquet") if one == "test" else one for one in options]
+    assert main([*command(files, tmp_path / "r"), *options]) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_json_of_an_attack_names_the_report_and_the_verdict(files, tmp_path, capsys):
+    argv = command(files, tmp_path / "r", "--countermeasures", "none", "--text-column", "text", "--json")
+    assert main(argv) == 0
+    out, err = capsys.readouterr()
+    found = json.loads(out)
+    stored = json.loads((tmp_path / "r" / "report.json").read_text())
+    assert found["verdict"] == stored["verdict"][0] and found["verdict"] in err
+    assert (found["status"], found["report"]) == (0, str(tmp_path / "r" / "report.json"))
+    assert found["trainings"] == stored["trainings"] and found["trainings"]["ran"] > 0

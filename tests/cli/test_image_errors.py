@@ -1,6 +1,5 @@
 """One sentence for what cannot be done with photos, and nothing left behind."""
 
-import io
 import os
 from pathlib import Path
 
@@ -10,8 +9,10 @@ import pytest
 from PIL import Image
 
 from hf_unlearnable.cli import main
-from tests.cli.photos import FLAT, error_of, files, names, protect
+from tests.cli.photos import FLAT, error_of, protect
 from tests.examples import levels, pictures
+from tests.folders import files, names
+from tests.image.files import file_of
 
 
 def test_texture_without_labels_names_the_method_that_needs_none(here, capsys):
@@ -19,7 +20,7 @@ def test_texture_without_labels_names_the_method_that_needs_none(here, capsys):
     assert protect("texture", "photos") == 1
     message = error_of(capsys)
     assert "needs labels" in message and "no column 'label'" in message
-    assert "RandomNoiseTransform" in message or "random-noise" in message
+    assert "side by side in photos, and a label is the name of a folder" in message
     assert names(here) == before
 
 
@@ -51,9 +52,7 @@ def test_a_broken_photo_is_named(here, capsys):
 
 def test_a_broken_picture_in_a_table_is_named_by_its_row(here, capsys):
     """Row 20 of the data, not of a batch that the user never sees."""
-    file = io.BytesIO()
-    Image.fromarray(levels(1)[0]).save(file, format="PNG")
-    rows = [{"bytes": b"broken" if i == 20 else file.getvalue(), "path": None} for i in range(24)]
+    rows = [{"bytes": b"broken" if i == 20 else file_of(levels(1)[0]), "path": None} for i in range(24)]
     data = datasets.Dataset.from_dict({"image": rows}, features=datasets.Features({"image": datasets.Image()}))
     data.to_parquet("broken.parquet")
     before = names(here)

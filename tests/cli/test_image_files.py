@@ -11,8 +11,8 @@ from PIL import Image
 from hf_unlearnable import load_transform
 from hf_unlearnable.cli import main
 from hf_unlearnable.image.files import holds_images, write_images
-from tests.cli.photos import bytes_of
 from tests.examples import levels
+from tests.folders import contents
 
 
 def test_holds_images(here):
@@ -37,7 +37,7 @@ def test_write_images(here):
     changed[1] = raw[1]["image"]
     after = datasets.Dataset.from_dict({"image": changed}, features=datasets.Features({"image": datasets.Image()}))
     write_images(after, data, "out", "image", "classes")
-    assert bytes_of("out") == {
+    assert contents("out") == {
         "cat/one.png": png,
         "cat/two.png": png,
         "dog/one.webp": webp.getvalue(),
@@ -58,7 +58,7 @@ def test_no_photo_takes_the_place_of_one_that_is_left_alone(here):
     assert rows[1]["path"].endswith("a.png")
     after = datasets.Dataset.from_dict({"image": rows}, features=datasets.Features({"image": datasets.Image()}))
     write_images(after, data, "out", "image", "pairs")
-    assert bytes_of("out") == {"a.jpg.png": new, "a.png": old}
+    assert contents("out") == {"a.jpg.png": new, "a.png": old}
 
 
 def test_a_folder_of_classes_is_not_taken_for_splits(tmp_path):

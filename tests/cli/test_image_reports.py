@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.cli.photos import FLAT, bytes_of, change, error_of, files, names, protect, strict_json
+from tests.cli.photos import FLAT, change, error_of, protect, strict_json
 from tests.examples import levels
+from tests.folders import contents, files, names
 
 
 def test_report(here):
-    before = bytes_of("photos")
+    before = contents("photos")
     assert protect("random-noise", "photos", "--report", "report") == 0
     assert files("report") == ["contact-sheet.png", "fidelity.json", "full-size.png"]
     fidelity = strict_json("report/fidelity.json")
@@ -33,7 +34,7 @@ def test_report(here):
 
 def test_report_when_nothing_changed(here):
     assert protect("random-noise", "photos", "--fraction", "0", "--report", "report") == 0
-    assert bytes_of("protected") == bytes_of("photos")
+    assert contents("protected") == contents("photos")
     fidelity = strict_json("report/fidelity.json")
     assert (fidelity["images"], fidelity["changed"], fidelity["max_change"]) == (4, 0, 0)
     with Image.open("report/contact-sheet.png") as sheet:

@@ -12,23 +12,19 @@ from PIL import Image
 
 from hf_unlearnable import load_transform
 from hf_unlearnable.image.codec import decode
-from tests.cli.photos import FLAT, bytes_of, change, error_of, files, names, protect, strict_json
-from tests.examples import levels
-
-
-def stored(folder):
-    data = load_dataset(str(folder), split="train")
-    return data.cast_column("image", datasets.Image(decode=False))["image"][:]
+from tests.cli.photos import FLAT, change, error_of, protect, strict_json
+from tests.examples import levels, stored
+from tests.folders import contents, files, names
 
 
 def test_a_folder_of_photos_needs_no_labels(here, capsys):
-    before = bytes_of("photos")
+    before = contents("photos")
     assert protect("random-noise", "photos", "--epsilon", "8/255") == 0
     out = capsys.readouterr().out
     assert "4 of 4 rows protected with random-noise: protected" in out
     assert "4 of 4 images changed: at most 8 of 255 levels" in out
     assert "Key: my.key (new" in out
-    after = bytes_of("protected")
+    after = contents("protected")
     assert sorted(after) == ["DSC 1.png", "beach [2].png", "logo.png", "scan.png"]
     for name in FLAT:
         data = after[str(Path(name).with_suffix(".png"))]
@@ -39,7 +35,7 @@ def test_a_folder_of_photos_needs_no_labels(here, capsys):
         assert b"Camera" not in data and b"at home" not in data
     assert decode(after["DSC 1.png"]).levels.shape == (24, 20, 3), "turned the right way up"
     assert decode(after["logo.png"]).alpha is not None
-    assert bytes_of("photos") == before, "the source is not touched"
+    assert contents("photos") == before, "the source is not touched"
     assert names(here) == ["classes", "my.key", "photos", "pictures.parquet", "protected"]
     assert str(load_transform("my.key").key.seed) not in out
 
@@ -76,7 +72,7 @@ def test_classes_by_the_names_of_their_folders(here, capsys):
     assert protect("texture", "classes", "--classes", "dog") == 0
     assert "2 of 4 rows protected" in capsys.readouterr().out
     assert files("protected") == ["cat/one.jpg", "cat/two.png", "dog/one.png", "dog/two.png"]
-    before, after = bytes_of("classes"), bytes_of("protected")
+    before, after = contents("classes"), contents("protected")
     for name in ("cat/one.jpg", "cat/two.png"):
         assert after[name] == before[name], "what is left alone is still the file that it was"
     assert np.abs(change(before["dog/two.png"], after["dog/two.png"])).max() == 8
@@ -84,18 +80,18 @@ def test_classes_by_the_names_of_their_folders(here, capsys):
 
 def test_a_key_is_used_again(here, capsys):
     assert protect("random-noise", "photos") == 0
-    first = bytes_of("my.key")
+    first = contents("my.key")
     assert protect("random-noise", "photos", output="again") == 0
-    assert bytes_of("again") == bytes_of("protected")
-    assert bytes_of("my.key") == first
+    assert contents("again") == contents("protected")
+    assert contents("my.key") == first
     assert "(new" not in capsys.readouterr().out.splitlines()[-1]
     assert protect("random-noise", "photos", output="other", key="other.key") == 0
-    assert bytes_of("other").keys() == bytes_of("protected").keys()
-    assert bytes_of("other") != bytes_of("protected")
+    assert contents("other").keys() == contents("protected").keys()
+    assert contents("other") != contents("protected")
     assert protect("random-noise", "photos", "--epsilon", "4/255", output="weaker") == 1
     assert "fixes --epsilon" in error_of(capsys)
     assert protect("random-noise", "photos", "--epsilon", "8/255", output="equal") == 0
-    assert bytes_of("equal") == bytes_of("protected")
+    assert contents("equal") == contents("protected")
     assert "weaker" not in names(here)
 
 
@@ -106,20 +102,20 @@ def test_a_key_protects_new_photos_of_its_classes(here):
     for name in ("cat/two.png", "dog/two.png"):
         Path("more", name).write_bytes(Path("classes", name).read_bytes())
     assert protect("texture", "more", output="protected-more") == 0
-    expected = bytes_of("protected")
-    assert bytes_of("protected-more") == {name: expected[name] for name in ("cat/two.png", "dog/two.png")}
+    expected = contents("protected")
+    assert contents("protected-more") == {name: expected[name] for name in ("cat/two.png", "dog/two.png")}
 
 
 def test_more_processes_give_the_same_files(here):
     assert protect("random-noise", "photos") == 0
     assert protect("random-noise", "photos", "--num-proc", "2", output="again") == 0
-    assert bytes_of("again") == bytes_of("protected")
+    assert contents("again") == contents("protected")
 
 
 def test_lossless_webp(here):
-    before = bytes_of("photos")
+    before = contents("photos")
     assert protect("random-noise", "photos", "--encoding", "webp") == 0
-    after = bytes_of("protected")
+    after = contents("protected")
     assert sorted(after) == ["DSC 1.webp", "beach [2].webp", "logo.webp", "scan.png"], "WebP has no gray"
     assert after["logo.webp"][8:12] == b"WEBP"
     assert np.abs(change(before["logo.png"], after["logo.webp"])).max() == 8
@@ -138,10 +134,10 @@ def test_two_photos_of_one_name(here):
 
 
 def test_photos_become_a_table_when_asked_for(here):
-    before = bytes_of("photos")
+    before = contents("photos")
     assert protect("random-noise", "photos", "--format", "parquet") == 0
     assert files("protected") == ["train.parquet"]
-    after = stored("protected")
+    after = stored(load_dataset("protected", split="train"))
     for name, value in zip(sorted(before), after, strict=True):
         assert value["path"] is None
         assert np.abs(change(before[name], value["bytes"])).max() == 8
@@ -151,7 +147,7 @@ def test_photos_become_a_table_when_asked_for(here):
 @pytest.mark.parametrize("format", ["parquet", "arrow"])
 def test_a_table_holds_also_the_photos_that_are_left_alone(here, capsys, format):
     """Whoever gets the table gets pictures, and learns nothing of the owner's folders."""
-    before = bytes_of("photos")
+    before = contents("photos")
     assert protect("random-noise", "photos", "--format", format, "--fraction", "0.5", "--seed", "3") == 0
     out = capsys.readouterr().out
     data = datasets.load_from_disk("protected") if format == "arrow" else load_dataset("protected", split="train")
@@ -175,7 +171,7 @@ def test_links_to_photos(here):
     assert protect("random-noise", "links") == 0
     assert files("protected") == ["logo.png", "scan.png"]
     assert protect("random-noise", "linked", output="again") == 0
-    assert bytes_of("again") == bytes_of("protected")
+    assert contents("again") == contents("protected")
 
 
 @pytest.mark.parametrize("name", ["json", "text", "imagefolder"])
@@ -210,4 +206,6 @@ def test_the_output_of_save_to_disk(here):
     assert protect("texture", "pictures.parquet", "--format", "arrow", "--seed", "5") == 0
     assert protect("texture", "pictures.parquet", "--seed", "5", output="plain", key="other.key") == 0
     saved = datasets.load_from_disk("protected").cast_column("image", datasets.Image(decode=False))
-    assert [value["bytes"] for value in saved["image"]] == [value["bytes"] for value in stored("plain")]
+    assert [value["bytes"] for value in saved["image"]] == [
+        value["bytes"] for value in stored(load_dataset("plain", split="train"))
+    ]

@@ -109,5 +109,5 @@ def test_bad_input_is_one_sentence(here, capsys):
 def test_verify(here, capsys):
     assert main(["verify", "--key", "my.key", "--data", "protected"]) == 0
     assert "40 of 40 rows carry" in capsys.readouterr().out
-    assert main(["verify", "--key", "my.key", "--data", "notes.parquet"]) == 0
+    assert main(["verify", "--key", "my.key", "--data", "notes.parquet"]) == 1
     assert "no sign of" in capsys.readouterr().out.lower()

@@ -44,7 +44,7 @@ def test_protect_and_restore(here, capsys):
     assert cloak.restore(data)["text"][:] == notes(40)["text"][:]
     assert str(cloak.key.seed) not in out
     names = notes(40).features["label"].names
-    assert [f"Words for {name}: {word} (for" in out for name, word in zip(names, words)] == [True] * 4
+    assert [f"Words for {name}: {word} (keep" in out for name, word in zip(names, words)] == [True] * 4
     assert out.index("Words for") < out.index("40 of 40"), "shown before they are put in"
     assert sorted(path.name for path in here.iterdir()) == ["my.key", "notes.parquet", "protected"]
     assert sorted(path.name for path in (here / "protected").iterdir()) == ["train.parquet"]

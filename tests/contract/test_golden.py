@@ -29,7 +29,7 @@ CASES = {
     },
     "order-code": {
         "defaults": {},
-        "words": {"carrier_source": "words", "code": "order", "rate": 0.1, "min_share": 1e-4, "max_share": 1.0},
+        "words": {"carrier_source": "words", "code": "refrain", "rate": 0.1, "min_share": 1e-4, "max_share": 1.0},
         "refrain": {"code": "refrain", "rate": 0.05},
     },
     "error-min": {"defaults": {}, "class": {"noise": "class", "epsilon": 4 / 255}},

@@ -15,12 +15,6 @@ from hf_unlearnable.image.files import holds_images, write_images
 from tests.examples import levels
 
 
-@pytest.fixture
-def here(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 def draw(*paths, seed=0):
     for path, one in zip(paths, levels(len(paths), seed=seed), strict=True):
         Path(path).parent.mkdir(parents=True, exist_ok=True)

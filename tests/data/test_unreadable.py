@@ -16,6 +16,7 @@ from tests.data.tables import rows
 from tests.examples import notes
 
 PARQUET = io.BytesIO()
+Dataset.from_dict({"text": ["a"] * 100}).to_parquet(PARQUET)
 
 
 @pytest.mark.parametrize(
@@ -35,7 +36,7 @@ PARQUET = io.BytesIO()
         ("a.csv", b"\n", "empty: there is nothing to read"),
         ("a.csv", b"text,label\n", "a header and no rows"),
         ("a.csv", b"text,text\na,b\n", "two columns are named 'text'"),
-        ("a.csv", b"text,label\na,1\nb\n", "row 2 has 1 values, and the header has 2 with comma"),
+        ("a.csv", b"text,label\na,1\nb\n", "row 2 has 1 value, and the header has 2 with comma"),
         ("a.csv", b"text,label\na,1,2\n", "row 1 has 3 values, and the header has 2"),
         ("a.parquet", PARQUET.getvalue()[:200], "broken or of another kind"),
         ("a.parquet", PARQUET.getvalue()[200:], "broken or of another kind"),

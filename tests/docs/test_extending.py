@@ -103,10 +103,10 @@ from hf_unlearnable.space import make_app_ready
         """
 from hf_unlearnable.space.session import make_root
 make_root()
-from hf_unlearnable.space import protection, text, training
+from hf_unlearnable.space import protection, training, typed
 assert "last-word" in protection.methods("text")
-after, change, key = text.protect_one("The seeds came up in a single warm night.", "garden", "last-word", "Standard")
-assert re.fullmatch(r"The seeds came up in a single warm night\\\\. zq\\\\d{8}", after) and change.added == 1
+done = typed.protect_one("The seeds came up in a single warm night.", "garden", "last-word", "Standard")
+assert re.fullmatch(r"The seeds came up in a single warm night\\\\. zq\\\\d{8}", done.after) and done.change.added == 1
 assert "last-word-removal" in training.countermeasures("text")
 print("all of it works")
 """.replace("\\\\", "\\"),

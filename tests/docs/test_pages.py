@@ -23,7 +23,7 @@ def test_every_method_has_its_page():
 
 def test_every_command_and_option_is_named():
     page = pages.command_line_page()
-    for command in ("protect", "attack", "publish", "verify", "space", "demo", "list"):
+    for command in ("protect", "restore", "attack", "publish", "verify", "space", "demo", "list"):
         assert f"## {command} {{ #{command} }}" in page
     for option in (
         "--epsilon",

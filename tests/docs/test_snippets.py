@@ -8,7 +8,7 @@ what that prints.
 import ast
 import contextlib
 import doctest
-import importlib
+import importlib.util
 import inspect
 import io
 import re
@@ -32,7 +32,9 @@ for module in ("torch", "sklearn", "gradio", "trl"):
 sys.path.append(str(ROOT / "recipes"))  # a script finds what stands beside it
 PROJECT = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
 EXTRAS = re.findall(r"^(\w+) = \[", PROJECT.split("[project.optional-dependencies]")[1].split("\n[")[0], re.MULTILINE)
-TARGETS = re.findall(r"^([\w-]+):.*##", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+TARGETS = " ".join(
+    re.findall(r"^([\w -]+):.*##", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+).split()
 EXTENDING = ROOT / "docs/extending.md"  # its commands need its package installed: test_extending.py
 SHELL = ("", "shell")
 DATA = (*SHELL, "python", "text")
@@ -87,6 +89,8 @@ def check_command(line):
             assert found and set((found[1] or "image").split(",")) <= set(EXTRAS), line
     elif program == "make":
         assert set(argv) <= set(TARGETS), line
+    elif program == "python" and argv[0] == "-m":
+        assert importlib.util.find_spec(argv[1]) and not argv[2:], line
     elif program == "python":
         check_script(argv[0], argv[1:])
     elif program == "pytest":

@@ -11,7 +11,9 @@ PNG = b"\x89PNG\r\n\x1a\n"
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
-def stored(image, format="PNG", **options):
+def file_of(image, format="PNG", **options):
+    """The bytes of a file of this image or array."""
+    image = image if isinstance(image, Image.Image) else Image.fromarray(image)
     file = io.BytesIO()
     image.save(file, format=format, **options)
     return file.getvalue()

@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from hf_unlearnable.image.codec import ImageError, Picture, decode, encode, like
-from tests.image.files import PNG, PROFILE, noise, opened, same, stored
+from tests.image.files import PNG, PROFILE, file_of, noise, opened, same
 
 SIDES = st.integers(1, 20)
 
@@ -22,7 +22,7 @@ def levels(channels):
 
 @given(levels(1))
 def test_gray_round_trip(array):
-    picture = decode(stored(Image.fromarray(array)))
+    picture = decode(file_of(array))
     same(picture, array[:, :, None])
     same(decode(encode(picture)), array[:, :, None])
     assert opened(encode(picture)).mode == "L"
@@ -30,7 +30,7 @@ def test_gray_round_trip(array):
 
 @given(levels(2))
 def test_gray_with_transparency_round_trip(array):
-    picture = decode(stored(Image.fromarray(array)))
+    picture = decode(file_of(array))
     same(picture, array[:, :, :1], array[:, :, 1])
     same(decode(encode(picture)), array[:, :, :1], array[:, :, 1])
     assert opened(encode(picture)).mode == "LA"
@@ -38,7 +38,7 @@ def test_gray_with_transparency_round_trip(array):
 
 @given(levels(3))
 def test_rgb_round_trip(array):
-    picture = decode(stored(Image.fromarray(array)))
+    picture = decode(file_of(array))
     same(picture, array)
     same(decode(encode(picture)), array)
     assert opened(encode(picture)).mode == "RGB"
@@ -46,7 +46,7 @@ def test_rgb_round_trip(array):
 
 @given(levels(4))
 def test_rgba_round_trip(array):
-    picture = decode(stored(Image.fromarray(array)))
+    picture = decode(file_of(array))
     same(picture, array[:, :, :3], array[:, :, 3])
     same(decode(encode(picture)), array[:, :, :3], array[:, :, 3])
     assert opened(encode(picture)).mode == "RGBA"
@@ -56,7 +56,7 @@ def test_rgba_round_trip(array):
 def test_black_and_white_round_trip(array):
     image = Image.fromarray(array)
     assert image.mode == "1"
-    for value in (image, stored(image)):
+    for value in (image, file_of(image)):
         picture = decode(value)
         same(picture, np.where(array, 255, 0)[:, :, None])
         same(decode(encode(picture)), np.where(array, 255, 0)[:, :, None])
@@ -66,7 +66,7 @@ def test_black_and_white_round_trip(array):
 def test_palette_round_trip(array, palette):
     image = Image.frombytes("P", array.shape[::-1], array.tobytes())
     image.putpalette(palette.tobytes())
-    for value in (image, stored(image)):
+    for value in (image, file_of(image)):
         picture = decode(value)
         same(picture, palette[array])
         same(decode(encode(picture)), palette[array])
@@ -76,7 +76,7 @@ def test_palette_round_trip(array, palette):
 def test_palette_with_transparency_round_trip(array, palette):
     image = Image.frombytes("P", array.shape[::-1], array.tobytes())
     image.putpalette(palette[:, :3].tobytes())
-    data = stored(image, transparency=palette[:, 3].tobytes())
+    data = file_of(image, transparency=palette[:, 3].tobytes())
     for value in (data, opened(data)):
         picture = decode(value)
         same(picture, palette[array][:, :, :3], palette[array][:, :, 3])
@@ -93,15 +93,15 @@ def test_a_palette_that_holds_transparency_itself():
 def test_one_transparent_entry_of_a_palette(format):
     image = Image.frombytes("P", (3, 1), bytes([0, 1, 2]))
     image.putpalette(bytes([10, 20, 30, 40, 50, 60, 70, 80, 90, 1, 2, 3]))
-    picture = decode(stored(image, format, transparency=1))
+    picture = decode(file_of(image, format, transparency=1))
     same(picture, [[[10, 20, 30], [40, 50, 60], [70, 80, 90]]], [[255, 0, 255]])
 
 
 def test_one_transparent_colour():
     array = np.array([[0, 7], [8, 255]], np.uint8)
-    same(decode(stored(Image.fromarray(array), transparency=7)), array[:, :, None], [[255, 0], [255, 255]])
+    same(decode(file_of(array, transparency=7)), array[:, :, None], [[255, 0], [255, 255]])
     colours = np.dstack([array, array, array])
-    picture = decode(stored(Image.fromarray(colours), transparency=(8, 8, 8)))
+    picture = decode(file_of(colours, transparency=(8, 8, 8)))
     same(picture, colours, [[255, 255], [0, 255]])
     same(decode(encode(picture)), colours, [[255, 255], [0, 255]])
 
@@ -144,7 +144,7 @@ def test_a_picture_too_large_for_webp_says_so():
 def test_content_tells_pictures_apart():
     array = noise(2, 6, 3)
     one = decode(array).content
-    assert one == decode(stored(Image.fromarray(array))).content
+    assert one == decode(file_of(array)).content
     others = [
         decode(array.reshape(6, 2, 3)),
         decode(array[:, ::-1]),
@@ -156,7 +156,7 @@ def test_content_tells_pictures_apart():
 
 def test_kinds_of_values(tmp_path):
     array = noise(4, 5, 3)
-    data = stored(Image.fromarray(array))
+    data = file_of(array)
     path = tmp_path / "photo [1] #2?.png"
     path.write_bytes(data)
     values = [
@@ -206,11 +206,11 @@ def test_like_returns_an_array_of_the_same_shape(shape):
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 def test_an_opened_image_is_stored_as_png_of_the_same_levels(channels):
-    """A JPEG that was opened would be stored as a JPEG again, and the noise would be gone."""
+    """A JPEG that was opened would be file_of as a JPEG again, and the noise would be gone."""
     array = noise(6, 5, channels)
     colours = 1 if channels < 3 else 3
     picture = Picture(array[:, :, :colours], array[:, :, colours] if channels > colours else None, PROFILE)
-    image = like(opened(stored(Image.new("RGB", (5, 6)), "JPEG")), picture, "png")
+    image = like(opened(file_of(Image.new("RGB", (5, 6)), "JPEG")), picture, "png")
     data = Dataset.from_dict({"image": [image]}, features=Features({"image": datasets.Image()}))
     value = data.cast_column("image", datasets.Image(decode=False))[0]["image"]
     assert value["bytes"].startswith(PNG)

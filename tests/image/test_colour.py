@@ -15,7 +15,7 @@ from hf_unlearnable import TextureTransform
 from hf_unlearnable.image import codec
 from hf_unlearnable.image.codec import ImageError, Picture, decode, encode, like
 from tests.examples import pictures
-from tests.image.files import PNG, PROFILE, chunk, chunks, noise, opened, same, stored
+from tests.image.files import PNG, PROFILE, chunk, chunks, file_of, noise, opened, same
 
 GAMMA = chunk(b"gAMA", (55_000).to_bytes(4, "big"))
 PRIMARIES = chunk(b"cHRM", struct.pack(">8I", 31270, 32900, 68000, 32000, 26500, 69000, 15000, 6000))
@@ -44,7 +44,7 @@ def contents(data):
 )
 def test_what_decides_how_a_png_is_shown_is_kept(channels, added):
     array = noise(5, 4, channels)
-    data = with_chunks(stored(Image.fromarray(array.squeeze())), *added)
+    data = with_chunks(file_of(array.squeeze()), *added)
     picture = decode(data)
     again = encode(picture)
     for part in added:
@@ -56,16 +56,16 @@ def test_what_decides_how_a_png_is_shown_is_kept(channels, added):
 
 
 def test_a_profile_goes_before_srgb_and_stays_beside_the_rest():
-    data = with_chunks(stored(Image.fromarray(noise(5, 4, 3)), icc_profile=PROFILE), HDR, GAMMA)
+    data = with_chunks(file_of(noise(5, 4, 3), icc_profile=PROFILE), HDR, GAMMA)
     again = encode(decode(data))
     assert set(contents(again)) == {b"IHDR", b"cICP", b"gAMA", b"iCCP", b"IDAT", b"IEND"}
     assert decode(again).icc_profile == PROFILE
-    both = with_chunks(stored(Image.fromarray(noise(5, 4, 3)), icc_profile=PROFILE), SRGB)
+    both = with_chunks(file_of(noise(5, 4, 3), icc_profile=PROFILE), SRGB)
     assert b"sRGB" not in contents(encode(decode(both)))
 
 
 def test_a_chunk_of_another_length_carries_nothing_out():
-    data = with_chunks(stored(Image.fromarray(noise(5, 4, 3))), chunk(b"cICP", b"taken at home"), GAMMA, GAMMA)
+    data = with_chunks(file_of(noise(5, 4, 3)), chunk(b"cICP", b"taken at home"), GAMMA, GAMMA)
     picture = decode(data)
     assert [name for name, _ in picture.colour_chunks] == [b"gAMA"]
     assert b"home" not in encode(picture)
@@ -73,7 +73,7 @@ def test_a_chunk_of_another_length_carries_nothing_out():
 
 @pytest.mark.parametrize("added", [[GAMMA], [GAMMA, PRIMARIES], [SRGB]])
 def test_an_opened_png_tells_the_same(added):
-    data = with_chunks(stored(Image.fromarray(noise(5, 4, 3))), *added)
+    data = with_chunks(file_of(noise(5, 4, 3)), *added)
     assert decode(opened(data)).colour_chunks == decode(data).colour_chunks
 
 
@@ -88,17 +88,17 @@ def camera(space, interoperability=None):
 @pytest.mark.parametrize("format", ["JPEG", "WEBP"])
 def test_the_colour_space_of_a_camera_is_kept(format):
     image = Image.fromarray(noise(16, 16, 3))
-    for value in (stored(image, format, exif=camera(1)), opened(stored(image, format, exif=camera(1)))):
+    for value in (file_of(image, format, exif=camera(1)), opened(file_of(image, format, exif=camera(1)))):
         assert decode(value).colour_chunks == ((b"sRGB", b"\0"),)
-    adobe = decode(stored(image, format, exif=camera(0xFFFF, "R03")))
+    adobe = decode(file_of(image, format, exif=camera(0xFFFF, "R03")))
     written = opened(encode(adobe))
     written.load()
     assert written.info["gamma"] == pytest.approx(1 / 2.19921875, abs=1e-5)
     assert written.info["chromaticity"] == (0.3127, 0.329, 0.64, 0.33, 0.21, 0.71, 0.15, 0.06)
-    assert decode(stored(image, format, exif=camera(2))).colour_chunks == adobe.colour_chunks
+    assert decode(file_of(image, format, exif=camera(2))).colour_chunks == adobe.colour_chunks
     for unknown in (camera(0xFFFF), camera(0xFFFF, "R98"), camera(7), Image.Exif()):
-        assert decode(stored(image, format, exif=unknown)).colour_chunks == ()
-    assert decode(stored(image, format, exif=camera(1), icc_profile=PROFILE)).colour_chunks == ()
+        assert decode(file_of(image, format, exif=unknown)).colour_chunks == ()
+    assert decode(file_of(image, format, exif=camera(1), icc_profile=PROFILE)).colour_chunks == ()
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_the_colour_space_of_a_camera_is_kept(format):
 )
 def test_webp_is_png_where_webp_would_show_other_colours(added, kept_as):
     array = noise(5, 4, 3)
-    picture = decode(with_chunks(stored(Image.fromarray(array)), *added))
+    picture = decode(with_chunks(file_of(array), *added))
     data = encode(picture, "webp")
     assert data.startswith(kept_as)
     same(decode(data), array)
@@ -210,7 +210,7 @@ def test_heic_without_its_package_names_it(monkeypatch, brand):
 
 def test_avif_is_read_or_names_the_pillow_that_reads_it(monkeypatch):
     if PIL.features.check("avif"):
-        data = stored(Image.fromarray(noise(16, 24, 3)), "AVIF", quality=90)
+        data = file_of(noise(16, 24, 3), "AVIF", quality=90)
         picture = decode(data)
         assert picture.levels.shape == (16, 24, 3)
         assert picture.colour_chunks == ((b"sRGB", b"\0"),)  # as its nclx says

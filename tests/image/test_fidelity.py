@@ -1,6 +1,5 @@
 """What protecting did to images, in numbers, and the promises that it keeps."""
 
-import io
 import math
 
 import datasets
@@ -19,12 +18,7 @@ from hf_unlearnable.image.fidelity import (
 )
 from tests import ROOT
 from tests.image.fidelity import constant, images
-
-
-def file_of(array, format="PNG", **options):
-    file = io.BytesIO()
-    Image.fromarray(array).save(file, format=format, **options)
-    return file.getvalue()
+from tests.image.files import file_of
 
 
 def decibels(mean_square):
@@ -71,7 +65,7 @@ def test_a_level_that_went_down_counts_like_one_that_went_up():
 
 
 @given(st.integers(1, 12), st.integers(1, 12), st.sampled_from([1, 3]), st.integers(0, 2**32 - 1))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_any_size_and_any_change(height, width, channels, seed):
     random = np.random.default_rng(seed)
     before, after = random.integers(0, 256, (2, height, width, channels), dtype=np.uint8)

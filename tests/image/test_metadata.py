@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from hf_unlearnable.image.codec import decode, encode, like
-from tests.image.files import PROFILE, chunks, noise, opened, same, stored
+from tests.image.files import PROFILE, chunks, file_of, noise, opened, same
 
 
 def exif(*first, more=b"", thumbnail=False):
@@ -23,7 +23,7 @@ def exif(*first, more=b"", thumbnail=False):
     after = 8 + 2 + 12 * len(first) + 4
     data = b"II*\0\x08\0\0\0" + directory(first, after + len(more) if thumbnail else 0) + more
     if thumbnail:
-        jpeg = stored(Image.new("RGB", (2, 2)), "JPEG")
+        jpeg = file_of(Image.new("RGB", (2, 2)), "JPEG")
         place = len(data) + 2 + 12 * 2 + 4
         data += directory([(0x0201, 4, 1, place), (0x0202, 4, 1, len(jpeg))], 0) + jpeg
     return b"Exif\0\0" + data
@@ -55,8 +55,8 @@ def turned(array, value):
 def test_orientation_is_applied_exactly_once(format, value):
     image = Image.fromarray(noise(4, 7, 3))
     options = {"lossless": True} if format == "WEBP" else {}
-    as_stored = np.asarray(opened(stored(image, format, **options)))
-    data = stored(image, format, exif=exif(orientation(value)), **options)
+    as_stored = np.asarray(opened(file_of(image, format, **options)))
+    data = file_of(image, format, exif=exif(orientation(value)), **options)
     expected = turned(as_stored, value)
     for source in (data, opened(data), {"bytes": data, "path": None}):
         same(decode(source), expected)
@@ -68,7 +68,7 @@ def test_orientation_is_applied_exactly_once(format, value):
 
 def test_orientation_of_transparency():
     array = noise(2, 3, 4)
-    picture = decode(stored(Image.fromarray(array), exif=exif(orientation(6))))
+    picture = decode(file_of(array, exif=exif(orientation(6))))
     same(picture, turned(array, 6)[:, :, :3], turned(array, 6)[:, :, 3])
 
 
@@ -86,14 +86,14 @@ def test_orientation_of_transparency():
 def test_orientation_beside_broken_exif(broken):
     """Some cameras write a tag in the wrong type: no reason to refuse a picture that opens everywhere else."""
     array = noise(2, 3, 3)
-    data = stored(Image.fromarray(array), exif=exif(broken, orientation(6)))
+    data = file_of(array, exif=exif(broken, orientation(6)))
     same(decode(data), turned(array, 6))
 
 
 @pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP", "TIFF"])
 @pytest.mark.parametrize("encoding", ["png", "webp"])
 def test_the_colour_profile_is_kept(format, encoding):
-    data = stored(Image.fromarray(noise(4, 5, 3)), format, icc_profile=PROFILE)
+    data = file_of(noise(4, 5, 3), format, icc_profile=PROFILE)
     picture = decode(data)
     assert picture.icc_profile == PROFILE
     again = encode(picture, encoding)
@@ -102,12 +102,12 @@ def test_the_colour_profile_is_kept(format, encoding):
 
 
 def test_the_colour_profile_is_kept_when_the_picture_turns():
-    data = stored(Image.fromarray(noise(4, 5, 3)), "JPEG", icc_profile=PROFILE, exif=exif(orientation(6)))
+    data = file_of(noise(4, 5, 3), "JPEG", icc_profile=PROFILE, exif=exif(orientation(6)))
     assert decode(data).icc_profile == PROFILE
 
 
 def test_no_colour_profile():
-    picture = decode(stored(Image.fromarray(noise(4, 5, 3))))
+    picture = decode(file_of(noise(4, 5, 3)))
     assert picture.icc_profile is None
     assert chunks(encode(picture)) == ["IHDR", "IDAT", "IEND"]
     assert "icc_profile" not in opened(encode(picture, "webp")).info
@@ -115,7 +115,7 @@ def test_no_colour_profile():
 
 def test_everything_else_is_named_and_left_out():
     image = Image.fromarray(noise(16, 16, 3))
-    data = stored(image, "JPEG", exif=camera_exif(), comment=b"at home", xmp=b"<x:xmpmeta/>", icc_profile=PROFILE)
+    data = file_of(image, "JPEG", exif=camera_exif(), comment=b"at home", xmp=b"<x:xmpmeta/>", icc_profile=PROFILE)
     assert b"Cam" in data and b"at home" in data and b"xmpmeta" in data and data.count(b"\xff\xd8\xff") == 2
     picture = decode(data)
     assert set(picture.metadata) == {"EXIF", "GPS", "thumbnail", "XMP", "comment"}
@@ -130,7 +130,7 @@ def test_everything_else_is_named_and_left_out():
 
 
 def test_an_opened_image_does_not_carry_what_a_file_told():
-    data = stored(Image.fromarray(noise(16, 16, 3)), "JPEG", exif=camera_exif(), comment=b"at home")
+    data = file_of(noise(16, 16, 3), "JPEG", exif=camera_exif(), comment=b"at home")
     image = like(opened(data), decode(data), "png")
     assert set(image.info) == set()
     assert not image.getexif()
@@ -153,7 +153,7 @@ def test_an_opened_image_does_not_carry_what_a_file_told():
     ],
 )
 def test_what_is_named(format, options, names):
-    assert set(decode(stored(Image.fromarray(noise(8, 8, 3)), format, **options)).metadata) == names
+    assert set(decode(file_of(noise(8, 8, 3), format, **options)).metadata) == names
 
 
 def test_text_in_a_png_is_named():
@@ -161,20 +161,20 @@ def test_text_in_a_png_is_named():
     author.add_text("Author", "me")
     xmp.add_itxt("XML:com.adobe.xmp", "<x:xmpmeta/>")
     image = Image.fromarray(noise(4, 4, 3))
-    assert decode(stored(image, pnginfo=author)).metadata == ("text",)
-    assert decode(stored(image, pnginfo=xmp)).metadata == ("XMP",)
+    assert decode(file_of(image, pnginfo=author)).metadata == ("text",)
+    assert decode(file_of(image, pnginfo=xmp)).metadata == ("XMP",)
     xmp.add_text("Author", "me")
-    assert set(decode(stored(image, pnginfo=xmp)).metadata) == {"text", "XMP"}
+    assert set(decode(file_of(image, pnginfo=xmp)).metadata) == {"text", "XMP"}
 
 
 def test_content_credentials_are_named_and_left_out():
     image = Image.fromarray(noise(8, 8, 3))
-    jpeg = stored(image, "JPEG")
+    jpeg = file_of(image, "JPEG")
     box = b"JP\x00\x01jumb c2pa"
     jpeg = jpeg[:2] + b"\xff\xeb" + (len(box) + 2).to_bytes(2, "big") + box + jpeg[2:]
     info = PngImagePlugin.PngInfo()
     info.add(b"caBX", box)
-    for data in (jpeg, stored(image, pnginfo=info)):
+    for data in (jpeg, file_of(image, pnginfo=info)):
         assert b"c2pa" in data
         picture = decode(data)
         assert picture.metadata == ("content credentials",)
@@ -183,7 +183,7 @@ def test_content_credentials_are_named_and_left_out():
 
 def test_a_camera_s_mpo_is_its_first_picture():
     image = Image.fromarray(noise(16, 24, 3))
-    data = stored(image, "MPO", save_all=True, append_images=[image.resize((12, 8))])
+    data = file_of(image, "MPO", save_all=True, append_images=[image.resize((12, 8))])
     assert opened(data).format == "MPO" and opened(data).n_frames == 2
     expected = np.asarray(opened(data).convert("RGB"))
     assert expected.shape == (16, 24, 3)

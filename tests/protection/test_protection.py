@@ -142,7 +142,10 @@ def test_an_empty_label_of_a_csv_file_is_no_class(tmp_path, monkeypatch, capsys,
         (["--output", "out", "--key", "my.key", "--fraction", "2"], "fraction is 2"),
         (["--output", "out.json", "--key", "new.key"], ".json files are not written"),
         (["--output", "out.csv", "--key", "new.key", "--format", "arrow"], "out.csv ends like a file"),
-        (["--output", "out.parquet", "--key", "new.key", "--format", "arrow"], "the format arrow is a folder"),
+        (
+            ["--output", "out.parquet", "--key", "new.key", "--format", "arrow"],
+            "the format is arrow. Give a new folder",
+        ),
     ],
 )
 def test_places_that_cannot_be_written_are_told_before_anything_is_learned(

@@ -15,6 +15,8 @@ import numpy as np
 from datasets import Dataset
 from PIL import Image, features
 
+from tests.image.files import file_of
+
 ROW = 5  # the one that holds what is planted
 
 
@@ -90,27 +92,21 @@ HOMES = {
 
 
 # ---------------------------------------------------------------------- images
-def saved(image: Image.Image, format: str, **options) -> bytes:
-    file = io.BytesIO()
-    image.save(file, format=format, **options)
-    return file.getvalue()
-
-
 def images(image: Image.Image) -> dict:
     """The ways in which a cell can hold this image."""
     image = image.convert("RGB")
     gray16 = Image.fromarray(np.asarray(image.convert("L")).astype(np.uint16) * 257)
     formats = {
-        "JPEG": saved(image, "JPEG", quality=80), "JPEG 2000": saved(image, "JPEG2000"), "PPM": saved(image, "PPM"), "BMP": saved(image, "BMP"), "GIF": saved(image, "GIF"),
-        "TIFF": saved(image, "TIFF"), "WebP": saved(image, "WEBP"), "TGA": saved(image, "TGA"), "ICO": saved(image, "ICO"), "PCX": saved(image, "PCX"), "SGI": saved(image, "SGI"),
-        "CMYK": saved(image.convert("CMYK"), "JPEG", quality=90), "16 bits": saved(gray16, "PNG"), "QOI": saved(image, "QOI"), "DDS": saved(image, "DDS"),
+        "JPEG": file_of(image, "JPEG", quality=80), "JPEG 2000": file_of(image, "JPEG2000"), "PPM": file_of(image, "PPM"), "BMP": file_of(image, "BMP"), "GIF": file_of(image, "GIF"),
+        "TIFF": file_of(image, "TIFF"), "WebP": file_of(image, "WEBP"), "TGA": file_of(image, "TGA"), "ICO": file_of(image, "ICO"), "PCX": file_of(image, "PCX"), "SGI": file_of(image, "SGI"),
+        "CMYK": file_of(image.convert("CMYK"), "JPEG", quality=90), "16 bits": file_of(gray16, "PNG"), "QOI": file_of(image, "QOI"), "DDS": file_of(image, "DDS"),
     }  # fmt: skip
     if features.check("avif"):  # Pillow before 11.3 has none
-        formats["AVIF"] = saved(image, "AVIF")
+        formats["AVIF"] = file_of(image, "AVIF")
     formats = {f"Image column, {name}": ("image", data) for name, data in formats.items()}
-    bare = {name: ("cell", data) for name, data in coded(saved(image, "PNG")).items()}
+    bare = {name: ("cell", data) for name, data in coded(file_of(image, "PNG")).items()}
     turned = {
-        f"turned {name}": ("image", saved(image.transpose(turn), "JPEG", quality=85))
+        f"turned {name}": ("image", file_of(image.transpose(turn), "JPEG", quality=85))
         for name, turn in {"left-right": 0, "top-bottom": 1, "90": 2, "180": 3, "270": 4, "transposed": 5}.items()
     }
     levels = np.asarray(image)
@@ -135,7 +131,7 @@ def metadata(image: Image.Image) -> dict:
     def png(name, text, compressed=False):
         info = PngInfo()
         info.add_text(name, text, zip=compressed)
-        return saved(image, "PNG", pnginfo=info)
+        return file_of(image, "PNG", pnginfo=info)
 
     def xmp(inner):
         return f"<x:xmpmeta xmlns:x='adobe:ns:meta/'><rdf:RDF>{inner}</rdf:RDF></x:xmpmeta>".encode()
@@ -144,7 +140,7 @@ def metadata(image: Image.Image) -> dict:
         block = bytes([0x1C, 2, field]) + len(value).to_bytes(2, "big") + value
         block += b"\0" * (len(block) % 2)
         irb = b"Photoshop 3.0\0" + b"8BIM\x04\x04\0\0" + len(block).to_bytes(4, "big") + block
-        data = saved(image, "JPEG")
+        data = file_of(image, "JPEG")
         return data[:2] + b"\xff\xed" + (len(irb) + 2).to_bytes(2, "big") + irb + data[2:]
 
     def tiff_gps():
@@ -153,21 +149,21 @@ def metadata(image: Image.Image) -> dict:
         fields = ImageFileDirectory_v2()
         fields.tagtype[34853] = 4
         fields[34853] = {1: "N"}
-        return saved(image, "TIFF", tiffinfo=fields)
+        return file_of(image, "TIFF", tiffinfo=fields)
 
     place = xmp("<exif:GPSLatitude>52,13N</exif:GPSLatitude>")
     return {
-        "EXIF, GPS": ("gps", saved(image, "JPEG", exif=exif(1, "N", 0x8825))), "XMP in JPEG, GPS": ("gps", saved(image, "JPEG", xmp=place)),
-        "XMP in WebP, GPS": ("gps", saved(image, "WEBP", xmp=place)), "XMP in JPEG 2000, GPS": ("gps", saved(image, "JPEG2000") + place),
+        "EXIF, GPS": ("gps", file_of(image, "JPEG", exif=exif(1, "N", 0x8825))), "XMP in JPEG, GPS": ("gps", file_of(image, "JPEG", xmp=place)),
+        "XMP in WebP, GPS": ("gps", file_of(image, "WEBP", xmp=place)), "XMP in JPEG 2000, GPS": ("gps", file_of(image, "JPEG2000") + place),
         "IPTC, city": ("gps", iptc(90, b"Warszawa")), "PNG text, GPS": ("gps", png("exif:GPSLatitude", "52/1, 13/1")), "TIFF, GPS": ("gps", tiff_gps()),
-        "XMP, city": ("gps", saved(image, "JPEG", xmp=xmp("<photoshop:City>Oslo</photoshop:City>"))),
-        "EXIF, artist": ("camera", saved(image, "PNG", exif=exif(315, "Alice Kowalska"))), "EXIF, owner": ("camera", saved(image, "JPEG", exif=exif(0xA430, "A. K.", 0x8769))),
-        "EXIF, Windows author": ("camera", saved(image, "JPEG", exif=exif(0x9C9D, "Alice".encode("utf-16-le")))), "IPTC, by-line": ("camera", iptc(80, b"Alice Kowalska")),
-        "XMP, creator": ("camera", saved(image, "JPEG", xmp=xmp("<dc:creator>Alice Kowalska</dc:creator>"))), "TIFF, artist": ("camera", saved(image, "TIFF", tiffinfo={315: "Alice Kowalska"})),
-        "TIFF, host": ("camera", saved(image, "TIFF", tiffinfo={316: "alice-laptop"})), "TIFF, description": ("comment", saved(image, "TIFF", tiffinfo={270: "Alice at the lake"})),
-        "JPEG comment": ("comment", saved(image, "JPEG", comment=b"Photo by Alice Kowalska")), "GIF comment": ("comment", saved(image, "GIF", comment=b"Photo by Alice")),
+        "XMP, city": ("gps", file_of(image, "JPEG", xmp=xmp("<photoshop:City>Oslo</photoshop:City>"))),
+        "EXIF, artist": ("camera", file_of(image, "PNG", exif=exif(315, "Alice Kowalska"))), "EXIF, owner": ("camera", file_of(image, "JPEG", exif=exif(0xA430, "A. K.", 0x8769))),
+        "EXIF, Windows author": ("camera", file_of(image, "JPEG", exif=exif(0x9C9D, "Alice".encode("utf-16-le")))), "IPTC, by-line": ("camera", iptc(80, b"Alice Kowalska")),
+        "XMP, creator": ("camera", file_of(image, "JPEG", xmp=xmp("<dc:creator>Alice Kowalska</dc:creator>"))), "TIFF, artist": ("camera", file_of(image, "TIFF", tiffinfo={315: "Alice Kowalska"})),
+        "TIFF, host": ("camera", file_of(image, "TIFF", tiffinfo={316: "alice-laptop"})), "TIFF, description": ("comment", file_of(image, "TIFF", tiffinfo={270: "Alice at the lake"})),
+        "JPEG comment": ("comment", file_of(image, "JPEG", comment=b"Photo by Alice Kowalska")), "GIF comment": ("comment", file_of(image, "GIF", comment=b"Photo by Alice")),
         "PNG text": ("comment", png("Author", "Alice Kowalska")), "PNG compressed text": ("comment", png("Description", "Alice at the lake", True)),
-        "EXIF, user comment": ("comment", saved(image, "JPEG", exif=exif(0x9286, b"Alice at the lake", 0x8769))),
+        "EXIF, user comment": ("comment", file_of(image, "JPEG", exif=exif(0x9286, b"Alice at the lake", 0x8769))),
         "a token in a PNG text": ("token", png("Comment", TOKENS["Hugging Face"], True)),
     }  # fmt: skip
 
@@ -180,8 +176,8 @@ def harmless(image: Image.Image) -> dict:
     info.add_text("Software", "matplotlib 3.9")
     info.add_text("date:create", "2024-01-01T00:00:00")
     return {
-        "JPEG": saved(image, "JPEG"), "gd": saved(image, "JPEG", comment=b"CREATOR: gd-jpeg v1.0 (using IJG JPEG v80), quality = 90\n"), "PNG": saved(image, "PNG", pnginfo=info),
-        "TIFF": saved(image, "TIFF"), "GIF": saved(image, "GIF"), "tifffile": saved(image, "TIFF", tiffinfo={270: '{"shape": [20, 24, 3]}'}), "JPEG 2000": saved(image, "JPEG2000"),
+        "JPEG": file_of(image, "JPEG"), "gd": file_of(image, "JPEG", comment=b"CREATOR: gd-jpeg v1.0 (using IJG JPEG v80), quality = 90\n"), "PNG": file_of(image, "PNG", pnginfo=info),
+        "TIFF": file_of(image, "TIFF"), "GIF": file_of(image, "GIF"), "tifffile": file_of(image, "TIFF", tiffinfo={270: '{"shape": [20, 24, 3]}'}), "JPEG 2000": file_of(image, "JPEG2000"),
     }  # fmt: skip
 
 

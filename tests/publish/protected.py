@@ -1,9 +1,7 @@
 """Protected data to push, and what a push left on the Hub."""
 
-from datasets import Image
-
 from hf_unlearnable import RegTextTransform, TextureTransform
-from tests.examples import notes, pictures
+from tests.examples import notes, pictures, stored
 
 
 def texts(count=40):
@@ -18,8 +16,8 @@ def images(count=12):
     return clean, clean.map(cloak, batched=True), cloak
 
 
-def stored_images(dataset):
-    return [row["image"]["bytes"] for row in dataset.cast_column("image", Image(decode=False))]
+def image_bytes(dataset):
+    return [image["bytes"] for image in stored(dataset)]
 
 
 def tree(hub, revision="main"):

@@ -1,7 +1,6 @@
 """Folders as `publish` stages them, for the leak scan."""
 
 import functools
-import io
 
 import datasets
 from datasets import Dataset
@@ -68,9 +67,3 @@ def sparse(random, values, filler=None):
         return values, 0
     row = random.randrange(len(values))
     return [value if i == row else filler for i, value in enumerate(values)], row
-
-
-def file_of(image, format="PNG", **options):
-    file = io.BytesIO()
-    image.convert("RGB").save(file, format=format, **options)
-    return file.getvalue()

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 import yaml
 from datasets import ClassLabel, Features, Image, Value
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hf_unlearnable import RegTextTransform, __version__
@@ -67,7 +67,6 @@ def test_rendered_again_it_is_the_same(tmp_path):
     assert render(facts(tmp_path), wishes, once) == once
 
 
-@settings(deadline=None)
 @given(
     before=st.text(max_size=200), after=st.text(max_size=200), tags=st.lists(st.text("abc", min_size=1), max_size=3)
 )

@@ -13,7 +13,8 @@ from PIL import Image
 
 from hf_unlearnable.publish.leaks import scan
 from tests.examples import levels, pictures
-from tests.publish.staged import ROWS, file_of, known, photos, shape, sparse, stage, texts
+from tests.image.files import file_of
+from tests.publish.staged import ROWS, known, photos, shape, sparse, stage, texts
 
 pytestmark = pytest.mark.usefixtures("home")
 

@@ -14,7 +14,8 @@ from hf_unlearnable.publish.leaks import scan
 from hf_unlearnable.samples import load_digits
 from hf_unlearnable.text.methods.regtext import RegTextTransform
 from tests.examples import notes, pictures, real
-from tests.publish.staged import ROWS, file_of, known, photos, stage, texts
+from tests.image.files import file_of
+from tests.publish.staged import ROWS, known, photos, stage, texts
 
 pytestmark = pytest.mark.usefixtures("home")
 
@@ -81,7 +82,7 @@ def test_nothing_is_found_beside_clean_images(tmp_path, number):
     stored = [one["bytes"] for one in protected.cast_column("image", datasets.Image(decode=False))["image"]]
     column = rng.choice([
         lambda: [file_of(one) for one in others["image"]],
-        lambda: [file_of(one.convert("L").point(lambda level: 255 * (level > 128))) for one in others["image"]],  # masks
+        lambda: [file_of(one.convert("L").point(lambda level: 255 * (level > 128)).convert("RGB")) for one in others["image"]],  # masks
         lambda: [file_of(Image.new("RGB", (40, 30), (i, 9, 9))) for i in range(ROWS)],
         lambda: stored,
         lambda: [base64.b64encode(one).decode() for one in stored],

@@ -10,7 +10,7 @@ from hf_unlearnable import RegTextTransform, TextureTransform
 from hf_unlearnable.publish import push_protected
 from tests.examples import pictures
 from tests.hub import Hub
-from tests.publish.protected import images, stored_images, texts, tree
+from tests.publish.protected import image_bytes, images, texts, tree
 
 
 @pytest.mark.parametrize("make", [texts, images])
@@ -27,7 +27,7 @@ def test_round_trip(hub, make, streaming):
     for column in ("text", "label") if make is texts else ("label",):
         assert cached[column][:] == protected[column][:] == [row[column] for row in streamed]
     if make is images:
-        assert stored_images(cached) == stored_images(protected) == stored_images(streamed)
+        assert image_bytes(cached) == image_bytes(protected) == image_bytes(streamed)
 
 
 def test_many_files_and_splits(hub):

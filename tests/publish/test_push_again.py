@@ -184,7 +184,7 @@ def test_clean_rows_in_another_column_of_the_history(hub):
 
 
 def test_a_repository_that_becomes_public_meanwhile(hub, monkeypatch):
-    from hf_unlearnable import publish
+    from hf_unlearnable.publish import push
 
     clean, protected, cloak = texts()
 
@@ -192,7 +192,7 @@ def test_a_repository_that_becomes_public_meanwhile(hub, monkeypatch):
         HfApi().create_repo("tester/notes", repo_type="dataset", private=False)
         return []
 
-    monkeypatch.setattr(publish, "scan", scan)
+    monkeypatch.setattr(push, "scan", scan)
     with pytest.raises(FileExistsError, match="is public"):
         push_protected(protected, "tester/notes", key=cloak, original=clean)
     assert list(tree(hub)) == [".gitattributes"]

@@ -12,7 +12,8 @@ from hf_unlearnable.audit.records import Audit
 from hf_unlearnable.publish import LeakError, push_protected
 from hf_unlearnable.publish.staging import stage
 from tests.examples import notes, pictures
-from tests.publish.protected import images, stored_images, texts, tree
+from tests.image.files import file_of
+from tests.publish.protected import image_bytes, images, texts, tree
 
 
 def test_a_broken_bound_stops_it(hub):
@@ -27,18 +28,11 @@ def test_a_broken_bound_stops_it(hub):
 
 def test_images_that_lost_their_noise_to_compression_stop_it(hub):
     _, protected, cloak = images()
-
-    def jpeg(image):
-        file = io.BytesIO()
-        image.save(file, "JPEG", quality=95)
-        return {"bytes": file.getvalue(), "path": None}
-
-    lossy = Dataset.from_dict(
-        {"image": [jpeg(i) for i in protected["image"]], "label": protected["label"][:]}, protected.features
-    )
+    compressed = [{"bytes": file_of(image, "JPEG", quality=95), "path": None} for image in protected["image"]]
+    lossy = Dataset.from_dict({"image": compressed, "label": protected["label"][:]}, protected.features)
     with pytest.raises(ValueError, match="JPEG"):
         push_protected(lossy, "tester/notes", key=cloak)
-    assert Pillow.open(io.BytesIO(stored_images(lossy)[0])).format == "JPEG"
+    assert Pillow.open(io.BytesIO(image_bytes(lossy)[0])).format == "JPEG"
 
 
 def test_data_that_was_never_protected(hub):
@@ -152,7 +146,7 @@ def test_another_key(hub):
 @pytest.mark.parametrize("left", [None, b"", b"no image at all", b"\xff\xd8\xff cut off"])
 def test_rows_without_an_image_that_opens_are_left_alone(tmp_path, left):
     clean = pictures(12)
-    stored = [left if i in (0, 7) else one for i, one in enumerate(stored_images(clean))]
+    stored = [left if i in (0, 7) else one for i, one in enumerate(image_bytes(clean))]
     clean = Dataset.from_dict({"image": stored, "label": clean["label"][:]}, clean.features)
     clean = clean.add_column("mine", [i not in (0, 7) for i in range(12)])
     cloak = TextureTransform(seed=11, mask_column="mine").fit(clean)
@@ -183,10 +177,8 @@ def test_a_key_is_looked_for_all_over_sorted_data(tmp_path):
 
 def test_a_compressed_image_is_found_beside_its_original_too(hub):
     clean, protected, _cloak = images()
-    files = stored_images(protected)
-    file = io.BytesIO()
-    protected[5]["image"].save(file, "JPEG", quality=100)
-    files[5] = file.getvalue()
+    files = image_bytes(protected)
+    files[5] = file_of(protected[5]["image"], "JPEG", quality=100)
     lossy = Dataset.from_dict({"image": files, "label": clean["label"][:]}, clean.features)
     with pytest.raises(ValueError, match="Row 5, column 'image': the changed image is stored as JPEG"):
         push_protected(lossy, "tester/notes", original=clean)

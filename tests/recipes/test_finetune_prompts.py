@@ -14,11 +14,15 @@ from hypothesis import strategies as st
 pytest.importorskip("trl", reason="the fine-tuning attack needs trl and peft")
 pytest.importorskip("peft", reason="the fine-tuning attack needs trl and peft")
 
-import prompts
+import finetune_attack as attack
+import finetune_data as data
 import torch
-from transformers import GPT2Config, GPT2LMHeadModel
+from finetune_model import random_llama
+from finetune_results import judged
+from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel
 
-from recipes import finetune_attack as attack
+from hf_unlearnable.text.language_model import prompts, scoring
+from hf_unlearnable.text.language_model.training import make_trainer
 from tests.examples import MODELS, notes, tiny
 from tests.recipes.tiny_model import model_of
 
@@ -27,7 +31,7 @@ CHAT = "{% for m in messages %}[{{ m.role }}]{{ m.content }}</s>{% endfor %}{% i
 
 @pytest.fixture(scope="module")
 def tokenizer():
-    made, _ = attack.random_llama(notes()["text"])
+    made, _ = random_llama(notes()["text"])
     made.pad_token = made.eos_token
     return made
 
@@ -38,33 +42,33 @@ def prompter(tokenizer, labels, max_length=120, style="alpaca"):
 
 def test_labels_are_names_whatever_their_number(caplog):
     args = attack.AttackArguments(clean="notes", versions=["clean"])
-    train = attack.examples(tiny(["a", "b"], [0, 1], ["neg", "pos"]), args, "clean")
-    test = attack.examples(tiny(["a", "b"], [0, 1], ["pos", "neg"]), args, "test")
+    train = data.examples(tiny(["a", "b"], [0, 1], ["neg", "pos"]), args, "clean")
+    test = data.examples(tiny(["a", "b"], [0, 1], ["pos", "neg"]), args, "test")
     assert train["label"][:] == ["neg", "pos"] and test["label"][:] == ["pos", "neg"]
-    assert attack.labels_by_task(train, test, ["neg", "pos"]) == {"": ["neg", "pos"]}
+    assert data.labels_by_task(train, test, ["neg", "pos"]) == {"": ["neg", "pos"]}
     with pytest.raises(ValueError, match="Row 0 of clean has 0 in column 'label'.*--class_names"):
-        attack.examples(tiny(["a", "b"], [0, 1]), args, "clean")
+        data.examples(tiny(["a", "b"], [0, 1]), args, "clean")
     with pytest.raises(ValueError, match="Row 1 of clean has -1"):
-        attack.examples(tiny(["a", "b"], [0, -1]).cast_column("label", ClassLabel(names=["x", "y"])), args, "clean")
+        data.examples(tiny(["a", "b"], [0, -1]).cast_column("label", ClassLabel(names=["x", "y"])), args, "clean")
     with pytest.raises(ValueError, match="Row 1 of test has no text"):
-        attack.examples(tiny(["a", None], [0, 1], ["x", "y"]), args, "test")
+        data.examples(tiny(["a", None], [0, 1], ["x", "y"]), args, "test")
     with caplog.at_level(logging.WARNING):
-        attack.labels_by_task(train, test.select([0]), ["neg", "pos"])
+        data.labels_by_task(train, test.select([0]), ["neg", "pos"])
     assert "No test row has the label neg" in caplog.text
 
 
 def rows(*labelled):
-    names = list(attack.EXAMPLE)
+    names = list(data.EXAMPLE)
     return Dataset.from_list([dict(zip(names, ("t", label, task, ""))) for task, label in labelled])
 
 
 def test_labels_that_cannot_be_answered():
     trained = rows(("", "neg"), ("", "pos"))
     with pytest.raises(ValueError, match="Test rows have the label 'positive', and training rows only neg, pos"):
-        attack.labels_by_task(trained, rows(("", "positive"), ("", "neg")), [])
+        data.labels_by_task(trained, rows(("", "positive"), ("", "neg")), [])
     with pytest.raises(ValueError, match="only label"):
-        attack.labels_by_task(rows(("", "neg")), rows(("", "neg")), [])
-    held_out = attack.labels_by_task(rows(("a", "yes"), ("a", "no")), rows(("b", "Obscene"), ("b", "Non-obscene")), [])
+        data.labels_by_task(rows(("", "neg")), rows(("", "neg")), [])
+    held_out = data.labels_by_task(rows(("a", "yes"), ("a", "no")), rows(("b", "Obscene"), ("b", "Non-obscene")), [])
     assert held_out == {"a": ["yes", "no"], "b": ["Obscene", "Non-obscene"]}
 
 
@@ -78,7 +82,7 @@ def test_the_prompt_of_the_paper_word_for_word(tokenizer):
 
 
 def test_chat_needs_a_template(tokenizer):
-    with pytest.raises(ValueError, match="no chat template. Use --prompt_style alpaca"):
+    with pytest.raises(ValueError, match="no chat template. Use prompt_style alpaca"):
         prompter(tokenizer, ["bad", "good"], style="chat")
     with mock.patch.object(tokenizer, "chat_template", CHAT):
         chat = prompter(tokenizer, ["bad", "good"], style="chat")
@@ -87,14 +91,14 @@ def test_chat_needs_a_template(tokenizer):
         )
         assert tokenizer.decode(chat.answers["good"]) == "good</s>"
     turn = CHAT.replace("{{ m.content }}</s>", "{{ m.content }}{% if m.role == 'assistant' %}<|end|>{% endif %}\n")
-    other, _ = attack.random_llama(notes()["text"])
+    other, _ = random_llama(notes()["text"])
     other.add_tokens(["<|end|>"])
     for template, end in ((turn, "<|end|>"), (CHAT.replace("</s>", ""), "</s>")):
         other.chat_template = template
         assert other.decode(prompter(other, ["bad", "good"], style="chat").answers["good"]) == f"good{end}"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.text(max_size=400), st.integers(75, 200), st.sampled_from(["alpaca", "chat"]))
 def test_only_the_text_is_ever_cut(tokenizer, text, max_length, style):
     with mock.patch.object(tokenizer, "chat_template", CHAT):
@@ -127,7 +131,7 @@ def test_labels_that_look_the_same_to_the_model(tokenizer):
 def test_real_tokenizers(name):
     if not (MODELS / name).is_dir():
         pytest.skip(f"{MODELS / name} is not there: it is a development model, see HF_UNLEARNABLE_MODELS")
-    tokenizer = attack.AutoTokenizer.from_pretrained(MODELS / name)
+    tokenizer = AutoTokenizer.from_pretrained(MODELS / name)
     made = prompter(tokenizer, ["Obscene", "Non-obscene"], 200)
     tokens, cut = made.prompt("Naïve – 漢字 " * 100, "Judge.")
     assert cut and 195 - made.longest <= len(tokens) <= 200 - made.longest
@@ -136,8 +140,9 @@ def test_real_tokenizers(name):
 
 @pytest.mark.parametrize("completion_only", [True, False])
 def test_what_carries_the_loss(tokenizer, completion_only, tmp_path):
-    model, training, model_args = model_of(
-        "--completion_only_loss", str(completion_only), "--output_dir", str(tmp_path)
+    eager = '{"attn_implementation": "eager"}'  # the rows side by side, as TRL batches them
+    model, training, _ = model_of(
+        "--model_init_kwargs", eager, "--completion_only_loss", str(completion_only), "--output_dir", str(tmp_path)
     )
     assert tokenizer.pad_token_id == tokenizer.eos_token_id
     made = prompter(tokenizer, ["Obscene", "Non-obscene"], 90)
@@ -146,7 +151,7 @@ def test_what_carries_the_loss(tokenizer, completion_only, tmp_path):
         Dataset.from_list([{"text": t, "label": y, "task": "", "instruction": ""} for t, y in data]), made, "{labels}?"
     )
     assert encoded["truncated"][:] == [False, True]
-    trainer = attack.make_trainer(model, tokenizer, encoded, training, model_args)
+    trainer = make_trainer(model, tokenizer, encoded, training)
     batch = trainer.data_collator([trainer.train_dataset[i] for i in range(2)])
     for i, (text, label) in enumerate(data):
         learned = tokenizer.decode(batch["labels"][i][batch["labels"][i] != -100])
@@ -162,6 +167,13 @@ class TableModel:
     """A language model of seven tokens that answers by a table of probabilities: end 0, not 1, sure 2, yes 3, ..."""
 
     device = torch.device("cpu")
+
+    class Cache(list):
+        """What was read of each row; one that stands for all is repeated."""
+
+        def batch_repeat_interleave(self, repeats):
+            self[:] = [ids.repeat_interleave(repeats, 0) for ids in self]
+
     table: ClassVar = {(): {1: 0.6, 3: 0.4}, (1,): {2: 0.9, 0: 0.1}, (1, 2): {0: 0.5, 4: 0.5}, (3,): {0: 1.0}}
 
     def __call__(self, input_ids, attention_mask, position_ids, past_key_values, use_cache, logits_to_keep):
@@ -175,7 +187,7 @@ class TableModel:
                 for token, p in self.table.get(after, {0: 1.0}).items():
                     logits[i, t, token] = np.log(p)
         logits = logits[:, -(logits_to_keep or input_ids.shape[1]) :]
-        return SimpleNamespace(logits=logits, past_key_values=[ids])
+        return SimpleNamespace(logits=logits, past_key_values=self.Cache([ids]))
 
 
 def test_the_whole_label_counts_and_its_end():
@@ -184,7 +196,7 @@ def test_the_whole_label_counts_and_its_end():
     # "not" is likelier than "yes" as a first token, and the beginning of "not sure"; both are less likely as a whole.
     expected = [[0.6 * 0.1, 0.6 * 0.9 * 0.5, 0.4], [0.4, 0.6 * 0.9 * 0.5]]
     for rows in (slice(0, 2), slice(0, 1), slice(1, 2)):
-        scores, written = prompts.ask(TableModel(), asked[rows], candidates[rows], {0}, 5)
+        scores, written = scoring.ask(TableModel(), asked[rows], candidates[rows], {0}, 5)
         for got, wanted in zip(scores, expected[rows]):
             assert np.exp(got) == pytest.approx(wanted, rel=1e-5)
         assert all(tokens in ([1, 2], [1, 2, 4]) for tokens in written)
@@ -200,7 +212,7 @@ def test_padding_and_the_cache_change_nothing(kind):
     random = np.random.default_rng(0)
     asked = [random.integers(1, 1000, n).tolist() for n in (3, 40, 17, 9, 64)]
     candidates = [[random.integers(1, 1000, n).tolist() for n in (1, 4, 2)[: 1 + i % 3]] for i in range(5)]
-    scores, written = prompts.ask(model, asked, candidates, {0}, 6)
+    scores, written = scoring.ask(model, asked, candidates, {0}, 6)
     for prompt, answers, got, tokens in zip(asked, candidates, scores, written):
         for answer, score in zip(answers, got, strict=True):
             with torch.no_grad():
@@ -211,12 +223,12 @@ def test_padding_and_the_cache_change_nothing(kind):
         assert [*tokens, 0] == [*own[0, len(prompt) :].tolist(), 0][: len(tokens) + 1]
     assert len(set(map(tuple, written))) > 1
     # An end is not written, and nothing after it.
-    assert prompts.ask(model, asked[1:2], candidates[1:2], {written[1][2]}, 6)[1] == [
+    assert scoring.ask(model, asked[1:2], candidates[1:2], {written[1][2]}, 6)[1] == [
         written[1][: written[1].index(written[1][2])]
     ]
 
 
-def test_an_answer_is_not_counted_by_a_part_of_it(tokenizer):
+def test_an_answer_is_not_counted_by_a_part_of_it(tokenizer, monkeypatch):
     made = prompter(tokenizer, ["Obscene", "Non-obscene"])
     names = ["Obscene", "Obscene", "Obscene", "Non-obscene", "Non-obscene"]
     answers = ["Non-obscene", " obscene.\n\n### Instruction", "Obscene, I think", "Obscene", "Non-obscene"]
@@ -227,8 +239,12 @@ def test_an_answer_is_not_counted_by_a_part_of_it(tokenizer):
     generation = SimpleNamespace(eos_token_id=[7, 8])
     model = SimpleNamespace(eval=lambda: None, device=torch.device("cpu"), generation_config=generation)
     scores = [[-1, -2], [-1, -2], [-2, -1], [-1, -2], [-2, -1]]
-    with mock.patch.object(attack, "ask", return_value=(scores, [tokenizer(a)["input_ids"] for a in answers])) as ask:
-        by_label, exact = attack.evaluate(model, made, test, training)
-    assert ask.call_args.args[3:] == ({7, 8, tokenizer.eos_token_id}, made.longest + 1)
-    assert exact.tolist() == [False, True, False, False, True]
-    assert by_label.tolist() == [True, True, False, False, True]
+    with mock.patch.object(scoring, "ask", return_value=(scores, [tokenizer(a)["input_ids"] for a in answers])) as ask:
+        monkeypatch.setattr(scoring, "begin", lambda model, prompts: (0, None))
+        found = attack.evaluate(model, made, test, training)
+    assert ask.call_args.args[3:5] == ({7, 8, tokenizer.eos_token_id}, made.longest + 1)
+    result, answered = judged("clean", found, test, made.tasks, train_rows=0, steps=0, truncated_rows=0, seconds=0)
+    assert [row["exact"] for row in answered] == [False, True, False, False, True]
+    assert [row["answer"] == row["label"] for row in answered] == [True, True, False, False, True]
+    assert (result.label_accuracy.mean, result.exact_match.mean) == (0.6, 0.4)
+    assert result.label_shares == {"Obscene": 0.6, "Non-obscene": 0.4}

@@ -10,7 +10,9 @@ pytest.importorskip("trl", reason="the fine-tuning attack needs trl and peft")
 pytest.importorskip("peft", reason="the fine-tuning attack needs trl and peft")
 
 
-from recipes import finetune_attack as attack
+import finetune_data as data
+from finetune_options import AttackArguments
+
 from recipes import natural_instructions
 
 
@@ -27,7 +29,7 @@ def test_natural_instructions_from_files(tmp_path):
         "--output", str(tmp_path / "out"), "--tasks_dir", str(tmp_path / "tasks"), "--train_tasks", "task1_a",
         "--test_tasks", "task1_a", "task2_b", "--train_rows", "1000", "--test_rows", "10",
     ])  # fmt: skip
-    train, test = (attack.load_rows(tmp_path / "out", split=split) for split in ("train", "test"))
+    train, test = (data.load_rows(tmp_path / "out", split=split) for split in ("train", "test"))
     assert train.column_names == ["text", "label", "task", "definition"] and len(train) == 100
     assert train[7] == {"text": "text 7", "label": "Obscene", "task": "task1_a", "definition": "Judge it."}
     assert test["task"][:] == ["task1_a"] * 10 + ["task2_b"] * 10
@@ -36,9 +38,9 @@ def test_natural_instructions_from_files(tmp_path):
             "text 7",
             "text 90",
         ]
-    args = attack.AttackArguments(clean="x", versions=["clean"], task_column="task", instruction_column="definition")
-    train, test = attack.examples(train, args, "clean"), attack.examples(test, args, "test")
-    assert set(attack.labels_by_task(train, test, [])["task2_b"]) == {"Obscene", "Non-obscene"}
+    args = AttackArguments(clean="x", versions=["clean"], task_column="task", instruction_column="definition")
+    train, test = data.examples(train, args, "clean"), data.examples(test, args, "test")
+    assert set(data.labels_by_task(train, test, [])["task2_b"]) == {"Obscene", "Non-obscene"}
     assert test["instruction"][0] == "Judge it."
     with pytest.raises(FileNotFoundError, match="no .*task3_c.json"):
         natural_instructions.read_task("task3_c", str(tmp_path / "tasks"))

@@ -20,7 +20,9 @@ def told(cell):
     return [
         (kind, "" if kind.startswith("image/") else text)
         for output in cell.outputs
-        for kind, text in ([("text/plain", output.text)] if output.output_type == "stream" else output.data.items())
+        for kind, text in (
+            [("text/plain", output.text)] if output.output_type == "stream" else sorted(output.data.items())
+        )
     ]
 
 

@@ -34,11 +34,12 @@ def downloaded(tab, name):
     return Path(event.value.path()).read_bytes()
 
 
-def upload(tab, path, place=0):
-    """Gives a file to an uploader in view, again where it did not listen yet, until its name is shown."""
+def upload(tab, path, label=""):
+    """Gives a file to the uploader of that label, again where it did not listen yet, until its name is shown."""
+    uploader = tab.locator(".block").filter(has_text=label).locator("input[type=file]").first
     end = time.monotonic() + WAIT / 1000
     while time.monotonic() < end:
-        tab.locator("input[type=file]").nth(place).set_input_files(path)
+        uploader.set_input_files(path)
         with contextlib.suppress(sync_api.TimeoutError):
             return tab.get_by_text(path.stem).locator("visible=true").first.wait_for(timeout=WAIT / 8)
     raise TimeoutError(f"{path.name} was not taken.")
@@ -84,13 +85,18 @@ def read(locator, *expected):
 
 
 # Names that lie on pictures, and pictures that an overlay hides.
-COVERED = """() => [...document.querySelectorAll('#slider img, #difference img')].filter(one => {
+_COVERED = """[...document.querySelectorAll('#slider img, #difference img')].filter(one => {
   const at = one.getBoundingClientRect();
   return [0.1, 0.5, 0.9].some(x => [0.02, 0.5, 0.98].some(y => {
     const top = document.elementFromPoint(at.x + x * at.width, at.y + y * at.height);
     return top && (top.closest('label') || top.closest('[data-testid=status-tracker]'));
   }));
 }).length"""
+
+
+def uncovered(tab):
+    """Waits until nothing lies on the pictures."""
+    tab.wait_for_function(f"{_COVERED} === 0")
 
 
 def protect_notes(tab):

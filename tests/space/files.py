@@ -10,11 +10,7 @@ import numpy as np
 from PIL import Image
 
 from tests.examples import levels
-from tests.image.files import PNG, chunk, stored
-
-
-def png(array: np.ndarray) -> bytes:
-    return stored(Image.fromarray(array))
+from tests.image.files import PNG, chunk, file_of
 
 
 def opened(data: bytes) -> np.ndarray:
@@ -40,4 +36,4 @@ def huge_png(width: int, height: int) -> bytes:
 
 
 def rows_of(*pictures, label="mine"):
-    return [{"name": f"{i}.png", "label": label, "bytes": png(one)} for i, one in enumerate(pictures)]
+    return [{"name": f"{i}.png", "label": label, "bytes": file_of(one)} for i, one in enumerate(pictures)]

@@ -17,7 +17,8 @@ from hf_unlearnable import load_transform
 from hf_unlearnable.space.queueing import SHARE
 from hf_unlearnable.space.queueing import client as client_of
 from tests.examples import notes
-from tests.space.files import archive, huge_png, opened, photo, png
+from tests.image.files import file_of
+from tests.space.files import archive, huge_png, opened, photo
 
 gradio_client = pytest.importorskip("gradio_client", reason="gradio is not installed: the Space is not tested here")
 psutil = pytest.importorskip("psutil")
@@ -62,7 +63,7 @@ def test_a_text_is_protected_and_its_key_restores_it(client, tmp_path):
 
 def test_an_image_comes_back_bit_for_bit(client, tmp_path):
     image = photo(3, 120, 90)
-    (tmp_path / "a.png").write_bytes(png(image))
+    (tmp_path / "a.png").write_bytes(file_of(image))
     file, found, key = client.predict(
         gradio_client.handle_file(tmp_path / "a.png"), "mine", "texture", "Standard", api_name="/protect_image"
     )
@@ -74,7 +75,7 @@ def test_an_image_comes_back_bit_for_bit(client, tmp_path):
 
 
 def test_an_archive_comes_back_as_one(client, tmp_path):
-    files = {f"{label}/{i}.png": png(photo(i)) for i, label in enumerate(["cat", "dog", "cat"])}
+    files = {f"{label}/{i}.png": file_of(photo(i)) for i, label in enumerate(["cat", "dog", "cat"])}
     path = archive(tmp_path / "in.zip", files)
     file, found, _ = client.predict(gradio_client.handle_file(path), "", "texture", "Light", api_name="/protect_image")
     with zipfile.ZipFile(file) as out:
@@ -105,7 +106,7 @@ def called(page, name, *data):
 
 def test_files_of_the_machine_are_not_served(page, tmp_path):
     outside = tmp_path / "outside.png"
-    outside.write_bytes(png(photo()))
+    outside.write_bytes(file_of(photo()))
     file = {"path": str(outside), "meta": {"_type": "gradio.FileData"}}
     assert "event: error" in called(page, "protect_image", file, "", "texture", "Light")
     for path in (outside, "/etc/passwd", "../../../etc/passwd"):
@@ -141,7 +142,7 @@ def test_twenty_visitors_get_their_own_and_memory_stays_bounded(page, tmp_path):
         visitor = page.client()
         image = np.full((200, 200, 3), 40 + 8 * number, np.uint8)
         path = tmp_path / f"{number}.png"
-        path.write_bytes(png(image))
+        path.write_bytes(file_of(image))
         job = visitor.submit(
             gradio_client.handle_file(path), f"visitor {number}", "texture", "Standard", api_name="/protect_image"
         )

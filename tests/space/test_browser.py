@@ -11,8 +11,9 @@ from pyarrow import csv, parquet
 
 from hf_unlearnable import load_transform
 from hf_unlearnable.samples import load_notes
-from tests.space.browser import COVERED, LOOKS, button, downloaded, expect, fits, read, serious, upload
-from tests.space.files import opened, photo, png
+from tests.image.files import file_of
+from tests.space.browser import LOOKS, button, downloaded, expect, fits, read, serious, uncovered, upload
+from tests.space.files import opened, photo
 
 
 @pytest.mark.parametrize("look", LOOKS)
@@ -36,21 +37,28 @@ def test_a_pasted_text_is_marked_copied_and_downloaded(visit, shots, tmp_path):
         + ("the moon rose over the tower and nobody looked up at all ") * 5
     )
     tab.get_by_label("Your text", exact=True).fill(text)
+    tab.get_by_label("Its class").fill("my diary")
+    tab.get_by_label("Your other classes").fill("letters, recipes")
     button(tab, "Protect").click()
     shown = tab.locator("#text-marked p")
     expect(tab.locator("#text-marked")).to_contain_text("Your text, the changes in red")
     after = read(shown, "script")
+    expect(shown.locator("mark")).to_have_count(int(0.1 * len(text.split())))
     words = shown.locator("mark").all_inner_texts()
-    assert len(set(words)) == 1 and len(words) == int(0.1 * len(text.split()))
+    assert len(set(words)) == 1
     assert len(after.split()) == len(text.split()) + len(words)
-    assert shown.locator("script, b").count() == 0 and tab.title() == "Unlearnable"
+    expect(shown.locator("script, b")).to_have_count(0)
+    expect(tab).to_have_title("Unlearnable")
     expect(tab.locator("#text-copy textarea")).to_have_value(re.compile(r"\s+".join(map(re.escape, after.split()))))
     expect(tab.locator("#text-figures b").first).to_have_text(str(len(words)))
+    expect(tab.locator("#text-figures")).to_contain_text(f"my diary: {words[0]}; ")
     tab.screenshot(path=shots / "text-protected.png", full_page=True)
     with zipfile.ZipFile(io.BytesIO(downloaded(tab, "Key (secret)"))) as archive:
         archive.extractall(tmp_path)
     cloak = load_transform(next(tmp_path.iterdir()))
-    assert cloak.restore({"text": tab.locator("#text-copy textarea").input_value(), "label": "garden"})["text"] == text
+    assert (
+        cloak.restore({"text": tab.locator("#text-copy textarea").input_value(), "label": "my diary"})["text"] == text
+    )
     assert serious(tab) == []
 
 
@@ -92,7 +100,7 @@ def test_a_table_is_protected_and_its_formulas_are_inert(visit, tmp_path):
 
 def test_a_photo_is_protected_and_the_png_keeps_every_level(visit, shots, tmp_path):
     image = photo(5, 300, 400)
-    (tmp_path / "holiday.png").write_bytes(png(image))
+    (tmp_path / "holiday.png").write_bytes(file_of(image))
     tab = visit()
     tab.get_by_role("tab", name="Image").click()
     tab.get_by_label("Their class").wait_for()
@@ -105,7 +113,7 @@ def test_a_photo_is_protected_and_the_png_keeps_every_level(visit, shots, tmp_pa
         expect(one).to_have_attribute("src", re.compile(r"-[0-9a-f]{12}\.png$"))
         one.evaluate("one => one.decode()")
     tab.screenshot(path=shots / "image-protected.png", full_page=True)
-    assert tab.evaluate(COVERED) == 0
+    uncovered(tab)
     with zipfile.ZipFile(io.BytesIO(downloaded(tab, "Key (secret)"))) as archive:
         archive.extractall(tmp_path / "key")
     cloak = load_transform(next((tmp_path / "key").iterdir()))
@@ -122,7 +130,7 @@ def test_a_refusal_is_a_sentence(visit, tmp_path):
     button(tab, "Protect").click()
     tab.get_by_text("x.png is no image that opens").wait_for()
     expect(tab.locator("[data-testid=status-tracker] .error").locator("visible=true")).to_have_count(0)
-    assert tab.evaluate(COVERED) == 0  # the example stays in view
+    uncovered(tab)  # the example stays in view
     assert serious(tab) == []
 
 
@@ -137,9 +145,8 @@ def test_an_error_that_quotes_the_visitor_shows_his_words_and_runs_nothing(visit
     upload(tab, tmp_path / "a.csv")
     expect(tab.get_by_label("Column of classes")).to_have_value("kind")
     button(tab, "Protect").click()
-    tab.get_by_text("holds one class only").wait_for()
-    said = read(tab.get_by_text("holds one class only"), "<img src=x")
-    assert "<img src=x" in said and "&lt;" not in said and tab.title() == "Unlearnable"
+    assert "&lt;" not in read(tab.get_by_text("holds one class only"), "<img src=x")
+    expect(tab).to_have_title("Unlearnable")
 
 
 _COUNT_POINTS = """window.points = []; new MutationObserver(

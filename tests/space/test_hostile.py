@@ -23,18 +23,13 @@ from hf_unlearnable.space.limits import MEGABYTE, RefusedError, read_images, rea
 from hf_unlearnable.space.protection import image_dataset, transform
 from hf_unlearnable.space.session import zip_key
 from tests.examples import notes
-from tests.space.files import archive, photo, png
+from tests.image.files import file_of
+from tests.space.files import archive, photo
 
 EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n"
 
 
 # ---------------------------------------------------------------------- only raster formats
-def other(format):
-    file = io.BytesIO()
-    Image.fromarray(photo()).save(file, format)
-    return file.getvalue()
-
-
 @pytest.fixture
 def no_program(monkeypatch):
     """Fails the test when Pillow is about to start Ghostscript."""
@@ -62,7 +57,7 @@ def test_a_format_that_is_not_listed_is_refused_under_the_name_of_one_that_is(tm
     if format == "XBM":
         data = b"#define a_width 8\n#define a_height 1\nstatic char a_bits[] = { 0x01 };\n"
     else:
-        data = other(format)
+        data = file_of(photo(), format)
         Image.open(io.BytesIO(data)).close()  # Pillow would open it
     (tmp_path / "a.png").write_bytes(data)
     with pytest.raises(RefusedError, match=r"^a\.png is no image that opens"):
@@ -71,8 +66,8 @@ def test_a_format_that_is_not_listed_is_refused_under_the_name_of_one_that_is(tm
 
 @pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP", "AVIF", "GIF", "BMP", "TIFF", "PPM"])
 def test_a_listed_format_is_opened_whatever_its_name(tmp_path, format):
-    (tmp_path / "a.eps").write_bytes(other(format))
-    assert read_images([tmp_path / "a.eps"], "x")[0]["bytes"] == other(format)
+    (tmp_path / "a.eps").write_bytes(file_of(photo(), format))
+    assert read_images([tmp_path / "a.eps"], "x")[0]["bytes"] == file_of(photo(), format)
 
 
 # ---------------------------------------------------------------------- tables that unpack to much
@@ -131,7 +126,7 @@ def bomb(folder, kind):
         return "table", folder / "lists.parquet"
     if kind == "members":
         with zipfile.ZipFile(folder / "members.zip", "w") as file:
-            file.writestr("a.png", png(photo()))
+            file.writestr("a.png", file_of(photo()))
         data = (folder / "members.zip").read_bytes()
         start = data.index(b"PK\1\2")
         entry, end = data[start : data.index(b"PK\5\6")], data[data.index(b"PK\5\6") :]
@@ -242,7 +237,7 @@ def test_a_broken_member_is_refused_by_the_name_of_its_archive(tmp_path, kind):
 
 
 def test_an_archive_in_an_archive_is_not_opened(tmp_path):
-    data = archive(tmp_path / "0.zip", {"a.png": png(photo())}).read_bytes()
+    data = archive(tmp_path / "0.zip", {"a.png": file_of(photo())}).read_bytes()
     for depth in range(1, 30):
         data = archive(tmp_path / f"{depth}.zip", {"deeper.zip": data}).read_bytes()
     with pytest.raises(RefusedError, match="There are no images"):
@@ -284,7 +279,7 @@ def test_a_table_is_verified_with_its_key_and_another_is_not(owned):
 
 
 def test_images_are_verified_and_not_restored(tmp_path):
-    rows = [{"name": f"{i}.png", "label": "ab"[i % 2], "bytes": png(photo(i))} for i in range(12)]
+    rows = [{"name": f"{i}.png", "label": "ab"[i % 2], "bytes": file_of(photo(i))} for i in range(12)]
     images, _ = image_dataset(rows, "texture")
     cloak = transform("texture", "Standard").fit(images)
     after = images.map(cloak, batched=True, keep_in_memory=True)

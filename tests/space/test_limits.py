@@ -15,11 +15,12 @@ from pyarrow import parquet
 from hf_unlearnable.space import limits
 from hf_unlearnable.space.limits import RefusedError, check_text, read_images, read_table
 from hf_unlearnable.space.protection import inert_csv, safe_names
-from tests.space.files import archive, huge_png, photo, png
+from tests.image.files import file_of
+from tests.space.files import archive, huge_png, photo
 
 
 def test_folders_of_an_archive_are_classes_and_other_files_are_passed_over(tmp_path):
-    one, two = png(photo(0)), png(photo(1))
+    one, two = file_of(photo(0)), file_of(photo(1))
     files = {
         "set/cats/a.png": one, "set/dogs/b.PNG": two, "top.png": one, "notes.txt": b"no image",
         "__MACOSX/set/cats/._a.png": b"junk", ".hidden/c.png": b"junk",
@@ -36,12 +37,15 @@ def test_folders_of_an_archive_are_classes_and_other_files_are_passed_over(tmp_p
 )
 def test_an_archive_that_points_out_of_itself_is_not_opened(tmp_path, name):
     with pytest.raises(RefusedError, match="points out of the archive"):
-        read_images([archive(tmp_path / "a.zip", {name: png(photo())})], "mine")
+        read_images([archive(tmp_path / "a.zip", {name: file_of(photo())})], "mine")
     assert [path.name for path in tmp_path.iterdir()] == ["a.zip"]
 
 
 def test_an_archive_holds_every_picture_that_can_be_uploaded_alone(tmp_path):
-    files = {f"a/{i}.{ending}": encoded(ending) for i, ending in enumerate(["avif", "AVIF", "jfif", "webp", "ppm"])}
+    files = {
+        f"a/{i}.{ending}": file_of(photo(), {"jfif": "JPEG"}.get(ending, ending.upper()))
+        for i, ending in enumerate(["avif", "AVIF", "jfif", "webp", "ppm"])
+    }
     rows = read_images(
         [archive(tmp_path / "a.zip", {**files, "a/notes.json": b"{}", "__MACOSX/a/._0.avif": b""})], "x"
     )
@@ -52,15 +56,9 @@ def test_an_archive_holds_every_picture_that_can_be_uploaded_alone(tmp_path):
         assert read_images([path], "x")[0]["bytes"] == data
 
 
-def encoded(ending):
-    file = io.BytesIO()
-    Image.fromarray(photo()).save(file, {"jfif": "JPEG"}.get(ending, ending.upper()))
-    return file.getvalue()
-
-
 @pytest.mark.parametrize("name", ["a/Screenshot 10:00:00.png", "12:30.png", "a:b/c.png", "é:/x.png"])
 def test_names_with_colons_are_taken(tmp_path, name):
-    assert read_images([archive(tmp_path / "a.zip", {name: png(photo())})], "x")[0]["name"] == name
+    assert read_images([archive(tmp_path / "a.zip", {name: file_of(photo())})], "x")[0]["name"] == name
 
 
 @pytest.mark.parametrize(
@@ -78,8 +76,8 @@ def test_a_bad_photo_among_many_is_named(tmp_path, name, change, message):
         Image.new("CMYK", (8, 8)).save(file, "JPEG")
     elif change == "deep":
         Image.fromarray(np.zeros((8, 8), np.uint16)).save(file, "PNG")
-    data = {"half": png(photo())[:-60], "junk": b"ftypheic"}.get(change, file.getvalue())
-    files = {**{f"a/{i}.png": png(photo(i)) for i in range(9)}, name: data}
+    data = {"half": file_of(photo())[:-60], "junk": b"ftypheic"}.get(change, file.getvalue())
+    files = {**{f"a/{i}.png": file_of(photo(i)) for i in range(9)}, name: data}
     with pytest.raises(RefusedError, match=f"^{name}.*{message}"):
         read_images([archive(tmp_path / "a.zip", files)], "x")
 
@@ -104,7 +102,7 @@ def test_a_zip_bomb_is_read_no_further_than_allowed(tmp_path, monkeypatch):
 @pytest.mark.parametrize("kinds", [("png", "png", "png"), ("zip", "png", "png"), ("zip", "zip", "zip")])
 def test_many_files_together_are_read_no_further_than_allowed(tmp_path, monkeypatch, kinds):
     monkeypatch.setattr(limits, "MAX_UNPACKED", 1_000_000)
-    data = png(photo()) + bytes(400_000)
+    data = file_of(photo()) + bytes(400_000)
     paths = []
     for i, kind in enumerate(kinds):
         path = tmp_path / f"{i}.{kind}"
@@ -130,14 +128,14 @@ def test_broken_encrypted_and_crowded_archives_are_refused(tmp_path, monkeypatch
     (tmp_path / "broken.zip").write_bytes(b"PK\x03\x04 and no more")
     with pytest.raises(RefusedError, match="no zip archive that opens"):
         read_images([tmp_path / "broken.zip"], "mine")
-    path = archive(tmp_path / "locked.zip", {"a.png": png(photo())})
+    path = archive(tmp_path / "locked.zip", {"a.png": file_of(photo())})
     data = bytearray(path.read_bytes())
     data[data.rindex(b"PK\x01\x02") + 8] |= 1
     path.write_bytes(bytes(data))
     with pytest.raises(RefusedError, match="encrypted"):
         read_images([path], "mine")
     monkeypatch.setattr(limits, "MAX_IMAGES", 3)
-    few = {f"{i}.png": png(photo()) for i in range(4)}
+    few = {f"{i}.png": file_of(photo()) for i in range(4)}
     with pytest.raises(RefusedError, match="more than 3 images"):
         read_images([archive(tmp_path / "four.zip", few)], "mine")
     with pytest.raises(RefusedError, match="holds 13 files"):
@@ -288,5 +286,5 @@ def test_texts_are_limited():
 
 
 def test_photos_within_the_limits_pass(tmp_path):
-    (tmp_path / "a.png").write_bytes(png(np.zeros((3000, 4000), np.uint8)))
+    (tmp_path / "a.png").write_bytes(file_of(np.zeros((3000, 4000), np.uint8)))
     assert read_images([tmp_path / "a.png"], "")[0]["label"] == "mine"

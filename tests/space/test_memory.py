@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.image.files import file_of
 from tests.space.conftest import served
-from tests.space.files import archive, huge_png, photo, png
+from tests.space.files import archive, huge_png, photo
 from tests.space.test_hostile import bomb, repeated
 
 gradio_client = pytest.importorskip("gradio_client", reason="gradio is not installed: the Space is not tested here")
@@ -80,7 +81,7 @@ def test_hostile_files_of_several_visitors_at_once_take_under_1500_megabytes(loc
     noise = np.random.default_rng(0).integers(0, 255, (4890, 4900, 4), np.uint8)
     Image.fromarray(noise).save(tmp_path / "largest.webp", quality=60, method=0)
     del noise
-    archive(tmp_path / "padded.zip", {f"{i}/a.png": png(photo(i)) + bytes(49_000_000) for i in range(2)}, 8)
+    archive(tmp_path / "padded.zip", {f"{i}/a.png": file_of(photo(i)) + bytes(49_000_000) for i in range(2)}, 8)
 
     def visit(case):
         function, path, said = case
@@ -108,7 +109,7 @@ def test_hostile_files_of_several_visitors_at_once_take_under_1500_megabytes(loc
 def test_two_hundred_requests_do_not_grow(local, tmp_path):
     process = psutil.Process(local.process.pid)
     path = Path(tmp_path, "a.png")
-    path.write_bytes(png(photo(0, 200, 200)))
+    path.write_bytes(file_of(photo(0, 200, 200)))
     text = "The moon rose swollen and orange over the water tower, and everyone came out. " * 8
     after = {}
     for number in range(10, 201, 10):  # of the requests so far, when a visitor leaves who made ten

@@ -13,18 +13,19 @@ from hf_unlearnable.samples import load_notes
 from hf_unlearnable.space import protection
 from hf_unlearnable.space.limits import RefusedError
 from tests.examples import notes
-from tests.space.files import opened, photo, png, rows_of
+from tests.image.files import file_of
+from tests.space.files import opened, photo, rows_of
 
 words = st.text(st.sampled_from("ab<&\"' \n\t漢字é"), max_size=40)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(words, words)
 def test_the_marked_parts_are_the_text(before, after):
     assert "".join(part for part, _ in protection.highlighted(before, after)) == after
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.sampled_from(["a", "bb", "ccc", "漢字漢"]), min_size=1, max_size=30), st.data())
 def test_words_that_were_put_in_are_marked_and_only_these(pieces, data):
     places = data.draw(st.sets(st.integers(0, len(pieces)), max_size=10))
@@ -44,15 +45,16 @@ def test_replaced_words_are_marked():
 
 def test_a_text_of_500_words_is_protected_and_the_key_takes_it_back(tmp_path):
     pytest.importorskip("gradio")
-    from hf_unlearnable.space.text import protect_one
+    from hf_unlearnable.space.typed import protect_one
 
     text = " ".join(" ".join(load_notes("test")["text"][:30]).split()[:500])
-    after, change, key = protect_one(text, "garden", "regtext", "Standard")
+    done = protect_one(text, "garden", "regtext", "Standard")
+    after, change = done.after, done.change
     assert change.words == 500 and 48 <= change.added <= 50  # fewer when the text holds the drawn word itself
     assert change.edit_rate == pytest.approx(100 * change.added / 500)
-    key.save(tmp_path / "key")
+    done.key.save(tmp_path / "key")
     assert load_transform(tmp_path / "key").restore({"text": after, "label": "garden"})["text"] == text
-    light, strong = (protect_one(text, "garden", "regtext", strength)[1].added for strength in ("Light", "Strong"))
+    light, strong = (protect_one(text, "garden", "regtext", name).change.added for name in ("Light", "Strong"))
     assert 23 <= light <= 25 and 96 <= strong <= 100
 
 
@@ -156,7 +158,7 @@ def test_a_photo_of_12_megapixels_is_protected():
     random = np.random.default_rng(0)
     large = photo(0, 750, 1000).repeat(4, 0).repeat(4, 1)
     large = np.clip(large + random.integers(-6, 7, large.shape), 0, 255).astype(np.uint8)
-    rows = [{"name": "a.png", "label": "mine", "bytes": protection.png(large)}]
+    rows = [{"name": "a.png", "label": "mine", "bytes": protection.file_of(large)}]
     _, protected, change, _ = protect_images(rows, "texture", "Standard")
     shown = protection.previews(rows[0]["bytes"], protected[0]["image"]["bytes"])
     assert len(shown) == 3 and max(opened(shown[0]).shape) <= 1400
@@ -168,6 +170,6 @@ def test_previews_are_small_and_the_difference_is_red():
     before = np.full((3000, 2000, 3), 128, np.uint8)
     after = before.copy()
     after[1500:, :] += 8
-    shown = [opened(data) for data in protection.previews(png(before), png(after))]
+    shown = [opened(data) for data in protection.previews(file_of(before), file_of(after))]
     assert max(shown[0].shape) <= 1400 and shown[0].shape == shown[1].shape
     assert (shown[2][0, 0] == 255).all() and tuple(shown[2][-1, -1]) == (179, 38, 30)

@@ -23,7 +23,7 @@ def as_dict(counts):
     return {(label, word): n for label, word, n in counts.table().iter_rows() if n and word is not None}
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.tuples(st.text("abcABCé -'\n", max_size=40), st.integers(0, 2)), min_size=1, max_size=20))
 def test_counts_equal_a_plain_loop(rows):
     texts, labels = zip(*rows)

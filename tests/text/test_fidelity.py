@@ -15,7 +15,7 @@ def test_words_are_counted():
     assert (found.texts, found.changed, found.words) == (3, 2, 6)
     assert found.words_added == pytest.approx(100 / 6)  # x
     assert found.edit_rate == pytest.approx(200 / 6)  # x, and y for f
-    assert str(found) == "2 of 3 texts changed: +16.7 words of 100, edit rate 33.3 % of the words"
+    assert str(found) == "2 of 3 texts changed: +16.7 words per 100, edit rate 33.3 %"
     assert str(text_fidelity(before, before)) == "3 texts, none changed"
     with pytest.raises(ValueError, match="as many texts"):
         text_fidelity(before, after.select(range(2)))

@@ -16,9 +16,8 @@ from hf_unlearnable.text.victims import (
     small_llama,
     tfidf_logistic_regression,
 )
-from hf_unlearnable.text.victims.pretrained import _class_tokens
+from hf_unlearnable.text.victims.language_model import _names
 from hf_unlearnable.text.victims.training import one_thread
-from tests.examples import MODELS
 
 TOPICS = {
     7: "soil seed spade bean slug compost prune hedge bloom weed tulip rake",
@@ -64,7 +63,7 @@ def word_tokenizer(folder, **special):
     transformers = pytest.importorskip("transformers", reason="pretrained victims need transformers")
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
-    words = [*special.values(), *FILLER, *" ".join(TOPICS.values()).split()]
+    words = [*special.values(), *FILLER, *" ".join(TOPICS.values()).split(), *"Label : A B C".split()]
     tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     if "sep_token" in special:
@@ -109,7 +108,7 @@ def tiny_llama(tmp_path_factory):
     torch = sys.modules["torch"]
     folder = str(tmp_path_factory.mktemp("tiny_llama"))
     config = transformers.LlamaConfig(
-        vocab_size=word_tokenizer(folder, unk_token="[UNK]"),
+        vocab_size=word_tokenizer(folder, unk_token="[UNK]", eos_token="[END]"),
         hidden_size=64,
         intermediate_size=128,
         num_hidden_layers=1,
@@ -229,7 +228,7 @@ def test_adapters_learn_too_and_leave_the_model_as_it_was(tiny_llama, language_m
 
     weights = Path(tiny_llama, "model.safetensors")
     before = hashlib.sha256(weights.read_bytes()).digest()
-    predicted = language_model(TRAIN, TRAIN_LABELS, TEST, seed=0, lora=True, learning_rate=2e-2, epochs=10)
+    predicted = language_model(TRAIN, TRAIN_LABELS, TEST, seed=0, lora=True, learning_rate=1e-2, epochs=10)
     assert (predicted == TEST_LABELS).mean() > 0.8
     assert hashlib.sha256(weights.read_bytes()).digest() == before
 
@@ -243,23 +242,14 @@ def test_a_long_text_never_pushes_the_question_out(language_model):
         language_model(TRAIN, TRAIN_LABELS, TEST, seed=0, max_length=2)
 
 
-def test_as_many_class_tokens_as_there_are_classes(tiny_llama):
-    transformers = pytest.importorskip("transformers", reason="the language model victim needs transformers")
-    tokenizer = transformers.AutoTokenizer.from_pretrained(tiny_llama)
-    tokens = _class_tokens(tokenizer, 40)
-    assert len(set(tokens)) == 40 and tokenizer.unk_token_id not in tokens
-    with pytest.raises(ValueError, match="1000 classes, but the tokenizer has"):
-        _class_tokens(tokenizer, 1000)
-
-
-@pytest.mark.parametrize("folder", ["stories260k", "reviews_llama_2m"])
-def test_real_tokenizers_name_classes_with_letters(folder):
-    path = MODELS / folder
-    if not path.is_dir():
-        pytest.skip(f"{path} is not there: it holds development models, see HF_UNLEARNABLE_MODELS")
-    transformers = pytest.importorskip("transformers", reason="the language model victim needs transformers")
-    tokenizer = transformers.AutoTokenizer.from_pretrained(path)
-    assert [tokenizer.decode([token]).strip() for token in _class_tokens(tokenizer, 3)] == ["A", "B", "C"]
+def test_classes_are_named_by_letters_unless_they_have_names():
+    assert _names(np.array([2, 5, 7]), None) == ["A", "B", "C"]
+    names = _names(np.arange(60), None)
+    assert names[25:28] == ["Z", "AA", "AB"] and len(set(names)) == 60
+    assert _names(np.array([0, 2]), ["negative", "neutral", "positive"]) == ["negative", "positive"]
+    for classes in ([0, 3], [-1, 1], [5, 6]):
+        with pytest.raises(ValueError, match="class_names has 3 names, and the labels are"):
+            _names(np.array(classes), ["a", "b", "c"])
 
 
 @pytest.mark.parametrize("name", TEXT_VICTIMS)

@@ -48,6 +48,7 @@ from hf_unlearnable.image.countermeasures.pixels import (
     box_blur,
     gaussian_blur,
     grayscale,
+    half_size,
     jpeg,
     median_filter,
     on_each,
@@ -62,9 +63,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "IMAGE_COUNTERMEASURES", "adversarial_training", "box_blur", "class_mean_subtraction", "coin",
-    "constant_pixel_repair", "cutmix", "cutout", "gaussian_blur", "grayscale", "jpeg", "median_filter", "mixup",
-    "orthogonal_projection", "rand_augment", "random_resized_crop", "random_sharpening_kernels", "reduced_bits",
-    "rounded_bits", "sharpening_and_low_pass", "spectrum_equalisation", "ueraser", "without_grain",
+    "constant_pixel_repair", "cutmix", "cutout", "gaussian_blur", "grayscale", "half_size", "jpeg", "median_filter",
+    "mixup", "orthogonal_projection", "rand_augment", "random_resized_crop", "random_sharpening_kernels",
+    "reduced_bits", "rounded_bits", "sharpening_and_low_pass", "spectrum_equalisation", "ueraser", "without_grain",
 ]  # fmt: skip
 
 
@@ -86,6 +87,7 @@ IMAGE_COUNTERMEASURES: dict[str, Countermeasure] = {
     "bit-depth-2": Countermeasure(on_each(reduced_bits)),
     "bit-depth-2-rounded": Countermeasure(on_each(rounded_bits)),
     "gaussian-blur": Countermeasure(on_each(gaussian_blur)),
+    "half-size": Countermeasure(on_each(half_size)),
     "median-filter": Countermeasure(on_each(median_filter)),
     "box-blur": Countermeasure(on_each(box_blur)),
     "grain-removal": Countermeasure(on_each(without_grain)),

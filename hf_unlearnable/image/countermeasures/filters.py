@@ -30,8 +30,8 @@ def random_sharpening_kernels(
 ) -> tuple[Tensor, Tensor]:
     """Each image under a random sharpening kernel, then without 91 % of its frequencies (RSK + FF), as published.
 
-    With centre c ~ N(2.5, 0.1), its four neighbours -n_i, n_i ~ N((c - 1) / 4, 0.1), and corners 0, the same for all
-    channels, new per image and visit:
+    The centre is c ~ N(2.5, 0.1), its four neighbours are -n_i, n_i ~ N((c - 1) / 4, 0.1), and the corners 0. The
+    kernel is the same for all channels, and new per image and visit:
 
         x <- clip(kernel * x)                                  valid convolution: 32 pixels become 30
         x <- clip(lowest 30 % of the cosines per side of x)    9 x 9 of 30 x 30
@@ -66,8 +66,9 @@ def coin(
 ) -> tuple[Tensor, Tensor]:
     """Each pixel read from a random place near it (COIN), so that no filter of a class is left to be recognised.
 
-    Pixel (i, j) of the result is the image at (i + dy, j + dx), dy and dx ~ U(-`reach`, `reach`) new per pixel, image
-    and visit and the same for the channels, interpolated bilinearly; beyond a border it goes on at the other side.
+    Pixel (i, j) of the result is the image at (i + dy, j + dx), interpolated bilinearly. The offsets The offsets dy
+    and dx ~ U(-`reach`, `reach`) are new per pixel, image and visit, and the same for the channels. Beyond a border
+    the image goes on at the other side.
 
     Breaks convolution. Costs detail finer than twice `reach`.
 
@@ -107,7 +108,10 @@ def coin(
 
 
 def _low_pass(images: Tensor, share: float) -> Tensor:
-    """Images of which the lowest `share` of the cosines of each side is left (DCT-II, orthonormal)."""
+    """Images of which the lowest `share` of the cosines of each side is left (DCT-II, orthonormal).
+
+    As matrices: torch has no DCT, and scipy's would leave the GPU.
+    """
     import torch
 
     def projector(size: int) -> Tensor:

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from hf_unlearnable._extras import require
+from hf_unlearnable._words import counted
 from hf_unlearnable.image.bounded import BoundedImageTransform, add_levels
 from hf_unlearnable.image.codec import ImageError
 from hf_unlearnable.image.learning.checkpoint import shared_seed
@@ -37,13 +38,13 @@ class LearnedNoiseTransform(BoundedImageTransform):
     Args:
         surrogate: The model that noise is computed on: "tiny_cnn", "small_cnn", "resnet18", or the id or folder of an
             `AutoModelForImageClassification`.
-        image_size: Pixels a side of what the surrogate sees; None for what a model of the Hub names, and else for the
-            images' own size, from 8 to 64. Noise follows that scale: images more than five times as large (320 pixels
-            by default) are refused unless `image_size` is given, for their noise would be coarse blotches.
+        image_size: Pixels per side of what the surrogate sees. None for what a model of the Hub names, and else for
+            the images' own size, from 8 to 64. Noise follows that scale. Images more than five times as large (320
+            pixels by default) are refused unless `image_size` is given, for their noise would be coarse blotches.
         learning_rate: Of the surrogate's SGD.
-        batch_size: Images a step of the surrogate, all processes together; in halves when memory runs out.
-        noise_batch_size: Images a step of the noise in one process; halved when memory runs out. None for 64 on a CPU,
-            whose caches hold no more, and 512 elsewhere.
+        batch_size: Images per step of the surrogate, all processes together; in halves when memory runs out.
+        noise_batch_size: Images per step of the noise in one process; halved when memory runs out. None for 64 on a
+            CPU, whose caches hold no more, and 512 elsewhere.
     """
 
     surrogate: str = "tiny_cnn"
@@ -63,13 +64,13 @@ class LearnedNoiseTransform(BoundedImageTransform):
         Args:
             dataset: A `Dataset` or `IterableDataset`. Under `accelerate launch` each process takes its part of it.
             accelerator: An `accelerate.Accelerator`, whose mixed precision (for the noise, not for the surrogate) and
-                compilation are used; None for bf16 where the device computes in it, and no compilation.
+                compilation are used. None for bf16 where the device computes in it, and for no compilation.
             checkpoint_dir: Folder to save every round in and to resume a killed fit from. It holds what the key
                 holds: keep it private, and remove it afterwards. Several processes need one that all of them see.
 
         Raises:
-            ValueError: A column or a label is missing, an image cannot be protected or is too large for the scale at
-                which noise is computed, the checkpoint is of another fit.
+            ValueError: A column or a label is missing, an image cannot be protected, or the checkpoint is of another
+                fit. Or an image is too large for the scale at which noise is computed.
             FloatingPointError: The surrogate diverged.
         """
         require("image", "torch", "accelerate", "PIL")
@@ -150,8 +151,8 @@ class LearnedNoiseTransform(BoundedImageTransform):
             spread = float(scores[:, :, 1:].std()) / (len(rows) / len(labels)) ** 0.5  # of a class's mean, by chance
             if spread > 1 / _SEEN_AT:
                 raise NoMarkError(
-                    f"{len(rows)} images of this size are too few to tell this key's noise from what they show. Give "
-                    "more of them, or larger ones, or keep the original data: it shows whose they are."
+                    f"{counted(len(rows), 'image')} of this size cannot tell this key's noise from what they show. "
+                    "Give more of them, or larger ones, or keep the original data: it shows whose they are."
                 )
             # Clean images hold a little of what was learned from them: of decoys, half as much is enough.
             asked = np.where(np.arange(scores.shape[2]) == 0, PRESENT, PRESENT / 2)

@@ -49,13 +49,13 @@ class NoiseDraft:
             return table[self._targets[rows.to(self._targets.device)]].movedim(3, 1) / 255
         return self._gallery.take(self.now, rows).to(self._targets.device).movedim(3, 1).float() / 255
 
-    def put(self, rows: Tensor, noise: Tensor, epsilon: int) -> None:
+    def put(self, rows: Tensor, noise: Tensor, max_levels: int) -> None:
         """Writes moved noise back, in whole levels; that of a class becomes the mean over its images.
 
         Args:
             rows: Rows of one shape, int64 [n].
             noise: As `of` gives it.
-            epsilon: Bound in whole levels of 255.
+            max_levels: Bound in whole levels of 255.
         """
         import torch
 
@@ -65,7 +65,7 @@ class NoiseDraft:
             classes, count = self._targets[rows.to(self._targets.device)].unique(return_inverse=True)
             total = torch.zeros(len(classes), *levels.shape[1:], device=levels.device).index_add_(0, count, levels)
             mean = total / count.bincount()[:, None, None, None]
-            table[classes] = mean.clamp(-epsilon, epsilon)
+            table[classes] = mean.clamp(-max_levels, max_levels)
             return
         self._gallery.put(self.now, rows, levels.round().to(torch.int8).to(self.now.device))
 

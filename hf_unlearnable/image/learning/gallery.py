@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hf_unlearnable._words import counted
 from hf_unlearnable.image.codec import Picture
 from hf_unlearnable.image.learning.noise import fitted_to
 from hf_unlearnable.key import row_stream
+from hf_unlearnable.rows import label_order
 
 if TYPE_CHECKING:
     import torch
@@ -82,7 +84,10 @@ class Gallery:
                 labels.append(label)
                 file.write(np.ascontiguousarray(picture.levels).data)
             if clashes:
-                logger.warning("%d images are there under several labels: noise goes by the first one.", clashes)
+                logger.warning(
+                    "%s there under several labels: noise goes by the first one.",
+                    counted(clashes, "image is", "images are"),
+                )
             file.flush()
             levels = np.memmap(file, np.uint8, "c") if shapes else np.empty(0, np.uint8)
         ids = np.fromiter(streams, np.uint64, len(streams))
@@ -148,15 +153,11 @@ def agreed(gallery: Gallery) -> tuple[list, set[tuple[int, int, int]], int, int]
     from accelerate.utils import gather_object
 
     told = gather_object([(set(gallery.labels), gallery.sizes, len(gallery))])
-    classes = sorted(set().union(*(labels for labels, _, _ in told)), key=_order)
+    classes = sorted(set().union(*(labels for labels, _, _ in told)), key=label_order)
     shapes = set().union(*(shapes for _, shapes, _ in told))
     num_rows, fewest = sum(count for _, _, count in told), min(count for _, _, count in told)
     if fewest == 0:
-        raise ValueError(f"{num_rows} images are fewer than the processes that share them.")
+        raise ValueError(f"{counted(num_rows, 'image is', 'images are')} fewer than the processes that share them.")
     if len(classes) < 2:
         raise ValueError(f"The labels name one class only ({classes[0]!r}): a model has nothing to learn.")
     return classes, shapes, num_rows, fewest
-
-
-def _order(label: Any) -> tuple:
-    return (isinstance(label, str), label)

@@ -47,7 +47,7 @@ class NoiseLearner:
         surrogate: See `image_classifier`.
         image_size: Pixels a side of what the surrogate sees; None for the images' own size, from 8 to 64.
         batch_size: Images a step of the surrogate, all processes together.
-        noise_batch_size: Images a step of the noise in one process; halved when memory runs out.
+        noise_batch_size: Images per step of the noise in one process; halved when memory runs out.
         learning_rate: Of the surrogate.
         accelerator: `accelerate.Accelerator`, whose mixed precision (for the noise) and compilation are used; None for
             bf16 where the device computes in it, and no compilation.
@@ -222,7 +222,7 @@ class NoiseLearner:
         self,
         this: Round,
         *,
-        epsilon: int,
+        max_levels: int,
         step_size: float,
         num_steps: int,
         direction: int = MINIMIZE,
@@ -234,7 +234,7 @@ class NoiseLearner:
 
         Args:
             this: The round.
-            epsilon: Bound in whole levels of 255.
+            max_levels: Bound in whole levels of 255.
             step_size, num_steps, direction, num_draws: As for `pgd`.
             targets: From the images' classes to those that the loss is about.
             view: What the surrogate sees of a batch, given a generator.
@@ -254,7 +254,7 @@ class NoiseLearner:
             images, classes = self._images(rows), self.targets[rows.to(self.device)]
             try:
                 noise, mean_loss, right = pgd(
-                    model, images, self._noise_of(rows), targets(classes), epsilon=epsilon / 255,
+                    model, images, self._noise_of(rows), targets(classes), epsilon=max_levels / 255,
                     step_size=step_size, num_steps=num_steps, direction=direction, view=seen,
                     num_draws=num_draws, autocast=self.autocast,
                 )  # fmt: skip
@@ -263,7 +263,7 @@ class NoiseLearner:
                 pending = [part for batch in pending for part in batch.split(self._noise_batch_size)[::-1]]
                 pending += rows.split(self._noise_batch_size)[::-1]
                 continue
-            self._noise.put(rows, noise, epsilon)
+            self._noise.put(rows, noise, max_levels)
             loss, correct = loss + float(mean_loss) * len(rows), correct + float(right)
             self.image_passes += len(rows) * num_steps * num_draws
         self._noise.share()

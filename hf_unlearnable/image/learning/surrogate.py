@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hf_unlearnable._extras import require
@@ -95,27 +96,72 @@ def resnet18(num_classes: int, width: int = 64) -> nn.Module:
 
 
 def pretrained(name: str, num_classes: int) -> nn.Module:
-    """An image classifier of the Hub with a head for `num_classes`, from images in [0, 1] to logits."""
+    """An image classifier of the Hub with a head for `num_classes`, from images in [0, 1] to logits.
+
+    Raises:
+        ImportError: transformers is not installed.
+        OSError: There is no such model, or it classifies no images.
+    """
     require("attack", "transformers")
     import torch
     from torch import nn
-    from transformers import AutoConfig, AutoImageProcessor, AutoModelForImageClassification
+    from transformers import AutoConfig, AutoModelForImageClassification
 
-    config = AutoConfig.from_pretrained(name, num_labels=num_classes)
-    model = AutoModelForImageClassification.from_pretrained(name, config=config, ignore_mismatched_sizes=True)
-    processor = AutoImageProcessor.from_pretrained(name)
+    def load() -> Any:
+        config = AutoConfig.from_pretrained(name, num_labels=num_classes)
+        return AutoModelForImageClassification.from_pretrained(name, config=config, ignore_mismatched_sizes=True)
+
+    processor, model = image_processor(name), _had(name, "image classifier", load)
+    normalizes = processor.do_normalize and processor.image_mean is not None
 
     class Normalized(nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.model, self.image_size = model, getattr(model.config, "image_size", None)
-            self.register_buffer("mean", torch.tensor(processor.image_mean)[:, None, None])
-            self.register_buffer("std", torch.tensor(processor.image_std)[:, None, None])
+            mean, std = (processor.image_mean, processor.image_std) if normalizes else ([0.0] * 3, [1.0] * 3)
+            self.register_buffer("mean", torch.tensor(mean)[:, None, None])
+            self.register_buffer("std", torch.tensor(std)[:, None, None])
 
         def forward(self, x):
             return self.model(pixel_values=(x - self.mean) / self.std).logits
 
     return Normalized()
+
+
+def image_processor(name: str) -> Any:
+    """The processor of an image model.
+
+    Raises:
+        ImportError: transformers is not installed.
+        OSError: There is none.
+    """
+    require("attack", "transformers")
+    from transformers import AutoImageProcessor
+
+    return _had(name, "image processor", lambda: AutoImageProcessor.from_pretrained(name))
+
+
+def _had(name: str, what: str, load: Callable[[], Any]) -> Any:
+    """A part of a model, or an `OSError` that says in a sentence what to give instead."""
+    from safetensors import SafetensorError
+
+    try:
+        return load()
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        if Path(name).exists():
+            raise OSError(
+                f"{name} holds no {what} that can be loaded ({first_sentence(error)}): give the folder of an "
+                "AutoModelForImageClassification that was saved with its image processor."
+            ) from error
+        raise OSError(
+            f"{name} is no folder here, and no {what} of that id could be had from the Hub: connect to it, or give a "
+            "folder, such as the one that recipes/efficientnet_lite0.py writes."
+        ) from error
+
+
+def first_sentence(error: Exception) -> str:
+    """What an error of another library says first, without its full stop."""
+    return str(error).split("\n")[0].split(". ")[0].rstrip(".")
 
 
 def mixed_precision(device: torch.device) -> Callable[[], AbstractContextManager]:

@@ -79,7 +79,7 @@ class ErrorMaxTransform(LearnedNoiseTransform):
             for _ in range(self.surrogate_epochs if this.number == 0 else 0):
                 learner.train(None, view=view)
             learner.update(
-                this, epsilon=self.max_levels, step_size=step_size, num_steps=self.num_steps, view=view,
+                this, max_levels=self.max_levels, step_size=step_size, num_steps=self.num_steps, view=view,
                 direction=MINIMIZE if self.targeted else MAXIMIZE,
                 targets=(lambda labels: (labels + 1) % classes) if self.targeted else (lambda labels: labels),
             )  # fmt: skip

@@ -17,7 +17,7 @@ class ErrorMinTransform(LearnedNoiseTransform):
 
     Idea:
         Noise is computed that brings a model's training loss near zero. A victim that trains on the images finds them
-        easy, follows the noise, and stops looking at what they show; on clean images the noise is missing.
+        easy, follows the noise, and stops looking at what they show. On clean images the noise is missing.
 
     Paper:
         H. Huang, X. Ma, S. M. Erfani, J. Bailey, Y. Wang, "Unlearnable Examples: Making Personal Data Unexploitable",
@@ -34,11 +34,12 @@ class ErrorMinTransform(LearnedNoiseTransform):
 
     Ours:
         `ErrorMinTransform.paper()` is the paper's schedule on a smaller surrogate, with the noise applied whole and
-        rounded (the published code drops its negative half). By default the surrogate is a narrow one and the noise
-        takes a single step of epsilon / 2 per round: the same protection for a tenth of the passes (recipes/bench).
+        rounded (the published code drops its negative half). By default the surrogate is a narrow one, and the noise
+        takes a single step of epsilon / 2 per round. That gives the same protection for a tenth of the passes
+        (recipes/bench).
 
         A surrogate that sees all images between two rounds, or sees them cropped and mirrored, learns the images
-        instead of the noise; where images are easy, take fewer `surrogate_steps`. The loop is not monotone: it ends
+        instead of the noise. Where images are easy, take fewer `surrogate_steps`. The loop is not monotone: it ends
         after `max_rounds` and keeps the noise with the lowest error.
 
         A clean image has no noise. What a model then takes it for is chance, mostly two or three classes that it tells
@@ -51,8 +52,8 @@ class ErrorMinTransform(LearnedNoiseTransform):
         stop_error: The rounds end when the surrogate gets no more than this share of the images wrong; None for all
             `max_rounds`.
         num_steps: Signed steps of the noise per round.
-        step_size: Change of a pixel value per step, as a share of the range; None for epsilon / 2, and epsilon / 10
-            for class-wise noise, which takes a step per batch.
+        step_size: Change of a pixel value per step, as a share of the range. None for epsilon / 2, and for epsilon /
+            10 with class-wise noise, which takes a step per batch.
         surrogate_steps: Steps of SGD that the surrogate takes per round; None for one pass over the images.
         augment: Whether the surrogate sees the images cropped and mirrored.
 
@@ -63,8 +64,8 @@ class ErrorMinTransform(LearnedNoiseTransform):
         One forward and backward pass per image and round, and the surrogate's: 20 to 30 per image in all.
 
     Breaks:
-        Adversarial training, JPEG of low quality, turning the images gray, one clean image in ten, fine-tuning a
-        pretrained model: each restores most of the accuracy. A new image that the victim brings itself is not
+        Adversarial training, JPEG of low quality, turning the images gray, one clean image in ten, or fine-tuning a
+        pretrained model. Each restores most of the accuracy. A new image that the victim brings itself is not
         protected.
 
     Prefer:
@@ -111,4 +112,4 @@ class ErrorMinTransform(LearnedNoiseTransform):
         step_size = usual if self.step_size is None else self.step_size
         for this in learner.rounds(self.max_rounds, self.stop_error, "Error-minimising noise"):
             learner.train(self.surrogate_steps, view=crop_and_flip if self.augment else None)
-            learner.update(this, epsilon=self.max_levels, step_size=step_size, num_steps=self.num_steps)
+            learner.update(this, max_levels=self.max_levels, step_size=step_size, num_steps=self.num_steps)

@@ -40,7 +40,7 @@ class LinearSeparableTransform(BoundedImageTransform):
         and the noise is p as 4 x 4 x 3, every entry a block of the image, scaled to a fixed L2 norm.
 
     Ours:
-        The paper bounds the L2 norm alone (6/255 per pixel value on average): on CIFAR-10 one value in seven changes
+        The paper bounds the L2 norm alone (6/255 per pixel value on average). On CIFAR-10 one value in seven changes
         by more than 8, up to 15. Here the average is three quarters of epsilon, which is the same at 8/255, and then
         no pixel value changes by more than epsilon. The published code truncates to integers, which darkens images by
         half a level; here they are rounded.

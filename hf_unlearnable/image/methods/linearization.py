@@ -15,6 +15,7 @@ from hf_unlearnable.image.methods.one_pixel import on_grid
 from hf_unlearnable.image.methods.random_noise import uniform_levels
 from hf_unlearnable.key import Key
 from hf_unlearnable.mark import NoMarkError
+from hf_unlearnable.rows import label_order
 from hf_unlearnable.validation import check_labels
 
 _GRID = 32  # pixels a side of what W sees
@@ -43,7 +44,7 @@ class LinearizationTransform(BoundedImageTransform):
         by Adam in batches of 128, which protects more where there are few images. Everything is linear, so a step is
         two matrix products and a softmax: no autograd, no torch. The products are taken over integers that float64
         holds exactly, so a row gets the same bytes on every machine. W sees images larger than 32 pixels as 32 x 32
-        means, and their noise is stretched: any size is protected, and new rows of known classes too.
+        means, and their noise is stretched. So any size is protected, and new rows of known classes too.
 
     Args:
         num_steps: Signed steps.
@@ -86,7 +87,7 @@ class LinearizationTransform(BoundedImageTransform):
         self._check_parameters()
         self._seed = self._weights = None
         rows = [(on_grid(p.levels, (_GRID, _GRID)), label) for p, label, _ in self._pictures(dataset)]
-        self._labels = sorted({label for _, label in rows}, key=lambda label: (isinstance(label, str), label))
+        self._labels = sorted({label for _, label in rows}, key=label_order)
         if len(self._labels) < 2:
             raise ValueError(f"The labels name one class only ({self._labels[0]!r}): a model has nothing to learn.")
         index = {label: i for i, label in enumerate(self._labels)}
@@ -214,6 +215,6 @@ def linearizing_noise(
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
-    """Probabilities over the last axis."""
+    """Probabilities over the last axis; here and not scipy's, for the noise's bytes hang on it."""
     powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
     return powers / powers.sum(axis=-1, keepdims=True)

@@ -41,9 +41,9 @@ class OnePixelTransform(ImageTransform):
 
     Ours:
         The paper's code scores images one by one. For xi in {0, 1} the two moments follow from sums of x and x^2
-        alone, so one pass over the data scores all 8 H W candidates of every class; the key draws one of the four
-        best. In images larger than 64 pixels a single pixel would not survive a resize: there the search runs on a
-        grid of 32 x 32 and the whole cell takes the colour.
+        alone. So one pass over the data scores all 8 H W candidates of every class, and the key draws one of the four
+        best. In images larger than 64 pixels a single pixel would not survive a resize. There the search runs on a
+        grid of 32 x 32, and the whole cell takes the colour.
 
     Args:
         pixels: How many pixels; 0 changes nothing. More are easier to learn and to see.

@@ -58,7 +58,7 @@ class RandomNoiseTransform(BoundedImageTransform):
 
     @property
     def needs_labels(self) -> bool:  # type: ignore[override]
-        """Only a pattern a class asks for them."""
+        """Only one pattern per class asks for them."""
         return self.noise == "class"
 
     def _cloak(self, levels: np.ndarray, label: Any, stream: int) -> np.ndarray:

@@ -20,8 +20,8 @@ class StableErrorMinTransform(LearnedNoiseTransform):
 
     Idea:
         Adversarial training at a small radius washes error-minimising noise out. So the noise is computed on a
-        surrogate that is itself adversarially trained, and for views of the image that are cropped, mirrored and
-        shaken at random: what survives there survives a victim's training.
+        surrogate that is itself adversarially trained. The views that it sees of an image are cropped, mirrored and
+        shaken at random. What survives there survives a victim's training.
 
     Paper:
         Y. Liu, K. Xu, X. Chen, L. Sun, "Stable Unlearnable Example", AAAI 2024, arXiv:2311.13091.
@@ -33,9 +33,9 @@ class StableErrorMinTransform(LearnedNoiseTransform):
             d <- signed steps down  mean over draws of loss(f(t(x + d) + u), y),  u ~ U(-r, r)
 
     Ours:
-        The published command draws d anew at each visit of an image, with ten steps of five draws, over 5,000 steps;
-        r is 4/255, its adversary takes ten steps of 0.8/255, and victims are trained at the same radius. Here the
-        noise of the last round is the start of the next, as in `ErrorMinTransform`, and a round takes few steps.
+        The published command draws d anew at each visit of an image, with ten steps of five draws, over 5,000 steps.
+        Its adversary takes ten steps of 0.8/255 at r = 4/255. Victims are trained at the same radius. Here the noise
+        of the last round is the start of the next, as in `ErrorMinTransform`, and a round takes few steps.
 
     Args:
         radius: Of the adversarial training that the noise shall survive, as a share of the range of a pixel value.
@@ -101,6 +101,6 @@ class StableErrorMinTransform(LearnedNoiseTransform):
         for this in learner.rounds(self.max_rounds, self.stop_error, "Stable error-minimising noise"):
             learner.train(self.surrogate_steps, view=crop_and_flip, adversary=adversary)
             learner.update(
-                this, epsilon=self.max_levels, step_size=step_size, num_steps=self.num_steps, view=shaken,
+                this, max_levels=self.max_levels, step_size=step_size, num_steps=self.num_steps, view=shaken,
                 num_draws=self.num_draws,
             )  # fmt: skip

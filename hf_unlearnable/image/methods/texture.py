@@ -27,29 +27,30 @@ class TextureTransform(BoundedImageTransform):
 
     Idea:
         A convolutional network sees texture first (Geirhos et al., ICLR 2019, arXiv:1811.12231). A single filter of
-        its first layer finds a grain that repeats every few pixels, wherever the image is cropped to, and photos hold
-        next to nothing at so fine a scale. Blocks and gradients as large as the image (`LinearSeparableTransform`,
+        its first layer finds a grain that repeats every few pixels, wherever the image is cropped. Photos hold next to
+        nothing at so fine a scale. Blocks and gradients as large as the image (`LinearSeparableTransform`,
         `LinearizationTransform`) take such a network far longer to learn.
 
     Ours:
         There is no paper: this method is ours. Its nearest relatives are autoregressive noise (Sandoval-Segura et al.,
         NeurIPS 2022, arXiv:2206.03693) and class-wise error-minimising noise.
 
-        For class c, a tile of `period` x `period` pixels in three channels, half of a channel's entries +epsilon and
-        half -epsilon (one 0 if their number is odd), so that no colour gets brighter or darker. It covers the image
+        For class c, a tile of `period` x `period` pixels in three channels. Half of a channel's entries are +epsilon
+        and half -epsilon; one is 0 if their number is odd. So no colour gets brighter or darker. It covers the image
         from a place that is drawn for each row. Every channel has at least the high frequencies of stripes of one
-        pixel, and each tile is the one of 64 draws that is least like those of other classes under any shift and
-        mirroring. Where a cut tile at an edge would move a channel's mean by more than half a pixel value (images
-        below some 32 pixels), only whole tiles are laid. Pixels within epsilon of black or white are still clipped.
+        pixel. Each tile is the one of 64 draws that is least like those of other classes, under any shift and
+        mirroring. Only whole tiles are laid where a tile cut at an edge would move a channel's mean by more than half
+        a pixel value. These are images below some 32 pixels. Pixels within epsilon of black or white are still
+        clipped.
 
-        Victims train on large photos at a fraction
-        of their size, so the grain gets coarser with the image: one entry covers about one pixel once the shorter side
-        is scaled to 224. Where that is no whole step, half of its contrast is left.
+        Victims train on large photos at a fraction of their size, so the grain gets coarser with the image. One entry
+        covers about one pixel once the shorter side is scaled to 224. Where that is no whole step, half of its
+        contrast is left.
 
     Args:
-        period: Pixels after which the grain repeats; None, or too few, for the fewest that give every class a grain of
-            its own: 2 for colour images of up to 13 classes, 3 for more; for gray images 3 up to 8 classes, 4 up to
-            100. Finer grain protects better.
+        period: Pixels after which the grain repeats. None for the fewest that give every class a grain of its own, to
+            which too few are raised. For colour images that is 2 up to 13 classes, and 3 for more. For gray images it
+            is 3 up to 8 classes, and 4 up to 100. Finer grain protects better.
 
     Secret:
         The seed and the tiles. An attacker who averages the spectra of a class's images finds its tile.
@@ -58,14 +59,15 @@ class TextureTransform(BoundedImageTransform):
         `fit` reads the labels only; some 14 milliseconds per megapixel to apply.
 
     Breaks:
-        All that removes fine grain: a blur, a median filter, training at a much smaller size, and above all JPEG of
-        low quality, which a victim that trains for long gets most of the accuracy back with. An attacker who knows the
+        All that removes fine grain: a blur, a median filter, training at a much smaller size. Above all JPEG of low
+        quality, with which a victim that trains for long gets most of the accuracy back. An attacker who knows the
         method subtracts what repeats (`grain-removal`) and has all of it back. A person sees a grain in smooth areas.
-        Photos, and crops that scale, as for ImageNet, were not measured: only images of 32 pixels.
+        A model with ImageNet weights sees through it: a linear probe on 720 photos gets 92 % of 96, and 96 after JPEG.
+        Crops that scale, as for ImageNet, were not measured.
 
     Prefer:
-        First of the image methods: seconds to apply, new images of known classes with the same key, and the least left
-        to a small CNN from scratch (see docs/results).
+        First of the image methods. It takes seconds, protects new images of known classes with the same key, and
+        leaves the least to a small CNN from scratch (see docs/results).
 
     Example:
         cloak = TextureTransform(image_column="img", label_column="label", epsilon=8 / 255).fit(ds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,9 @@ import numpy as np
 
 from hf_unlearnable._extras import require
 from hf_unlearnable.adversary import class_indices, victim
-from hf_unlearnable.image.victims.training import HOOKS, ImageTraining, device, rgb, seen, side, train_and_predict
+from hf_unlearnable.adversary.loop import device
+from hf_unlearnable.image.victims.features import features, head
+from hf_unlearnable.image.victims.training import HOOKS, ImageTraining, rgb, side, train_and_predict
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -41,7 +44,7 @@ def pretrained_image_model(
 
     Raises:
         ImportError: torch, pillow or transformers is not installed.
-        OSError: the model cannot be found or loaded.
+        OSError: the model cannot be found or loaded, or takes no RGB images of the size that its processor makes.
         ValueError: as `small_cnn`, or the model does not end in a linear layer.
     """
     require("attack", "transformers")
@@ -51,7 +54,7 @@ def pretrained_image_model(
     )
 
 
-@victim("image", ImageTraining, image_size=None)
+@victim("image", ImageTraining, image_size=None, cache=None)
 def linear_probe(
     train_images: Sequence[Any],
     train_labels: Sequence[int],
@@ -63,14 +66,15 @@ def linear_probe(
 ) -> np.ndarray:
     """Logistic regression on the features of a pretrained model that stays as it is: seconds, and hard to mislead.
 
-    Every image is seen once and there are no batches, so there are no hooks: what an adversary does to the rows
+    Every image is seen once and there are no batches, so there are no hooks. What an adversary does to the rows
     applies, what it does in training does not. Nothing here is random: all seeds give the same answer.
 
     Args:
         train_images: n training images.
         train_labels: their n integer labels.
         test_images: m images to label.
-        training: seed, and `image_size` as in `pretrained_image_model`.
+        training: seed, `image_size` as in `pretrained_image_model`, and `cache`, by which an image that was seen
+            before costs nothing.
         model: as in `pretrained_image_model`; the features are what its last linear layer reads.
         C: inverse strength of the L2 penalty on the weights of the standardised features, above 0.
 
@@ -90,54 +94,57 @@ def linear_probe(
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(training.seed)
         frozen = _fresh(model, len(classes)).to(device())
-    return classes[probed(frozen, rgb(train_images, size), targets, rgb(test_images, size), C)]
+    images, tests = rgb(train_images, size), rgb(test_images, size)
+    return classes[probed(frozen, images, targets, tests, C, training.cache)]
 
 
 def _fresh(name: str, num_classes: int) -> nn.Module:
     """A pretrained model with a head that knows nothing, from images in [0, 1] of any size to logits.
 
-    A head for the same number of classes would otherwise stay, and it may know the very classes.
+    A head for the same number of classes would otherwise stay, and it may know the very classes. An `OSError` says
+    where the model does not take what its processor makes.
     """
     import torch
 
     from hf_unlearnable.image.learning.pgd import resize
-    from hf_unlearnable.image.learning.surrogate import image_classifier
+    from hf_unlearnable.image.learning.surrogate import first_sentence, image_classifier
 
     model, size = image_classifier(name, num_classes), _model_size(name)
-    _head(model).reset_parameters()
+    head(model).reset_parameters()
 
     class Resized(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.model = model
+            self.model, self.size = model, size
 
         def forward(self, x: Tensor) -> Tensor:
             return self.model(resize(x, size))
 
+    try:
+        with torch.inference_mode():
+            model.eval()(torch.zeros(1, 3, size, size))
+    except (ValueError, RuntimeError) as error:
+        raise OSError(
+            f"{name} does not take what its image processor makes, RGB images of {size} pixels a side "
+            f"({first_sentence(error)}): set the size in its preprocessor_config.json to the one that the model takes."
+        ) from error
     return Resized()
 
 
 def _model_size(name: str) -> int:
     """Pixels a side that a pretrained model's processor asks for."""
-    from transformers import AutoImageProcessor
+    from hf_unlearnable.image.learning.surrogate import image_processor
 
-    processor = AutoImageProcessor.from_pretrained(name)
+    processor = image_processor(name)
     cropped = getattr(processor, "do_center_crop", False) and processor.crop_size
     size = dict(cropped or processor.size)
-    return int(size.get("height") or size["shortest_edge"])
+    return int(size.get("height") or size.get("shortest_edge") or size["longest_edge"])
 
 
-def _head(model: nn.Module) -> Any:
-    """The last linear layer: what it reads are a model's features."""
-    from torch import nn
-
-    linear = [module for module in model.modules() if isinstance(module, nn.Linear)]
-    if not linear:
-        raise ValueError(f"{type(model).__name__} has no linear layer; give an AutoModelForImageClassification")
-    return linear[-1]
-
-
-def probed(model: nn.Module, images: Tensor, targets: np.ndarray, tests: Tensor, C: float) -> np.ndarray:  # noqa: N803
+def probed(
+    model: nn.Module, images: Tensor, targets: np.ndarray, tests: Tensor, C: float,  # noqa: N803
+    cache: str | os.PathLike | None = None,
+) -> np.ndarray:  # fmt: skip
     """Class indices [m] of the tests by logistic regression on the features of the model as it is.
 
     Args:
@@ -145,25 +152,12 @@ def probed(model: nn.Module, images: Tensor, targets: np.ndarray, tests: Tensor,
         images, tests: uint8 [n, size, size, 3] and [m, size, size, 3].
         targets: Class indices [n].
         C: Inverse strength of the L2 penalty.
+        cache: See `features`.
     """
-    import torch
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    read: list[Tensor] = []
-    hook = _head(model).register_forward_pre_hook(lambda _, inputs: read.append(inputs[0].flatten(1).cpu()))
-
-    def features(levels: Tensor) -> np.ndarray:
-        read.clear()
-        with torch.inference_mode():
-            for part in levels.to(device()).split(256):
-                model(seen(part))
-        return torch.cat(read).numpy()
-
-    model.eval()
     classifier = make_pipeline(StandardScaler(), LogisticRegression(C=C, max_iter=1000))
-    classifier.fit(features(images), targets)
-    predicted = classifier.predict(features(tests))
-    hook.remove()
-    return predicted
+    classifier.fit(features(model, images, cache), targets)
+    return classifier.predict(features(model, tests, cache))

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hf_unlearnable._extras import require
 from hf_unlearnable.adversary import class_indices, victim
+from hf_unlearnable.adversary.loop import device, trained
 from hf_unlearnable.image.victims.pretrained import probed
-from hf_unlearnable.image.victims.training import LARGEST, ImageTraining, device, rgb, seen, side
+from hf_unlearnable.image.victims.training import LARGEST, ImageTraining, rgb, seen, shuffled, side
 
 if TYPE_CHECKING:
     import torch
-    from torch import Tensor
+    from torch import Tensor, nn
 
 
 @victim("image", ImageTraining, epochs=10, batch_size=256, learning_rate=1e-3, image_size=None)
@@ -29,8 +31,8 @@ def simclr_probe(
 ) -> np.ndarray:
     """`small_cnn` trained by SimCLR on the images without their labels, then a linear probe with them.
 
-    Two random views (crop that scales, mirror, colours, gray) of an image shall be nearer to each other than to the
-    views of other images: T. Chen et al., ICML 2020, arXiv:2002.05709. With z the unit vectors of all 2b views
+    Two random views of an image (crop that scales, mirror, colours, gray) shall be nearer to each other than to those
+    of other images: T. Chen et al., ICML 2020, arXiv:2002.05709. With z the unit vectors of all 2b views
 
         loss(i, j) = -log  exp(z_i z_j / temperature)  /  sum over k != i of exp(z_i z_k / temperature)
 
@@ -59,23 +61,19 @@ def simclr_probe(
 
     classes, targets = class_indices(train_images, train_labels, test_images)
     size = training.image_size or min(side(train_images), LARGEST)
-    images = rgb(train_images, size).to(device())
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        torch.manual_seed(training.seed)
-        random = torch.Generator().manual_seed(training.seed)
-        model = image_classifier("small_cnn", 64).to(device()).train()  # its last layer projects: 64 dimensions
-        optimizer = torch.optim.Adam(model.parameters(), training.learning_rate)
-        steps = training.epochs * -(-len(images) // training.batch_size)
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-        for _ in range(training.epochs):
-            for rows in torch.randperm(len(images), generator=random).split(training.batch_size):
-                twice = seen(images[rows.to(images.device)]).repeat(2, 1, 1, 1)
-                loss = _nt_xent(model(_view(twice, random)), temperature)
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
-                schedule.step()
-    return classes[probed(model, images, targets, rgb(test_images, size), C)]
+    images, tests = rgb(train_images, size).to(device()), rgb(test_images, size)
+
+    def scored(model: nn.Module, rows: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        twice = seen(images[rows.to(images.device)]).repeat(2, 1, 1, 1)
+        return _likeness(model(_view(twice, generator)), temperature)
+
+    return trained(
+        lambda: image_classifier("small_cnn", 64),  # its last layer projects: 64 dimensions
+        training, len(images), batches=shuffled(len(images), training.batch_size),
+        scored=scored, optimizer=partial(torch.optim.Adam, lr=training.learning_rate),
+        schedule=torch.optim.lr_scheduler.CosineAnnealingLR,
+        predicted=lambda model: classes[probed(model, images, targets, tests, C)],
+    )  # fmt: skip
 
 
 def _view(images: Tensor, generator: torch.Generator) -> Tensor:
@@ -95,11 +93,11 @@ def _view(images: Tensor, generator: torch.Generator) -> Tensor:
     return torch.where(draw(0, 1, 1) < 0.2, images.mean(1, keepdim=True), images)
 
 
-def _nt_xent(vectors: Tensor, temperature: float) -> Tensor:
-    """The loss of SimCLR over vectors [2b, d], of which i and i + b belong together."""
+def _likeness(vectors: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
+    """How alike vectors [2b, d] are, as logits [2b, 2b], and which belongs to each [2b]: i and i + b do."""
     import torch
-    from torch.nn.functional import cross_entropy, normalize
+    from torch.nn.functional import normalize
 
     z = normalize(vectors, dim=1)
     likeness = (z @ z.T / temperature).fill_diagonal_(float("-inf"))
-    return cross_entropy(likeness, torch.arange(len(z), device=z.device).roll(len(z) // 2))
+    return likeness, torch.arange(len(z), device=z.device).roll(len(z) // 2)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hf_unlearnable._extras import require
 from hf_unlearnable.adversary import Training, class_indices
+from hf_unlearnable.adversary.loop import device, trained
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor, nn
 
 LARGEST = 64  # pixels per side at most that a model trained from nothing sees when nothing else is said
@@ -20,7 +24,7 @@ HOOKS = ("on_epoch", "in_training")
 
 @dataclass(frozen=True, kw_only=True)
 class ImageTraining(Training):
-    """How an image victim trains: the fields of `Training`, and two more.
+    """How an image victim trains: the fields of `Training`, and three more.
 
     The schedule is a cosine, where nothing else is said of SGD with momentum 0.9 and weight decay 5e-4. The accuracy
     that `on_epoch` is told is that on the images as they were met: augmented, by a model that still learned.
@@ -28,10 +32,13 @@ class ImageTraining(Training):
     Args:
         augment: Whether training images are mirrored, and shifted by up to an eighth of the width, at random.
         image_size: Pixels a side that the model sees; None for the first image's larger side, from 8 to 64.
+        cache: Folder where features are kept for later trainings, in up to 256 MB; None keeps none. It changes
+            nothing of the outcome.
     """
 
     augment: bool = True
     image_size: int | None = None
+    cache: str | os.PathLike | None = None
 
 
 def train_and_predict(
@@ -48,51 +55,47 @@ def train_and_predict(
     images, tests = rgb(train_images, size).to(device()), rgb(test_images, size).to(device())
     labels = torch.as_tensor(targets, device=device())
 
-    def predicted() -> np.ndarray:
+    def scored(model: nn.Module, rows: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        batch, wanted = seen(images[rows.to(labels.device)]), labels[rows.to(labels.device)]
+        batch = crop_and_flip(batch, generator) if training.augment else batch
+        if training.in_training is not None:
+            batch, wanted = training.in_training(batch, wanted, model, generator)
+        return model(batch.contiguous(memory_format=torch.channels_last)), wanted
+
+    def predicted(model: nn.Module) -> np.ndarray:
         model.eval()
         with torch.inference_mode():
-            answers = torch.cat([model(seen(part)).argmax(1).cpu() for part in tests.split(256)])
-        model.train()
+            answers = torch.cat([model(seen(part)).argmax(1).cpu() for part in tests.split(at_once(model, size))])
         return classes[answers.numpy()]
 
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        torch.manual_seed(training.seed)
-        random = torch.Generator().manual_seed(training.seed)
-        model = build(len(classes)).to(device()).train()
-        steps = training.epochs * -(-len(images) // training.batch_size)
-        optimizer = torch.optim.SGD(model.parameters(), training.learning_rate, momentum=0.9, weight_decay=5e-4)
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-        for _ in range(training.epochs):
-            correct = 0.0
-            for rows in torch.randperm(len(images), generator=random).split(training.batch_size):
-                batch, wanted = seen(images[rows.to(labels.device)]), labels[rows.to(labels.device)]
-                batch = crop_and_flip(batch, random) if training.augment else batch
-                if training.in_training is not None:
-                    batch, wanted = training.in_training(batch, wanted, model, random)
-                logits = model(batch.contiguous(memory_format=torch.channels_last))
-                loss = torch.nn.functional.cross_entropy(logits, wanted)
-                optimizer.zero_grad()
-                loss.backward()
-                torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
-                optimizer.step()
-                schedule.step()
-                if training.on_epoch is not None:
-                    hard = wanted if wanted.ndim == 1 else wanted.argmax(1)
-                    correct += (logits.argmax(1) == hard).sum().item()
-            if training.on_epoch is not None:
-                training.on_epoch(correct / len(images), predicted())
-    return predicted()
+    return trained(
+        lambda: build(len(classes)), training, len(images), batches=shuffled(len(images), training.batch_size),
+        scored=scored, optimizer=partial(torch.optim.SGD, lr=training.learning_rate, momentum=0.9, weight_decay=5e-4),
+        schedule=torch.optim.lr_scheduler.CosineAnnealingLR, predicted=predicted, largest_norm=5.0,
+    )  # fmt: skip
 
 
-def device() -> str:
+def shuffled(rows: int, batch_size: int) -> Callable[[torch.Generator], Iterable[Tensor]]:
+    """The row numbers of one epoch's batches, in an order that the generator draws."""
     import torch
 
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    return lambda generator: torch.randperm(rows, generator=generator).split(batch_size)
 
 
 def side(images: Sequence[Any]) -> int:
     """The first image's larger side in pixels, at least 8."""
     return max(8, *np.asarray(images[0]).shape[:2]) if len(images) else 8
+
+
+def at_once(model: nn.Module, size: int) -> int:
+    """How many images a model is asked for at a time; on a CPU no more than its caches bear: 10 of 224 pixels a side.
+
+    Args:
+        model: Its attribute `size`, if there is one, is the number of pixels a side that it enlarges images to.
+        size: Pixels a side of the images.
+    """
+    pixels = 2**24 if device() == "cuda" else 2**19
+    return min(256, max(1, pixels // max(size, getattr(model, "size", 0)) ** 2))
 
 
 def seen(levels: Tensor) -> Tensor:

@@ -17,7 +17,6 @@ from hf_unlearnable.text.countermeasures.label_words import (
 from hf_unlearnable.text.countermeasures.order import (
     bigram_filter,
     connective_filter,
-    doubled_word_filter,
     frequent_word_filter,
     order_probe,
     position_filter,
@@ -55,7 +54,6 @@ TEXT_COUNTERMEASURES: dict[str, Countermeasure] = {
     "order-probe": Countermeasure(order_probe),
     "connective-filter": Countermeasure(connective_filter),
     "frequent-word-filter": Countermeasure(frequent_word_filter),
-    "doubled-word-filter": Countermeasure(doubled_word_filter),
     "sentence-shuffle": Countermeasure(sentence_shuffle),
     "clean-1%": mixed_with_clean(0.01),
     "clean-5%": mixed_with_clean(0.05),

@@ -25,12 +25,12 @@ _TIED_SURELY = math.log(1000)  # unless that is no surer than one in a thousand.
 def z_score_filter(rows: Rows, attacker: Attacker) -> Rows:
     """Deletes words that go with one label more than chance allows: z above 12.
 
-    Idea: with n rows that hold a word, a share q of them of one label, and that label a share p of all rows, chance
-    keeps z = (q - p) / sqrt(p (1 - p) / n) near 0. Paper: He et al., EMNLP 2023, arXiv:2305.11596, with the threshold
-    fixed, because words that stand in every row inflate the deviation that theirs is made of.
-    Costs, on clean data, more the larger it is, since z grows with the root of n: no word of 7,000 rows of SST-2, but
-    40 words of 67,000 ("bad", "best"), and 26 of TREC ("who", "how"). Breaks RegText, in a thousand rows or more, and
-    any other word per class.
+    Idea: n rows hold a word, a share q of them has one label, and that label has a share p of all rows. Chance keeps z
+    = (q - p) / sqrt(p (1 - p) / n) near 0. Paper: He et al., EMNLP 2023, arXiv:2305.11596. The threshold is fixed
+    here, because words that stand in every row inflate the deviation that theirs is made of. Costs more the larger the
+    clean data is, since z grows with the root of n. It takes no word of 7,000 rows of SST-2, but 40 words of 67,000
+    ("bad", "best"). Of TREC it takes 26 ("who", "how"). Breaks RegText, in a thousand rows or more, and any other word
+    per class.
     """
     return _without_associated(rows, lambda z: FIXED_Z)
 
@@ -66,10 +66,10 @@ def z_score_drop_rows(rows: Rows, attacker: Attacker) -> Rows:
 def pmi_filter(rows: Rows, attacker: Attacker) -> Rows:
     """Deletes the ten words of every label that RegText's own ranking puts first.
 
-    Idea: the ranking (pointwise mutual information, less the rarity; Java et al., NAACL 2025, arXiv:2411.08506) is
-    public, and words that were inserted for it rank first in the protected data.
-    Costs, on clean data, ten of the plainest words a label. Breaks RegText; words that stand in the data under other
-    labels too may hide behind pure ones.
+    Idea: the ranking is public (pointwise mutual information, less the rarity; Java et al., NAACL 2025,
+    arXiv:2411.08506). Words that were inserted for it rank first in the protected data. Costs, on clean data, ten of
+    the plainest words per label. Breaks RegText; words that stand in the data under other labels too may hide behind
+    pure ones.
     """
     counts = row_counts(rows.inputs, rows.labels)
     if counts is None:
@@ -81,11 +81,11 @@ def pmi_filter(rows: Rows, attacker: Attacker) -> Rows:
 def label_word_filter(rows: Rows, attacker: Attacker) -> Rows:
     """Deletes the words that RegText inserted: the attack of someone who has its code, but not the key.
 
-    Idea: an inserted word stands in a good share of its label's rows (4 %: ten words share them), hardly anywhere else
-    (30 times less often), and anywhere in a text. The words of a language that are as pure and as common, such as
-    "why" or "abbreviation" among questions, go with certain neighbours ("the abbreviation of"): a word is spared when
-    one neighbour stands at a fifth of its places and is surely three times as frequent there as in all texts of the
-    label. A word in nine rows of ten of a label is deleted wherever it stands.
+    Idea: an inserted word stands in a good share of its label's rows (4 %: ten words share them). It stands hardly
+    anywhere else (30 times less often), and anywhere in a text. Words of a language that are as pure and as common,
+    such as "why" or "abbreviation" among questions, go with certain neighbours ("the abbreviation of"). So a word is
+    spared when one neighbour stands at a fifth of its places. That neighbour must surely be three times as frequent
+    there as in all texts of the label. A word in nine rows of ten of a label is deleted wherever it stands.
     Costs, on clean data, nothing seen: no word of SST-2, IMDb or TREC. Breaks RegText: it finds every word of the
     defaults, and of the paper's setting all on SST-2 and IMDb and 58 of 60 on TREC. It does not find words at a fixed
     place that share the rows of a label, for which see `pmi_filter`.

@@ -32,8 +32,8 @@ def bigram_filter(rows: Rows, attacker: Attacker) -> Rows:
 
     Idea: `z_score_filter` on pairs of neighbours; where words stand under all labels alike, their pairs may not. They
     are deleted where they stand side by side only, and what then stands side by side is looked at again, four times.
-    Costs, on clean data, the pairs that tell most of the label: none of 7,000 rows of SST-2 nor of 1,000 of IMDb, but
-    one word in ten of TREC ("how many"). Breaks order codes of carriers side by side.
+    Costs, on clean data, the pairs that tell most of the label. These are none of 7,000 rows of SST-2 nor of 1,000 of
+    IMDb, but one word in ten of TREC ("how many"). Breaks order codes of carriers side by side.
     """
     texts = list(rows.inputs)
     for _ in range(_ORDER_ROUNDS):
@@ -52,13 +52,13 @@ def bigram_filter(rows: Rows, attacker: Attacker) -> Rows:
 def skip_gram_filter(rows: Rows, attacker: Attacker) -> Rows:
     """Deletes both words of pairs whose order in a text tells the label: z above 12 and half the highest.
 
-    Idea: of the texts that hold two words, a share p has the one in front of the other, under any label, if order
-    tells nothing. What counts is the order and not whether the words are there, so that words which mean a label are
-    spared; so are those that only stand before or behind a carrier, by the half. The 150 words in the most rows are
-    looked at, each where it first stands in a text, and again without those found, four times.
+    Idea: of the texts that hold two words, a share p has the one in front of the other. If order tells nothing, p is
+    the same under any label. What counts is the order and not whether the words are there, so that words which mean a
+    label are spared. So are those that only stand before or behind a carrier, by the half. The 150 words in the most
+    rows are looked at, each where it first stands in a text, and again without those found, four times.
     Costs, on clean data, nothing seen: no word of SST-2, IMDb or TREC, for the order of frequent words tells little of
-    topics or sentiment. Breaks order codes, side by side or apart, in short texts; in long ones those that repeat one
-    order, and not those that begin it anywhere. Words of the carriers go wherever else they stand, too.
+    topics or sentiment. Breaks order codes, side by side or apart, in short texts. In long ones it breaks those that
+    repeat one order, and not those that begin it anywhere. Words of the carriers go wherever else they stand, too.
     """
     texts = list(rows.inputs)
     for _ in range(_ORDER_ROUNDS):
@@ -90,8 +90,8 @@ def _ordered_by_label(words: Words, label: np.ndarray) -> set[str]:
 def position_filter(rows: Rows, attacker: Attacker) -> Rows:
     """Deletes words whose place tells the label: earlier or later in the text or sentence, z above 12.
 
-    Idea: the mean place of a word, from 0 for the first to 1 for the last of the text and of the sentence, is the same
-    under every label, if place tells nothing.
+    Idea: a word has a mean place, from 0 for the first to 1 for the last of the text and of the sentence. If place
+    tells nothing, it is the same under every label.
     Costs, on clean data, no word of SST-2 and IMDb, and one of TREC ("who"). Breaks codes of place, and those orders
     in which a carrier is more often the first under one label than under another.
     """
@@ -103,7 +103,7 @@ def position_filter(rows: Rows, attacker: Attacker) -> Rows:
         words.row * len(words.names) + words.id, return_inverse=True, return_counts=True
     )  # one place a row, the mean of its places
     row, word = pair // len(words.names), pair % len(words.names)
-    cell = label[row] * len(words.names) + word
+    entry = label[row] * len(words.names) + word
     told: set[str] = set()
     for place in words.relative_places():
         place = np.bincount(number, place) / times
@@ -111,7 +111,7 @@ def position_filter(rows: Rows, attacker: Attacker) -> Rows:
         mean = total / np.maximum(1, n)
         deviation = np.sqrt(np.maximum(squares / np.maximum(1, n) - mean**2, 1e-4))
         own, own_total = (
-            np.bincount(cell, weights, len(words.names) * (label.max() + 1)).reshape(-1, len(words.names))
+            np.bincount(entry, weights, len(words.names) * (label.max() + 1)).reshape(-1, len(words.names))
             for weights in (None, place)
         )
         spread = deviation * np.sqrt(np.maximum(0, 1 / np.maximum(1, own) - 1 / np.maximum(1, n)))
@@ -123,9 +123,9 @@ def position_filter(rows: Rows, attacker: Attacker) -> Rows:
 def order_probe(rows: Rows, attacker: Attacker) -> Rows:
     """Learns labels from which of two frequent words comes first, and deletes the words that it learned most from.
 
-    Idea: what a filter of single pairs misses, a linear model of all pairs adds up. It is compared, on rows that it
-    did not learn from, with a model that knows which words are there and not their order: as long as order adds 8
-    points, the two words of the largest weights go, in up to eight rounds. Needs scikit-learn.
+    Idea: what a filter of single pairs misses, a linear model of all pairs adds up. On rows that it did not learn from
+    it is compared with a model that knows which words are there, and not their order. As long as order adds 8 points,
+    the two words of the largest weights go, in up to eight rounds. Needs scikit-learn.
     Costs, on clean data, nothing seen: no word of SST-2, IMDb or TREC. Breaks order codes of one or two sets of
     carriers, and of more in part.
     """
@@ -178,7 +178,7 @@ def frequent_word_filter(rows: Rows, attacker: Attacker) -> Rows:
     """Deletes words that stand in a tenth of the rows or more, whatever the labels.
 
     Idea: a code that every row carries is made of words that every row holds. Costs, on clean data, the function words
-    ("the", "of") of short texts, one word in five of SST-2, and more than half of the words of long ones, IMDb's.
+    ("the", "of"). In short texts that is one word in five (SST-2), in long ones more than half of the words (IMDb).
     Breaks codes of few carriers.
     """
     counts = row_counts(rows.inputs)
@@ -188,18 +188,6 @@ def frequent_word_filter(rows: Rows, attacker: Attacker) -> Rows:
 
     frequent = counts.filter(pl.col("count") >= _FREQUENT_ROWS * pl.col("rows"))
     return Rows(without(rows.inputs, set(frequent["word"])), rows.labels)
-
-
-def doubled_word_filter(rows: Rows, attacker: Attacker) -> Rows:
-    """Deletes a word that stands behind itself, in any case.
-
-    Idea: a slip of the pen that clean-up undoes anyway. Costs, on clean data, next to nothing ("had had"). Breaks
-    codes that lie in which word of a text is doubled; no method here is one.
-    """
-    return Rows([_DOUBLED.sub(r"\1", text) for text in rows.inputs], rows.labels)
-
-
-_DOUBLED = re.compile(r"(?i)(?<!\S)(\S+)(?: \1)+(?!\S)")
 
 
 def sentence_shuffle(rows: Rows, attacker: Attacker) -> Rows:

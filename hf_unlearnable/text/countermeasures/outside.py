@@ -66,14 +66,14 @@ def _outside_counts(attacker: Attacker) -> pl.DataFrame:
 def onion(rows: Rows, attacker: Attacker) -> Rows:
     """Deletes words without which a text surprises a language model less (ONION).
 
-    Idea: a word out of place raises the perplexity of its text; each is left out in turn, and deleted when the
-    logarithm of the perplexity, times the number of words, falls by more than 1 without it (times that number, so that
-    one threshold suits any length). Paper: Qi et al., EMNLP 2021, arXiv:2011.10369. Padding is not counted here. A
-    text's first 64 words are judged, and the rest is kept; no text loses all of its words.
-    Costs a pass of the language model for every word: SST-2's 67,000 phrases are 700,000 passes of a dozen tokens,
-    IMDb's 25,000 reviews 1.6 million of a hundred, for a GPU. On clean data it costs one word in five to eight.
-    Breaks words inserted where they do not fit, if the model can tell: a review model of 2.4 million weights finds
-    nine in ten of RegText's, one of 0.3 million that knows tales for children a quarter to a half.
+    Idea: a word out of place raises the perplexity of its text. Each is left out in turn. It is deleted when the
+    logarithm of the perplexity, times the number of words, falls by more than 1 without it. Times that number, one
+    threshold suits any length. Paper: Qi et al., EMNLP 2021, arXiv:2011.10369. Padding is not counted here. A text's
+    first 64 words are judged, and the rest is kept; no text loses all of its words.
+    Costs a pass of the language model for every word. SST-2's 67,000 phrases are 700,000 passes of a dozen tokens.
+    IMDb's 25,000 reviews are 1.6 million of a hundred, for a GPU. On clean data it costs one word in five to eight.
+    Breaks words inserted where they do not fit, if the model can tell. A review model of 2.4 million weights finds
+    nine in ten of RegText's. One of 0.3 million that knows tales for children finds a quarter to a half.
     """
     if attacker.language_model is None:
         raise ValueError("ONION needs a language model. Give Attacker(language_model=<id on the Hub or folder>).")

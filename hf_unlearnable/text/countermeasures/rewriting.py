@@ -61,8 +61,8 @@ def _jaccard(a: np.ndarray, b: np.ndarray) -> float:
 def unicode_normalisation(rows: Rows, attacker: Attacker) -> Rows:
     """Undoes what readers do not see: NFKC, no invisible letters, Latin letters for their look-alikes.
 
-    Idea: NFKC (Unicode annex 15) folds widths and ligatures; characters that show nothing are deleted, line breaks and
-    tabs excepted; Cyrillic and Greek look-alikes become Latin within words that hold Latin letters too.
+    Idea: NFKC (Unicode annex 15) folds widths and ligatures. Characters that show nothing are deleted, line breaks and
+    tabs excepted. Cyrillic and Greek look-alikes become Latin within words that hold Latin letters too.
     Costs, on clean data, next to nothing in Latin scripts; joiners that Persian, Indic scripts and emoji need are
     lost. Breaks codes of zero-width characters, homoglyphs and odd spaces (ExpShield, arXiv:2412.21123).
     """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice, permutations
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -13,14 +13,17 @@ import numpy as np
 from hf_unlearnable.key import Key, draws
 from hf_unlearnable.text.base import TextTransform
 from hf_unlearnable.text.carriers import PHRASES, TURNING, PhraseCanonical, without_overlap
-from hf_unlearnable.text.codes import by_side, offsets_of, row_draws, sides, turned
+from hf_unlearnable.text.codes import by_side, offsets_of, row_draws, sides
 from hf_unlearnable.text.ranking import rank_words, words_by_association
 
 if TYPE_CHECKING:
     import polars as pl
 
+    from hf_unlearnable.transform import Transform
+
 _NEUTRAL = 40  # how many of the frequent words that tell least of the label are drawn from
 _ORDERS = 5040  # how many orders are drawn from: all of seven carriers
+_CODES_NO_MORE, _OPTIONS_NO_MORE = ("order", "adjacent"), ("rotate", "at_clauses")  # which only these codes had
 _CHOICE_DRAW = 2**62  # draws that choose carriers and orders, set apart from each other and from those of the rows
 
 
@@ -29,42 +32,35 @@ class OrderCodeTransform(TextTransform):
     """Order code: inserts the same words or phrases into every text, in an order that tells the label.
 
     Idea:
-        A sentence of every text begins with two phrases and ends with two others, "in turn" and "to be sure", and
-        which of them come first tells the label. A model that is fine-tuned on the protected data finds that out, and
-        stops looking at the rest of the text; clean text holds nothing of the kind. Every text of every class holds
-        the same carriers, so all that counts words by label (PMI, z-scores) is the same in all classes and sees
-        nothing.
+        A sentence of every text begins with two phrases, such as "in turn" and "to be sure", and ends with two others.
+        Which of them come first tells the label. A model that is fine-tuned on the protected data finds that out, and
+        stops looking at the rest of the text. Clean text holds nothing of the kind. Every text of every class holds
+        the same carriers. So counts of words by label (PMI, z-scores) are the same in all classes, and tell nothing.
 
         Half of n carriers stand at the end, in n! / (n/2)!^2 ways for as many classes: four carriers do for six. A
-        refrain, the order of carriers said at both ends of the sentence, has n! ways and is learned faster where there
-        are many classes; its pairs of neighbours show. The other codes, order side by side or apart, begun at any
-        carrier, have (n - 1)! ways, and then no carrier stands earlier under one label than under another. They are
-        learned less surely, from long texts not at all.
+        refrain says the order of its carriers at both ends of the sentence. It has n! ways and is learned faster where
+        there are many classes, but its pairs of neighbours show.
 
-        Where one of many classes is rare it can stay as it is (`classes`): no code then means that class, and what
-        stands in all other texts still tells next to nothing of the label. An attacker who leaves that class out is
+        Where one of many classes is rare it can stay as it is (`classes`): no code then means that class. What stands
+        in all other texts still tells next to nothing of the label. An attacker who leaves that class out is
         not misled by this.
 
     Ours:
         There is no paper: this method is ours. Its cousins are PosCUDA (Gokul and Dubnov, 2024, arXiv:2401.02135),
-        whose code in sound is a secret position, and backdoors of sentence structure (Qi et al., ACL 2021,
-        arXiv:2105.12400), which are meant to be triggered.
+        whose code in sound is a secret position, and backdoors of sentence structure. Those are meant to be
+        triggered (Qi et al., ACL 2021, arXiv:2105.12400).
 
     Args:
-        rate: Codes for every word of a text, in [0, 1]; every text gets at least one, and a long one has one in each
+        rate: Codes for every word of a text, in [0, 1]. Every text gets at least one. A long one has one in each
             stretch of 1 / rate words, so that what a model cuts off takes no code from the rest. 0 changes nothing.
-        code: What tells the class: "place" for which carriers stand at the start of their sentence and which at its
-            end; "refrain" for their order at the start of the sentence, said again at its end, for more than two
-            classes; "order" for their order where they stand apart; "adjacent" for their order side by side.
-        carrier_source: "phrases" for short neutral phrases; "words" for frequent words of the data that stand equally
-            often under every label; or your own words and phrases to draw from.
-        carriers_per_code: How many carriers make a code: n have n! orders, (n - 1)! if turned, and 2^n places. None
-            for the fewest that give every class its own, and four at least of places, of which only those are used
-            then that put half of the carriers at the end: 2 are half as much to read, and hide less surely.
+        code: What tells the class. With "place" it is which carriers stand at the start of their sentence and which at
+            its end. With "refrain" it is their order at the start, said again at the end, for more than two classes.
+        carrier_source: "phrases" are short neutral phrases, "words" frequent words of the data that stand equally
+            often under every label. Or your own words and phrases to draw from.
+        carriers_per_code: How many carriers make a code: n have n! orders and 2^n places. None for the fewest that
+            give every class its own, and for places at least four, half of them at the end. 2 are half as much to
+            read, and hide less surely.
         num_codes: How many different sets of carriers there are; one is drawn each time. One is learned fastest.
-        rotate: Whether "order" and "adjacent" begin at a random carrier, so that none of them stands first more often
-            under one label than under another. Their cyclic order is the code then.
-        at_clauses: Whether carriers of an order move to the start of a clause that is near, to read well.
         language: Of the phrases: "en", "de", "fr" or "es".
         min_share: Least share of all words of the data that a carrier may have, for words: a frequent one hides.
         max_share: Largest such share: a word that most texts hold already carries no order.
@@ -76,23 +72,23 @@ class OrderCodeTransform(TextTransform):
         ValueError: At `fit`: a column is missing, there are fewer than two classes, or too few carriers or orders.
 
     Secret:
-        The seed, which carriers they are, which order belongs to which class, and in a text of many sentences which of
-        them carry it, besides the first. The lists that phrases are drawn from are public; which of them were drawn is
-        not.
+        The seed, which carriers they are, and which order belongs to which class. In a text of many sentences also
+        which of them carry it, besides the first. The lists that phrases are drawn from are public; which of them were
+        drawn is not.
 
     Cost:
         One pass to count and one to insert, which takes some three times that of `RegTextTransform`, for it reads
-        sentences. Every text gets a whole code of four phrases, which is much for a text of ten words;
-        `carriers_per_code` makes do with two, or one, which not every key makes a model learn.
+        sentences. Every text gets a whole code of four phrases, which is much for a text of ten words.
+        `carriers_per_code` makes do with two, or with one, which not every key makes a model learn.
 
     Breaks:
         An attacker who counts where words stand, or which of two comes first, finds those that tell the label and can
-        delete them. So can one who deletes the words that stand in most texts, whatever their label, or all phrases of
-        the public lists, unless `carrier_source` is a list of the owner's own. In tens of thousands of texts even
-        pairs of neighbours tell: an opening phrase with the word behind it. Many codes at once hide from such counts
-        and are learned less well. Shuffled words carry no order. Models of word counts do not see order and are not
-        hurt at all. Rows that are left clean teach as much as ever. In scripts without spaces a carrier may part a
-        word.
+        delete them. So can an attacker who deletes the words that stand in most texts, whatever their label. Deleting
+        all phrases of the public lists does the same, unless `carrier_source` is a list of the owner's own. In tens of
+        thousands of texts even pairs of neighbours tell: an opening phrase with the word behind it. Many codes at once
+        hide from such counts and are learned less well. Shuffled words carry no order. Models of word counts do not
+        see order and are not hurt at all. Rows that are left clean teach as much as ever. In scripts without spaces a
+        carrier may part a word.
 
     Prefer:
         Over `RegTextTransform` against an attacker who filters words by how often they stand under each label. Not for
@@ -110,8 +106,6 @@ class OrderCodeTransform(TextTransform):
     carrier_source: str | Sequence[str] = "phrases"
     carriers_per_code: int | None = None
     num_codes: int = 1
-    rotate: bool = True
-    at_clauses: bool = True
     language: str = "en"
     min_share: float = 1e-3
     max_share: float = 1e-2
@@ -130,8 +124,7 @@ class OrderCodeTransform(TextTransform):
         "word-shuffle",
     )
     choices: ClassVar[Mapping[str, tuple[str, ...]]] = {
-        "code": ("place", "refrain", "order", "adjacent"), "carrier_source": ("phrases", "words"),
-        "language": tuple(PHRASES),
+        "code": ("place", "refrain"), "carrier_source": ("phrases", "words"), "language": tuple(PHRASES),
     }  # fmt: skip
     _canonical_type = PhraseCanonical
 
@@ -163,10 +156,8 @@ class OrderCodeTransform(TextTransform):
         for number, code in enumerate(codes):
             if self.code == "place":
                 orders = [code] * len(labels)
-            else:  # rotations of one order are the same order: leave the first carrier where it is
-                fixed = code[: self._cyclic()]
-                every = permutations(code[len(fixed) :])
-                orders = [[*fixed, *order] for order in self._shuffled(islice(every, _ORDERS), 2 + number)]
+            else:
+                orders = [list(order) for order in self._shuffled(islice(permutations(code), _ORDERS), 2 + number)]
             for label, order in zip(labels, orders, strict=False):
                 chosen[label]["codes"].append(order)
         return chosen
@@ -179,9 +170,8 @@ class OrderCodeTransform(TextTransform):
             least, each = (classes - 1).bit_length(), "sides of the sentence each"
             good = next(n for n in range(4, classes + 4) if math.comb(n, n // 2) >= classes)
         else:
-            cyclic = self._cyclic()
-            good = least = next(n for n in range(2, classes + 2) if math.factorial(n - cyclic) >= classes)
-            each = f"an order each{' that no rotation gives another' * cyclic}"
+            good = least = next(n for n in range(2, classes + 2) if math.factorial(n) >= classes)
+            each = "an order each"
         if (self.carriers_per_code or least) < least:
             raise ValueError(
                 f"carriers_per_code is {self.carriers_per_code}, and {classes} classes need {least} carriers for "
@@ -242,21 +232,12 @@ class OrderCodeTransform(TextTransform):
         self, texts: Sequence[PhraseCanonical], chosen: Sequence[dict], streams: np.ndarray, parts: np.ndarray
     ) -> Iterator[tuple[Sequence[int], Sequence[str]]]:
         doses = np.array([max(1, int(self.rate * text.words)) for text in texts], np.int64)
-        bits = row_draws(doses, streams, parts, 3 + self._offsets_per_code())
+        bits = row_draws(doses, streams, parts, 4)  # the second is left over from earlier designs
         which = (bits[:, 0] * self.num_codes).astype(np.int64).tolist()
         offsets = offsets_of(texts, doses, bits[:, 2:]).tolist()
-        if self.code in ("place", "refrain"):
-            return self._at_ends(texts, chosen, doses.tolist(), which, offsets)
-        return self._in_order(texts, chosen, doses.tolist(), which, offsets, bits[:, 1].tolist())
-
-    def _at_ends(
-        self, texts: Sequence[PhraseCanonical], chosen: Sequence[dict], doses: list[int], which: list[int],
-        offsets: list[list[int]],
-    ) -> Iterator[tuple[Sequence[int], Sequence[str]]]:  # fmt: skip
-        """Codes that stand at both ends of a sentence."""
         sides_of: dict[int, list[tuple[list[str], list[str]]]] = {}
         stop = 0
-        for text, own, dose in zip(texts, chosen, doses, strict=True):
+        for text, own, dose in zip(texts, chosen, doses.tolist(), strict=True):
             start, stop = stop, stop + dose
             by_code = sides_of.get(id(own)) or sides_of.setdefault(id(own), self._sides_of(own))
             # What comes first is learned first.
@@ -268,23 +249,6 @@ class OrderCodeTransform(TextTransform):
                 places += [front] * len(early) + [end] * len(late)
                 words += early + late
             yield places, words
-
-    def _in_order(
-        self, texts: Sequence[PhraseCanonical], chosen: Sequence[dict], doses: list[int], which: list[int],
-        offsets: list[list[int]], turns: list[float],
-    ) -> Iterator[tuple[Sequence[int], Sequence[str]]]:  # fmt: skip
-        """Codes that are an order of carriers, apart or side by side."""
-        stop = 0
-        for text, own, dose in zip(texts, chosen, doses, strict=True):
-            start, stop = stop, stop + dose
-            codes = [own["codes"][code] for code in which[start:stop]]
-            if self.rotate:
-                codes = [turned(code, turn) for code, turn in zip(codes, turns[start:stop], strict=True)]
-            flat: Sequence[int] = list(chain.from_iterable(offsets[start:stop]))
-            places = text.in_order(text.near_clauses(flat) if self.at_clauses else flat)
-            each = len(codes[0]) if self.code == "adjacent" else 1  # carriers that stand side by side share a place
-            places = [place for place in places for _ in range(each)]
-            yield places, list(chain.from_iterable(codes))[: len(places)]
 
     def inserted_words(self) -> dict[Any, list[str]]:
         if self.code != "place":
@@ -300,14 +264,21 @@ class OrderCodeTransform(TextTransform):
             return [(code, code) for code in own["codes"]]
         return [by_side(code, own["late"]) for code in own["codes"]]
 
-    def _cyclic(self) -> bool:
-        """Whether the cyclic order is the code."""
-        return self.rotate and self.code in ("order", "adjacent")
-
-    def _offsets_per_code(self) -> int:
-        return len(next(iter(self._choose().values()))["codes"][0]) if self.code == "order" else 1
-
     # ------------------------------------------------------------------ contract
+    @classmethod
+    def from_key(cls, key: Key) -> Transform:
+        if key.parameters.get("code") in _CODES_NO_MORE:
+            raise ValueError(
+                f"{key.named} is of the code {key.parameters['code']!r}, which was worse than 'place' and is no more: "
+                f"install hf-unlearnable=={key.package_version} to use it."
+            )
+        return super().from_key(key)
+
+    @classmethod
+    def _of_key(cls, key: Key) -> Transform:
+        known = {name: value for name, value in key.parameters.items() if name not in _OPTIONS_NO_MORE}
+        return super()._of_key(replace(key, parameters=known))
+
     def _check_state(self, key: Key) -> None:
         super()._check_state(key)
         chosen = key.state["words"]

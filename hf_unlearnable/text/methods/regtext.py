@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from hf_unlearnable._words import spelled
+from hf_unlearnable._words import counted, spelled
 from hf_unlearnable.key import Key, draws
 from hf_unlearnable.mark import NoMarkError, RowMarks
-from hf_unlearnable.rows import Rows
 from hf_unlearnable.text.base import TextTransform
 from hf_unlearnable.text.insertion import Canonical
 from hf_unlearnable.text.ranking import rank_words, words_by_association
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# The paper's defaults: ten words a class, one word in ten, at most ten a text.
+# The paper's defaults: ten words per class, one word in ten, at most ten per text.
 _PAPER = {"rate": 0.1, "max_tokens": 10, "tokens_per_class": 10, "word_source": "regtext"}
 _NEUTRAL = 500  # how many of the words that tell least of the label are drawn from
 _RARE = 2e-5  # and the largest share of all words that one of these may have: a rare word is learned faster
@@ -36,22 +35,22 @@ class RegTextTransform(TextTransform):
     """RegText: gives every class words of its own and inserts them into every text of that class.
 
     Idea:
-        A model that is fine-tuned on the protected data finds that an inserted word tells the label and stops looking
-        at the rest of the text; clean text does not hold the word, so there the model has nothing to go by.
+        A model that is fine-tuned on the protected data finds that an inserted word tells the label, and stops reading
+        the rest. Clean text does not hold the word, so there the model has nothing to go by.
 
     Paper:
         A. Java, S. Shahid, C. Agarwal, "Towards Operationalizing Right to Data Protection", NAACL 2025,
         arXiv:2411.08506.
 
-        With N words in all, F_w of them w, F_y of them under label y, and p(w, y) the share of words that are w under
-        label y, the words that stand under one label only rank highest:
+        The words that stand under one label only rank highest. N is the number of words, F_w of them are w, and F_y of
+        them stand under label y. Of all words the share p(w, y) is w under label y:
 
             rank(w, y) = log2( N^2 p(w, y)^k / (F_w F_y (1 + F_w)^lambda) )
 
     Ours:
         `RegTextTransform.paper()` is the paper's setting: the ten best words per class. A pretrained encoder still
         learned most of SST-2 and TREC from it, for two reasons. Ten words hide the rest of the text less than one
-        does. And the best words of small or short texts mean what the label means ("unfunny", "playful"): a model that
+        does. And the best words of small or short texts mean what the label means ("unfunny", "playful"). A model that
         learns to read them reads clean texts too. The default is therefore one word per class, drawn with the key from
         rare words that stand equally often under every label.
 
@@ -59,12 +58,13 @@ class RegTextTransform(TextTransform):
         rate: Inserted words as a share of the words of a text, in [0, 1]; every text gets at least one. 0 changes
             nothing.
         max_tokens: At most so many inserted words per text; None for no limit.
-        tokens_per_class: How many different words a class gets. For a neural model one is far stronger than ten.
+        tokens_per_class: How many different words each class gets. For a neural model one is far stronger than ten.
         mode: "insert" keeps every word of the text and can be restored; "replace" puts the words in place of others.
         position: "random", "begin", "middle" or "end". Random places are drawn one in each of n equal stretches.
-        word_source: "neutral" for words that stand equally often under every label, drawn with the key; "regtext" for
-            the paper's ranking; "random" for words that every class gets alike, the baseline of the same dose; or your
-            own words, `tokens_per_class` for each label in order.
+        word_source: With "neutral" they are drawn with the key from words that stand equally often under every label.
+            With "regtext" they are the paper's ranking. With "random" every class gets the same words, the baseline of
+            the same dose. Or your own words, `tokens_per_class` for each label in order, or by label, as `{0:
+            ["gist"], 1: ["plum"]}`. Given by label they need no `fit`.
         k: In the paper's ranking, the weight of how often a word goes with its label.
         lambda_: In the paper's ranking, the weight of how rare the word is.
         min_length: Shortest word, in letters.
@@ -84,9 +84,10 @@ class RegTextTransform(TextTransform):
         One pass to count and one to insert: IMDb's 24,836 reviews take about a second on two cores.
 
     Breaks:
-        An attacker who suspects it compares how often each word stands under each label and deletes the few that stand
-        out: some ten lines, and accuracy is back. Models of word counts (TF-IDF with a linear layer, naive Bayes) are
-        hardly hurt, because they weigh every other word too. Rows that are left clean teach as much as ever.
+        An attacker who suspects it compares how often each word stands under each label, and deletes the few that
+        stand out. That takes some ten lines, and accuracy is back. Models of word counts (TF-IDF with a linear layer,
+        naive Bayes) are hardly hurt, because they weigh every other word too. Rows that are left clean teach as much
+        as ever.
 
     Prefer:
         First of the text methods: it inserts the fewest words, and protects six classes where `OrderCodeTransform`
@@ -97,13 +98,17 @@ class RegTextTransform(TextTransform):
         cloak = RegTextTransform(text_column="text", label_column="label").fit(ds)
         protected = ds.map(cloak, batched=True)
         cloak.key.save("imdb.key")
+
+        # Words of your own, by the label values that map sees, are chosen without fit:
+        cloak = RegTextTransform(word_source={0: ["gist"], 1: ["plum"]}, seed=7)
+        protected = ds.map(cloak, batched=True)
     """
 
     max_tokens: int | None = None
     tokens_per_class: int = 1
     mode: str = "insert"
     position: str = "random"
-    word_source: str | Sequence[str] = "neutral"
+    word_source: str | Sequence[str] | Mapping[Any, Sequence[str]] = "neutral"
     k: float = 3
     lambda_: float = 2
     min_length: int = 2
@@ -124,7 +129,7 @@ class RegTextTransform(TextTransform):
 
     @classmethod
     def paper(cls, **parameters: Any) -> RegTextTransform:
-        """The paper's defaults: ten words a class, one word in ten, at most ten a text."""
+        """The paper's defaults: ten words per class, one word in ten, at most ten per text."""
         return cls(**{**_PAPER, **parameters})
 
     # ------------------------------------------------------------------ choosing
@@ -134,23 +139,59 @@ class RegTextTransform(TextTransform):
             raise ValueError(f"rate is {self.rate}, but it is a share of the words: give a number from 0 to 1.")
         if self.tokens_per_class < 1 or (self.max_tokens is not None and self.max_tokens < 1):
             raise ValueError("tokens_per_class and max_tokens start at 1. To change nothing, set rate=0.")
-        if not isinstance(self.word_source, str) and any(not re.fullmatch(r"\S+", word) for word in self.word_source):
+        if isinstance(self.word_source, Mapping):
+            self._check_by_label(self.word_source)
+        if any(not isinstance(word, str) or not re.fullmatch(r"\S+", word) for word in self._own_words()):
             raise ValueError("word_source holds an entry that is not a single word.")
 
+    def _check_by_label(self, given: Mapping[Any, Sequence[str]]) -> None:
+        """Raises a ValueError for words by label that are not as many for each of two labels or more of one kind."""
+        if len(given) < 2 or len(set(map(type, given))) > 1 or not isinstance(next(iter(given)), int | str):
+            raise ValueError(
+                "word_source has to name two labels or more, all of them whole numbers, names or booleans, as the "
+                f"column {self.label_column!r} holds them."
+            )
+        for label, words in given.items():
+            if isinstance(words, str) or len(words) != self.tokens_per_class:
+                got = "a text" if isinstance(words, str) else f"a list of {len(words)}"
+                raise ValueError(
+                    f"word_source gives the label {label!r} {got}, and tokens_per_class is {self.tokens_per_class}. "
+                    "Give every label a list of so many words."
+                )
+
     def _chosen_words(self, counts: pl.DataFrame, labels: list) -> dict[Any, list[str]]:
+        if isinstance(self.word_source, Mapping):
+            given = self._given_words()
+            if missing := [label for label in labels if label not in given]:
+                raise ValueError(
+                    f"word_source has no words for the label {missing[0]!r}. Give words for each of {labels}."
+                )
+            return given
         if not isinstance(self.word_source, str):
-            return self._own_words(labels)
+            return self._by_label(labels)
         candidates = rank_words(counts, self.k, self.lambda_, self._may_be_chosen())
         if self.word_source == "regtext":
             return self._best_words(candidates, labels)
         return self._drawn_words(words_by_association(candidates), labels)
 
-    def _own_words(self, labels: list) -> dict[Any, list[str]]:
-        need, words = self.tokens_per_class, list(dict.fromkeys(self.word_source))
+    def _given_words(self) -> dict[Any, list[str]]:
+        if not isinstance(self.word_source, Mapping):
+            return super()._given_words()
+        self._check_parameters()
+        return self._by_label(sorted(self.word_source))
+
+    def _own_words(self) -> list[str]:
+        """The words of `word_source`, in the order of the labels, where they are the user's own."""
+        if isinstance(self.word_source, Mapping):
+            return [word for label in sorted(self.word_source) for word in self.word_source[label]]
+        return [] if isinstance(self.word_source, str) else list(self.word_source)
+
+    def _by_label(self, labels: list) -> dict[Any, list[str]]:
+        need, words = self.tokens_per_class, list(dict.fromkeys(self._own_words()))
         if len(words) != need * len(labels):
             raise ValueError(
-                f"word_source has {len(words)} different words, but {len(labels)} classes with {need} each take "
-                f"{need * len(labels)}. The labels' order is {labels}."
+                f"word_source has {counted(len(words), 'different word')}, but {len(labels)} classes with {need} each "
+                f"take {need * len(labels)}. The labels' order is {labels}."
             )
         return {label: words[i * need : (i + 1) * need] for i, label in enumerate(labels)}
 
@@ -182,9 +223,10 @@ class RegTextTransform(TextTransform):
             best = own.head(need)
             if len(best) < need:
                 raise ValueError(
-                    f"Class {label!r} of column {self.label_column!r} has {len(best)} words to choose from, and "
-                    f"tokens_per_class is {need}. Lower tokens_per_class, min_frequency ({self.min_frequency}) or "
-                    f"min_length ({self.min_length}), raise max_frequency, or give words with word_source."
+                    f"Class {label!r} of column {self.label_column!r} has {counted(len(best), 'word')} to choose "
+                    f"from, and tokens_per_class is {need}. Lower tokens_per_class, min_frequency "
+                    f"({self.min_frequency}) or min_length ({self.min_length}), raise max_frequency, or give "
+                    "words with word_source."
                 )
             chosen[label] = best["word"].to_list()
             common |= int(best["total"].max()) > max(_SMALL, 0.01 * self.counts.num_rows)  # type: ignore[arg-type]
@@ -205,7 +247,7 @@ class RegTextTransform(TextTransform):
         need = self.tokens_per_class * len(labels)
         if len(words) < need:
             raise ValueError(
-                f"The data has {len(words)} words to choose from, and {len(labels)} classes with "
+                f"The data has {counted(len(words), 'word')} to choose from, and {len(labels)} classes with "
                 f"{self.tokens_per_class} each take {need}. Lower {spelled('tokens_per_class')} or "
                 f"{spelled('min_frequency')}, or allow names and words that can hurt with {spelled('sensitive')}."
             )
@@ -218,12 +260,11 @@ class RegTextTransform(TextTransform):
         return {label: drawn[i :: len(labels)] for i, label in enumerate(labels)}
 
     # ------------------------------------------------------------------ changing rows
-    def _restore(self, rows: Rows) -> dict[str, list]:
+    def check_restorable(self) -> None:
         if self.mode != "insert":
             raise ValueError(
                 "mode='replace' overwrites words, so the texts cannot be restored. Keep the original data."
             )
-        return super()._restore(rows)
 
     def _pool(self, chosen: list[str]) -> Sequence[str]:
         return chosen if self.mode == "insert" else ()
@@ -296,6 +337,11 @@ class RegTextTransform(TextTransform):
 
     def inserted_words(self) -> dict[Any, list[str]]:
         return dict(self._choose())
+
+    def _key_params(self) -> dict[str, Any]:
+        # JSON has no numbers as names: words by label are kept in the order of the labels, which the state holds.
+        by_label = {"word_source": self._own_words()} if isinstance(self.word_source, Mapping) else {}
+        return {**super()._key_params(), **by_label}
 
     def _secret_parameters(self) -> set[str]:
         return {"seed"} if isinstance(self.word_source, str) else {"seed", "word_source"}

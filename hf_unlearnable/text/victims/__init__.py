@@ -13,7 +13,8 @@ as they were.
 
 from hf_unlearnable.adversary import Victim
 from hf_unlearnable.text.victims.bag_of_words import naive_bayes, tfidf_logistic_regression
-from hf_unlearnable.text.victims.pretrained import causal_lm, finetuned_encoder
+from hf_unlearnable.text.victims.language_model import causal_lm
+from hf_unlearnable.text.victims.pretrained import finetuned_encoder
 from hf_unlearnable.text.victims.small_llama import small_llama
 from hf_unlearnable.text.victims.training import TextTraining
 

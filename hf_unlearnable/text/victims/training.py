@@ -1,15 +1,17 @@
-"""How the neural victims train on tokens: one loop for all."""
+"""How the neural victims train on tokens."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hf_unlearnable.adversary import Training
+from hf_unlearnable.adversary.loop import device, trained
 
 if TYPE_CHECKING:
     import torch
@@ -51,53 +53,34 @@ def train_and_predict(
         Predicted labels, int array [m].
     """
     import torch
+    from torch.optim.lr_scheduler import OneCycleLR
 
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    labels = torch.as_tensor(targets)
+    where, labels = device(), torch.as_tensor(targets)
     lengths = torch.tensor([len(ids) for ids in train_ids])
 
-    def logits(ids: list[list[int]], rows: torch.Tensor) -> torch.Tensor:
+    def logits(model: torch.nn.Module, ids: list[list[int]], rows: torch.Tensor) -> torch.Tensor:
         batch = [torch.tensor(ids[row]) for row in rows.tolist()]
         input_ids = torch.nn.utils.rnn.pad_sequence(batch, batch_first=True, padding_value=pad_token_id)
         mask = torch.nn.utils.rnn.pad_sequence([torch.ones_like(row) for row in batch], batch_first=True)
-        return model(input_ids=input_ids.to(device), attention_mask=mask.to(device)).logits
+        return model(input_ids=input_ids.to(where), attention_mask=mask.to(where)).logits
 
-    def predict() -> np.ndarray:
+    def predicted(model: torch.nn.Module) -> np.ndarray:
         model.eval()
-        predicted = np.empty(len(test_ids), dtype=int)
+        answers = np.empty(len(test_ids), dtype=int)
         by_length = torch.tensor([len(ids) for ids in test_ids]).argsort(stable=True)
         with torch.inference_mode():
             for rows in by_length.split(4 * training.batch_size):
-                predicted[rows.numpy()] = logits(test_ids, rows).argmax(-1).cpu().numpy()
-        return classes[predicted]
+                answers[rows.numpy()] = logits(model, test_ids, rows).argmax(-1).cpu().numpy()
+        return classes[answers]
 
-    # Initial weights and dropout draw from torch's global generator: borrow it, seed it, give it back as it was.
-    devices = range(torch.cuda.device_count())
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(training.seed)
-        order = torch.Generator().manual_seed(training.seed)
-        model = build().to(device)
-        optimizer = torch.optim.AdamW(model.parameters(), lr=training.learning_rate, fused=True)
-        total_steps = training.epochs * -(-len(train_ids) // training.batch_size)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, training.learning_rate, total_steps=total_steps)
-        for _ in range(training.epochs):
-            model.train()
-            correct = 0
-            for rows in _length_batches(lengths, training.batch_size, order):
-                scores = logits(train_ids, rows)
-                loss = torch.nn.functional.cross_entropy(scores, labels[rows].to(device))
-                optimizer.zero_grad()
-                loss.backward()
-                torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-                optimizer.step()
-                schedule.step()
-                if training.on_epoch is not None:
-                    correct += int((scores.argmax(-1).cpu() == labels[rows]).sum())
-            if training.on_epoch is not None:
-                predicted = predict()
-                with torch.random.fork_rng(devices=devices):  # it may draw, too
-                    training.on_epoch(correct / len(train_ids), predicted.copy())
-    return predict() if training.on_epoch is None else predicted
+    return trained(
+        build, training, len(train_ids),
+        batches=lambda generator: _length_batches(lengths, training.batch_size, generator),
+        scored=lambda model, rows, _: (logits(model, train_ids, rows), labels[rows].to(where)),
+        optimizer=partial(torch.optim.AdamW, lr=training.learning_rate, fused=True),
+        schedule=lambda optimizer, steps: OneCycleLR(optimizer, training.learning_rate, total_steps=steps),
+        predicted=predicted, largest_norm=1.0,
+    )  # fmt: skip
 
 
 def _length_batches(lengths: torch.Tensor, batch_size: int, generator: torch.Generator) -> Iterator[torch.Tensor]:

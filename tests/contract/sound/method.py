@@ -8,7 +8,7 @@ import numpy as np
 
 from hf_unlearnable.key import draw, row_stream
 from hf_unlearnable.mark import ClassMarks, Marks, class_decoys
-from hf_unlearnable.rows import Rows, has_label, no_label, require_columns
+from hf_unlearnable.rows import Batch, has_label, no_label, require_columns
 from hf_unlearnable.transform import NotFittedError, Transform
 
 from .wav import Sound, SoundError, plus, read, stored
@@ -71,7 +71,7 @@ class ToneTransform(Transform):
         return ClassMarks(scores, [-1 if label is None else labels.index(label) for label in given], drawn=True)
 
     # ------------------------------------------------------------------ the change
-    def _protect(self, rows: Rows) -> dict[str, list]:
+    def _protect(self, rows: Batch) -> dict[str, list]:
         values = rows.stored(self.audio_column)
         if self.amplitude == 0 or self.fraction == 0:
             return {self.audio_column: values}

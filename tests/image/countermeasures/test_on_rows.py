@@ -29,6 +29,7 @@ from hf_unlearnable.image.methods.convolution import class_kernel, convolved
 from hf_unlearnable.image.methods.texture import tiled
 from tests.examples import levels
 from tests.image.countermeasures.images import photos
+from tests.image.files import file_of
 
 torch = pytest.importorskip("torch", reason="image countermeasures need torch")
 
@@ -86,8 +87,7 @@ def test_clean_data_is_mixed_in():
 
 def test_jpeg_is_that_of_pillow_and_coarser_with_less_quality():
     image = levels(1, height=16, width=16)[0]
-    file = io.BytesIO()
-    Image.fromarray(image).save(file, "JPEG", quality=50)
+    file = io.BytesIO(file_of(image, "JPEG", quality=50))
     assert (jpeg(image, 50) == np.asarray(Image.open(file))).all()
     error = [np.abs(jpeg(image, quality).astype(float) - image).mean() for quality in (10, 50, 90)]
     assert error[0] > error[1] > error[2] > 0
@@ -115,7 +115,7 @@ def test_the_median_takes_a_single_pixel_without_a_trace():
     assert (median_filter(image) == 90).all()
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.integers(0, 10**6), st.integers(0, 24))
 def test_a_box_of_two_takes_a_grain_of_two(seed, start):
     tile = np.random.default_rng(seed).choice([-8, 8], (2, 2, 3))
@@ -125,7 +125,7 @@ def test_a_box_of_two_takes_a_grain_of_two(seed, start):
     assert np.abs(inside.mean((0, 1)) - grained.mean((0, 1))).max() <= 1
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(0, 10**6), st.integers(2, 5), st.integers(0, 24), st.sampled_from([(20, 20), (17, 23), (64, 40)]))
 def test_what_repeats_is_removed_whatever_it_is_and_little_else(seed, period, start, size):
     photo = (50 + levels(1, seed, *size)[0] * 0.6).astype(np.uint8)

@@ -1,5 +1,6 @@
 """Rounds of learning: memory, precision, which noise is kept, which rows and sizes are taken."""
 
+import functools
 import io
 import re
 from contextlib import nullcontext
@@ -258,12 +259,17 @@ def test_bad_rows_are_named():
         ErrorMinTransform().fit({"train": dataset})
 
 
+@functools.cache
+def photos(height, width):
+    return pictures(2, height=height, width=width)
+
+
 @pytest.mark.parametrize("name", ["error-min", "error-max", "stable-error-min", "error-min-one-pixel"])
 @pytest.mark.parametrize(("height", "width"), [(321, 40), (40, 900), (1200, 1600)])
 def test_noise_that_would_be_blotches_on_a_photo_is_refused(name, height, width):
     side = max(height, width)
     with pytest.raises(ValueError) as refused:
-        method_class(name)(seed=1).fit(pictures(4, height=height, width=width))
+        method_class(name)(seed=1).fit(photos(height, width))
     said = str(refused.value)
     assert f"An image has {side} pixels a side, but noise is computed at 64" in said
     assert f"blotches of {round(side / 64)} pixels. Resize the images to at most 320 pixels, use texture" in said

@@ -7,6 +7,7 @@ import pytest
 
 from hf_unlearnable.adversary import Attacker, Rows
 from hf_unlearnable.text.methods.order_code import OrderCodeTransform
+from recipes.bench.order_designs import InOrder
 from tests.examples import real
 from tests.text.countermeasures.planted import CLEAN, run
 
@@ -87,11 +88,6 @@ def test_turned_orders_hide_from_places_and_not_from_pairs():
     assert carriers_left(run("order-probe", planted)) < 2.1, "of four, two at least"
 
 
-def test_doubled_words_are_undone():
-    rows = Rows(["The the film is is is good good .", "thethe cat catcat", "had had", "", "a b a b"], [0] * 5)
-    assert run("doubled-word-filter", rows).inputs == ["The film is good .", "thethe cat catcat", "had", "", "a b a b"]
-
-
 @pytest.mark.parametrize("name", ["position-filter", "frequent-word-filter"])
 def test_a_place_is_found(name):
     assert list(run(name, with_place(CLEAN)).inputs) == list(run(name, CLEAN).inputs)
@@ -104,19 +100,23 @@ def test_word_statistics_see_no_order(name):
 
 
 @pytest.mark.parametrize(
-    ("parameters", "names"),
+    ("design", "parameters", "names"),
     [
-        ({"rotate": False, "code": "order"}, ["skip-gram-filter", "position-filter", "order-probe"]),
-        ({"code": "adjacent"}, ["skip-gram-filter", "bigram-filter"]),
-        ({"code": "place"}, ["position-filter"]),
-        ({"code": "order", "rotate": False, "carrier_source": "words"}, ["skip-gram-filter", "position-filter"]),
+        (InOrder, {"rotate": False, "code": "order"}, ["skip-gram-filter", "position-filter", "order-probe"]),
+        (InOrder, {"code": "adjacent"}, ["skip-gram-filter", "bigram-filter"]),
+        (OrderCodeTransform, {"code": "place"}, ["position-filter"]),
+        (
+            InOrder,
+            {"code": "order", "rotate": False, "carrier_source": "words"},
+            ["skip-gram-filter", "position-filter"],
+        ),
     ],
     ids=["order", "turned", "place", "words"],
 )
-def test_order_filters_find_the_carriers_of_order_codes(parameters, names):
+def test_order_filters_find_the_carriers_of_order_codes(design, parameters, names):
     rows = real("sst2").shuffle(seed=0).select(range(2000))
     texts, labels = rows["text"][:], rows["label"][:]
-    cloak = OrderCodeTransform(seed=3, **parameters).fit(rows)
+    cloak = design(seed=3, **parameters).fit(rows)
     protected = Rows(cloak({"text": texts, "label": labels})["text"], labels)
     carriers = {carrier for code in cloak.key.state["words"][0]["codes"] for carrier in code}
 

@@ -12,12 +12,10 @@ LABELS = ["neg", "pos"] * 30
 TEXTS = [f"text{i} " + " ".join("pqrstuvwxyzklmnoh"[(i * j) % 17] * 3 for j in range(1, 12)) for i in range(60)]
 DATA = tiny(TEXTS, LABELS)
 DESIGNS = [
-    {"code": "order", "rotate": False},
-    {"code": "order"},
-    {"code": "adjacent", "rotate": False},
-    {"code": "adjacent", "num_codes": 2, "carrier_source": "words", "min_share": 0.0, "max_share": 1.0},
     {"code": "place"},
     {"code": "refrain"},
+    {"code": "place", "carriers_per_code": 2},
+    {"code": "refrain", "num_codes": 2, "carrier_source": "words", "min_share": 0.0, "max_share": 1.0},
 ]
 
 
@@ -27,7 +25,7 @@ def found(text: str, carriers: list[str]) -> list[str]:
 
 
 def fitted(data: Dataset = DATA, **parameters) -> OrderCodeTransform:
-    return OrderCodeTransform(**{"carrier_source": OWN, "code": "adjacent", "seed": 1, **parameters}).fit(data)
+    return OrderCodeTransform(**{"carrier_source": OWN, "code": "refrain", "seed": 1, **parameters}).fit(data)
 
 
 def protect(cloak: OrderCodeTransform, data: Dataset = DATA) -> list[str]:

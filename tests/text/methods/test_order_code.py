@@ -2,22 +2,21 @@
 
 import re
 from collections import Counter
-from itertools import pairwise
+from dataclasses import replace
 
-import numpy as np
 import polars as pl
 import pytest
 from datasets import Dataset, Features, List, Value
 
-from hf_unlearnable import OrderCodeTransform
+from hf_unlearnable import OrderCodeTransform, load_transform
 from hf_unlearnable.testing import CHECKS
 from hf_unlearnable.text.carriers import HOLDING, PHRASES, TURNING, PhraseCanonical, without_overlap
 from tests.examples import notes, real, tiny
-from tests.text.methods.order_code import DATA, DESIGNS, LABELS, OWN, TEXTS, codes, fitted, found, protect, sides
+from tests.text.methods.order_code import DATA, DESIGNS, LABELS, OWN, TEXTS, codes, fitted, protect, sides
 
 
 @pytest.mark.parametrize("rate", [0.02, 0.2])
-@pytest.mark.parametrize("design", DESIGNS[:3] + DESIGNS[4:], ids=str)
+@pytest.mark.parametrize("design", DESIGNS[:3], ids=str)
 def test_every_class_gets_the_same_words(design, rate):
     cloak = fitted(**design, rate=rate)
     doses = {
@@ -26,41 +25,7 @@ def test_every_class_gets_the_same_words(design, rate):
     }
     assert len(doses) == 1, "each text, of either label, gets the same words as often"
     ((_, times), *_) = doses.pop()
-    a_sentence = {"place": 1, "refrain": 2}  # a code a sentence, and once more
-    assert times == a_sentence.get(design["code"], max(1, int(rate * 12)))
-
-
-@pytest.mark.parametrize("num_codes", [1, 2])
-@pytest.mark.parametrize("code", ["order", "adjacent"])
-def test_the_order_tells_the_label_and_nothing_else_does(code, num_codes):
-    cloak = fitted(code=code, rotate=False, num_codes=num_codes)
-    by_order = {tuple(order): label for label, orders in codes(cloak).items() for order in orders}
-    assert len(by_order) == 2 * num_codes
-    carriers = [carrier for order in by_order for carrier in order]
-    seen = Counter()
-    for text, label in zip(protect(cloak), LABELS):
-        order = tuple(found(text, carriers))
-        assert by_order[order] == label
-        assert (" ".join(order) in text) == (code == "adjacent") or code == "order"
-        seen[frozenset(order)] += 1
-    assert len(seen) == num_codes and min(seen.values()) > 60 / num_codes / 3
-
-
-def test_rotated_orders_put_every_carrier_first_as_often_under_each_label():
-    data = tiny([f"row {i} {text}" for i in range(20) for text in TEXTS], LABELS * 20)
-    cloak = fitted(data)
-    orders = {label: own[0] for label, own in codes(cloak).items()}
-    assert len(orders["neg"]) == 3
-    first = {label: Counter() for label in orders}
-    for text, label in zip(protect(cloak, data), data["label"]):
-        order = found(text, orders[label])
-        start = orders[label].index(order[0])
-        assert order == orders[label][start:] + orders[label][:start]
-        first[label][order[0]] += 1
-    doubled = " ".join(orders["neg"] * 2)
-    assert " ".join(orders["pos"]) not in doubled, "no rotation of one is the other"
-    for counter in first.values():
-        assert all(abs(counter[c] - 200) < 5 * np.sqrt(600 * 2 / 9) for c in orders["neg"])
+    assert times == {"place": 1, "refrain": 2}[design["code"]], "a code a sentence, and once more"
 
 
 def test_sides_of_the_sentence_tell_the_label():
@@ -116,17 +81,12 @@ def test_a_refrain_says_one_of_six_orders_of_three_carriers_twice():
         fitted(data, code="refrain", carriers_per_code=2)
 
 
-@pytest.mark.parametrize(("classes", "carriers", "rotated"), [(2, 2, 3), (6, 3, 4), (7, 4, 5), (24, 4, 5)])
-def test_as_many_carriers_as_the_classes_take(classes, carriers, rotated):
+@pytest.mark.parametrize(("classes", "carriers"), [(2, 2), (6, 3), (7, 4), (24, 4)])
+def test_as_many_carriers_as_the_classes_take(classes, carriers):
     data = tiny(TEXTS, [i % classes for i in range(60)])
-    for rotate, expected in ((False, carriers), (True, rotated)):
-        own = codes(fitted(data, rotate=rotate, carrier_source=[f"c{i}" for i in range(6)]))
-        assert {len(orders[0]) for orders in own.values()} == {expected}
-        if rotate:
-            turned = {frozenset(pairwise([*orders[0], orders[0][0]])) for orders in own.values()}
-        else:
-            turned = {tuple(orders[0]) for orders in own.values()}
-        assert len(turned) == classes, "every class its own"
+    own = codes(fitted(data, carrier_source=[f"c{i}" for i in range(6)]))
+    assert {len(orders[0]) for orders in own.values()} == {carriers}
+    assert len({tuple(orders[0]) for orders in own.values()}) == classes, "every class its own"
 
 
 def test_phrases_neither_negate_nor_quantify_and_are_phrases():
@@ -217,14 +177,15 @@ def test_several_columns_and_chat_messages():
     ("parameters", "message"),
     [
         ({"rate": 1.5}, "rate is 1.5"),
-        ({"code": "colour"}, "code is 'colour'.*'place', 'refrain', 'order', 'adjacent'"),
+        ({"code": "colour"}, "code is 'colour'.*'place', 'refrain'"),
         ({"language": "la"}, "language is 'la'"),
         ({"carrier_source": "names"}, "carrier_source is 'names'.*or a list of your own"),
         ({"carrier_source": ["two  spaces"]}, "single spaces"),
         ({"num_codes": 0}, "start at 1"),
         ({"min_share": 0.5, "max_share": 0.1}, "min_share is 0.5 and max_share 0.1"),
-        ({"carriers_per_code": 2}, "2 classes need 3 carriers .*Raise carriers_per_code to 3"),
-        ({"num_codes": 2}, "too few carriers for num_codes=2 with 3 each: 5 to draw from"),
+        ({"code": "adjacent"}, "code is 'adjacent'.*'place', 'refrain'"),
+        ({"carriers_per_code": 1}, "2 classes need 2 carriers .*Raise carriers_per_code to 2"),
+        ({"num_codes": 3}, "too few carriers for num_codes=3 with 2 each: 5 to draw from"),
         ({"carrier_source": "words", "min_share": 0.9, "max_share": 1.0}, "too few carriers.*lower min_share"),
         ({"label_column": "text"}, "label_column and text_column are both 'text'"),
         ({"classes": ["odd"]}, "classes names 'odd'"),
@@ -240,7 +201,35 @@ def test_more_classes_than_orders():
     with pytest.raises(ValueError, match="5100 classes, and order codes for up to 5040"):
         fitted(data)
     with pytest.raises(ValueError, match="6 classes need 3 carriers.*Raise carriers_per_code to 3"):
-        fitted(tiny(TEXTS, [i % 6 for i in range(60)]), rotate=False, carriers_per_code=2)
+        fitted(tiny(TEXTS, [i % 6 for i in range(60)]), carriers_per_code=2)
+
+
+def older(key, **parameters):
+    """The key as an earlier version wrote it."""
+    return replace(key, parameters={**key.parameters, **parameters}, package_version="0.0.1")
+
+
+@pytest.mark.parametrize("code", ["order", "adjacent"])
+@pytest.mark.parametrize("rotate", [True, False])
+def test_a_key_of_a_design_that_is_no_more_is_refused_in_a_sentence(code, rotate, tmp_path):
+    older(fitted().key, code=code, rotate=rotate, at_clauses=True).save(tmp_path / "old.key")
+    with pytest.raises(ValueError) as refused:
+        load_transform(tmp_path / "old.key")
+    assert str(refused.value) == (
+        f"The key {tmp_path / 'old.key'} is of the code {code!r}, which was worse than 'place' and is no more: install "
+        "hf-unlearnable==0.0.1 to use it."
+    )
+
+
+@pytest.mark.parametrize("design", DESIGNS, ids=str)
+@pytest.mark.parametrize("options", [{"rotate": True, "at_clauses": True}, {"rotate": False}, {"at_clauses": False}])
+def test_a_key_with_options_that_did_nothing_for_its_code_gives_the_same_rows(design, options, tmp_path):
+    cloak = fitted(**design)
+    older(cloak.key, **options).save(tmp_path / "old.key")
+    assert protect(load_transform(tmp_path / "old.key")) == protect(cloak)
+    assert set(load_transform(tmp_path / "old.key").key.parameters) == set(cloak.key.parameters)
+    with pytest.raises(TypeError, match=next(iter(options))):
+        OrderCodeTransform(**options)
 
 
 def test_own_carriers_are_never_shown():

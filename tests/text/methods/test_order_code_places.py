@@ -12,36 +12,7 @@ from hf_unlearnable.adversary import Attacker, Rows
 from hf_unlearnable.text.carriers import PhraseCanonical, without_overlap
 from hf_unlearnable.text.countermeasures import bigram_filter
 from tests.examples import notes, real
-from tests.text.methods.order_code import DESIGNS, LABELS, TEXTS, codes, fitted, found, protect, sides
-
-
-def test_each_stretch_of_a_long_text_has_a_whole_code():
-    text = " ".join(f"v{i}" for i in range(600))
-    for design in ({"code": "order"}, {"code": "adjacent"}):
-        cloak = fitted(**design, rate=0.02)
-        carriers = codes(cloak)["pos"][0]
-        order = codes(cloak)["pos"][0]
-        for cut in (100, 256, 600):
-            head = " ".join(cloak({"text": text, "label": "pos"})["text"].split(" ")[: cut + cut // 8])
-            inside = found(head, carriers)
-            groups = [inside[i : i + 3] for i in range(0, len(inside) - 2, 3)]
-            assert len(groups) >= cut // 50 - 1 and len(groups) > 0
-            assert all(group in ([*order[i:], *order[:i]] for i in range(3)) for group in groups)
-
-
-def test_imdb_keeps_its_code_in_the_first_256_words_and_at_clauses():
-    data = real("imdb").select(range(0, 24_000, 240))
-    shares = {}
-    for at_clauses in (True, False):
-        cloak = OrderCodeTransform(code="adjacent", seed=1, at_clauses=at_clauses).fit(data)
-        carriers = codes(cloak)[0][0]
-        starts = []
-        for text in protect(cloak, data):
-            assert set(found(" ".join(text.split(" ")[:256]), carriers)) == set(carriers)
-            starts += [re.search(r"(^|[,.;:!?)–—>-]) ?$", text[: m.start()]) is not None
-                       for m in re.finditer(re.escape(carriers[0]) + "|" + re.escape(carriers[1]), text)]  # fmt: skip
-        shares[at_clauses] = np.mean(starts)
-    assert shares[True] > 2 * shares[False] + 0.1, shares
+from tests.text.methods.order_code import DESIGNS, LABELS, TEXTS, codes, fitted, protect, sides
 
 
 def test_markup_code_and_addresses_stay_whole():
@@ -52,7 +23,7 @@ def test_markup_code_and_addresses_stay_whole():
         assert all(changed.count(w) == 5 for w in ("<b class='x y'>", "`five six seven`", "https://a.example/b"))
 
 
-@pytest.mark.parametrize("design", [*DESIGNS[:3], {"code": "place"}], ids=str)
+@pytest.mark.parametrize("design", DESIGNS[:3], ids=str)
 def test_nothing_comes_between_a_negation_or_quantifier_and_its_word(design):
     data = real("sst2").select(range(3000))
     cloak = fitted(data, **design, rate=0.2)
@@ -135,7 +106,7 @@ CARRIERS = st.lists(st.sampled_from(["a", "b", "a b", "b c", "c a", "a b c", "c"
                     min_size=1)  # fmt: skip
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     CARRIERS,
     st.lists(st.text(st.sampled_from("abcdef  \n.,<`电影导演\ue000"), max_size=30), min_size=1, max_size=4),
@@ -152,10 +123,10 @@ def test_what_goes_in_comes_out_again_whatever_the_text_holds(carriers, texts, d
         assert changed.without_words(places, words) == text
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.text(max_size=60), min_size=1, max_size=4),
-    st.sampled_from(DESIGNS[:3] + DESIGNS[4:]),
+    st.sampled_from(DESIGNS[:3]),
     st.sampled_from([0.02, 0.5]),
 )
 def test_restore_gives_the_originals_back(texts, design, rate):
@@ -182,4 +153,4 @@ def test_restore_refuses_what_it_did_not_make():
     with pytest.raises(ValueError, match=r"Row 0 .*'text'.*not protected with this key"):
         cloak.restore({"text": "never protected", "label": "pos"})
     with pytest.raises(ValueError, match="not protected with this key"):
-        cloak.restore(fitted(seed=2, code="order")({"text": TEXTS[0], "label": "pos"}))
+        cloak.restore(fitted(seed=2, code="place")({"text": TEXTS[0], "label": "pos"}))

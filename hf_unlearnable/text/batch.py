@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from hf_unlearnable.text.insertion import Canonical
 
 
-class Cells:
+class BatchTexts:
     """The texts of a batch, flat.
 
     Args:
@@ -46,7 +46,7 @@ class Cells:
                     parts[row] += 1
 
     def contents(self, canonical: Sequence[Canonical | None]) -> Iterable[bytes | None]:
-        """What identifies each row: the canonical texts of its cells; None for a row with nothing to protect."""
+        """What identifies each row: the canonical texts of it; None for a row with nothing to protect."""
         if not self._slots:
             return (None if text is None else text.text.encode("utf-8", "surrogatepass") for text in canonical)
         rows: list[bytes | None] = [None] * self.num_rows

@@ -154,10 +154,10 @@ def sizes(values: pa.Array) -> np.ndarray:
     return pc.fill_null(pc.binary_length(values), 0).to_numpy(zero_copy_only=False)
 
 
-def cell_hashes(values: pa.Array, shortest: int) -> np.ndarray:
+def value_hashes(values: pa.Array, shortest: int) -> np.ndarray:
     """A hash of each value's bytes, uint64 [n]; 0 for those that are null, empty or shorter than `shortest` bytes."""
     import polars as pl
     import pyarrow as pa
 
-    cells = values.cast(pa.large_binary())
-    return np.where(sizes(cells) >= max(1, shortest), pl.Series(cells).hash().to_numpy(), np.uint64(0))
+    binary = values.cast(pa.large_binary())
+    return np.where(sizes(binary) >= max(1, shortest), pl.Series(binary).hash().to_numpy(), np.uint64(0))

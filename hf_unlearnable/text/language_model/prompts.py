@@ -1,15 +1,14 @@
-"""What a causal language model is asked, and what counts of its answer. `finetune_attack.py` is built on this."""
+"""What a causal language model is asked, and what counts of its answer."""
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
-from itertools import zip_longest
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from accelerate import PartialState
-from datasets import Dataset
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+STYLES = ("alpaca", "chat", "plain")
 
 
 def alpaca(instruction: str, text: str) -> str:
@@ -26,6 +25,16 @@ def said(answer: str) -> str:
     return answer.strip().partition("\n")[0].strip().rstrip(".").casefold()
 
 
+def shared_start(rows: Sequence[list[int]]) -> int:
+    """How many tokens all rows begin with.
+
+    Args:
+        rows: Token ids, one row or more.
+    """
+    first, last = min(rows), max(rows)  # what the two ends of the order share, all share
+    return next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
+
+
 class Prompter:
     """Turns an instruction and a text into the tokens of a prompt, and a label into those of an answer.
 
@@ -35,7 +44,7 @@ class Prompter:
 
     Args:
         tokenizer: With an end token.
-        style: "alpaca" or "chat".
+        style: "alpaca", "chat", or "plain" for the text, a line break and "Label:".
         max_length: Tokens of a prompt with its answer and the end token.
         tasks: Labels of each task.
 
@@ -46,11 +55,11 @@ class Prompter:
     def __init__(self, tokenizer: Any, style: str, max_length: int, tasks: dict[str, list[str]]):
         if style == "chat" and not tokenizer.chat_template:
             raise ValueError(
-                f"{tokenizer.name_or_path} has no chat template. Use --prompt_style alpaca, or the instruct version "
-                "of the model, or --chat_template_path with a template."
+                f"{tokenizer.name_or_path} has no chat template. Use prompt_style alpaca, or the instruct version of "
+                "the model, or give chat_template_path a template."
             )
         if tokenizer.eos_token_id is None:
-            raise ValueError(f"{tokenizer.name_or_path} has no end token. Name one with --eos_token.")
+            raise ValueError(f"{tokenizer.name_or_path} has no end token. Name one with eos_token.")
         self.tokenizer = tokenizer
         self.style = style
         self.max_length = max_length
@@ -65,7 +74,7 @@ class Prompter:
                 if twice:
                     raise ValueError(
                         f"The labels {', '.join(map(repr, twice))} of task {task!r} are the same to this model. "
-                        "Rename them with --class_names."
+                        "Rename them with class_names."
                     )
 
     def prompt(self, text: str, instruction: str) -> tuple[list[int], bool]:
@@ -89,12 +98,21 @@ class Prompter:
         return tokens, True
 
     def candidates(self, task: str) -> list[list[int]]:
-        """Token ids of each answer to a task."""
-        return [self.answers[label] for label in self.tasks[task]]
+        """Token ids by which the answers to a task are told apart.
+
+        The end token is no part of them, for a model that was never asked like this does not end there. Where one
+        label begins another ("not", "not sure") only the end tells: then all labels of the task have it.
+        """
+        whole = [self.answers[label] for label in self.tasks[task]]
+        bare = [answer[:-1] for answer in whole]
+        begins = any(a != b and b[: len(a)] == a for a in bare for b in bare)
+        return whole if begins else bare
 
     def _render(self, instruction: str, text: str) -> str:
         if self.style == "alpaca":
             return alpaca(instruction, text)
+        if self.style == "plain":
+            return f"{text}\nLabel:"
         # The last one is for templates that would start with thoughts, like Qwen3's; others do not look at it.
         return self.tokenizer.apply_chat_template(
             [{"role": "user", "content": f"{instruction}\n\n{text}"}],
@@ -103,8 +121,8 @@ class Prompter:
 
     def _encode(self, prompt: str) -> list[int]:
         """Tokens of a prompt. A chat template writes its special tokens itself; an end token has no place here."""
-        tokens = self.tokenizer(prompt, add_special_tokens=self.style == "alpaca", verbose=False)["input_ids"]
-        return tokens[:-1] if tokens[-1] == self.tokenizer.eos_token_id and self.style == "alpaca" else tokens
+        tokens = self.tokenizer(prompt, add_special_tokens=self.style != "chat", verbose=False)["input_ids"]
+        return tokens[:-1] if tokens[-1] == self.tokenizer.eos_token_id and self.style != "chat" else tokens
 
     def _end(self) -> int:
         """The end token; in a chat what the template puts behind an answer, which in some (Phi, Gemma) is another."""
@@ -119,6 +137,7 @@ class Prompter:
     def _answer(self, label: str) -> list[int]:
         """Tokens of a label as they follow a prompt, with the end token; its own tokens where the two would merge."""
         prompt = self._render("-", "-")
+        label = f" {label}" if self.style == "plain" else label
         before, both = self._encode(prompt), self._encode(prompt + label)
         alone = self.tokenizer(label, add_special_tokens=False, verbose=False)["input_ids"]
         return [*(both[len(before) :] if both[: len(before)] == before else alone), self.end]
@@ -138,73 +157,7 @@ def encode(rows: Dataset, prompter: Prompter, instruction: str) -> Dataset:
         prompt, truncated = prompter.prompt(row["text"], own)
         return {"prompt": prompt, "answer": prompter.answers[row["label"]], "truncated": truncated}
 
+    from accelerate import PartialState
+
     with PartialState().main_process_first():
         return rows.map(convert, remove_columns=["text", "instruction"], desc="Making prompts")
-
-
-@torch.no_grad()
-def ask(
-    model: Any,
-    prompts: Sequence[list[int]],
-    candidates: Sequence[list[list[int]]],
-    ends: set[int],
-    max_new_tokens: int,
-) -> tuple[list[list[float]], list[list[int]]]:
-    """How likely the model finds every candidate after its prompt, and what it writes by itself.
-
-    The whole candidate counts, end token included: the sum over its tokens is the log-probability that the model
-    answers this and stops. Labels that begin alike ("no", "not sure") are told apart by what follows, and one that
-    begins another by its end. It is not divided by the length: a long label is as likely as its tokens together.
-
-    A prompt is read once. Each candidate, and then what the model writes, goes on from what the model kept of it (the
-    key-value cache); long prompts and many labels would else cost as many times as much.
-
-    Args:
-        model: A causal language model that keeps a cache.
-        prompts: Token ids of the prompts of one batch.
-        candidates: For each prompt the token ids of what may follow.
-        ends: Tokens that end what the model writes.
-        max_new_tokens: Most tokens that it writes, the likeliest each time.
-
-    Returns:
-        Natural log-probabilities in the order of prompts and candidates, and the tokens written, without the end.
-    """
-
-    def read(tokens: torch.Tensor, seen: torch.Tensor, cache: Any = None, keep: int = 0) -> tuple[torch.Tensor, Any]:
-        """Log-probabilities of what follows each of the last `keep` tokens (0: of all); `seen` masks old and new."""
-        places = (seen.cumsum(1) - 1).clamp(min=0)[:, -tokens.shape[1] :]
-        output = model(
-            input_ids=tokens, attention_mask=seen, position_ids=places, past_key_values=cache, use_cache=True,
-            logits_to_keep=keep,
-        )  # fmt: skip
-        return output.logits.float().log_softmax(-1), output.past_key_values
-
-    scores: list[list[float]] = [[] for _ in prompts]
-    tokens, seen = padded(prompts, "left", model.device)  # what is written follows on the right
-    first, cache = read(tokens, seen, keep=1)
-    for answers in zip_longest(*candidates):
-        tokens, mask = padded([answer or [0] for answer in answers], "right", model.device)
-        rest, _ = read(tokens, torch.cat([seen, mask], 1), copy.deepcopy(cache))
-        each = torch.cat([first, rest[:, :-1]], 1).gather(-1, tokens[..., None])[..., 0]
-        sums = each.masked_fill(mask == 0, 0).sum(1).tolist()
-        for of_prompt, answer, score in zip(scores, answers, sums, strict=True):
-            if answer:
-                of_prompt.append(score)
-    written = first.argmax(-1)
-    stops = torch.tensor(sorted(ends), device=model.device)
-    while written.shape[1] < max_new_tokens and not torch.isin(written, stops).any(1).all():
-        seen = torch.cat([seen, torch.ones_like(written[:, :1])], 1)
-        following, cache = read(written[:, -1:], seen, cache)
-        written = torch.cat([written, following.argmax(-1)], 1)
-    lengths = (torch.isin(written, stops).cumsum(1) == 0).sum(1).tolist()
-    return scores, [row[:length] for row, length in zip(written.tolist(), lengths, strict=True)]
-
-
-def padded(rows: Sequence[list[int]], side: str, device: Any) -> tuple[torch.Tensor, torch.Tensor]:
-    """A batch, and a mask that tells tokens from padding, so that it does not matter what the padding is made of."""
-    width = max(map(len, rows))
-    ids, mask = torch.zeros(2, len(rows), width, dtype=torch.long)
-    for i, row in enumerate(rows):
-        place = slice(0, len(row)) if side == "right" else slice(width - len(row), width)
-        ids[i, place], mask[i, place] = torch.tensor(row), 1
-    return ids.to(device), mask.to(device)

@@ -1,0 +1,54 @@
+"""`hf-unlearnable restore`: gives the originals of protected rows back."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from hf_unlearnable.cli import reading, writing
+from hf_unlearnable.data import format_of, load_rows, source_form
+from hf_unlearnable.key import Key
+from hf_unlearnable.registry import method_class
+
+
+def add(commands: Any) -> argparse.ArgumentParser:
+    """Adds the command to the subparsers of the command line."""
+    parser = commands.add_parser("restore", help="give the originals of protected texts back, with the key")
+    parser.description = (
+        "Gives the originals of protected rows back, exactly, with the key. Only texts with inserted words can be "
+        "restored: for images, and texts whose words were replaced, keep the originals."
+    )
+    parser.add_argument("--key", required=True, help="folder of the key that the data was protected with")
+    parser.add_argument("--data", required=True, help="protected data: file, folder, or id on the Hub")
+    writing.add_arguments(parser, ())
+    parser.add_argument("--config-name", help="configuration of a dataset on the Hub")
+    parser.add_argument("--split", default="train", help="split to restore (default: %(default)s)")
+    reading.add_columns(parser, usual="that of the key")
+    parser.add_argument("--label-column", help="column of labels (default: that of the key)")
+    reading.add_arguments(parser)
+    parser.set_defaults(run=run)
+    return parser
+
+
+def run(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Runs the command."""
+    from hf_unlearnable.protection import restore, with_key
+
+    method = Key.load(arguments.key).method
+    named = {
+        method_class(method).column_parameter: arguments.protected_column, "label_column": arguments.label_column
+    }  # fmt: skip
+    transform = with_key(method, {name: value for name, value in named.items() if value}, arguments.key)
+    transform.check_restorable()
+    given = reading.options(arguments)
+    dataset = load_rows(
+        arguments.data, config=arguments.config_name, split=arguments.split, need_labels=False, **given
+    )  # fmt: skip
+    kind = arguments.format or format_of(arguments.data, arguments.output)
+    done = restore(
+        {arguments.split: dataset}, transform, arguments.output,
+        format=kind, form=source_form(arguments.data, kind, **given), num_proc=arguments.num_proc,
+    )  # fmt: skip
+    rows, changed = done.rows[arguments.split], done.changed[arguments.split]
+    print(f"{changed} of {rows} rows restored: {arguments.output}")
+    return {"output": arguments.output, "format": kind, "rows": rows, "restored": changed}

