@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PYTEST := HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint .ci/constraints.txt
 
-.PHONY: demo test test-unit test-contract test-browser test-docs test-slow golden quality style
+.PHONY: demo test test-unit test-contract test-browser test-docs test-slow golden notebooks quality style
 .PHONY: llm photos-model docs clean
 
 demo: $(VENV)/demo  ## protect embedded notes and digits, train on them, show the effect
@@ -23,6 +23,9 @@ test-slow: $(VENV)/dev  ## checks that take minutes
 golden: $(VENV)/dev  ## write the golden reports and cards of the tests anew
 	$(BIN)/python -m tests.audit.test_golden_report
 	$(BIN)/python -m tests.publish.test_card
+
+notebooks: $(VENV)/dev  ## run the notebooks and store their outputs
+	$(BIN)/python recipes/notebooks/run.py
 
 quality: $(VENV)/dev  ## format, lint, types, spelling
 	$(BIN)/ruff format --check .
