@@ -1,4 +1,4 @@
-"""Protect a dataset so that models trained on it do not learn from it, prove it by attacking it, publish it.
+"""Protect a dataset so that models trained on it learn less, attack it to measure how much less, publish it.
 
 Names are imported on first use: `import hf_unlearnable` loads neither torch, transformers nor polars.
 """

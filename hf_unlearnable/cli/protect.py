@@ -24,9 +24,9 @@ def add(commands: Any, argv: Sequence[str]) -> None:
         commands: The subparsers of the command line.
         argv: What was typed: the options of a method stand in its class, and only the chosen one is imported.
     """
-    parser = commands.add_parser("protect", help="change a dataset so that models do not learn from it")
+    parser = commands.add_parser("protect", help="change a dataset so that models learn less from it")
     parser.description = (
-        "Changes a dataset so that models do not learn from it. Options stand before or after the input. "
+        "Changes a dataset so that models learn less from it. Options stand before or after the input. "
         "hf-unlearnable list says what each method does, and protect METHOD --help lists its options."
     )
     methods = parser.add_subparsers(title="methods", required=True, metavar="method", parser_class=MethodParser)

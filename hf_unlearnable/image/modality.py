@@ -138,13 +138,12 @@ class ImageModality(Modality):
     def example(self, original: Dataset, protected: Dataset, column: str, row: int) -> list[str]:
         import numpy as np
 
-        one, two = (
-            decode(self.undecoded(data, column)[row][column]).levels.astype(int) for data in (original, protected)
-        )
+        one, two = (decode(self.undecoded(data, column)[row][column]).levels for data in (original, protected))
         height, width = one.shape[:2]
         if one.shape != two.shape:
             return [f"Row {row}, {width} x {height} pixels: stored as {two.shape[1]} x {two.shape[0]} pixels"]
-        most, mean = np.abs(two - one).max(), np.abs(two - one).mean()
+        change = np.maximum(one, two) - np.minimum(one, two)  # in the type of the pixels: a photo may be large
+        mean, most = change.mean(), change.max()
         return [f"Row {row}, {width} x {height} pixels: changed by {mean:.1f} of 255 levels, at most {most}"]
 
     def holds(self, folder: str | os.PathLike) -> bool:

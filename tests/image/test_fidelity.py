@@ -1,6 +1,7 @@
 """What protecting did to images, in numbers, and the promises that it keeps."""
 
 import math
+import tracemalloc
 
 import datasets
 import numpy as np
@@ -16,6 +17,7 @@ from hf_unlearnable.image.fidelity import (
     image_fidelity,
     require_lossless,
 )
+from hf_unlearnable.registry import MODALITIES
 from tests import ROOT
 from tests.image.fidelity import constant, images
 from tests.image.files import file_of
@@ -255,3 +257,14 @@ def test_what_it_needs_is_in_the_image_extra():
         if line.startswith("image = [")
     )  # fmt: skip
     assert "pillow" in line and "scikit-image" in line
+
+
+def test_the_line_on_one_row_takes_the_memory_of_a_few_pictures():
+    levels = np.random.default_rng(0).integers(0, 248, (1500, 2000, 3), np.uint8)
+    original, protected = images(levels), images(levels + 8)
+    tracemalloc.start()
+    told = MODALITIES["image"].example(original, protected, "image", 0)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert told == ["Row 0, 2000 x 1500 pixels: changed by 8.0 of 255 levels, at most 8"]
+    assert peak < 8 * levels.nbytes
