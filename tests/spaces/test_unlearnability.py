@@ -21,10 +21,14 @@ def answers(rows=60, seed=0):
     return references, part, references.copy(), guess
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    for name in ("HF_METRICS_CACHE", "HF_MODULES_CACHE", "HF_EVALUATE_CACHE"):
-        monkeypatch.setattr(evaluate.config, name, str(tmp_path / name))
+@pytest.fixture(autouse=True, scope="module")
+def cache(tmp_path_factory):
+    """Caches of these tests alone; modules are imported from theirs, so it stays the same for all of them."""
+    folder = tmp_path_factory.mktemp("evaluate")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("HF_METRICS_CACHE", "HF_MODULES_CACHE", "HF_EVALUATE_CACHE"):
+            patch.setattr(evaluate.config, name, str(folder / name))
+        yield
 
 
 @pytest.fixture
