@@ -93,8 +93,7 @@ def causal_lm(
     prompter = Prompter(tokenizer, style, min(training.max_length, sizes.max_position_embeddings), {"": names})
     usual = (0.4 if lora else 0.15) / sizes.hidden_size
     training = replace(training, learning_rate=usual if learning_rate is None else learning_rate)
-    bf16 = computes_bf16(device())
-    half = torch.bfloat16 if bf16 else None
+    half = torch.bfloat16 if computes_bf16(device()) else None
 
     def predicted(language_model: Any, rows: Dataset) -> np.ndarray:
         found = np.empty(len(rows), dtype=int)
@@ -118,7 +117,7 @@ def causal_lm(
             if training.on_epoch is not None:
                 training.on_epoch(float(right.mean()), told[-1].copy())
 
-        trained = _fine_tuned(language_model, tokenizer, train, training, rank if lora else None, bf16, tell)
+        trained = _fine_tuned(language_model, tokenizer, train, training, rank if lora else None, bool(half), tell)
         return told[-1] if told else predicted(trained, test)
 
 
