@@ -79,7 +79,6 @@ def causal_lm(
 
     from hf_unlearnable.text.language_model.loading import load_tokenizer
     from hf_unlearnable.text.language_model.prompts import Prompter
-    from hf_unlearnable.text.language_model.scoring import answers
     from hf_unlearnable.text.language_model.training import computes_bf16
 
     classes, targets = class_indices(train_texts, train_labels, test_texts)
@@ -96,10 +95,7 @@ def causal_lm(
     half = torch.bfloat16 if computes_bf16(device()) else None
 
     def predicted(language_model: Any, rows: Dataset) -> np.ndarray:
-        found = np.empty(len(rows), dtype=int)
-        for answer in answers(language_model, prompter, rows, batch_size=2 * training.batch_size, dtype=half):
-            found[answer.row] = answer.best
-        return classes[found]
+        return classes[_best(language_model, prompter, rows, 2 * training.batch_size, half)]
 
     with _undisturbed(training.seed):
         test = _asked(test_texts, [names[0]] * len(test_texts), prompter, instruction)
@@ -117,8 +113,20 @@ def causal_lm(
             if training.on_epoch is not None:
                 training.on_epoch(float(right.mean()), told[-1].copy())
 
-        trained = _fine_tuned(language_model, tokenizer, train, training, rank if lora else None, bool(half), tell)
+        trained = _fine_tuned(
+            language_model, tokenizer, train, training, rank if lora else None, half is not None, tell
+        )
         return told[-1] if told else predicted(trained, test)
+
+
+def _best(language_model: Any, prompter: Prompter, rows: Dataset, batch_size: int, dtype: Any) -> np.ndarray:
+    """Index of the likeliest answer of each row."""
+    from hf_unlearnable.text.language_model.scoring import answers
+
+    found = np.empty(len(rows), dtype=int)
+    for answer in answers(language_model, prompter, rows, batch_size=batch_size, dtype=dtype):
+        found[answer.row] = answer.best
+    return found
 
 
 def _asked(texts: Sequence[str], labels: Sequence[str], prompter: Prompter, instruction: str) -> Dataset:
