@@ -16,6 +16,7 @@ from finetune_data import EXAMPLE, Training
 
 from hf_unlearnable.audit.statistics import Interval, accuracy_interval
 from hf_unlearnable.data import write_file
+from hf_unlearnable.markdown import table
 from hf_unlearnable.text.language_model.prompts import said
 from hf_unlearnable.text.language_model.scoring import Answer
 
@@ -239,15 +240,15 @@ def write_results(
     tests = compared(found, trainings)
     results = [asdict(result) for result, _ in found.values()]
     write_json(output / "results.json", {"protocol": protocol, "results": results, "paired_tests": tests})
-    table = main_table(found, trainings)
-    lines = [table, "", *shares_table(found), "", *tests_table(tests)]
+    main = main_table(found, trainings)
+    lines = [main, "", shares_table(found), "", tests_table(tests)]
     clean = [found[one.name][0] for one in trainings if one.version == "clean"]
     if clean and min(r.label_accuracy.low for r in clean) <= found[ZERO_SHOT][0].label_accuracy.high:
         lines += ["", "Clean data did not surely teach this model anything: what it did not learn proves nothing."]
     about = "With 95 % intervals over the test rows and, where there are several, the seeds of the training."
     notes = [f"- {name}: {value}" for name, value in protocol.items() if value is not None]
     write_file(output / "results.md", "\n".join([*lines, "", about, "", *notes]) + "\n")
-    return table
+    return main
 
 
 def main_table(found: Mapping[str, tuple[Result, list[dict]]], trainings: Sequence[Training]) -> str:
@@ -255,7 +256,7 @@ def main_table(found: Mapping[str, tuple[Result, list[dict]]], trainings: Sequen
     groups: dict[tuple[str, str | None], list[str]] = {(ZERO_SHOT, None): [ZERO_SHOT]}
     for one in trainings:
         groups.setdefault((one.version, one.method), []).append(one.name)
-    lines = ["| trained on | label, % | AUC | exact match, % | rows | steps | cut |", "|---|---|---|---|---|---|---|"]
+    lines = [["trained on", "label, %", "AUC", "exact match, %", "rows", "steps", "cut"]]
     for (name, method), members in groups.items():
         results = [found[member][0] for member in members]
         answers = [found[member][1] for member in members]
@@ -265,22 +266,21 @@ def main_table(found: Mapping[str, tuple[Result, list[dict]]], trainings: Sequen
         )
         title = f"{name}, {method}" if method else name
         of = f" ({len(members)} seeds)" if len(members) > 1 else ""
-        lines.append(
-            f"| {title}{of} | {label} | {np.mean([r.auc for r in results]):.3f} | {exact} | {results[0].train_rows} "
-            f"| {results[0].steps} | {results[0].truncated_rows} |"
-        )
-    return "\n".join(lines)
+        counts = results[0].train_rows, results[0].steps, results[0].truncated_rows
+        auc = f"{np.mean([r.auc for r in results]):.3f}"
+        lines.append([f"{title}{of}", str(label), auc, str(exact), *map(str, counts)])
+    return table(lines)
 
 
-def shares_table(found: Mapping[str, tuple[Result, list[dict]]]) -> list[str]:
+def shares_table(found: Mapping[str, tuple[Result, list[dict]]]) -> str:
     """How often each label was the answer, beside how often it is right."""
     first, rows = next(iter(found.values()))
     labels = list(first.label_shares)
     truth = [sum(row["label"] == label for row in rows) / len(rows) for label in labels]
-    lines = ["| share of answers, % | " + " | ".join(labels) + " |", "|---" * (len(labels) + 1) + "|"]
+    lines = [["share of answers, %", *labels]]
     for name, shares in [("(the truth)", truth), *((r.name, r.label_shares.values()) for r, _ in found.values())]:
-        lines.append(f"| {name} | " + " | ".join(f"{100 * share:.1f}" for share in shares) + " |")
-    return lines
+        lines.append([name, *(f"{100 * share:.1f}" for share in shares)])
+    return table(lines)
 
 
 def compared(found: Mapping[str, tuple[Result, list[dict]]], trainings: Sequence[Training]) -> list[dict[str, Any]]:
@@ -303,7 +303,8 @@ def compared(found: Mapping[str, tuple[Result, list[dict]]], trainings: Sequence
     return tests
 
 
-def tests_table(tests: Sequence[dict[str, Any]]) -> list[str]:
+def tests_table(tests: Sequence[dict[str, Any]]) -> str:
     """The paired tests."""
-    lines = ["| McNemar's exact test | against | right here only | right there only | p |", "|---|---|---|---|---|"]
-    return lines + [f"| {t['training']} | {t['against']} | {t['more']} | {t['fewer']} | {t['p']:.4f} |" for t in tests]
+    header = ["McNemar's exact test", "against", "right here only", "right there only", "p"]
+    rows = [[t["training"], t["against"], str(t["more"]), str(t["fewer"]), f"{t['p']:.4f}"] for t in tests]
+    return table([header, *rows])

@@ -7,6 +7,8 @@ import inspect
 import re
 from typing import TYPE_CHECKING, Any
 
+from hf_unlearnable.markdown import table
+
 if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
     from mkdocs.structure.files import Files
@@ -29,12 +31,6 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def generated() -> dict[str, str]:
     """The generated pages: file name below `docs/` to Markdown."""
     return {"methods.md": methods_page(), "command-line.md": command_line_page()}
-
-
-def table(rows: list[list[str]]) -> str:
-    """A Markdown table; the first row is the header."""
-    lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
-    return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]])
 
 
 # ---------------------------------------------------------------------------------------------------- methods

@@ -20,6 +20,7 @@ from docs._make.pictures import font
 from hf_unlearnable import TextureTransform
 from hf_unlearnable.image.codec import decode
 from hf_unlearnable.image.fidelity import ImageFidelity, image_fidelity
+from hf_unlearnable.markdown import table
 
 DOCS = Path(__file__).parents[1]
 PAGE = DOCS / "guides/visibility.md"
@@ -60,13 +61,13 @@ def picture(part: str) -> Image.Image:
 
 def fidelity_table() -> str:
     """Strengths down; the largest change, PSNR and SSIM of each whole photo."""
-    lines = ["| strength | largest change | PSNR, sky / fur | SSIM, sky / fur |", "|---|---|---|---|"]
+    rows = [["strength", "largest change", "PSNR, sky / fur", "SSIM, sky / fur"]]
     for strength in STRENGTHS:
         found = [protected(name, strength)[1] for name, *_ in PARTS.values()]
         psnr = " / ".join(f"{one.psnr:.1f} dB" for one in found)
         ssim = " / ".join(f"{one.ssim:.3f}" for one in found)
-        lines.append(f"| {strength}/255 | {max(one.max_change for one in found)} of 255 | {psnr} | {ssim} |")
-    return "\n".join(lines)
+        rows.append([f"{strength}/255", f"{max(one.max_change for one in found)} of 255", psnr, ssim])
+    return table(rows)
 
 
 def filled(page: str) -> str:

@@ -9,6 +9,8 @@ from html import escape
 from pathlib import Path
 from typing import Protocol
 
+from hf_unlearnable.markdown import table
+
 
 class Part(Protocol):
     """Something that stands in a report."""
@@ -81,12 +83,7 @@ class Table:
 
     def markdown(self) -> str:
         """The table with columns of even width."""
-        header, *rows = ([cell.replace("|", "\\|") for cell in row] for row in (self.header, *self.rows))
-        widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-        lines = ["| " + " | ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) + " |"
-                 for row in (header, *rows)]  # fmt: skip
-        lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
-        return "\n".join(lines)
+        return table([self.header, *self.rows], even=True)
 
     def html(self) -> str:
         """The table as an element; it scrolls by itself where it is wider than the window."""

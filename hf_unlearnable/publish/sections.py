@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hf_unlearnable._version import __version__
 from hf_unlearnable._words import plain
+from hf_unlearnable.markdown import table
 
 if TYPE_CHECKING:
     from hf_unlearnable.publish.staging import Staged
@@ -46,11 +47,11 @@ def splits(staged: Sequence[Staged], changed: Mapping[str, int]) -> str:
         staged: The splits.
         changed: Protected rows by split, where that is known.
     """
-    lines = ["| split | rows | protected |", "|---|---|---|"]
+    rows = [["split", "rows", "protected"]]
     for part in staged:
         count = f"{changed[part.split]:,}" if part.split in changed else "not counted"
-        lines.append(f"| {part.split} | {part.rows:,} | {count} |")
-    return "\n".join(lines)
+        rows.append([part.split, f"{part.rows:,}", count])
+    return table(rows)
 
 
 def attack(report: Mapping[str, Any] | None, plots: Mapping[str, str], countermeasures: bool) -> str:

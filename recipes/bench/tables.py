@@ -20,6 +20,7 @@ import yaml
 from hf_unlearnable.adversary import Countermeasure
 from hf_unlearnable.image.countermeasures import IMAGE_COUNTERMEASURES
 from hf_unlearnable.image.victims import IMAGE_VICTIMS
+from hf_unlearnable.markdown import table
 from hf_unlearnable.registry import method_class
 
 BENCH = Path(__file__).parent
@@ -102,12 +103,6 @@ def whole(cell: dict | None) -> str:
     if cell is None:
         return ""
     return "{:.1f} [{:.1f}, {:.1f}]".format(*(100 * number for number in cell["accuracy"])) + earlier(cell)
-
-
-def table(rows: list[list[str]]) -> str:
-    """Markdown; the first row is the header."""
-    lines = ["| " + " | ".join(row) + " |" for row in rows]
-    return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]])
 
 
 def grid(cells: Cells, victim: str, names: dict[str, str]) -> str:

@@ -66,7 +66,7 @@ def test_every_row_is_judged_and_its_answer_kept():
     assert rows[1]["log_probabilities"] == {"up": -0.5, "down": -3.0} and rows[2]["written"] == " Yes.\n"
     assert result.label_accuracy.mean == pytest.approx(2 / 3) and result.exact_match.mean == pytest.approx(2 / 3)
     assert result.label_shares == {"yes": 0.6667, "no": 0.0, "up": 0.3333, "down": 0.0}
-    assert shares_table({"clean": (result, rows)})[2:] == [
+    assert shares_table({"clean": (result, rows)}).splitlines()[2:] == [
         "| (the truth) | 33.3 | 33.3 | 33.3 | 0.0 |", "| clean | 66.7 | 0.0 | 33.3 | 0.0 |"
     ]  # fmt: skip
 
