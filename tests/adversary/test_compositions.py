@@ -53,7 +53,7 @@ def test_a_composition_needs_and_costs_what_its_parts_do():
     assert composed("plus+double", KNOWN).on_rows is None and composed("a+b", KNOWN).in_training is None
 
 
-@pytest.mark.parametrize(("name", "unknown"), [("a+z", "z"), ("z", "z"), ("c+a", "c"), ("a+", ""), ("y+a+z", "y, z")])
+@pytest.mark.parametrize(("name", "unknown"), [("a+z", "z"), ("z", "z"), ("c+a", "c"), ("y+a+z", "y, z")])
 def test_a_composition_of_unknown_parts_is_refused_by_their_names(name, unknown):
     with pytest.raises(ValueError, match=rf"no countermeasure {unknown}\. There are: a, b, plus, double, c\+d\."):
         composed(name, KNOWN)

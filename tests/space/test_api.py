@@ -212,7 +212,7 @@ def test_the_queue_tells_its_place(page):
 
 def test_nothing_of_a_visitor_is_printed_and_no_secret_answered(page):
     word = "xylographically"
-    answer = called(page, "protect_text", f"{word} " * 30, "sky", "regtext", "Standard")
+    answer = called(page, "protect_text", f"{word} " * 30, "sky", "regtext", "Standard", "sea")
     assert word in answer and not SECRETS.search(answer)
     printed = "".join(page.printed)
     assert word not in printed and "visitor" not in printed

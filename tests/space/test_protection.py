@@ -158,7 +158,7 @@ def test_a_photo_of_12_megapixels_is_protected():
     random = np.random.default_rng(0)
     large = photo(0, 750, 1000).repeat(4, 0).repeat(4, 1)
     large = np.clip(large + random.integers(-6, 7, large.shape), 0, 255).astype(np.uint8)
-    rows = [{"name": "a.png", "label": "mine", "bytes": protection.file_of(large)}]
+    rows = [{"name": "a.png", "label": "mine", "bytes": file_of(large)}]
     _, protected, change, _ = protect_images(rows, "texture", "Standard")
     shown = protection.previews(rows[0]["bytes"], protected[0]["image"]["bytes"])
     assert len(shown) == 3 and max(opened(shown[0]).shape) <= 1400
