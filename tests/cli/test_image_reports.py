@@ -25,11 +25,11 @@ def test_report(here):
     ratios = [10 * np.log10(255**2 / (one**2).mean()) for one in changes]
     assert fidelity["psnr"] == pytest.approx(np.mean(ratios))
     with Image.open("report/contact-sheet.png") as sheet:
-        assert sheet.size == (480, 640)
+        assert sheet.size == (480, 18 + 4 * (18 + 160))  # a line of titles, and one above each image
         pixels = np.asarray(sheet).astype(int)
-    scan = slice(480, 613)  # 24 to 20 pixels, 160 wide
+    scan = slice(570, 703)  # 24 to 20 pixels, 160 wide
     assert 128 - 64 <= pixels[scan, 320:].min() < 128 < pixels[scan, 320:].max() <= 128 + 64
-    assert (pixels[620:] == 255).all()
+    assert (pixels[710:] == 255).all()
 
 
 def test_report_when_nothing_changed(here):
@@ -38,7 +38,7 @@ def test_report_when_nothing_changed(here):
     fidelity = strict_json("report/fidelity.json")
     assert (fidelity["images"], fidelity["changed"], fidelity["max_change"]) == (4, 0, 0)
     with Image.open("report/contact-sheet.png") as sheet:
-        column = np.asarray(sheet)[:130, 320:450]
+        column = np.asarray(sheet)[36:166, 320:450]
     assert (column == 128).all()
 
 
