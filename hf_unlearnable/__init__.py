@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from hf_unlearnable.registry import load_transform
     from hf_unlearnable.text.methods.order_code import OrderCodeTransform
     from hf_unlearnable.text.methods.regtext import RegTextTransform
+    from hf_unlearnable.text.methods.word_balance import WordBalanceTransform
     from hf_unlearnable.transform import NotFittedError, Transform
 
 _HOME = {
@@ -43,6 +44,7 @@ _HOME = {
     "StableErrorMinTransform": "hf_unlearnable.image.methods.stable_error_min",
     "TextureTransform": "hf_unlearnable.image.methods.texture",
     "Transform": "hf_unlearnable.transform",
+    "WordBalanceTransform": "hf_unlearnable.text.methods.word_balance",
     "attack": "hf_unlearnable.audit.run",
     "load_transform": "hf_unlearnable.registry",
     "protect": "hf_unlearnable.protection",
@@ -69,6 +71,7 @@ __all__ = [
     "StableErrorMinTransform",
     "TextureTransform",
     "Transform",
+    "WordBalanceTransform",
     "__version__",
     "attack",
     "load_transform",

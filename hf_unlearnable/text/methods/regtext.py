@@ -16,6 +16,7 @@ from hf_unlearnable.mark import NoMarkError, RowMarks
 from hf_unlearnable.text.base import TextTransform
 from hf_unlearnable.text.insertion import Canonical
 from hf_unlearnable.text.ranking import rank_words, words_by_association
+from hf_unlearnable.text.spread import spread
 from hf_unlearnable.validation import check_words
 
 if TYPE_CHECKING:
@@ -286,7 +287,7 @@ class RegTextTransform(TextTransform):
         self, texts: Sequence[Canonical], chosen: Sequence[list[str]], streams: np.ndarray, parts: np.ndarray
     ) -> Iterator[tuple[Sequence[int], Sequence[str]]]:
         doses = np.array([self._dose(text.words) for text in texts], np.int64)
-        offsets, which = self._drawn(doses, streams, parts, np.array([len(text.text) for text in texts], np.int64))
+        offsets, which = spread(doses, streams, parts, np.array([len(text.text) for text in texts], np.int64))
         start = 0
         for text, pool, dose in zip(texts, chosen, doses.tolist(), strict=True):
             places = text.places(self.position, offsets[start : start + dose])
@@ -298,20 +299,6 @@ class RegTextTransform(TextTransform):
 
     def _changed(self, text: Canonical, places: Sequence[int], words: Sequence[str]) -> str:
         return text.with_words(places, words) if self.mode == "insert" else text.with_replacements(places, words)
-
-    @staticmethod
-    def _drawn(
-        doses: np.ndarray, streams: np.ndarray, parts: np.ndarray, lengths: np.ndarray
-    ) -> tuple[list[int], list[int]]:
-        """For every word to insert, one offset in each of n equal stretches of its text, and 32 bits to choose it by.
-
-        Stretches keep the code in whatever part of a long text a model reads.
-        """
-        number = np.arange(doses.sum()) - np.repeat(np.cumsum(doses) - doses, doses)
-        bits = draws(np.repeat(streams, doses), (number + np.repeat(parts << 32, doses)).astype(np.uint64))
-        stretch = np.repeat(lengths / np.maximum(doses, 1), doses)
-        offsets = (number + (bits >> np.uint64(32)) * 2.0**-32) * stretch
-        return offsets.astype(np.int64).tolist(), (bits & np.uint64(0xFFFFFFFF)).tolist()
 
     def _dose(self, words: int) -> int:
         dose = max(1, int(self.rate * words))
