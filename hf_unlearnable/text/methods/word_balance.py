@@ -18,6 +18,7 @@ from hf_unlearnable.validation import check_words
 if TYPE_CHECKING:
     import polars as pl
 
+_LEAST = 1e-6  # with a rate of 0 nothing is inserted, but the words are chosen all the same
 _WEIGHT = 1 << 20  # the sum of the weights of a class's words, about: whole numbers come out alike on every machine
 
 
@@ -100,12 +101,12 @@ class WordBalanceTransform(TextTransform):
         circle = np.argsort(order, kind="stable").tolist()
         chosen = {}
         for own, other in zip(circle, circle[1:] + circle[:1], strict=True):
-            weights = _most_contrary(shares[own], shares[other], self.rate)
+            weights = _most_contrary(shares[own], shares[other], max(self.rate, _LEAST))
             best = np.argsort(-weights, kind="stable")[: self.words_per_class]
             if not weights.any():
                 raise ValueError(
-                    f"No word is more frequent under {labels[other]!r} than under {labels[own]!r}: there is nothing to "
-                    f"balance. Lower {spelled('min_frequency')} ({self.min_frequency})."
+                    f"No word is more frequent under {labels[other]!r} than under {labels[own]!r}: there is nothing "
+                    f"to balance. Lower {spelled('min_frequency')} ({self.min_frequency})."
                 )
             whole = np.maximum(1, np.round(weights[best] / weights[best].sum() * _WEIGHT)).astype(int)
             held = weights[best] > 0
