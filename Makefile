@@ -19,6 +19,7 @@ test-unit test-contract test-browser test-docs: $(VENV)/dev  ## one part of the 
 
 test-slow: $(VENV)/dev  ## checks that take minutes
 	$(PYTEST) -m slow
+	$(PYTEST) -m "hypothesis and not slow" --hypothesis-profile long
 
 golden: $(VENV)/dev  ## write the golden reports and cards of the tests anew
 	$(BIN)/python -m tests.audit.test_golden_report

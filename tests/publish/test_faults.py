@@ -20,7 +20,10 @@ PROTECTED = CLEAN.map(CLOAK, batched=True)
 
 def in_turn(kinds):
     """All kinds in turn within one test, and each alone over all calls, which takes minutes."""
-    return [pytest.param(kinds, id="in turn"), *[pytest.param([one], id=str(one), marks=pytest.mark.slow) for one in kinds]]
+    return [
+        pytest.param(kinds, id="in turn"),
+        *[pytest.param([one], id=str(one), marks=pytest.mark.slow) for one in kinds],
+    ]
 
 
 def saved(hub):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from datasets import Dataset
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hf_unlearnable import load_transform
@@ -19,13 +19,11 @@ from tests.space.files import opened, photo, rows_of
 words = st.text(st.sampled_from("ab<&\"' \n\t漢字é"), max_size=40)
 
 
-@settings(max_examples=60)
 @given(words, words)
 def test_the_marked_parts_are_the_text(before, after):
     assert "".join(part for part, _ in protection.highlighted(before, after)) == after
 
 
-@settings(max_examples=60)
 @given(st.lists(st.sampled_from(["a", "bb", "ccc", "漢字漢"]), min_size=1, max_size=30), st.data())
 def test_words_that_were_put_in_are_marked_and_only_these(pieces, data):
     places = data.draw(st.sets(st.integers(0, len(pieces)), max_size=10))
