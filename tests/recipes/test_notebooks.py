@@ -36,7 +36,10 @@ def same(stored, fresh):
     return words[0] == words[1] and all(abs(a - b) <= max(10, abs(a) / 10) for a, b in zip(*numbers, strict=True))
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",  # the longer one with the slow ones; its code is that of the pages that the suite runs
+    [pytest.param(path, marks=[pytest.mark.slow] * (path.stem == "text"), id=path.stem) for path in NOTEBOOKS],
+)
 def test_a_notebook_gives_what_is_stored_in_it(path, tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     stored = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]

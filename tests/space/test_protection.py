@@ -149,12 +149,13 @@ def test_a_method_that_learns_needs_classes_and_small_images():
     assert 0 < change.max_change <= 8 and len(protected) == 20
 
 
-def test_a_photo_of_12_megapixels_is_protected():
+@pytest.mark.parametrize("times", [2, pytest.param(4, marks=pytest.mark.slow)])  # 3 and 12 megapixels
+def test_a_photo_larger_than_its_preview_is_protected(times):
     pytest.importorskip("gradio")
     from hf_unlearnable.space.image import protect_images
 
     random = np.random.default_rng(0)
-    large = photo(0, 750, 1000).repeat(4, 0).repeat(4, 1)
+    large = photo(0, 750, 1000).repeat(times, 0).repeat(times, 1)
     large = np.clip(large + random.integers(-6, 7, large.shape), 0, 255).astype(np.uint8)
     rows = [{"name": "a.png", "label": "mine", "bytes": file_of(large)}]
     _, protected, change, _ = protect_images(rows, "texture", "Standard")

@@ -31,8 +31,9 @@ def check_tiles(tiles):
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_tiles_of_300_keys_and_2_to_20_classes_are_balanced_fine_and_distinct(channels):
-    for key in range(300):
+@pytest.mark.parametrize("keys", [57, pytest.param(300, marks=pytest.mark.slow)])
+def test_tiles_of_many_keys_and_2_to_20_classes_are_balanced_fine_and_distinct(channels, keys):
+    for key in range(keys):
         classes = 2 + key % 19
         streams = [class_stream(label, 1000 * key + 1) for label in range(classes)]
         tiles = distinct_tiles(streams, finest_period(classes, channels), channels)
