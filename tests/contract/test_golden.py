@@ -70,7 +70,7 @@ def computed(name, chosen=None):
     cls, found = method_class(name), {"method_version": method_class(name).method_version}
     for case, parameters in CASES.get(name, {"defaults": {}}).items():
         for sample, dataset in samples(cls.modality).items():
-            if sample == "photos" and case != "defaults" or chosen not in (None, sample):
+            if (sample == "photos" and case != "defaults") or chosen not in (None, sample):
                 continue
             cloak = cls(seed=7, **parameters).fit(dataset)
             protected = dataset.map(cloak, batched=True, load_from_cache_file=False)
