@@ -19,6 +19,7 @@ from hf_unlearnable.audit.inputs import identities, prepared, rows_of, trained_o
 from hf_unlearnable.audit.plan import lacks
 from hf_unlearnable.audit.records import NONE, Audit, Cell, Version
 from hf_unlearnable.audit.versions import check_names, check_pair, check_test, dropped, random_dose, set_aside
+from hf_unlearnable.audit.wear import chosen_wear
 from hf_unlearnable.data import fingerprint, paired
 from hf_unlearnable.modality import Grid, Modality
 from hf_unlearnable.registry import countermeasures_of, load_transform, method_class, usual_column, victims_of
@@ -81,6 +82,7 @@ def attack(
     budget: float | None = None,
     store: str | os.PathLike | None = None,
     on_cell: Callable[[Cell], Any] = lambda cell: None,
+    wear: bool | Sequence[str] = False,
 ) -> Audit:
     """Trains on the clean and the protected rows, on these without the protected ones and on a random dose.
 
@@ -100,7 +102,8 @@ def attack(
             Or an `Effort` of your own.
         victims, countermeasures: Names to try instead of those of the effort. Victims may also be a mapping of your
             own, by name: see `Victim.of`. "a+b" is countermeasure a, then b.
-        models: Hub id or folder of a pretrained victim's model, by the victim's name.
+        models: Hub id or folder of a pretrained victim's model, by the victim's name, or of a tokenizer by the name
+            of the wear that takes one.
         attacker: What the adversary has of its own.
         own_clean: Its clean rows, instead of those of `attacker`: none of them published, none of them tested on. Of
             the same columns as the others, and numbered as they are where labels are names.
@@ -108,6 +111,8 @@ def attack(
         budget: Seconds, instead of those of the effort.
         store: Folder for finished trainings, see `audit`.
         on_cell: Called with each cell as it comes.
+        wear: What happens without an attacker and is tried too, after the countermeasures: names, or True for what
+            the effort tries.
 
     Returns:
         The audit, with its protocol and what a reader should know of the data.
@@ -132,7 +137,9 @@ def attack(
     likeness, more = _looked_at(clean, protected, test, whole["test"], column, cloak)
     modality = trained_on(clean, column)
     first = method_class(method).adaptive_attacks if method else ()
-    run, tried = _wanted(modality, chosen.grid, victims, countermeasures, models or {}, first)
+    worn = chosen_wear(modality, chosen.grid, wear, models or {})
+    own_models = {name: model for name, model in (models or {}).items() if name not in worn}
+    run, tried = _wanted(modality, chosen.grid, victims, countermeasures, own_models, first)
     _require_used(attacker or Attacker(), tried, countermeasures_of(modality.name))
     clean, protected = _sampled(chosen.rows, clean, protected)
     (test,) = _sampled(chosen.test_rows, test)
@@ -142,7 +149,7 @@ def attack(
         versions, test, run, tried, attacker=attacker,
         seeds=range(seeds or chosen.seeds), input_column=column, label_column=label_column, store=store,
         budget=chosen.budget if budget is None else budget, on_cell=on_cell,
-        compose=chosen.compose and countermeasures is None,
+        compose=chosen.compose and countermeasures is None, wear=worn,
     )  # fmt: skip
     protocol = {
         "column": column,
@@ -153,6 +160,7 @@ def attack(
         "seeds": list(range(seeds or chosen.seeds)),
         "method": method or "not said", "attacks of the method's author": _tried(found, first),
         "victims": {name: _settings(victim) for name, victim in run.items()},
+        **({"wear by": ", ".join(dict.fromkeys(one.tools for one in worn.values()))} if worn else {}),
     }  # fmt: skip
     return replace(found, protocol=protocol, warnings=warnings + more, fingerprints=fingerprints)
 
