@@ -14,11 +14,11 @@ import numpy as np
 
 from hf_unlearnable.adversary import Wear
 from hf_unlearnable.image.codec import rgb_levels
-from hf_unlearnable.image.wear.codecs import CODECS, Codec
+from hf_unlearnable.image.wear.codecs import CODECS, Codec, opened
 from hf_unlearnable.image.wear.colours import lab_and_back, screenshot
 from hf_unlearnable.image.wear.resizing import RESIZERS, thumbnails
 
-__all__ = ["CODECS", "IMAGE_WEAR", "RESIZERS", "Codec", "on_every"]
+__all__ = ["CODECS", "IMAGE_WEAR", "RESIZERS", "Codec", "on_every", "opened"]
 
 
 def on_every(change: Callable[[np.ndarray], np.ndarray], inputs: Sequence[Any]) -> list[np.ndarray]:

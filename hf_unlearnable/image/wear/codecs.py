@@ -59,9 +59,7 @@ class Codec:
         Args:
             levels: uint8 [height, width, 3].
         """
-        from PIL import Image
-
-        return np.asarray(Image.open(io.BytesIO(self.coded(levels))).convert("RGB"))
+        return opened(self.coded(levels))
 
     def _require(self) -> None:
         if self.format not in _ADDED:
@@ -78,6 +76,20 @@ class Codec:
             pillow_heif.register_heif_opener()
         else:
             import pillow_jxl  # noqa: F401  # adds the format when it is imported
+
+
+def opened(data: bytes) -> np.ndarray:
+    """What a file shows.
+
+    Args:
+        data: As `Codec.coded` returns it.
+
+    Returns:
+        uint8 [height, width, 3].
+    """
+    from PIL import Image
+
+    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
 
 
 CODECS: dict[str, Codec] = {

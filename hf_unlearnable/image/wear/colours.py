@@ -30,7 +30,7 @@ def lab_and_back(levels: np.ndarray) -> np.ndarray:
     """
     from PIL import Image, ImageCms
 
-    image: Image.Image | None = Image.fromarray(levels)
+    image: Any = Image.fromarray(levels)
     for transform in _through_lab():
         image = ImageCms.applyTransform(image, transform)
     return np.asarray(image)
