@@ -32,7 +32,7 @@ from hf_unlearnable.registry import method_class
 METHODS = (
     "texture", "convolution", "one-pixel", "linear-separable", "linearization", "random-noise", "error-min",
 )  # fmt: skip
-IMAGES = {"cifar10_jpeg": 40, "flowers": 10}
+IMAGES = {"cifar10_jpeg": 40, "flowers": 4}
 KEYS = (0, 1, 2)
 OUTPUT = Path(__file__).with_suffix(".jsonl")
 PLOT = Path(__file__).parents[2] / "docs/assets/survival.png"

@@ -98,7 +98,7 @@ def torch_bilinear(levels: np.ndarray) -> np.ndarray:
 
 
 def scikit_image(levels: np.ndarray) -> np.ndarray:
-    """scikit-image's `resize` with its defaults: bilinear after a Gaussian of standard deviation (1/step - 1)/2."""
+    """scikit-image's `resize` with its defaults: bilinear after a Gaussian, which does nothing at this small step."""
     require("image", "skimage")
     from skimage.transform import resize
 

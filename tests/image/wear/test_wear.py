@@ -8,6 +8,8 @@ from PIL import Image
 
 from hf_unlearnable import _extras
 from hf_unlearnable.adversary import Attacker, Rows
+from hf_unlearnable.image.methods.random_noise import class_stream
+from hf_unlearnable.image.methods.texture import distinct_tiles, finest_period, grain_cell, tiled
 from hf_unlearnable.image.wear import CODECS, IMAGE_WEAR, RESIZERS, Codec
 from hf_unlearnable.image.wear.colours import lab_and_back, screenshot
 from hf_unlearnable.image.wear.resizing import thumbnails
@@ -147,3 +149,23 @@ def test_resizers_differ_where_they_antialias_differently(name, other, alike):
     noise = np.random.default_rng(1).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     change = np.abs(RESIZERS[name][0](noise).astype(int) - RESIZERS[other][0](noise))
     assert (change.max() <= 1) == alike
+
+
+@pytest.mark.parametrize("size", [256, 288, 448, 560, 640, 1024])
+@pytest.mark.parametrize(
+    ("resizer", "least", "most"), [("pillow", 0.15, 0.5), ("area", 0.3, 1.0), ("bilinear", 0.47, 1.0)]
+)
+def test_what_resizing_to_224_leaves_of_texture_is_as_its_page_says(size, resizer, least, most):
+    cv2 = pytest.importorskip("cv2")
+    tiles = distinct_tiles([class_stream(label, 7) for label in range(10)], finest_period(10, 3), 3)
+    resize = {
+        "pillow": lambda image: Image.fromarray(image).resize((224, 224), Image.Resampling.BILINEAR),
+        "area": lambda image: cv2.resize(image, (224, 224), interpolation=cv2.INTER_AREA),
+        "bilinear": lambda image: cv2.resize(image, (224, 224)),
+    }[resizer]
+    shape, left = (size, size, 3), []
+    for tile in tiles:
+        grain = tiled(np.int8(8) * tile, shape, grain_cell(shape), 0).astype(float)
+        after = np.asarray(resize((128 + grain).astype(np.uint8)), float)
+        left.append((after[8:-8, 8:-8] - 128).std() / grain.std())
+    assert least - 0.005 <= np.mean(left) <= most + 0.005
