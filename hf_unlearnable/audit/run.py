@@ -102,8 +102,7 @@ def attack(
             Or an `Effort` of your own.
         victims, countermeasures: Names to try instead of those of the effort. Victims may also be a mapping of your
             own, by name: see `Victim.of`. "a+b" is countermeasure a, then b.
-        models: Hub id or folder of a pretrained victim's model, by the victim's name, or of a tokenizer by the name
-            of the wear that takes one.
+        models: Hub id or folder by name: of the model of a pretrained victim, or of the tokenizer of a wear.
         attacker: What the adversary has of its own.
         own_clean: Its clean rows, instead of those of `attacker`: none of them published, none of them tested on. Of
             the same columns as the others, and numbered as they are where labels are names.
@@ -138,16 +137,15 @@ def attack(
     modality = trained_on(clean, column)
     first = method_class(method).adaptive_attacks if method else ()
     worn = chosen_wear(modality, chosen.grid, wear, models or {})
-    own_models = {name: model for name, model in (models or {}).items() if name not in worn}
-    run, tried = _wanted(modality, chosen.grid, victims, countermeasures, own_models, first)
+    of_victims = {name: model for name, model in (models or {}).items() if name not in worn}
+    run, tried = _wanted(modality, chosen.grid, victims, countermeasures, of_victims, first)
     _require_used(attacker or Attacker(), tried, countermeasures_of(modality.name))
     clean, protected = _sampled(chosen.rows, clean, protected)
     (test,) = _sampled(chosen.test_rows, test)
     attacker, clean, protected = _equipped(attacker or Attacker(), own, tried, clean, protected, column, label_column)
-    versions = _versions(clean, protected, column, chosen.shares)
+    versions, every_seed = _versions(clean, protected, column, chosen.shares), range(seeds or chosen.seeds)
     found = audit(
-        versions, test, run, tried, attacker=attacker,
-        seeds=range(seeds or chosen.seeds), input_column=column, label_column=label_column, store=store,
+        versions, test, run, tried, attacker=attacker, seeds=every_seed, input_column=column, label_column=label_column, store=store,
         budget=chosen.budget if budget is None else budget, on_cell=on_cell,
         compose=chosen.compose and countermeasures is None, wear=worn,
     )  # fmt: skip
@@ -157,8 +155,7 @@ def attack(
         "test rows taken for protected ones": likeness,
         "rows the protection left alone (of all that were given)": unchanged,
         "the attacker's own clean rows": len(attacker.clean) if attacker.clean is not None else 0,
-        "seeds": list(range(seeds or chosen.seeds)),
-        "method": method or "not said", "attacks of the method's author": _tried(found, first),
+        "seeds": list(every_seed), "method": method or "not said", "attacks of the method's author": _tried(found, first),
         "victims": {name: _settings(victim) for name, victim in run.items()},
         **({"wear by": ", ".join(dict.fromkeys(one.tools for one in worn.values()))} if worn else {}),
     }  # fmt: skip
