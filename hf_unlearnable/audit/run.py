@@ -137,25 +137,24 @@ def attack(
     modality = trained_on(clean, column)
     first = method_class(method).adaptive_attacks if method else ()
     worn = chosen_wear(modality, chosen.grid, wear, models or {})
-    of_victims = {name: model for name, model in (models or {}).items() if name not in worn}
-    run, tried = _wanted(modality, chosen.grid, victims, countermeasures, of_victims, first)
+    run, tried = _wanted(modality, chosen.grid, victims, countermeasures, _without(models or {}, worn), first)
     _require_used(attacker or Attacker(), tried, countermeasures_of(modality.name))
     clean, protected = _sampled(chosen.rows, clean, protected)
     (test,) = _sampled(chosen.test_rows, test)
     attacker, clean, protected = _equipped(attacker or Attacker(), own, tried, clean, protected, column, label_column)
     versions, every_seed = _versions(clean, protected, column, chosen.shares), range(seeds or chosen.seeds)
     found = audit(
-        versions, test, run, tried, attacker=attacker, seeds=every_seed, input_column=column, label_column=label_column, store=store,
-        budget=chosen.budget if budget is None else budget, on_cell=on_cell,
+        versions, test, run, tried, attacker=attacker, seeds=every_seed, input_column=column,
+        label_column=label_column, store=store, budget=chosen.budget if budget is None else budget, on_cell=on_cell,
         compose=chosen.compose and countermeasures is None, wear=worn,
     )  # fmt: skip
     protocol = {
-        "column": column,
-        "training rows": len(clean), "of them protected": f"{100 * versions[1].share:.0f} %", "test rows": len(test),
-        "test rows taken for protected ones": likeness,
+        "column": column, "training rows": len(clean), "of them protected": f"{100 * versions[1].share:.0f} %",
+        "test rows": len(test), "test rows taken for protected ones": likeness,
         "rows the protection left alone (of all that were given)": unchanged,
         "the attacker's own clean rows": len(attacker.clean) if attacker.clean is not None else 0,
-        "seeds": list(every_seed), "method": method or "not said", "attacks of the method's author": _tried(found, first),
+        "seeds": list(every_seed),
+        "method": method or "not said", "attacks of the method's author": _tried(found, first),
         "victims": {name: _settings(victim) for name, victim in run.items()},
         **({"wear by": ", ".join(dict.fromkeys(one.tools for one in worn.values()))} if worn else {}),
     }  # fmt: skip
@@ -204,6 +203,11 @@ def _wanted(
     others = countermeasures if countermeasures is not None else grid.countermeasures
     wanted = dict.fromkeys([*first, *(known_countermeasures if others is None else others)])
     return run, {name: composed(name, known_countermeasures) for name in wanted if name != NONE}
+
+
+def _without(models: Mapping[str, str], wear: Mapping[str, Any]) -> dict[str, str]:
+    """The models of victims, without the tokenizers of wear."""
+    return {name: model for name, model in models.items() if name not in wear}
 
 
 def _require_used(

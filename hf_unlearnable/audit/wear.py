@@ -22,10 +22,10 @@ def chosen_wear(
         modality: The kind of data.
         grid: That of the effort, or its name.
         wanted: Names; True for those of the grid, False for none.
-        models: Hub id or folder by the name of the wear that takes one; other names are left aside.
+        models: Hub id or folder by the name of the wear that takes one; those of victims are left aside.
 
     Raises:
-        ValueError: A name is unknown; the message names those there are.
+        ValueError: A name is unknown, the message names those there are; or a wear takes no model.
     """
     known = wear_of(modality.name)
     if isinstance(wanted, bool):
@@ -33,14 +33,11 @@ def chosen_wear(
         wanted = [] if not wanted else list(known) if usual is None else usual
     if unknown := [name or "''" for name in wanted if name not in known]:
         raise ValueError(f"There is no wear {', '.join(unknown)} for {modality.plural}. There is: {', '.join(known)}.")
-    return {
-        name: _with_model(known[name], models[name])
-        if "model" in signature(known[name].change).parameters and name in models
-        else known[name]
-        for name in wanted
-    }
+    return {name: _with_model(name, known[name], models[name]) if name in models else known[name] for name in wanted}
 
 
-def _with_model(wear: Wear, model: str) -> Wear:
+def _with_model(name: str, wear: Wear, model: str) -> Wear:
     change: Callable[..., list[Any]] = wear.change
+    if "model" not in signature(change).parameters:
+        raise ValueError(f"{name} takes no model: name none for it.")
     return replace(wear, change=partial(change, model=model))

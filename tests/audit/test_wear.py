@@ -128,6 +128,11 @@ def test_unknown_wear_is_refused_with_what_there_is(known, name):
         attacked(wear=[name])
 
 
+def test_a_model_for_a_wear_that_takes_none_is_refused(known):
+    with pytest.raises(ValueError, match="kept takes no model: name none for it"):
+        attacked(wear=["kept"], models={"kept": "some/model"})
+
+
 def test_a_model_for_a_wear_replaces_its_own(known, monkeypatch):
     def changed(texts, model="own"):
         return [f"{text} {model}" for text in texts]
