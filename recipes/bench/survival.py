@@ -175,8 +175,7 @@ def draw(cells: Sequence[dict], path: Path) -> None:
                                 (data, method) and one["wear"] in CODECS and family(one["wear"]) == codec)  # fmt: skip
                 axes.plot(*zip(*points, strict=True), color=color, marker=marker, label=codec) if points else None
             axes.set_title(f"{data}, {method}", fontsize=9)
-            axes.set_xscale("log")
-            axes.set_ylim(0, 1.05)
+            axes.set(xlim=(0, None), ylim=(0, 1.05))
         axes_of[0].set_ylabel("share of the change that is left")
     for axes in panels[-1]:
         axes.set_xlabel("bytes per protected image")
