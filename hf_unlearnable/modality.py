@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     from datasets import Dataset
 
-    from hf_unlearnable.adversary import Countermeasure, Victim
+    from hf_unlearnable.adversary import Countermeasure, Victim, Wear
     from hf_unlearnable.transform import Transform
 
 
@@ -29,10 +29,12 @@ class Grid:
     Args:
         victims: Names to settings.
         countermeasures: Names, None for all there are.
+        wear: Names of what is tried where wear is asked for, None for all there is.
     """
 
     victims: Mapping[str, Mapping[str, Any]]
     countermeasures: Sequence[str] | None = None
+    wear: Sequence[str] | None = None
 
 
 class Copies(ABC):
@@ -99,7 +101,7 @@ class Modality(ABC):
         task: The Hub's name of the task, for a card.
         errors: What reading a broken value raises; the message goes on after "the image".
         copies: How copies of it are recognised; None where values are no files.
-        victims, countermeasures: Those of this package, by name.
+        victims, countermeasures, wear: Those of this package, by name.
         grids: What "quick", "laptop" and "full" attacks try.
         watched: What the Space trains before a visitor's eyes: one victim with its settings, and the countermeasures
             that it offers first; None where it trains nothing.
@@ -124,6 +126,10 @@ class Modality(ABC):
     @property
     @abstractmethod
     def countermeasures(self) -> Mapping[str, Countermeasure]: ...
+
+    @property
+    def wear(self) -> Mapping[str, Wear]:
+        return {}
 
     # ------------------------------------------------------------------ values
     @abstractmethod

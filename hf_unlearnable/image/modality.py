@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     from datasets import Dataset
 
-    from hf_unlearnable.adversary import Countermeasure, Victim
+    from hf_unlearnable.adversary import Countermeasure, Victim, Wear
     from hf_unlearnable.image.fidelity import ImageFidelity
     from hf_unlearnable.transform import Transform
 
@@ -43,6 +43,7 @@ class ImageModality(Modality):
         "quick": Grid(
             {"small_cnn": {"epochs": 8}},
             ("jpeg-10", "grayscale", "grain-removal", "class-mean-subtraction", "clean-20%", "cutmix"),
+            ("jpeg-75-420", "webp-75", "avif-60", "thumbnails"),
         ),
         "laptop": Grid({"linear_probe": {}, "small_cnn": {}, "pretrained_image_model": {}}),
         "full": Grid(
@@ -67,6 +68,12 @@ class ImageModality(Modality):
         from hf_unlearnable.image.countermeasures import IMAGE_COUNTERMEASURES
 
         return IMAGE_COUNTERMEASURES
+
+    @property
+    def wear(self) -> Mapping[str, Wear]:
+        from hf_unlearnable.image.wear import IMAGE_WEAR
+
+        return IMAGE_WEAR
 
     def accepts(self, feature: Any) -> bool:
         from datasets import Image
