@@ -30,17 +30,17 @@ def test_a_source_that_is_nowhere_is_said_to_be_neither_here_nor_on_the_hub(here
     assert f"There is no file or folder {source} here. On the Hub: " in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("source", ["data/train-*.parquet", "photos/cat/[0-9].png", "a/b/?.csv", "a/b/{x,y}.parquet"])
-def test_a_pattern_is_not_read_and_the_folder_is_asked_for(here, source, capsys):
+@pytest.mark.parametrize("source", ["data/train-*.parquet", "photos/cat/[0-9].png", "a/b/?.csv", "a/b/*/c.parquet"])
+def test_a_pattern_that_matches_nothing_is_said_to_match_nothing(here, source, capsys):
     assert main(["protect", "regtext", source, "--output", "out", "--key", "k"]) == 1
     said = capsys.readouterr().err
-    assert f"There is no file or folder {source}" in said and "give the folder that holds the files" in said
+    assert f"There is no file or folder {source}" in said and "it matches none" in said
 
 
 @pytest.mark.parametrize("source", ["a/b/c", "gone.csv"])
 def test_what_is_no_pattern_is_not_called_one(here, source, capsys):
     assert main(["protect", "regtext", source, "--output", "out", "--key", "k"]) == 1
-    assert "Patterns" not in capsys.readouterr().err
+    assert "pattern" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ def test_the_input_is_found_behind_an_option_with_several_values(
     (tmp_path / "a.csv").touch()
     (tmp_path / "folder").mkdir()
     found = parsed("protect regtext", ["--output o", "--key k", *typed.split()])
-    assert (found["source"], found[f"option_{option}"]) == (source, value)
+    assert (found["source"], found[f"option_{option}"]) == ([source], value)
 
 
 @pytest.mark.parametrize("typed", ["", "--text-column a.csv", "--classes x y", "--exclude x a.csv --classes y a.csv"])
