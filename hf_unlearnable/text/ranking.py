@@ -61,7 +61,7 @@ def words_by_association(ranking: pl.DataFrame) -> list[str]:
 
 @cache
 def listed(name: str) -> pl.Series:
-    """The words of a file: names of people, places and companies, words of harm, that nobody wants in their texts."""
+    """The words of a file: names, words that can hurt, words that judge and pieces of words."""
     import polars as pl
 
     lines = Path(__file__).with_name(name).read_text(encoding="utf-8").splitlines()

@@ -14,8 +14,9 @@ from hf_unlearnable._words import counted, spelled
 from hf_unlearnable.key import Key, draws
 from hf_unlearnable.mark import NoMarkError, RowMarks
 from hf_unlearnable.text.base import TextTransform
+from hf_unlearnable.text.carriers import TURNING
 from hf_unlearnable.text.insertion import Canonical
-from hf_unlearnable.text.ranking import rank_words, words_by_association
+from hf_unlearnable.text.ranking import listed, rank_words, words_by_association
 from hf_unlearnable.validation import check_words
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class RegTextTransform(TextTransform):
         mode: "insert" keeps every word of the text and can be restored; "replace" puts the words in place of others.
         position: "random", "begin", "middle" or "end". Random places are drawn one in each of n equal stretches.
         word_source: With "neutral" they are drawn with the key from words that stand equally often under every label.
-            With "regtext" they are the paper's ranking. With "random" every class gets the same words, the baseline of
+            Words that judge or negate ("nightmare", "not") are not drawn unless `sensitive`. With "regtext" they are the paper's ranking. With "random" every class gets the same words, the baseline of
             the same dose. Or your own words, `tokens_per_class` for each label in order, or by label, as `{0:
             ["gist"], 1: ["plum"]}`. Given by label they need no `fit`.
         k: In the paper's ranking, the weight of how often a word goes with its label.
@@ -118,9 +119,10 @@ class RegTextTransform(TextTransform):
     disjoint: bool = True
 
     method: ClassVar[str] = "regtext"
-    # 2: nothing into code, markup and data; no names nor words that can hurt; 3: nor names without capitals
-    method_version: ClassVar[int] = 3
-    reads_versions: ClassVar[tuple[int, ...]] = (2,)  # whose keys hold their words
+    # 2: nothing into code, markup and data; no names nor words that can hurt; 3: nor names without capitals;
+    # 4: nor, where words are drawn, words that judge or negate and pieces of words ("ve")
+    method_version: ClassVar[int] = 4
+    reads_versions: ClassVar[tuple[int, ...]] = (2, 3)  # whose keys hold their words
     choices: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "word_source": ("neutral", "regtext", "random"), "mode": ("insert", "replace"),
         "position": ("random", "begin", "middle", "end"),
@@ -199,12 +201,15 @@ class RegTextTransform(TextTransform):
         import polars as pl
 
         word, total = pl.col("word"), pl.col("total")
+        left_out = self._left_out()
+        if self.word_source != "regtext" and not self.sensitive:
+            left_out = pl.concat([left_out.explode(), listed("opinions.txt"), pl.Series(list(TURNING))]).implode()
         most = min(self.max_frequency, _RARE) if self.word_source == "neutral" else self.max_frequency
         return (
             (word.str.len_chars() >= self.min_length)
             & (total >= self.min_frequency)
             & (total <= pl.max_horizontal(most * pl.col("words"), _SMALL))
-            & ~word.is_in(self._left_out())
+            & ~word.is_in(left_out)
             & word.str.contains(r"^[\p{L}\p{M}\p{N}]+$" if self.digits else r"^[\p{L}\p{M}]+$")
         )
 
