@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from hf_unlearnable.rows import file_of
+
 if TYPE_CHECKING:
     import numpy as np
     from datasets import Dataset
@@ -292,9 +294,9 @@ class Modality(ABC):
         raise ValueError(f"There is no folder of {self.plural}: write a table.")
 
     @contextmanager
-    def naming(self, row: int, column: str) -> Iterator[None]:
-        """Adds row and column to what is said of a value that does not open."""
+    def naming(self, row: int, column: str, value: Any = None) -> Iterator[None]:
+        """Adds the row, the file of a stored value and the column to what is said of a value that does not open."""
         try:
             yield
         except self.errors as error:
-            raise ValueError(f"Row {row}, column {column!r}: the {self.name} {error}.") from None
+            raise ValueError(f"Row {row}{file_of(value)}, column {column!r}: the {self.name} {error}.") from None

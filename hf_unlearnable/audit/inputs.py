@@ -55,7 +55,7 @@ def changed_rows(clean: Dataset, protected: Dataset, column: str) -> np.ndarray:
     modality = modality_of(clean.features, column)
     changed = np.zeros(len(clean), bool)
     for row, (before, after) in enumerate(zip(inputs(clean, column), inputs(protected, column), strict=True)):
-        with modality.naming(row, column):
+        with modality.naming(row, column, before):
             changed[row] = not modality.same(before, after)
     return changed
 
@@ -64,7 +64,7 @@ def identities(dataset: Dataset, column: str) -> Iterator[int]:
     """Of each row 64 bits that depend on what its input shows."""
     modality = modality_of(dataset.features, column)
     for row, value in enumerate(inputs(dataset, column)):
-        with modality.naming(row, column):
+        with modality.naming(row, column, value):
             yield row_stream(modality.content(value), 0)
 
 

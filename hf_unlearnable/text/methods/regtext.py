@@ -63,9 +63,10 @@ class RegTextTransform(TextTransform):
         mode: "insert" keeps every word of the text and can be restored; "replace" puts the words in place of others.
         position: "random", "begin", "middle" or "end". Random places are drawn one in each of n equal stretches.
         word_source: With "neutral" they are drawn with the key from words that stand equally often under every label.
-            Words that judge or negate ("nightmare", "not") are not drawn unless `sensitive`. With "regtext" they are the paper's ranking. With "random" every class gets the same words, the baseline of
-            the same dose. Or your own words, `tokens_per_class` for each label in order, or by label, as `{0:
-            ["gist"], 1: ["plum"]}`. Given by label they need no `fit`.
+            Words that judge or negate ("nightmare", "not") are not drawn unless `sensitive`. With "regtext" they are
+            the paper's ranking. With "random" every class gets the same words, the baseline of the same dose. Or your
+            own words, `tokens_per_class` for each label in order, or by label, as `{0: ["gist"], 1: ["plum"]}`. Given
+            by label they need no `fit`.
         k: In the paper's ranking, the weight of how often a word goes with its label.
         lambda_: In the paper's ranking, the weight of how rare the word is.
         min_length: Shortest word, in letters.
@@ -254,7 +255,8 @@ class RegTextTransform(TextTransform):
             raise ValueError(
                 f"The data has {counted(len(words), 'word')} to choose from, and {len(labels)} classes with "
                 f"{self.tokens_per_class} each take {need}. Lower {spelled('tokens_per_class')} or "
-                f"{spelled('min_frequency')}, or allow names and words that can hurt with {spelled('sensitive')}."
+                f"{spelled('min_frequency')}, or allow names and words that hurt, judge or negate with "
+                f"{spelled('sensitive')}."
             )
         if self.word_source == "neutral":
             words = words[: max(_NEUTRAL, 2 * need)]
