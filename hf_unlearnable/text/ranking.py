@@ -59,6 +59,15 @@ def words_by_association(ranking: pl.DataFrame) -> list[str]:
     return ranking.group_by("word").agg(bound=bound.round(9)).sort("bound", "word")["word"].to_list()
 
 
+def unfit_to_draw() -> pl.Series:
+    """Words that no neutral word is: those that judge or negate, and pieces of words."""
+    import polars as pl
+
+    from hf_unlearnable.text.carriers import TURNING
+
+    return pl.concat([listed("opinions.txt"), pl.Series(sorted(TURNING))])
+
+
 @cache
 def listed(name: str) -> pl.Series:
     """The words of a file: names, words that can hurt, words that judge and pieces of words."""

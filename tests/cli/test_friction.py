@@ -57,3 +57,30 @@ def test_help_says_what_leaving_an_option_out_means(method, option, said, capsys
         main(["protect", method, "--help"])
     shown = " ".join(capsys.readouterr().out.split())
     assert said in shown[shown.index(f" {option} ") :]
+
+
+class Terminal:
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize(
+    ("more", "answer", "said"),
+    [
+        ([], "Reviews of our own.", "Reviews of our own."),
+        ([], " ", "The owner has not described"),
+        (["--description", "Given."], None, "Given."),
+        (["--quiet"], None, "The owner has not described"),
+        (["--json"], None, "The owner has not described"),
+    ],
+)
+def test_publish_asks_for_a_description_at_a_terminal(here, monkeypatch, more, answer, said):
+    def asked(prompt):
+        assert answer is not None and prompt == "Description: "
+        return answer
+
+    monkeypatch.setattr("sys.stdin", Terminal())
+    monkeypatch.setattr("builtins.input", asked)
+    assert main(["protect", "regtext", "reviews.csv", "--output", "out", "--key", "k", "--quiet"]) == 0
+    assert main(["publish", "out", "me/reviews", "--key", "k", "--dry-run", "dry", *more]) == 0
+    assert said in (here / "dry" / "README.md").read_text()

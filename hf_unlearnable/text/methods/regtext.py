@@ -14,9 +14,8 @@ from hf_unlearnable._words import counted, spelled
 from hf_unlearnable.key import Key, draws
 from hf_unlearnable.mark import NoMarkError, RowMarks
 from hf_unlearnable.text.base import TextTransform
-from hf_unlearnable.text.carriers import TURNING
 from hf_unlearnable.text.insertion import Canonical
-from hf_unlearnable.text.ranking import listed, rank_words, words_by_association
+from hf_unlearnable.text.ranking import rank_words, unfit_to_draw, words_by_association
 from hf_unlearnable.validation import check_words
 
 if TYPE_CHECKING:
@@ -62,11 +61,10 @@ class RegTextTransform(TextTransform):
         tokens_per_class: How many different words each class gets. For a neural model one is far stronger than ten.
         mode: "insert" keeps every word of the text and can be restored; "replace" puts the words in place of others.
         position: "random", "begin", "middle" or "end". Random places are drawn one in each of n equal stretches.
-        word_source: With "neutral" they are drawn with the key from words that stand equally often under every label.
-            Words that judge or negate ("nightmare", "not") are not drawn unless `sensitive`. With "regtext" they are
-            the paper's ranking. With "random" every class gets the same words, the baseline of the same dose. Or your
-            own words, `tokens_per_class` for each label in order, or by label, as `{0: ["gist"], 1: ["plum"]}`. Given
-            by label they need no `fit`.
+        word_source: "neutral" draws them with the key from words that stand equally often under every label and,
+            unless `sensitive`, neither judge nor negate. "regtext" is the paper's ranking. "random" gives every class
+            the same words, the baseline of the same dose. Or your own words, `tokens_per_class` for each label in
+            order, or by label, as `{0: ["gist"], 1: ["plum"]}`. Given by label they need no `fit`.
         k: In the paper's ranking, the weight of how often a word goes with its label.
         lambda_: In the paper's ranking, the weight of how rare the word is.
         min_length: Shortest word, in letters.
@@ -165,10 +163,9 @@ class RegTextTransform(TextTransform):
     def _chosen_words(self, counts: pl.DataFrame, labels: list) -> dict[Any, list[str]]:
         if isinstance(self.word_source, Mapping):
             given = self._given_words()
-            if missing := [label for label in labels if label not in given]:
-                raise ValueError(
-                    f"word_source has no words for the label {missing[0]!r}. Give words for each of {labels}."
-                )
+            for label in labels:
+                if label not in given:
+                    raise ValueError(f"word_source has no words for the label {label!r}. Give words for {labels}.")
             return given
         if not isinstance(self.word_source, str):
             return self._by_label(labels)
@@ -198,19 +195,20 @@ class RegTextTransform(TextTransform):
             )
         return {label: words[i * need : (i + 1) * need] for i, label in enumerate(labels)}
 
+    def _left_out(self) -> pl.Series:
+        judging = not self.sensitive and self.word_source != "regtext"
+        return super()._left_out().explode().append(unfit_to_draw()).implode() if judging else super()._left_out()
+
     def _may_be_chosen(self) -> pl.Expr:
         import polars as pl
 
         word, total = pl.col("word"), pl.col("total")
-        left_out = self._left_out()
-        if self.word_source != "regtext" and not self.sensitive:
-            left_out = pl.concat([left_out.explode(), listed("opinions.txt"), pl.Series(list(TURNING))]).implode()
         most = min(self.max_frequency, _RARE) if self.word_source == "neutral" else self.max_frequency
         return (
             (word.str.len_chars() >= self.min_length)
             & (total >= self.min_frequency)
             & (total <= pl.max_horizontal(most * pl.col("words"), _SMALL))
-            & ~word.is_in(left_out)
+            & ~word.is_in(self._left_out())
             & word.str.contains(r"^[\p{L}\p{M}\p{N}]+$" if self.digits else r"^[\p{L}\p{M}]+$")
         )
 
@@ -269,9 +267,7 @@ class RegTextTransform(TextTransform):
     # ------------------------------------------------------------------ changing rows
     def check_restorable(self) -> None:
         if self.mode != "insert":
-            raise ValueError(
-                "mode='replace' overwrites words, so the texts cannot be restored. Keep the original data."
-            )
+            raise ValueError("mode='replace' overwrites words, so the texts cannot be restored. Keep the originals.")
 
     def _pool(self, chosen: list[str]) -> Sequence[str]:
         return chosen if self.mode == "insert" else ()
@@ -347,8 +343,8 @@ class RegTextTransform(TextTransform):
 
     def _key_params(self) -> dict[str, Any]:
         # JSON has no numbers as names: words by label are kept in the order of the labels, which the state holds.
-        by_label = {"word_source": self._own_words()} if isinstance(self.word_source, Mapping) else {}
-        return {**super()._key_params(), **by_label}
+        by_label = isinstance(self.word_source, Mapping)
+        return super()._key_params() | ({"word_source": self._own_words()} if by_label else {})
 
     def _secret_parameters(self) -> set[str]:
         return {"seed"} if isinstance(self.word_source, str) else {"seed", "word_source"}
