@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from hf_unlearnable._words import spelled
 from hf_unlearnable.rows import file_of
 
 if TYPE_CHECKING:
@@ -190,7 +191,7 @@ class Modality(ABC):
 
     def suspicious_labels(self, dataset: Dataset, column: str, label_column: str) -> list[int]:
         """Rows whose label does not go with their value, to look at before a protection hides them."""
-        raise ValueError(f"There is no check of labels for {self.plural}.")
+        raise ValueError(f"Labels of {self.plural} cannot be checked. Leave {spelled('check_labels')} out.")
 
     def told_apart(self, clean: Sequence[Any], protected: Sequence[Any], asked: Sequence[Any]) -> np.ndarray:
         """Which inputs look protected, by the first victim of the quick grid, which learns to tell.

@@ -22,7 +22,7 @@ def check_length(clean: Dataset, protected: Dataset) -> None:
     if len(clean) != len(protected):
         raise ValueError(
             f"The clean version has {len(clean)} rows, the protected one {len(protected)}: they do not hold the same "
-            "rows. check_pair names the first one that differs."
+            "rows. Give both versions of the same data."
         )
 
 

@@ -314,9 +314,7 @@ def _called(source: Any, function: Callable, *args: Any, **kwargs: Any) -> Any:
 
 def _require_hub_id(source: str | os.PathLike) -> None:
     if not is_hub_id(str(source)):
-        pattern = (
-            " Patterns are not read: give the folder that holds the files." if set("*?[{") & set(str(source)) else ""
-        )
+        pattern = " Patterns are read on the command line only." if set("*?[{") & set(str(source)) else ""
         raise FileNotFoundError(
             f"There is no file or folder {source}, and it is not the id of a dataset on the Hub.{pattern}"
         )

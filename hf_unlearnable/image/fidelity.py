@@ -232,9 +232,9 @@ def _difference(one: Picture, two: Picture, named: str, max_levels: int | None) 
             f"{two.levels.shape[2]}: the rows do not correspond, or the image was scaled since."
         )
     if (one.alpha is None) != (two.alpha is None) or (one.alpha is not None and (one.alpha != two.alpha).any()):
-        raise ValueError(f"{named} lost its transparency.")
+        raise ValueError(f"{named} lost its transparency. Give the file as the transform returned it.")
     if one.icc_profile != two.icc_profile:
-        raise ValueError(f"{named} lost its colour profile.")
+        raise ValueError(f"{named} lost its colour profile. Give the file as the transform returned it.")
     largest, total = 0, 0
     for top in range(0, len(one.levels), _STRIP):  # the whole of a photo in 16 bits is a lot
         strips = (levels[top : top + _STRIP].astype(np.int16) for levels in (one.levels, two.levels))

@@ -84,7 +84,9 @@ def protect(
     splits = dict(data) if isinstance(data, Mapping) else {"train": data}
     modality = MODALITIES[transform.modality]
     if format not in (None, *FORMATS, *modality.files):
-        raise ValueError(f"There is no format {format!r} for {modality.plural}.")
+        raise ValueError(
+            f"There is no format {format!r} for {modality.plural}. Formats: {', '.join((*FORMATS, *modality.files))}."
+        )
     rank, world = (accelerator.process_index, accelerator.num_processes) if accelerator else (0, 1)
     check_places(output, key, report, checkpoint_dir, format, parts=len(splits) * world)
     check_unmarked(transform, splits)

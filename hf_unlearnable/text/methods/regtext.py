@@ -143,7 +143,7 @@ class RegTextTransform(TextTransform):
         if isinstance(self.word_source, Mapping):
             self._check_by_label(self.word_source)
         if any(not isinstance(word, str) or not re.fullmatch(r"\S+", word) for word in self._own_words()):
-            raise ValueError("word_source holds an entry that is not a single word.")
+            raise ValueError("word_source holds an entry that is not a single word. Give words without spaces.")
 
     def _check_by_label(self, given: Mapping[Any, Sequence[str]]) -> None:
         """Raises a ValueError for words by label that are not as many for each of two labels or more of one kind."""
