@@ -47,10 +47,7 @@ def add(commands: Any) -> argparse.ArgumentParser:
         help="say this of training: no-training, research-only, none, or your own words (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument("--citation", help="say how to cite the data")
-    parser.add_argument(
-        "--description", metavar="TEXT",
-        help="say what the dataset is: contents, origin, language (default: asked for at a terminal)",
-    )  # fmt: skip
+    parser.add_argument("--description", metavar="TEXT", help="say what the dataset is (default: asked at a terminal)")
     parser.add_argument(
         "--without-countermeasures", action="store_true",
         help="leave out of card and report which countermeasures were tried and what breaks the method",

@@ -220,7 +220,7 @@ def _columnar_rows(
         with broken_named(file):
             features.append(Features.from_arrow_schema(opened(file)[0]))
         if features[-1] != features[0]:
-            raise ValueError(f"{files[0]} and {file} differ in columns or their types. Give files of one table.")
+            raise ValueError(f"{files[0]} and {file} have different columns or types. Give files of one table.")
     if not features[0]:
         raise ValueError(f"{files[0]} has no columns: there is nothing to read.")
     return features[0].arrow_schema, _cast_batches(files, features[0], opened)

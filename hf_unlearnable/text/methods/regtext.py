@@ -61,8 +61,8 @@ class RegTextTransform(TextTransform):
         tokens_per_class: How many different words each class gets. For a neural model one is far stronger than ten.
         mode: "insert" keeps every word of the text and can be restored; "replace" puts the words in place of others.
         position: "random", "begin", "middle" or "end". Random places are drawn one in each of n equal stretches.
-        word_source: "neutral" draws them with the key from words that stand equally often under every label and,
-            unless `sensitive`, neither judge nor negate. "regtext" is the paper's ranking. "random" gives every class
+        word_source: "neutral" draws them with the key from words that stand equally often under every label. Unless
+            `sensitive`, these neither judge nor negate. "regtext" is the paper's ranking. "random" gives every class
             the same words, the baseline of the same dose. Or your own words, `tokens_per_class` for each label in
             order, or by label, as `{0: ["gist"], 1: ["plum"]}`. Given by label they need no `fit`.
         k: In the paper's ranking, the weight of how often a word goes with its label.
