@@ -14,6 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from hf_unlearnable._words import spelled
+from hf_unlearnable.rows import file_of
+
 if TYPE_CHECKING:
     import numpy as np
     from datasets import Dataset
@@ -194,7 +197,7 @@ class Modality(ABC):
 
     def suspicious_labels(self, dataset: Dataset, column: str, label_column: str) -> list[int]:
         """Rows whose label does not go with their value, to look at before a protection hides them."""
-        raise ValueError(f"There is no check of labels for {self.plural}.")
+        raise ValueError(f"Labels of {self.plural} cannot be checked. Leave {spelled('check_labels')} out.")
 
     def told_apart(self, clean: Sequence[Any], protected: Sequence[Any], asked: Sequence[Any]) -> np.ndarray:
         """Which inputs look protected, by the first victim of the quick grid, which learns to tell.
@@ -298,9 +301,9 @@ class Modality(ABC):
         raise ValueError(f"There is no folder of {self.plural}: write a table.")
 
     @contextmanager
-    def naming(self, row: int, column: str) -> Iterator[None]:
-        """Adds row and column to what is said of a value that does not open."""
+    def naming(self, row: int, column: str, value: Any = None) -> Iterator[None]:
+        """Adds the row, the file of a stored value and the column to what is said of a value that does not open."""
         try:
             yield
         except self.errors as error:
-            raise ValueError(f"Row {row}, column {column!r}: the {self.name} {error}.") from None
+            raise ValueError(f"Row {row}{file_of(value)}, column {column!r}: the {self.name} {error}.") from None

@@ -12,6 +12,7 @@ from hf_unlearnable.image.codec import ImageError, decode
 from hf_unlearnable.image.copies import ImageCopies
 from hf_unlearnable.image.files import PICTURES, holds_images, read_pictures, without_labels, write_images
 from hf_unlearnable.modality import Grid, Modality
+from hf_unlearnable.rows import file_of
 
 if TYPE_CHECKING:
     import os
@@ -145,13 +146,15 @@ class ImageModality(Modality):
     def example(self, original: Dataset, protected: Dataset, column: str, row: int) -> list[str]:
         import numpy as np
 
-        one, two = (decode(self.undecoded(data, column)[row][column]).levels for data in (original, protected))
+        before, after = (self.undecoded(data, column)[row][column] for data in (original, protected))
+        one, two = decode(before).levels, decode(after).levels
         height, width = one.shape[:2]
+        named = f"Row {row}{file_of(before)}"
         if one.shape != two.shape:
-            return [f"Row {row}, {width} x {height} pixels: stored as {two.shape[1]} x {two.shape[0]} pixels"]
+            return [f"{named}, {width} x {height} pixels: stored as {two.shape[1]} x {two.shape[0]} pixels"]
         change = np.maximum(one, two) - np.minimum(one, two)  # in the type of the pixels: a photo may be large
         mean, most = change.mean(), change.max()
-        return [f"Row {row}, {width} x {height} pixels: changed by {mean:.1f} of 255 levels, at most {most}"]
+        return [f"{named}, {width} x {height} pixels: changed by {mean:.1f} of 255 levels, at most {most}"]
 
     def holds(self, folder: str | os.PathLike) -> bool:
         return holds_images(folder)
