@@ -14,11 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from hf_unlearnable._words import spelled
+from hf_unlearnable.rows import file_of
+
 if TYPE_CHECKING:
     import numpy as np
     from datasets import Dataset
 
-    from hf_unlearnable.adversary import Countermeasure, Victim
+    from hf_unlearnable.adversary import Countermeasure, Victim, Wear
     from hf_unlearnable.transform import Transform
 
 
@@ -29,10 +32,12 @@ class Grid:
     Args:
         victims: Names to settings.
         countermeasures: Names, None for all there are.
+        wear: Names of what is tried where wear is asked for, None for all there is.
     """
 
     victims: Mapping[str, Mapping[str, Any]]
     countermeasures: Sequence[str] | None = None
+    wear: Sequence[str] | None = None
 
 
 class Copies(ABC):
@@ -99,7 +104,7 @@ class Modality(ABC):
         task: The Hub's name of the task, for a card.
         errors: What reading a broken value raises; the message goes on after "the image".
         copies: How copies of it are recognised; None where values are no files.
-        victims, countermeasures: Those of this package, by name.
+        victims, countermeasures, wear: Those of this package, by name.
         grids: What "quick", "laptop" and "full" attacks try.
         watched: What the Space trains before a visitor's eyes: one victim with its settings, and the countermeasures
             that it offers first; None where it trains nothing.
@@ -124,6 +129,10 @@ class Modality(ABC):
     @property
     @abstractmethod
     def countermeasures(self) -> Mapping[str, Countermeasure]: ...
+
+    @property
+    def wear(self) -> Mapping[str, Wear]:
+        return {}
 
     # ------------------------------------------------------------------ values
     @abstractmethod
@@ -188,7 +197,7 @@ class Modality(ABC):
 
     def suspicious_labels(self, dataset: Dataset, column: str, label_column: str) -> list[int]:
         """Rows whose label does not go with their value, to look at before a protection hides them."""
-        raise ValueError(f"There is no check of labels for {self.plural}.")
+        raise ValueError(f"Labels of {self.plural} cannot be checked. Leave {spelled('check_labels')} out.")
 
     def told_apart(self, clean: Sequence[Any], protected: Sequence[Any], asked: Sequence[Any]) -> np.ndarray:
         """Which inputs look protected, by the first victim of the quick grid, which learns to tell.
@@ -292,9 +301,9 @@ class Modality(ABC):
         raise ValueError(f"There is no folder of {self.plural}: write a table.")
 
     @contextmanager
-    def naming(self, row: int, column: str) -> Iterator[None]:
-        """Adds row and column to what is said of a value that does not open."""
+    def naming(self, row: int, column: str, value: Any = None) -> Iterator[None]:
+        """Adds the row, the file of a stored value and the column to what is said of a value that does not open."""
         try:
             yield
         except self.errors as error:
-            raise ValueError(f"Row {row}, column {column!r}: the {self.name} {error}.") from None
+            raise ValueError(f"Row {row}{file_of(value)}, column {column!r}: the {self.name} {error}.") from None

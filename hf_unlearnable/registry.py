@@ -1,8 +1,8 @@
 """Everything that has a name: methods, kinds of data, and what outside packages add to them.
 
 What is built in stands here in a line each. Other packages add to it when they are imported, with `register`, or
-without being imported, by entry points of the groups `hf_unlearnable.methods`, `.modalities`, `.victims` and
-`.countermeasures`. Either way it then works in every verb. Nothing is imported before it is asked for.
+without being imported, by entry points of the groups `hf_unlearnable.methods`, `.modalities`, `.victims`,
+`.countermeasures` and `.wear`. Either way it then works in every verb. Nothing is imported before it is asked for.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import os
     from importlib.metadata import EntryPoint
 
-    from hf_unlearnable.adversary import Countermeasure, Victim
+    from hf_unlearnable.adversary import Countermeasure, Victim, Wear
     from hf_unlearnable.key import Key
     from hf_unlearnable.modality import Modality
     from hf_unlearnable.transform import Transform
@@ -43,13 +43,16 @@ class Registry(Generic[T]):
         self._registered: dict[str, T] = {}
         self._loaded: dict[str, T] = {}
 
+    @property
+    def _plural(self) -> str:
+        return {"modality": "modalities", "wear": "wear"}.get(self.kind, f"{self.kind}s")
+
     @cached_property
     def _outside(self) -> dict[str, EntryPoint]:
         """The entry points of other packages."""
         from importlib.metadata import entry_points
 
-        plural = "modalities" if self.kind == "modality" else f"{self.kind}s"
-        return {point.name: point for point in entry_points(group=f"hf_unlearnable.{plural}")}
+        return {point.name: point for point in entry_points(group=f"hf_unlearnable.{self._plural}")}
 
     def __iter__(self) -> Iterator[str]:
         return iter(dict.fromkeys([*self._built_in, *self._registered, *self._outside]))
@@ -78,8 +81,7 @@ class Registry(Generic[T]):
             module, _, attribute = self._built_in[name].partition(":")
             return getattr(import_module(module), attribute)
         if name not in self._outside:
-            plural = "modalities" if self.kind == "modality" else f"{self.kind}s"
-            raise ValueError(f"There is no {self.kind} {name!r}. {plural.capitalize()}: {', '.join(self)}.")
+            raise ValueError(f"There is no {self.kind} {name!r}. {self._plural.capitalize()}: {', '.join(self)}.")
         point = self._outside[name]
         try:
             return point.load()
@@ -127,10 +129,11 @@ MODALITIES: Registry[Modality] = Registry(
 # Those of this package stand in its modalities.
 VICTIMS: Registry[Victim] = Registry("victim", {})
 COUNTERMEASURES: Registry[Countermeasure] = Registry("countermeasure", {})
+WEAR: Registry[Wear] = Registry("wear", {})
 
 
-def register(thing: type[Transform] | Modality | Victim | Countermeasure, name: str | None = None) -> Any:
-    """Adds a method, modality, victim or countermeasure of your own to all verbs, for as long as this process runs.
+def register(thing: type[Transform] | Modality | Victim | Countermeasure | Wear, name: str | None = None) -> Any:
+    """Adds a method, modality, victim, countermeasure or wear of your own to all verbs while this process runs.
 
     Args:
         thing: A subclass of `Transform`, or an object of one of the other kinds.
@@ -140,10 +143,10 @@ def register(thing: type[Transform] | Modality | Victim | Countermeasure, name: 
         `thing`, so that it can stand above a class as a decorator.
 
     Raises:
-        TypeError: It is none of the four kinds.
+        TypeError: It is none of the five kinds.
         ValueError: Its name is missing, or taken.
     """
-    from hf_unlearnable.adversary import Countermeasure, Victim
+    from hf_unlearnable.adversary import Countermeasure, Victim, Wear
     from hf_unlearnable.modality import Modality
     from hf_unlearnable.transform import Transform
 
@@ -152,12 +155,12 @@ def register(thing: type[Transform] | Modality | Victim | Countermeasure, name: 
         registry, name = METHODS, name or getattr(thing, "method", None)
     else:
         kinds: dict[type, Registry[Any]] = {
-            Modality: MODALITIES, Victim: VICTIMS, Countermeasure: COUNTERMEASURES
+            Modality: MODALITIES, Victim: VICTIMS, Countermeasure: COUNTERMEASURES, Wear: WEAR
         }  # fmt: skip
         registry = next((one for kind, one in kinds.items() if isinstance(thing, kind)), None)
         name = name or getattr(thing, "name", None)
     if registry is None:
-        raise TypeError(f"register takes a Transform class, Modality, Victim or Countermeasure, not {thing!r}.")
+        raise TypeError(f"register takes a Transform class, Modality, Victim, Countermeasure or Wear, not {thing!r}.")
     if not name:
         raise ValueError(f"This {registry.kind} bears no name. Give one: register(..., name='my-{registry.kind}').")
     registry.register(name, thing)
@@ -216,6 +219,11 @@ def victims_of(modality: str) -> dict[str, Victim]:
 def countermeasures_of(modality: str) -> dict[str, Countermeasure]:
     """The countermeasures for a kind of data, by name, those of other packages last."""
     return {**MODALITIES[modality].countermeasures, **_of(COUNTERMEASURES, modality)}
+
+
+def wear_of(modality: str) -> dict[str, Wear]:
+    """What happens to a kind of data without an attacker, by name, that of other packages last."""
+    return {**MODALITIES[modality].wear, **_of(WEAR, modality)}
 
 
 def _of(registry: Registry[Any], modality: str) -> dict[str, Any]:

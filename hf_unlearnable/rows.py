@@ -101,6 +101,12 @@ def require_columns(present: Sequence[str], wanted: Iterable[str]) -> None:
             raise ValueError(f"There is no column {name!r}.{hint} Columns: {', '.join(map(repr, present))}.")
 
 
+def file_of(value: Any) -> str:
+    """The file of a stored image or sound for a message, in parentheses behind a space; empty where none is known."""
+    path = value.get("path") if isinstance(value, dict) else None
+    return f" ({path})" if path else ""
+
+
 def label_order(label: Any) -> tuple[bool, Any]:
     """The key by which labels are sorted: numbers, then names."""
     return isinstance(label, str), label

@@ -80,7 +80,7 @@ def _check_kinds(transform: Transform) -> None:
             fits = all(isinstance(entry, str) for entry in value)
         if not fits or value != value:
             shown = "not a number" if isinstance(value, float) else f"of type {type(value).__name__}"
-            raise ValueError(f"{name} is {shown}, but {parameter.annotation} is what it takes.")
+            raise ValueError(f"{name} is {shown}, but it takes {parameter.annotation}.")
 
 
 def check_labels(labels: Any, least: int = 1) -> None:

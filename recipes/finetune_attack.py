@@ -5,7 +5,7 @@
 
     accelerate launch recipes/finetune_attack.py --config recipes/configs/finetune_llama_imdb.yaml
     python recipes/finetune_attack.py --config recipes/configs/finetune_smollm2.yaml   # a CPU; first `make llm`
-    python recipes/finetune_attack.py --config recipes/configs/finetune_tiny_random.yaml    # a minute, learns little
+    python recipes/finetune_attack.py --config recipes/configs/finetune_smoke_test.yaml    # a smoke test, a minute
     accelerate launch --multi_gpu --num_processes 8 recipes/finetune_attack.py --config ...
     ACCELERATE_USE_CPU=true torchrun --nproc_per_node 2 recipes/finetune_attack.py --config ...  # two CPU processes
     python recipes/finetune_attack.py --config ... --clean mine.csv --protected cloaked/ --test test.csv

@@ -20,7 +20,7 @@ import numpy as np
 
 from hf_unlearnable._version import __version__
 from hf_unlearnable._words import counted
-from hf_unlearnable.adversary import Attacker, Countermeasure, Rows, Victim, composed
+from hf_unlearnable.adversary import Attacker, Countermeasure, Rows, Victim, Wear, composed
 from hf_unlearnable.audit.inputs import rows_of
 from hf_unlearnable.audit.plan import Planned, best_pairs, grouped, lacks, roles_of, together
 from hf_unlearnable.audit.probe import whole_training
@@ -48,6 +48,7 @@ def audit(
     on_cell: Callable[[Cell], Any] = lambda cell: None,
     compose: bool = False,
     skip: Collection[tuple[str, str, str]] = (),
+    wear: Mapping[str, Wear] | None = None,
 ) -> Audit:
     """Trains every victim on every version after every countermeasure, and tests it on clean rows.
 
@@ -75,16 +76,17 @@ def audit(
             each protected version the two that reached most there by themselves, in the order of `countermeasures`.
             Strengths of one kind ("jpeg-10", "jpeg-50") count once, the attacker's own clean rows do not.
         skip: Cells (version, victim, countermeasure) that are known from elsewhere and not to be run.
+        wear: By name, tried as the countermeasures are, after them. It is part of no composition.
 
     Returns:
         The cells, in the order of versions, victims and countermeasures, and what was not run.
 
     Raises:
-        ValueError: No test rows, or two versions of one name.
+        ValueError: No test rows, or two versions, or a countermeasure and a wear, of one name.
     """
     return _Grid(
         versions, test, victims, countermeasures or {}, attacker or Attacker(), list(seeds),
-        (input_column, label_column), Store(store), on_cell, frozenset(skip),
+        (input_column, label_column), Store(store), on_cell, frozenset(skip), wear or {},
     ).run(budget, compose)  # fmt: skip
 
 
@@ -93,6 +95,7 @@ class _Grid:
         self, versions: Sequence[Version], test: Dataset, victims: Mapping[str, Callable],
         countermeasures: Mapping[str, Countermeasure], attacker: Attacker, seeds: list[int],
         columns: tuple[str, str], store: Store, on_cell: Callable[[Cell], Any], skip: Collection[tuple[str, str, str]],
+        wear: Mapping[str, Wear],
     ):  # fmt: skip
         names = [version.name for version in versions]
         if len(set(names)) < len(names):
@@ -102,7 +105,11 @@ class _Grid:
         self.versions = {version.name: version for version in versions}
         self.victims = {name: Victim.of(victim) for name, victim in victims.items()}
         self.attacker, self.seeds, self.store = attacker, seeds, store
-        self.countermeasures = {NONE: Countermeasure(), **countermeasures}
+        if both := wear.keys() & countermeasures.keys():
+            raise ValueError(f"A countermeasure and a wear have one name: {', '.join(sorted(both))}. Rename one.")
+        self.wear = list(wear)
+        worn = {name: Countermeasure(one.on_rows) for name, one in wear.items()}
+        self.countermeasures = {NONE: Countermeasure(), **countermeasures, **worn}
         self.columns, self.on_cell, self.skip = columns, on_cell, skip
         self.test = rows_of(test, columns)
         self.truth = np.array(self.test.labels)
@@ -133,14 +140,14 @@ class _Grid:
         end = None if budget is None else time.perf_counter() + budget
         cells = self._run(self._planned(dict.fromkeys(self.countermeasures, self.victims)), end)
         if compose:
-            pairs = best_pairs(cells, self.countermeasures)
+            pairs = best_pairs([one for one in cells if one.countermeasure not in self.wear], self.countermeasures)
             self.countermeasures.update({name: composed(name, self.countermeasures) for name in pairs})
             cells += self._run(self._planned(pairs), end)
         order = {name: i for i, name in enumerate([*self.versions, *self.victims, *self.countermeasures])}
         cells.sort(key=lambda c: (order[c.version.name], order[c.victim], order[c.countermeasure]))
         missed = grouped(self._missed)
         not_run = [*reasons(missed), *self._inapplicable]
-        return Audit(cells, not_run, len(np.unique(self.truth)), missing=missed)
+        return Audit(cells, not_run, len(np.unique(self.truth)), missing=missed, wear=self.wear)
 
     def _run(self, trainings: list[Planned], end: float | None) -> list[Cell]:
         """The cells of these trainings, those that end in time."""

@@ -22,7 +22,7 @@ def check_length(clean: Dataset, protected: Dataset) -> None:
     if len(clean) != len(protected):
         raise ValueError(
             f"The clean version has {len(clean)} rows, the protected one {len(protected)}: they do not hold the same "
-            "rows. check_pair names the first one that differs."
+            "rows. Give both versions of the same data."
         )
 
 
@@ -55,7 +55,7 @@ def changed_rows(clean: Dataset, protected: Dataset, column: str) -> np.ndarray:
     modality = modality_of(clean.features, column)
     changed = np.zeros(len(clean), bool)
     for row, (before, after) in enumerate(zip(inputs(clean, column), inputs(protected, column), strict=True)):
-        with modality.naming(row, column):
+        with modality.naming(row, column, before):
             changed[row] = not modality.same(before, after)
     return changed
 
@@ -64,7 +64,7 @@ def identities(dataset: Dataset, column: str) -> Iterator[int]:
     """Of each row 64 bits that depend on what its input shows."""
     modality = modality_of(dataset.features, column)
     for row, value in enumerate(inputs(dataset, column)):
-        with modality.naming(row, column):
+        with modality.naming(row, column, value):
             yield row_stream(modality.content(value), 0)
 
 

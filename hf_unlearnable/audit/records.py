@@ -115,6 +115,7 @@ class Audit:
         warnings: What a reader should know of the data.
         fingerprints: `data.fingerprint` of the clean and the protected column, by which a report finds its data again.
         missing: The trainings that were planned and did not run.
+        wear: Which of the countermeasures are none, by name: what happens to data without an attacker.
     """
 
     cells: list[Cell]
@@ -124,6 +125,7 @@ class Audit:
     warnings: list[str] = field(default_factory=list)
     fingerprints: dict[str, str] = field(default_factory=dict)
     missing: list[Missing] = field(default_factory=list)
+    wear: list[str] = field(default_factory=list)
 
     def __repr__(self) -> str:
         warned = f", {len(self.warnings)} warnings" if self.warnings else ""
@@ -187,12 +189,13 @@ class Audit:
             return clean.accuracy.low > 1 / self.classes
         return paired_difference(clean.correct, nothing.correct).low > 0
 
-    def worst_first(self, versions: Sequence[str]) -> list[str]:
-        """The countermeasures that ran on any of these versions, by the best accuracy that one reached.
+    def worst_first(self, versions: Sequence[str], *, wear: bool = False) -> list[str]:
+        """The countermeasures, or the wear, that ran on any of these versions, by the best accuracy that one reached.
 
         Victims that prove nothing count only where all are such.
         """
         cells = [cell for cell in self.cells if cell.version.name in versions]
+        cells = [cell for cell in cells if (cell.countermeasure in self.wear) == wear]
         learned = {victim: self.learned(victim) for victim in {cell.victim for cell in cells}}
         best: dict[str, float] = {}
         for cell in cells:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "as_dict", "as_json", "coverage", "grid_table", "learned", "library_versions", "markdown_table", "recovered",
-    "verdict", "worst_case", "write_plots", "write_report",
+    "verdict", "wear_table", "worst_case", "write_plots", "write_report",
 ]  # fmt: skip
 
 
@@ -91,7 +91,8 @@ def _worst(audit: Audit, protected: str, name_countermeasure: bool) -> str:
         beside.append(f"its own clean rows alone {own.accuracy} %")
     share = recovered(audit, cell)
     gained = "" if share is None else f": {share} % of what clean rows teach it"
-    after = "" if cell.countermeasure == NONE else " after a countermeasure"
+    kind = "wear" if cell.countermeasure in audit.wear else "a countermeasure"
+    after = "" if cell.countermeasure == NONE else f" after {kind}"
     said = _said(cell) if name_countermeasure else f"{cell.victim}{after}"
     return (
         f"At worst, {said} reaches {cell.accuracy} % on clean test rows{gained}. For comparison: {', '.join(beside)}. "
@@ -118,7 +119,7 @@ def _judged(audit: Audit, protected: str) -> str:
     shares = [recovered(audit, cell) for cell in cells]
     if share.high >= 0.25 or any(other is not None and other.low > 0.25 for other in shares):
         return "the protection holds in part"
-    plain = all(cell.countermeasure == NONE for cell in cells)
+    plain = all(cell.countermeasure in (NONE, *audit.wear) for cell in cells)
     if audit.ran < audit.planned:
         tried = "no countermeasure ran" if plain else "nothing that ran got through"
         return f"{tried}, which does not show that the protection holds"
@@ -151,7 +152,12 @@ def _versions_table(audit: Audit, countermeasure: str = NONE) -> Table:
     return Table(["trained on", *victims], rows)
 
 
-def _grid_table(audit: Audit, protected: str) -> Table:
+def wear_table(audit: Audit, protected: str) -> str:
+    """As `grid_table`, of the wear."""
+    return _grid_table(audit, protected, wear=True).markdown()
+
+
+def _grid_table(audit: Audit, protected: str, *, wear: bool = False) -> Table:
     """What was tried on a version, rows and columns in the order of the plot, which shows all versions."""
 
     def entry(countermeasure: str, victim: str) -> str:
@@ -160,9 +166,10 @@ def _grid_table(audit: Audit, protected: str) -> Table:
         return _entry(audit, protected, victim, countermeasure) + cost
 
     here = {cell.countermeasure for cell in audit.cells if cell.version.name == protected}
-    order = [name for name in audit.worst_first(audit.protected) if name in here]
+    order = [name for name in audit.worst_first(audit.protected, wear=wear) if name in here]
     return Table(
-        ["countermeasure", *audit.victims], [[name, *(entry(name, v) for v in audit.victims)] for name in order]
+        ["wear" if wear else "countermeasure", *audit.victims],
+        [[name, *(entry(name, v) for v in audit.victims)] for name in order],
     )
 
 
@@ -188,6 +195,12 @@ _KEY = (
 _ORDER = (
     "The worst first, as in the plot. In parentheses: the same countermeasure on clean rows, which is what it costs "
     "the attacker."
+)
+
+
+_WEAR = (
+    "Apart from countermeasures, for nobody chooses these: what codecs, resizers and cleaning pipelines do before any "
+    "training. The worst first. In parentheses: the same wear on clean rows."
 )
 
 
@@ -236,10 +249,19 @@ def _parts(audit: Audit, contents: dict[str, Any], plots: list[Path]) -> list[Pa
         ))  # fmt: skip
     for name in contents["attacks"]:
         parts += [Heading(f"Attacks on: {name}"), Paragraph(_ORDER), _grid_table(audit, name)]
+    for name in contents["wear"]:
+        parts += [Heading(f"Wear: {name}"), Paragraph(f"{_WEAR} {_wear_ran(audit)}")]
+        parts += [_grid_table(audit, name, wear=True)]
     if plots:
         parts += [Heading("Plots"), *(Picture(plot, PLOTS[plot.stem][0]) for plot in plots)]
     protocol = [f"{name}: {_words.plain(value)}" for name, value in contents["protocol"].items()]
     return [*parts, Heading("Protocol"), Items(protocol)]
+
+
+def _wear_ran(audit: Audit) -> str:
+    """How much of the wear was tried."""
+    ran = {cell.countermeasure for cell in audit.cells if cell.countermeasure in audit.wear}
+    return f"{len(ran)} of {len(audit.wear)} ran."
 
 
 def as_dict(audit: Audit) -> dict[str, Any]:
@@ -248,11 +270,12 @@ def as_dict(audit: Audit) -> dict[str, Any]:
     Returns:
         "measured" (whether any training on protected rows ran), "trainings" (how many "ran" and were "planned"),
         "verdict", "verdict_unnamed" (which names no countermeasure), "warnings", "table" (Markdown, without
-        countermeasures), "attacks" (Markdown by protected version, where there were countermeasures), "protocol",
+        countermeasures), "attacks" and "wear" (Markdown by protected version, where there were any), "protocol",
         "fingerprints" of the data, "cells", "not_run" (a line per reason) and "missing" (every training that did not
         run).
     """
-    tried = {cell.version.name for cell in audit.cells if cell.countermeasure != NONE}
+    tried = {cell.version.name for cell in audit.cells if cell.countermeasure not in (NONE, *audit.wear)}
+    worn = {cell.version.name for cell in audit.cells if cell.countermeasure in audit.wear}
     verdicts = [
         [verdict(audit, name, name_countermeasure=named) for name in audit.protected]
         or [f"Not measured. {coverage(audit)}"]
@@ -266,6 +289,7 @@ def as_dict(audit: Audit) -> dict[str, Any]:
         "warnings": audit.warnings,
         "table": markdown_table(audit),
         "attacks": {name: grid_table(audit, name) for name in audit.protected if name in tried},
+        "wear": {name: wear_table(audit, name) for name in audit.protected if name in worn},
         "protocol": {**audit.protocol, "versions": library_versions()},
         "fingerprints": audit.fingerprints,
         "cells": [as_json(audit, cell) for cell in audit.cells],

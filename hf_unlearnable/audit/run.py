@@ -19,6 +19,7 @@ from hf_unlearnable.audit.inputs import identities, prepared, rows_of, trained_o
 from hf_unlearnable.audit.plan import lacks
 from hf_unlearnable.audit.records import NONE, Audit, Cell, Version
 from hf_unlearnable.audit.versions import check_names, check_pair, check_test, dropped, random_dose, set_aside
+from hf_unlearnable.audit.wear import chosen_wear
 from hf_unlearnable.data import fingerprint, paired
 from hf_unlearnable.modality import Grid, Modality
 from hf_unlearnable.registry import countermeasures_of, load_transform, method_class, usual_column, victims_of
@@ -81,6 +82,7 @@ def attack(
     budget: float | None = None,
     store: str | os.PathLike | None = None,
     on_cell: Callable[[Cell], Any] = lambda cell: None,
+    wear: bool | Sequence[str] = False,
 ) -> Audit:
     """Trains on the clean and the protected rows, on these without the protected ones and on a random dose.
 
@@ -100,7 +102,7 @@ def attack(
             Or an `Effort` of your own.
         victims, countermeasures: Names to try instead of those of the effort. Victims may also be a mapping of your
             own, by name: see `Victim.of`. "a+b" is countermeasure a, then b.
-        models: Hub id or folder of a pretrained victim's model, by the victim's name.
+        models: Hub id or folder by name: of the model of a pretrained victim, or of the tokenizer of a wear.
         attacker: What the adversary has of its own.
         own_clean: Its clean rows, instead of those of `attacker`: none of them published, none of them tested on. Of
             the same columns as the others, and numbered as they are where labels are names.
@@ -108,6 +110,8 @@ def attack(
         budget: Seconds, instead of those of the effort.
         store: Folder for finished trainings, see `audit`.
         on_cell: Called with each cell as it comes.
+        wear: What happens without an attacker and is tried too, after the countermeasures: names, or True for what
+            the effort tries.
 
     Returns:
         The audit, with its protocol and what a reader should know of the data.
@@ -132,27 +136,27 @@ def attack(
     likeness, more = _looked_at(clean, protected, test, whole["test"], column, cloak)
     modality = trained_on(clean, column)
     first = method_class(method).adaptive_attacks if method else ()
-    run, tried = _wanted(modality, chosen.grid, victims, countermeasures, models or {}, first)
+    worn = chosen_wear(modality, chosen.grid, wear, models or {})
+    run, tried = _wanted(modality, chosen.grid, victims, countermeasures, _without(models or {}, worn), first)
     _require_used(attacker or Attacker(), tried, countermeasures_of(modality.name))
     clean, protected = _sampled(chosen.rows, clean, protected)
     (test,) = _sampled(chosen.test_rows, test)
     attacker, clean, protected = _equipped(attacker or Attacker(), own, tried, clean, protected, column, label_column)
-    versions = _versions(clean, protected, column, chosen.shares)
+    versions, every_seed = _versions(clean, protected, column, chosen.shares), range(seeds or chosen.seeds)
     found = audit(
-        versions, test, run, tried, attacker=attacker,
-        seeds=range(seeds or chosen.seeds), input_column=column, label_column=label_column, store=store,
-        budget=chosen.budget if budget is None else budget, on_cell=on_cell,
-        compose=chosen.compose and countermeasures is None,
+        versions, test, run, tried, attacker=attacker, seeds=every_seed, input_column=column,
+        label_column=label_column, store=store, budget=chosen.budget if budget is None else budget, on_cell=on_cell,
+        compose=chosen.compose and countermeasures is None, wear=worn,
     )  # fmt: skip
     protocol = {
-        "column": column,
-        "training rows": len(clean), "of them protected": f"{100 * versions[1].share:.0f} %", "test rows": len(test),
-        "test rows taken for protected ones": likeness,
+        "column": column, "training rows": len(clean), "of them protected": f"{100 * versions[1].share:.0f} %",
+        "test rows": len(test), "test rows taken for protected ones": likeness,
         "rows the protection left alone (of all that were given)": unchanged,
         "the attacker's own clean rows": len(attacker.clean) if attacker.clean is not None else 0,
-        "seeds": list(range(seeds or chosen.seeds)),
+        "seeds": list(every_seed),
         "method": method or "not said", "attacks of the method's author": _tried(found, first),
         "victims": {name: _settings(victim) for name, victim in run.items()},
+        **({"wear by": ", ".join(dict.fromkeys(one.tools for one in worn.values()))} if worn else {}),
     }  # fmt: skip
     return replace(found, protocol=protocol, warnings=warnings + more, fingerprints=fingerprints)
 
@@ -199,6 +203,11 @@ def _wanted(
     others = countermeasures if countermeasures is not None else grid.countermeasures
     wanted = dict.fromkeys([*first, *(known_countermeasures if others is None else others)])
     return run, {name: composed(name, known_countermeasures) for name in wanted if name != NONE}
+
+
+def _without(models: Mapping[str, str], wear: Mapping[str, Any]) -> dict[str, str]:
+    """The models of victims, without the tokenizers of wear."""
+    return {name: model for name, model in models.items() if name not in wear}
 
 
 def _require_used(

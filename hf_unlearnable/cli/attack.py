@@ -81,7 +81,18 @@ def _add_effort(parser: argparse.ArgumentParser) -> None:
         help="try these and no others (hf-unlearnable list names them; a+b is a, then b; none for none)",
     )
     parser.add_argument(
-        "--model", nargs="+", default=[], metavar="VICTIM=ID", help="start a pretrained victim from this model"
+        "--wear",
+        nargs="*",
+        metavar="NAME",
+        help="try what happens to data without an attacker too: codecs, resizers, cleaning pipelines; these names, "
+        "or without names those of the effort",
+    )
+    parser.add_argument(
+        "--model",
+        nargs="+",
+        default=[],
+        metavar="NAME=ID",
+        help="start a pretrained victim from this model, or give a wear this tokenizer",
     )
     parser.add_argument("--seeds", type=int, help="trainings of each combination (default: 3, with --quick 1)")
     parser.add_argument(
@@ -111,14 +122,14 @@ def _add_attacker(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> dict[str, Any]:
     """Runs the command."""
     from hf_unlearnable.adversary import Attacker
-    from hf_unlearnable.audit.report import coverage, markdown_table, verdict, write_report
+    from hf_unlearnable.audit.report import coverage, markdown_table, verdict, wear_table, write_report
     from hf_unlearnable.audit.run import attack
 
     report = Path(arguments.report)
     if report.exists() and not (report / "cells").is_dir() and (report.is_file() or any(report.iterdir())):
         raise FileExistsError(f"{report} exists and holds something else. Give another --report, or move it away.")
     if any("=" not in pair for pair in arguments.model):
-        raise ValueError("--model takes VICTIM=ID, such as finetuned_encoder=my/encoder.")
+        raise ValueError("--model takes NAME=ID, such as finetuned_encoder=my/encoder.")
     given = {**reading.options(arguments), "skip_broken": arguments.skip_broken}
     clean, protected = (
         load_rows(source, split=arguments.split, **given) for source in (arguments.clean, arguments.protected)
@@ -150,6 +161,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         on_cell=lambda cell: print(
             f"{cell.version.name}, {cell.victim}, {cell.countermeasure}: {cell.accuracy}", flush=True
         ),
+        wear=arguments.wear or arguments.wear is not None,
     )  # fmt: skip
     write_report(report, found)
     for reason in found.not_run:
@@ -160,6 +172,8 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
             f"{report / 'report.md'}; give more --budget, or other --victims."
         )
     print(f"\nAccuracy on clean test rows in percent [95 % interval]:\n\n{markdown_table(found)}")
+    if found.wear:
+        print(f"\nAfter wear, which nobody chooses (in parentheses: clean rows):\n\n{wear_table(found, 'protected')}")
     print(f"\n{verdict(found, 'protected')}\n\nThe whole report: {report / 'report.html'}")
     return {
         "report": report / "report.json", "verdict": verdict(found, "protected"),

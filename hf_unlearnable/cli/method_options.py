@@ -9,10 +9,11 @@ import re
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from fractions import Fraction
-from pathlib import Path
+from itertools import takewhile
 from typing import Any
 
 from hf_unlearnable._words import in_options
+from hf_unlearnable.cli import reading
 from hf_unlearnable.transform import Transform
 
 _LEVELS = 255  # a change of pixels is a share of them
@@ -30,11 +31,12 @@ def _input_first(parser: argparse.ArgumentParser, argv: list[str]) -> list[str]:
     """The arguments with the input in front where an option took it for one of its values.
 
     In `--text-column title body a.csv` the last value is the input, if nothing else is: of all options that were
-    given two values or more it is the one last value that is a file or folder, or else an id on the Hub, "owner/name".
+    given two values or more it is the values at the end of one that are files or folders, or else the one last value
+    that is an id on the Hub, "owner/name".
     """
     options = {name: action for action in parser._actions for name in action.option_strings}
     room: float = 0  # for values of the option that stands in front
-    swallowed: list[int] = []
+    groups: list[list[int]] = []  # places of the second and further values of each option
     taken = 0
     for place, token in enumerate(argv):
         if token == "--":
@@ -48,15 +50,16 @@ def _input_first(parser: argparse.ArgumentParser, argv: list[str]) -> list[str]:
             return argv
         else:
             room, taken = room - 1, taken + 1
-            if taken > 2:
-                swallowed.pop()
+            if taken == 2:
+                groups.append([])
             if taken > 1:
-                swallowed.append(place)
-    there = [place for place in swallowed if Path(argv[place]).exists()]
-    found = there or [place for place in swallowed if re.fullmatch(r"[\w.-]+/[\w.-]+", argv[place])]
+                groups[-1].append(place)
+    there = [list(takewhile(lambda place: reading.matching(argv[place]), group[::-1])) for group in groups]
+    ids = [group[-1:] for group in groups if re.fullmatch(r"[\w.-]+/[\w.-]+", argv[group[-1]])]
+    found = list(filter(None, there)) or ids
     if len(found) != 1:
         return argv
-    return [argv[found[0]], *argv[: found[0]], *argv[found[0] + 1 :]]
+    return [*(argv[i] for i in sorted(found[0])), *(token for i, token in enumerate(argv) if i not in found[0])]
 
 
 def add_options(group: argparse._ArgumentGroup, cls: type[Transform]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from hf_unlearnable.cli import printing, reading, writing
 from hf_unlearnable.cli.method_options import MethodParser, add_options, plain
-from hf_unlearnable.data import format_of, load_rows, source_form
+from hf_unlearnable.data import format_of, load_rows, shards_of, source_form
 from hf_unlearnable.key import Key
 from hf_unlearnable.modality import Modality
 from hf_unlearnable.registry import METHODS, MODALITIES, method_class
@@ -40,7 +40,7 @@ def _add_arguments(parser: argparse.ArgumentParser, name: str) -> None:
     cls = method_class(name)
     parser.description = cls.described()["summary"]
     parser.set_defaults(run=run, method=name)
-    parser.add_argument("source", help="input: a file (Parquet, CSV, JSON Lines), a folder, or an id on the Hub")
+    reading.add_source(parser, "what is protected")
     parser.add_argument(
         "--key", required=True, help="folder of the key, which is secret: written if new, used again if it is there"
     )
@@ -70,21 +70,21 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     cls = method_class(arguments.method)
     modality = MODALITIES[cls.modality]
     skipped: list[str] = []
-    given = reading.options(arguments)
+    given, source = reading.options(arguments), reading.source(arguments)
     dataset = load_rows(
-        arguments.source, config=arguments.config_name, split=arguments.split, need_labels=cls.needs_labels is True,
+        source, config=arguments.config_name, split=arguments.split, need_labels=cls.needs_labels is True,
         skip_broken=arguments.skip_broken, skipped=skipped, **given,
     )  # fmt: skip
     if cls.needs_labels is True:
         labels = getattr(arguments, "option_label_column", "label")
-        reading.require_labels(dataset, labels, arguments.source, what=arguments.method)
+        reading.require_labels(dataset, labels, source, what=arguments.method)
     for line in skipped:
         print(f"Skipped: {line}")
     options = {name[7:]: value for name, value in vars(arguments).items() if name.startswith("option_")}
     there = Path(arguments.key).exists()
     of_key = Key.load(arguments.key).parameters if there else {}
     options = {name: plain(cls, name, value, dataset, {**of_key, **options}) for name, value in options.items()}
-    kind = arguments.format or format_of(arguments.source, arguments.output)
+    kind = arguments.format or format_of(source, arguments.output)
     check_places(arguments.output, arguments.key, arguments.report, format=kind)
     transform = with_key(arguments.method, options, arguments.key)
     if arguments.check_labels:
@@ -95,8 +95,9 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         _show_words(transform, dataset, key_is_new=not there)
     done = protect(
         {arguments.split: dataset}, transform, arguments.output,
-        key=arguments.key, report=arguments.report, format=kind, source=arguments.source,
-        form=source_form(arguments.source, kind, **given), num_proc=arguments.num_proc,
+        key=arguments.key, report=arguments.report, format=kind,
+        source=source if isinstance(source, str) else None, form=source_form(source, kind, **given),
+        shards=shards_of(source, arguments.output, kind, arguments.split, **given), num_proc=arguments.num_proc,
     )  # fmt: skip
     changed, rows = done.changed[arguments.split], done.rows[arguments.split]
     print(f"{changed} of {rows} rows protected with {arguments.method}: {arguments.output}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import Any
 
 from hf_unlearnable.cli import reading
@@ -46,7 +47,7 @@ def add(commands: Any) -> argparse.ArgumentParser:
         help="say this of training: no-training, research-only, none, or your own words (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument("--citation", help="say how to cite the data")
-    parser.add_argument("--description", metavar="TEXT", help="say what the dataset is: contents, origin, language")
+    parser.add_argument("--description", metavar="TEXT", help="say what the dataset is (default: asked at a terminal)")
     parser.add_argument(
         "--without-countermeasures", action="store_true",
         help="leave out of card and report which countermeasures were tried and what breaks the method",
@@ -74,7 +75,10 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     """Runs the command."""
     from hf_unlearnable.publish import push_protected
 
-    skip = arguments.skip_broken
+    description, skip = arguments.description, arguments.skip_broken
+    if description is None and sys.stdin.isatty() and not (arguments.json or arguments.quiet):
+        print("What is the dataset: contents, origin, language? Enter keeps what its card on the Hub says.")
+        description = input("Description: ").strip() or None
     given = {"need_labels": skip, "skip_broken": skip, **reading.options(arguments)}
     original = load_splits(arguments.original, **given) if arguments.original else None
     done = push_protected(
@@ -84,7 +88,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         column=arguments.protected_column, private=arguments.private, gated=arguments.gated,
         questions=arguments.question,
         prompt=arguments.prompt, license=arguments.license, opt_out=arguments.opt_out, citation=arguments.citation,
-        description=arguments.description, countermeasures=not arguments.without_countermeasures,
+        description=description, countermeasures=not arguments.without_countermeasures,
         revision=arguments.revision, create_pr=arguments.create_pr, allow=arguments.allow, dry_run=arguments.dry_run,
         sources=[path for path in (arguments.source, arguments.original) if path],
     )  # fmt: skip

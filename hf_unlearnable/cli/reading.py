@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import glob
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from hf_unlearnable.data.sources import held
@@ -19,6 +22,43 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="whether quotes enclose values (minimal) or are characters like others (none) (default: found)",
     )
     group.add_argument("--encoding", dest="file_encoding", help="of the text, such as latin-1 (default: UTF-8)")
+
+
+def add_source(parser: argparse.ArgumentParser, what: str, old: str | None = None) -> None:
+    """Adds the input, in front of the options or behind them.
+
+    Args:
+        parser: Of a command that reads one dataset.
+        what: The input is, for the help.
+        old: An option that named it earlier, which is still read.
+    """
+    text = f"{what}: one or more files (Parquet, CSV, JSON Lines), a folder, or an id on the Hub"
+    if old is None:
+        parser.add_argument("source", nargs="+", metavar="input", help=text)
+        return
+    group = parser.add_mutually_exclusive_group(required=True)
+    group.add_argument("source", nargs="*", default=[], metavar="input", help=text)
+    group.add_argument(old, nargs="+", dest="source_of_option", help=argparse.SUPPRESS)
+
+
+def source(arguments: argparse.Namespace) -> str | list[str]:
+    """The input as `load_rows` takes it; "data/*.parquet" is a pattern where no file has this name.
+
+    Raises:
+        FileNotFoundError: No file matches a pattern.
+    """
+    found: list[str] = []
+    for name in arguments.source or arguments.source_of_option:
+        matches = matching(name)
+        if not matches and set("*?[") & set(name):
+            raise FileNotFoundError(f"There is no file or folder {name}, and as a pattern it matches none.")
+        found += matches or [name]
+    return found[0] if len(found) == 1 else found
+
+
+def matching(name: str) -> list[str]:
+    """The files that a name stands for: the one of this very name, else those that match it as a pattern."""
+    return [name] if Path(name).exists() else sorted(glob.glob(name))
 
 
 def add_skipping(parser: argparse.ArgumentParser) -> None:
@@ -54,7 +94,7 @@ def options(arguments: argparse.Namespace) -> dict[str, Any]:
     return {name: getattr(arguments, option, None) for name, option in names.items()}
 
 
-def require_labels(dataset: Any, column: str, source: str, what: str) -> None:
+def require_labels(dataset: Any, column: str, source: str | Sequence[str], what: str) -> None:
     """Raises for a folder of files that gives no labels; the ValueError says how folders tell them.
 
     Args:
@@ -64,6 +104,6 @@ def require_labels(dataset: Any, column: str, source: str, what: str) -> None:
         what: Needs them.
     """
     modality = held(source)
-    if modality is not None and column not in dataset.column_names:
+    if modality is not None and isinstance(source, str) and column not in dataset.column_names:
         told = modality.without_labels(source)
         raise ValueError(f"{what} needs labels, and there is no column {column!r}. {told}")

@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from hf_unlearnable.cli import reading, writing
-from hf_unlearnable.data import format_of, load_rows, source_form
+from hf_unlearnable.data import format_of, load_rows, shards_of, source_form
 from hf_unlearnable.key import Key
 from hf_unlearnable.registry import method_class
 
@@ -18,8 +18,8 @@ def add(commands: Any) -> argparse.ArgumentParser:
         "Gives the originals of protected rows back, exactly, with the key. Only texts with inserted words can be "
         "restored: for images, and texts whose words were replaced, keep the originals."
     )
+    reading.add_source(parser, "protected data", old="--data")
     parser.add_argument("--key", required=True, help="folder of the key that the data was protected with")
-    parser.add_argument("--data", required=True, help="protected data: file, folder, or id on the Hub")
     writing.add_arguments(parser, ())
     parser.add_argument("--config-name", help="configuration of a dataset on the Hub")
     parser.add_argument("--split", default="train", help="split to restore (default: %(default)s)")
@@ -40,14 +40,15 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     }  # fmt: skip
     transform = with_key(method, {name: value for name, value in named.items() if value}, arguments.key)
     transform.check_restorable()
-    given = reading.options(arguments)
+    given, source = reading.options(arguments), reading.source(arguments)
     dataset = load_rows(
-        arguments.data, config=arguments.config_name, split=arguments.split, need_labels=False, **given
+        source, config=arguments.config_name, split=arguments.split, need_labels=False, **given
     )  # fmt: skip
-    kind = arguments.format or format_of(arguments.data, arguments.output)
+    kind = arguments.format or format_of(source, arguments.output)
     done = restore(
         {arguments.split: dataset}, transform, arguments.output,
-        format=kind, form=source_form(arguments.data, kind, **given), num_proc=arguments.num_proc,
+        format=kind, form=source_form(source, kind, **given),
+        shards=shards_of(source, arguments.output, kind, arguments.split, **given), num_proc=arguments.num_proc,
     )  # fmt: skip
     rows, changed = done.rows[arguments.split], done.changed[arguments.split]
     print(f"{changed} of {rows} rows restored: {arguments.output}")

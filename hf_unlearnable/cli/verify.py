@@ -17,8 +17,8 @@ def add(commands: Any) -> argparse.ArgumentParser:
         "is 1 if there is no sign of it, or the data is too little to tell. It is 2 if the question could not be "
         "asked: wrong options, data that does not open, a key that leaves no mark."
     )
+    reading.add_source(parser, "the suspect", old="--data")
     parser.add_argument("--key", required=True, help="folder of the owner's key")
-    parser.add_argument("--data", required=True, help="the suspect: file, folder, or id on the Hub")
     parser.add_argument("--split", default="train", help="split to look at (default: %(default)s)")
     reading.add_columns(parser, usual="that of the key", old="--column")
     reading.add_skipping(parser)
@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     from hf_unlearnable.ownership import verify
 
     suspect = load_rows(
-        arguments.data, split=arguments.split, need_labels=False, skip_broken=arguments.skip_broken,
+        reading.source(arguments), split=arguments.split, need_labels=False, skip_broken=arguments.skip_broken,
         **reading.options(arguments),
     )  # fmt: skip
     found = verify(arguments.key, suspect, column=arguments.protected_column)

@@ -213,7 +213,9 @@ def csv_rows(
     header = surveys[0].header
     for file, survey in zip(files, surveys, strict=True):
         if survey.header != header:
-            raise ValueError(f"{files[0]} and {file} have different columns, {header} and {survey.header}.")
+            raise ValueError(
+                f"{files[0]} and {file} have different columns, {header} and {survey.header}. Give files of one table."
+            )
     columns = zip(*(survey.types for survey in surveys), strict=True)
     types = [column[0] if len(set(column)) == 1 else "string" for column in columns]
     arrow = {"int64": pa.int64(), "float64": pa.float64(), "bool": pa.bool_(), "string": pa.string()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from hf_unlearnable.data.csv_files import Form, table_form
@@ -12,11 +13,11 @@ from hf_unlearnable.data.writing import is_file_name
 _WRITTEN = {".csv": "csv", ".tsv": "tsv", ".json": "jsonl", ".jsonl": "jsonl"}
 
 
-def format_of(source: str | os.PathLike, output: str | os.PathLike) -> str:
+def format_of(source: str | os.PathLike | Sequence[str], output: str | os.PathLike) -> str:
     """The format in which what was read from `source` is written to `output`.
 
     Args:
-        source: A file, a folder or an id on the Hub.
+        source: A file, several, a folder or an id on the Hub.
         output: A new folder, or a file whose ending says the format.
 
     Returns:
@@ -32,7 +33,11 @@ def format_of(source: str | os.PathLike, output: str | os.PathLike) -> str:
 
 
 def source_form(
-    source: str | os.PathLike, format: str, separator: str | None, quoting: str | None, encoding: str | None
+    source: str | os.PathLike | Sequence[str],
+    format: str,
+    separator: str | None,
+    quoting: str | None,
+    encoding: str | None,
 ) -> Form | None:
     """How the CSV or TSV file of a source is written, to write another one like it; None if it is of another format.
 

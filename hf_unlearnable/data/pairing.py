@@ -45,7 +45,9 @@ def paired(
 def _order(before: Any, after: Any, columns: Sequence[str], id_column: str | None) -> list[int]:
     """The place after of each row before."""
     if len(before) != len(after):
-        raise ValueError(f"There are {len(before)} rows before and {len(after)} after: they do not correspond.")
+        raise ValueError(
+            f"There are {len(before)} rows before and {len(after)} after: they do not correspond. Give all rows."
+        )
     for dataset in (before, after):
         require_columns(dataset.column_names, [*columns, *([id_column] if id_column else [])])
     if id_column:

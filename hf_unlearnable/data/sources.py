@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ _SHARD = re.compile(r"(?P<split>\w+(\.\w+)*)-\d{5}-of-\d{5}\b.*")
 
 
 def load_rows(
-    source: str | os.PathLike,
+    source: str | os.PathLike | Sequence[str],
     *,
     config: str | None = None,
     split: str = "train",
@@ -38,7 +38,8 @@ def load_rows(
 
     Args:
         source: A file (Parquet, CSV, TSV, JSON lines, Arrow), a folder that `save_to_disk` wrote, one that holds such
-            files or pictures, or the id of a dataset on the Hub. A path is never a pattern.
+            files or pictures, or the id of a dataset on the Hub. A path is never a pattern. Or several such files,
+            which are read as one dataset, in this order.
         config: Configuration of the dataset, for the Hub.
         split: Which split; a single file has only "train", which its own name may call otherwise ("test.csv").
         separator: Letter between the values of CSV files; None finds it.
@@ -59,13 +60,14 @@ def load_rows(
     """
     text: dict[str, Any] = {"separator": separator, "quoting": quoting, "encoding": encoding}
     of_files: dict[str, Any] = {"need_labels": need_labels, "skip_broken": skip_broken, "skipped": skipped}
-    path = Path(source)
-    if path.is_file():
-        if split not in ("train", _split_in(path.name)):
-            raise ValueError(f"{path} is one file, which has no split {split!r}. Splits: train.")
-        return read_tables([path], **text)
+    if files := _given_files(source):
+        for file in files:
+            if split not in ("train", _split_in(file.name)):
+                raise ValueError(f"{file} is one file, which has no split {split!r}. Splits: train.")
+        return read_tables(files, **text)
+    path = Path(source)  # type: ignore[arg-type]
     if not path.is_dir():
-        _require_hub_id(source)
+        _require_hub_id(str(source))
         return _from_datasets(str(source), config, split)
     splits = _splits_of(path, config, text, of_files)
     if split not in splits and not (path / "state.json").is_file():
@@ -74,7 +76,7 @@ def load_rows(
 
 
 def load_splits(
-    source: str | os.PathLike,
+    source: str | os.PathLike | Sequence[str],
     streaming: bool = False,
     *,
     separator: str | None = None,
@@ -87,7 +89,7 @@ def load_splits(
     """All splits of a file or folder.
 
     Args:
-        source: A file, folder or id on the Hub, as for `load_rows`.
+        source: A file, folder or id on the Hub, or several files, as for `load_rows`.
         streaming: Whether Parquet comes as a stream, which takes neither memory nor a copy on disk.
         separator: As for `load_rows`, like all that follow.
         quoting: For CSV files.
@@ -102,12 +104,13 @@ def load_splits(
     """
     text: dict[str, Any] = {"separator": separator, "quoting": quoting, "encoding": encoding}
     of_files: dict[str, Any] = {"need_labels": need_labels, "skip_broken": skip_broken, "skipped": skipped}
-    path = Path(source)
-    if path.is_file():
-        files = {"train": [path]}
-        return _stream(files) if streaming and _streams(files) else {"train": read_tables([path], **text)}
+    if given := _given_files(source):
+        return _stream({"train": given}) if streaming and _streams({"train": given}) else {
+            "train": read_tables(given, **text)
+        }  # fmt: skip
+    path = Path(source)  # type: ignore[arg-type]
     if not path.is_dir():
-        _require_hub_id(source)
+        _require_hub_id(str(source))
         return dict(_called(source, _load_dataset, str(source), streaming=streaming))
     if streaming and not _is_saved(path) and not held(path) and not _is_configured(path):
         files = _files_of(path)
@@ -145,23 +148,45 @@ def _splits_of(path: Path, config: str | None, text: dict, of_files: dict) -> di
     return {name: partial(_from_datasets, _plain(path), None, name) for name in names}
 
 
-def held(folder: str | os.PathLike) -> Modality | None:
+def _given_files(source: str | os.PathLike | Sequence[str]) -> list[Path]:
+    """The file or files that were named; none for a folder or an id on the Hub."""
+    single = isinstance(source, str | os.PathLike)
+    files = [Path(source)] if single else list(map(Path, source))  # type: ignore[arg-type]
+    if single and not files[0].is_file():
+        return []
+    for number, file in enumerate(files):
+        if not file.is_file():
+            what = "is a folder" if file.is_dir() else "is no file here"
+            raise FileNotFoundError(f"{file} {what}. Give several files that make one dataset, or one folder or id.")
+        if any(file.samefile(other) for other in files[:number]):
+            raise ValueError(f"{file} is given twice. Name each file once.")
+        if reader_of(file) is None and (modality := held(file.parent)):
+            raise ValueError(f"{file} is no table. Give the folder that holds the {modality.plural}: {file.parent}")
+    return files
+
+
+def held(folder: str | os.PathLike | Sequence[str]) -> Modality | None:
     """The kind of data that a folder holds files of; None for any other folder, or none."""
     from hf_unlearnable.registry import MODALITIES
 
-    if not Path(folder).is_dir():
+    if not isinstance(folder, str | os.PathLike) or not Path(folder).is_dir():
         return None
     return next((modality for _, modality in MODALITIES.items() if modality.holds(folder)), None)
 
 
-def tables_of(source: str | os.PathLike) -> list[Path]:
-    """The files that a source's rows are read from; none for what only `datasets` reads, and for folders of files."""
-    path = Path(source)
-    if path.is_file():
-        return [path]
+def tables_of(source: str | os.PathLike | Sequence[str], split: str | None = None) -> list[Path]:
+    """The files that a source's rows are read from; none for what only `datasets` reads, and for folders of files.
+
+    Args:
+        source: As for `load_rows`.
+        split: Whose files, in a folder; None for those of all splits.
+    """
+    if files := _given_files(source):
+        return files
+    path = Path(source)  # type: ignore[arg-type]
     if not path.is_dir() or _is_saved(path) or _is_configured(path) or held(path):
         return []
-    return [file for files in _files_of(path).values() for file in files]
+    return [file for name, files in _files_of(path).items() for file in files if split in (None, name)]
 
 
 def _is_saved(folder: Path) -> bool:
@@ -200,6 +225,19 @@ def _files_of(folder: Path) -> dict[str, list[Path]]:
     files = [
         path for path in walk(folder) if reader_of(path) and path.name not in ("dataset_info.json", "config.json")
     ]
+    return by_split(files, folder)
+
+
+def by_split(files: Sequence[Path], folder: Path) -> dict[str, list[Path]]:
+    """The tables of a folder by split.
+
+    Args:
+        files: All of them, in order.
+        folder: Where they are, or will be.
+
+    Raises:
+        ValueError: Only some of their names tell of a split.
+    """
     for found in (
         lambda path: (shard := _SHARD.fullmatch(path.name)) and shard["split"],
         lambda path: next(filter(None, map(_split_in, path.relative_to(folder).parts[:-1])), None),
@@ -214,7 +252,7 @@ def _files_of(folder: Path) -> dict[str, list[Path]]:
         order = [*SPLITS, *splits.values()]
         names = sorted({str(split) for split in splits.values()}, key=order.index)
         return {name: [path for path in files if splits[path] == name] for name in names}
-    return {"train": files} if files else {}
+    return {"train": list(files)} if files else {}
 
 
 # ---------------------------------------------------------------------- what `datasets` reads
@@ -276,9 +314,7 @@ def _called(source: Any, function: Callable, *args: Any, **kwargs: Any) -> Any:
 
 def _require_hub_id(source: str | os.PathLike) -> None:
     if not is_hub_id(str(source)):
-        pattern = (
-            " Patterns are not read: give the folder that holds the files." if set("*?[{") & set(str(source)) else ""
-        )
+        pattern = " Patterns are read on the command line only." if set("*?[{") & set(str(source)) else ""
         raise FileNotFoundError(
             f"There is no file or folder {source}, and it is not the id of a dataset on the Hub.{pattern}"
         )

@@ -72,7 +72,9 @@ def read_tables(
         packed = f"; CSV and JSON also packed as {', '.join(PACKED)}"
         raise ValueError(f"{strange} is of an unknown kind. Kinds of files: {', '.join(READERS)}{packed}.")
     if len(kinds) > 1:
-        raise ValueError(f"{files[0].parent} holds tables of several kinds ({_named_files(files)}). Name one file.")
+        raise ValueError(
+            f"{_named_files(files)} in {files[0].parent} are tables of several kinds. Give files of one kind."
+        )
     (kind,) = kinds
     if kind == "csv":
         check_options(separator, quoting, encoding)
@@ -86,6 +88,29 @@ def read_tables(
         "arrow": lambda: _columnar_rows(files, _arrow_batches),
     }
     return _kept(files, (kind, encoding), split, readers[str(kind)])
+
+
+def table_name(path: Path) -> str:
+    """The name of a file that holds a table, without its endings: "a" of a.csv.gz."""
+    return Path(path.stem).stem if path.suffix.lower() in PACKED else path.stem
+
+
+def row_counts(
+    files: Sequence[Path], separator: str | None = None, quoting: str | None = None, encoding: str | None = None
+) -> list[int]:
+    """How many rows each of some files has; all arguments are those of `read_tables`."""
+
+    def rows(file: Path) -> int:
+        kind = reader_of(file)
+        if kind == "csv":
+            return sum(map(len, csv_rows([file], separator, quoting, encoding)[1]))
+        if kind == "json":
+            return sum(1 for _ in _objects(file, encoding or found_encoding(file)))
+        if kind == "parquet":
+            return _parquet_file(file).metadata.num_rows
+        return sum(map(len, _arrow_batches(file)[1]))
+
+    return list(map(rows, files))
 
 
 def _named_files(files: Sequence[Path]) -> str:
@@ -195,7 +220,7 @@ def _columnar_rows(
         with broken_named(file):
             features.append(Features.from_arrow_schema(opened(file)[0]))
         if features[-1] != features[0]:
-            raise ValueError(f"{files[0]} and {file} have different columns, or of different types.")
+            raise ValueError(f"{files[0]} and {file} have different columns or types. Give files of one table.")
     if not features[0]:
         raise ValueError(f"{files[0]} has no columns: there is nothing to read.")
     return features[0].arrow_schema, _cast_batches(files, features[0], opened)
@@ -211,10 +236,14 @@ def _cast_batches(files: Sequence[Path], features: Any, opened: Callable) -> Ite
                 yield from table_cast(pa.Table.from_batches([batch]), features.arrow_schema).to_batches()
 
 
-def _parquet_batches(file: Path) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+def _parquet_file(file: Path) -> Any:
     import pyarrow.parquet as pq
 
-    opened = pq.ParquetFile(file.absolute())  # else "zip:a.parquet" would be an address
+    return pq.ParquetFile(file.absolute())  # else "zip:a.parquet" would be an address
+
+
+def _parquet_batches(file: Path) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+    opened = _parquet_file(file)
     return opened.schema_arrow, opened.iter_batches(batch_size=_IMAGE_ROWS)
 
 

@@ -7,6 +7,7 @@ import datetime
 import json
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,13 @@ from hf_unlearnable._files import whole_or_nothing
 from hf_unlearnable._words import spelled
 from hf_unlearnable.data.csv_files import Form
 
-_TABLES = ("parquet", "csv", "tsv", "jsonl")  # a file each
-FORMATS = (*_TABLES, "arrow")
+TABLES = ("parquet", "csv", "tsv", "jsonl")  # a file each
+FORMATS = (*TABLES, "arrow")
 
 
 def is_file_name(output: str | os.PathLike) -> bool:
     """Whether an output is one file by its ending, and no folder."""
-    return Path(output).suffix[1:].lower() in _TABLES
+    return Path(output).suffix[1:].lower() in TABLES
 
 
 def check_ending(output: str | os.PathLike, format: str | None = None, parts: int = 1) -> None:
@@ -38,11 +39,11 @@ def check_ending(output: str | os.PathLike, format: str | None = None, parts: in
             f"such as {Path(output).with_suffix('')}."
         )
     if is_file_name(output) and format not in (None, ending[1:]):
-        what = f"another {spelled('output')}" if format in _TABLES else f"a new folder as {spelled('output')}"
+        what = f"another {spelled('output')}" if format in TABLES else f"a new folder as {spelled('output')}"
         raise ValueError(f"{output} ends like a file, and the format is {format}. Give {what}.")
     # A folder may have a dot in its name, such as photos-1.0 or photos.v2.
-    if re.fullmatch(r"\.(?!v\d)[a-z]\w{0,9}|\.7z", ending) and not is_file_name(output) and format in (None, *_TABLES):
-        files = ", ".join(f".{name}" for name in _TABLES)
+    if re.fullmatch(r"\.(?!v\d)[a-z]\w{0,9}|\.7z", ending) and not is_file_name(output) and format in (None, *TABLES):
+        files = ", ".join(f".{name}" for name in TABLES)
         raise ValueError(f"{ending} files are not written. Files that are: {files}. A folder takes a name without it.")
 
 
@@ -53,6 +54,7 @@ def write_rows(
     split: str = "train",
     format: str | None = None,
     form: Form | None = None,
+    shards: Mapping[str, int] | None = None,
 ) -> Path:
     """Writes a dataset, whole or not at all.
 
@@ -62,6 +64,7 @@ def write_rows(
         split: Name of the file in the folder, so that `load_dataset` finds the split again.
         format: What a folder holds, one of `FORMATS`; "arrow" is that of `save_to_disk`. None is "parquet".
         form: How a CSV or TSV file is written, as `table_form` tells of the source; None for the usual form.
+        shards: Names of the files in a folder and how many rows each gets, as `shards_of` tells; None for one file.
 
     Raises:
         FileExistsError: `output` is there already.
@@ -72,6 +75,13 @@ def write_rows(
     from datasets.table import embed_table_storage
 
     output = Path(output)
+    if shards is not None:
+        with whole_or_nothing(output) as scratch:
+            start = 0
+            for name, rows in shards.items():
+                write_rows(dataset.select(range(start, start + rows)), scratch / name, form=form)
+                start += rows
+        return output
     check_ending(output, format)
     with whole_or_nothing(output) as scratch:
         file = scratch

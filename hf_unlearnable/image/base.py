@@ -12,7 +12,7 @@ import numpy as np
 from hf_unlearnable.image.codec import ENCODINGS, ImageError, Picture, decode, like
 from hf_unlearnable.image.trace import Bank, drawn_scores
 from hf_unlearnable.mark import ClassMarks, Marks, class_decoys
-from hf_unlearnable.rows import Batch, has_label, label_order, no_label, require_columns
+from hf_unlearnable.rows import Batch, file_of, has_label, label_order, no_label, require_columns
 from hf_unlearnable.transform import NotFittedError, Transform
 
 logger = logging.getLogger(__name__)
@@ -155,21 +155,20 @@ class ImageTransform(Transform):
                 changed.append(value)
                 continue
             if self.needs_labels:
-                check_label(labels[i], f"Row {i} of this batch", self.label_column, feature)
+                check_label(labels[i], f"Row {i} of this batch{file_of(value)}", self.label_column, feature)
             try:
                 levels = self._cloak(picture.levels, plain(labels[i]), stream)
                 changed.append(like(value, replace(picture, levels=levels), self.encoding))
             except ImageError as error:
-                raise ValueError(f"Row {i} of this batch{self._named(rows, i)}: {error}.") from None
+                named = f"{file_of(value)}{self._named(rows, i)}"
+                raise ValueError(f"Row {i} of this batch{named}: {error}.") from None
         return {self.image_column: changed}
 
     def _opened(self, value: Any, row: str) -> Picture:
         try:
             return decode(value)
         except ImageError as error:
-            path = value.get("path") if isinstance(value, dict) else None
-            file = f" ({path})" if path else ""
-            raise ValueError(f"{row}, column {self.image_column!r}{file}: the image {error}.") from None
+            raise ValueError(f"{row}{file_of(value)}, column {self.image_column!r}: the image {error}.") from None
 
     def _named(self, rows: Batch, i: int) -> str:
         return "" if self.id_column is None else f" ({self.id_column}={rows.column(self.id_column)[i]!r})"
@@ -202,7 +201,7 @@ class ImageTransform(Transform):
         for i, (value, label, identity, wanted) in enumerate(self._raw_rows(dataset)):
             try:
                 if self.needs_labels:
-                    check_label(label, f"Row {i}", self.label_column, feature)
+                    check_label(label, f"Row {i}{file_of(value)}", self.label_column, feature)
                 picture = self._opened(value, f"Row {i}")
             except ValueError:
                 if wanted:

@@ -34,7 +34,7 @@ class BoundedImageTransform(ImageTransform):
         super()._check_parameters()
         if not 0 <= self.epsilon <= 1:
             raise ValueError(
-                f"epsilon is {self.epsilon}, but it is a share of the range of a level, from 0 to 1"
+                f"epsilon is {self.epsilon}, but it is a share of the range of a level, from 0 to 1, such as 8/255"
                 + (f": did you mean {self.epsilon:g}/255?" if 1 < self.epsilon <= 255 else ".")
             )
         if self.max_levels > 127:

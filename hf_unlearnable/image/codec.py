@@ -272,3 +272,14 @@ def like(value: Any, picture: Picture, encoding: str) -> Any:
         levels = np.dstack([picture.levels, *alpha])
         return levels[:, :, 0] if value.ndim == 2 else levels
     return open_picture(picture)
+
+
+def rgb_levels(image: Any) -> np.ndarray:
+    """An image as victims take it, a PIL image or an array, as uint8 [height, width, 3]."""
+    require("image", "PIL")
+    from PIL import Image
+
+    if not isinstance(image, Image.Image):
+        levels = np.asarray(image)
+        image = Image.fromarray(levels[:, :, 0] if levels.shape[2:] == (1,) else levels)
+    return np.asarray(image.convert("RGB"))

@@ -12,6 +12,7 @@ import numpy as np
 from hf_unlearnable.image.bounded import add_levels
 from hf_unlearnable.image.codec import Picture, decode, like
 from hf_unlearnable.key import draws, row_stream
+from hf_unlearnable.rows import file_of
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -89,14 +90,15 @@ def _donors(
     streams = np.zeros(len(clean), np.uint64)
     channels = np.zeros(len(clean), np.int8)  # 0 for rows without a change
     for row, (before, after) in enumerate(zip(clean[column], protected[column], strict=True)):
-        with naming(row, column):
+        with naming(row, column, before):
             if unchanged(before, after):
                 continue
             one, two = decode(before), decode(after)
         if two.levels.shape != one.levels.shape:
             raise ValueError(
-                f"Row {row}, column {column!r}: the image has {one.levels.shape} levels before and {two.levels.shape} "
-                "after, and their difference cannot be taken. Give versions of the same size and channels."
+                f"Row {row}{file_of(before)}, column {column!r}: the image has {one.levels.shape} levels before and "
+                f"{two.levels.shape} after, and their difference cannot be taken. Give versions of the same size and "
+                "channels."
             )
         streams[row], channels[row] = row_stream(one.content, seed), one.levels.shape[2]
     for rows in (np.flatnonzero(channels == 1), np.flatnonzero(channels == 3)):

@@ -19,6 +19,7 @@ from hf_unlearnable._extras import require
 from hf_unlearnable._words import counted
 from hf_unlearnable.data import stored_bytes
 from hf_unlearnable.image.codec import ImageError, Picture, decode
+from hf_unlearnable.rows import file_of
 
 _NO_ROW = object()
 _MEASURED = 200  # images that PSNR and SSIM are taken of; the bound is checked on all
@@ -115,16 +116,18 @@ def _compared(
     before: Any, after: Any, row: int, image_column: str, max_levels: int | None, measured: bool
 ) -> tuple[int, float, list[str], tuple[float, float] | None]:
     """Largest and mean change of an image, what was left out of its file, and PSNR and SSIM if they are measured."""
+    named = f"Row {row}{file_of(before)}"
     try:
         one, two = decode(before), decode(after)
     except ImageError as error:
-        raise ValueError(f"Row {row}, column {image_column!r}: the image {error}.") from None
+        raise ValueError(f"{named}, column {image_column!r}: the image {error}.") from None
     lossy = _lossy_format(stored_bytes(after))
     if lossy:
         raise ValueError(
-            f"Row {row}, column {image_column!r}: the changed image is stored as {lossy}, which loses it."
+            f"{named}, column {image_column!r}: the changed image is stored as {lossy}, which loses the protection. "
+            "Store it as PNG or lossless WebP, as the transform returns it."
         )
-    largest, mean = _difference(one, two, row, max_levels)
+    largest, mean = _difference(one, two, named, max_levels)
     left_out = [name for name in one.metadata if name not in two.metadata]
     left_out += [f"colour chunk {name.decode()}" for name, _ in set(one.colour_chunks) - set(two.colour_chunks)]
     similarity = _similarity(middle(one.levels), middle(two.levels)) if measured else None
@@ -180,8 +183,9 @@ def require_lossless(dataset: Any, image_column: str = "image") -> None:
             lossy = None if value is None else _lossy_format(stored_bytes(value) or b"")
             if lossy is not None:
                 raise ValueError(
-                    f"Row {row}, column {image_column!r} is stored as {lossy}, which loses the noise or is not known "
-                    "to keep it. Store protected images as PNG or lossless WebP, as the transform returns them."
+                    f"Row {row}{file_of(value)}, column {image_column!r} is stored as {lossy}, which loses the "
+                    "noise or is not known to keep it. Store protected images as PNG or lossless WebP, as the "
+                    "transform returns them."
                 )
             row += 1
 
@@ -219,21 +223,25 @@ def pairs_of(original: Any, protected: Any, image_column: str) -> Iterator[tuple
         yield before, after
 
 
-def _difference(one: Picture, two: Picture, row: int, max_levels: int | None) -> tuple[int, float]:
+def _difference(one: Picture, two: Picture, named: str, max_levels: int | None) -> tuple[int, float]:
     """Largest and mean change of a pixel value; raises a ValueError for what must not change."""
     if one.levels.shape != two.levels.shape:
-        raise ValueError(f"Row {row} had {one.levels.shape} levels and has {two.levels.shape}.")
+        (a, b, _), (c, d, _) = one.levels.shape, two.levels.shape
+        raise ValueError(
+            f"{named} had {b} x {a} pixels in {one.levels.shape[2]} channels and has {d} x {c} in "
+            f"{two.levels.shape[2]}: the rows do not correspond, or the image was scaled since."
+        )
     if (one.alpha is None) != (two.alpha is None) or (one.alpha is not None and (one.alpha != two.alpha).any()):
-        raise ValueError(f"Row {row} lost its transparency.")
+        raise ValueError(f"{named} lost its transparency. Give the file as the transform returned it.")
     if one.icc_profile != two.icc_profile:
-        raise ValueError(f"Row {row} lost its colour profile.")
+        raise ValueError(f"{named} lost its colour profile. Give the file as the transform returned it.")
     largest, total = 0, 0
     for top in range(0, len(one.levels), _STRIP):  # the whole of a photo in 16 bits is a lot
         strips = (levels[top : top + _STRIP].astype(np.int16) for levels in (one.levels, two.levels))
         difference = np.abs(np.subtract(*strips))
         largest, total = max(largest, int(difference.max(initial=0))), total + int(difference.sum())
     if max_levels is not None and largest > max_levels:
-        raise ValueError(f"Row {row} changed by {largest} levels, and the bound is {max_levels}.")
+        raise ValueError(f"{named} changed by {largest} levels, and the bound is {max_levels}.")
     return largest, total / max(1, one.levels.size)
 
 

@@ -12,6 +12,7 @@ from hf_unlearnable.image.codec import ImageError, decode
 from hf_unlearnable.image.copies import ImageCopies
 from hf_unlearnable.image.files import PICTURES, holds_images, read_pictures, without_labels, write_images
 from hf_unlearnable.modality import Grid, Modality
+from hf_unlearnable.rows import file_of
 
 if TYPE_CHECKING:
     import os
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     from datasets import Dataset
 
-    from hf_unlearnable.adversary import Countermeasure, Victim
+    from hf_unlearnable.adversary import Countermeasure, Victim, Wear
     from hf_unlearnable.image.fidelity import ImageFidelity
     from hf_unlearnable.transform import Transform
 
@@ -43,6 +44,7 @@ class ImageModality(Modality):
         "quick": Grid(
             {"small_cnn": {"epochs": 8}},
             ("jpeg-10", "grayscale", "grain-removal", "class-mean-subtraction", "clean-20%", "cutmix"),
+            ("jpeg-75-420", "webp-75", "avif-60", "thumbnails"),
         ),
         "laptop": Grid({"linear_probe": {}, "small_cnn": {}, "pretrained_image_model": {}}),
         "full": Grid(
@@ -67,6 +69,12 @@ class ImageModality(Modality):
         from hf_unlearnable.image.countermeasures import IMAGE_COUNTERMEASURES
 
         return IMAGE_COUNTERMEASURES
+
+    @property
+    def wear(self) -> Mapping[str, Wear]:
+        from hf_unlearnable.image.wear import IMAGE_WEAR
+
+        return IMAGE_WEAR
 
     def accepts(self, feature: Any) -> bool:
         from datasets import Image
@@ -138,13 +146,15 @@ class ImageModality(Modality):
     def example(self, original: Dataset, protected: Dataset, column: str, row: int) -> list[str]:
         import numpy as np
 
-        one, two = (decode(self.undecoded(data, column)[row][column]).levels for data in (original, protected))
+        before, after = (self.undecoded(data, column)[row][column] for data in (original, protected))
+        one, two = decode(before).levels, decode(after).levels
         height, width = one.shape[:2]
+        named = f"Row {row}{file_of(before)}"
         if one.shape != two.shape:
-            return [f"Row {row}, {width} x {height} pixels: stored as {two.shape[1]} x {two.shape[0]} pixels"]
+            return [f"{named}, {width} x {height} pixels: stored as {two.shape[1]} x {two.shape[0]} pixels"]
         change = np.maximum(one, two) - np.minimum(one, two)  # in the type of the pixels: a photo may be large
         mean, most = change.mean(), change.max()
-        return [f"Row {row}, {width} x {height} pixels: changed by {mean:.1f} of 255 levels, at most {most}"]
+        return [f"{named}, {width} x {height} pixels: changed by {mean:.1f} of 255 levels, at most {most}"]
 
     def holds(self, folder: str | os.PathLike) -> bool:
         return holds_images(folder)

@@ -46,6 +46,7 @@ def protect(
     format: str | None = None,
     source: str | os.PathLike | None = None,
     form: Form | None = None,
+    shards: Mapping[str, int] | None = None,
     num_proc: int | None = None,
     accelerator: Accelerator | None = None,
     checkpoint_dir: str | os.PathLike | None = None,
@@ -63,6 +64,8 @@ def protect(
             for a folder of files. None is what the ending of `output` says, and "parquet" in a folder.
         source: The folder of files that the rows were read from, whose names "images" keeps.
         form: How a CSV or TSV file is written, as `data.table_form` tells of the source; None for the usual form.
+        shards: Of a single split: names of the files in `output` and how many rows each gets, as `data.shards_of`
+            tells of the source. None for one file per split and process.
         num_proc: Processes that `map` uses.
         accelerator: Of `accelerate`, with one process or several, on one machine or many. Each learns from and
             protects a part of the rows, and writes a file of its own.
@@ -81,7 +84,9 @@ def protect(
     splits = dict(data) if isinstance(data, Mapping) else {"train": data}
     modality = MODALITIES[transform.modality]
     if format not in (None, *FORMATS, *modality.files):
-        raise ValueError(f"There is no format {format!r} for {modality.plural}.")
+        raise ValueError(
+            f"There is no format {format!r} for {modality.plural}. Formats: {', '.join((*FORMATS, *modality.files))}."
+        )
     rank, world = (accelerator.process_index, accelerator.num_processes) if accelerator else (0, 1)
     check_places(output, key, report, checkpoint_dir, format, parts=len(splits) * world)
     check_unmarked(transform, splits)
@@ -100,7 +105,7 @@ def protect(
                 from datasets.distributed import split_dataset_by_node
 
                 rows, name_of_part = split_dataset_by_node(rows, rank, world), f"{name}-{rank:05d}-of-{world:05d}"
-            place = _place(scratch, name_of_part, format, len(splits))
+            place = scratch if shards else _place(scratch, name_of_part, format, len(splits))
             place.parent.mkdir(parents=True, exist_ok=True)
             before[name] = rows
             made[name] = _mapped(rows, transform, modality, num_proc, scratch.with_name(f"{name}.{rank}.arrow"))
@@ -108,8 +113,9 @@ def protect(
                 modality.write_files(made[name], rows, place, transform._columns()[0], source)
                 written[name] = made[name]
             else:
-                write_rows(made[name], place, format=format, form=form)
-                written[name] = load_splits(place, streaming=True, **(form.options if form else {}))["train"]
+                write_rows(made[name], place, format=format, form=form, shards=shards)
+                files = [str(place / file) for file in shards] if shards else place
+                written[name] = load_splits(files, streaming=True, **(form.options if form else {}))["train"]
         found = checked(before, made, written, transform, modality)
         if folder is not None:
             write_report(folder, before, made, found, modality, accelerator)
@@ -127,6 +133,7 @@ def restore(
     *,
     format: str | None = None,
     form: Form | None = None,
+    shards: Mapping[str, int] | None = None,
     num_proc: int | None = None,
 ) -> Restored:
     """Gives the originals of protected rows back, exactly, where the method can be undone.
@@ -136,7 +143,7 @@ def restore(
         key: The key that it was protected with, its folder, or the fitted transform.
         output: As for `protect`; None keeps the rows in memory.
         format: As for `protect`, without the modality's own.
-        form: How a CSV or TSV file is written, as `data.table_form` tells of the source; None for the usual form.
+        form, shards: As for `protect`.
         num_proc: Processes that `map` uses.
 
     Returns:
@@ -164,9 +171,9 @@ def restore(
             made[name] = _mapped(rows, transform.restore, modality, num_proc, cache, "Restoring")
             changed[name], _ = changed_rows(rows, made[name], columns, modality.batch_size)
             if scratch is not None:
-                place = _place(scratch, name, format, len(splits))
+                place = scratch if shards else _place(scratch, name, format, len(splits))
                 place.parent.mkdir(parents=True, exist_ok=True)
-                write_rows(made[name], place, format=format, form=form)
+                write_rows(made[name], place, format=format, form=form, shards=shards)
     written = {"memory": made} if output is None else {"output": Path(output)}
     return Restored(columns, {name: len(rows) for name, rows in splits.items()}, changed, **written)
 

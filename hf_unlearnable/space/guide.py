@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from html import escape
 from importlib import metadata
 
@@ -16,7 +17,7 @@ _SECTIONS = {"Idea": "Idea", "Breaks": "What breaks it", "Prefer": "When to pref
 
 def header() -> str:
     """The first thing on the page: what can be done, and where the limits stand."""
-    links = [("Limits of each method", "#limits"), *_project_links()]
+    links = [("Limits of each method", "#limits"), ("Papers", "#papers"), *_project_links()]
     return f"""
 <header class="masthead">
 <h1>Unlearnable</h1>
@@ -47,8 +48,20 @@ them: that was not measured.</li>
 </ul>
 <p>What is known of each method:</p>
 {"".join(_method(name, cls) for name, cls in known)}
+<h3 id="papers">Papers</h3>
+<ul>{_papers(cls for _, cls in known)}</ul>
 </section>
 """
+
+
+def _papers(methods: Iterable[type[Transform]]) -> str:
+    """The papers that the methods are from, each once."""
+    papers: dict[str, str] = {}
+    for cls in methods:
+        paper = cls.described().get("Paper", "").partition("\n\n")[0]
+        if number := _PAPER.search(paper):
+            papers.setdefault(number[1], f"<li>{_text(paper)}</li>")
+    return "".join(papers.values())
 
 
 def _method(name: str, cls: type[Transform]) -> str:

@@ -147,7 +147,7 @@ class TextTransform(Transform):
     def counts(self) -> WordCounts:
         """What was counted so far, not yet a secret but told by the clean texts alone."""
         if self._counts is None:
-            raise NotFittedError(f"This {type(self).__name__} holds no counts: they are not a part of the key.")
+            raise NotFittedError(f"This {type(self).__name__} holds no counts, for a key has none. Fit it.")
         return self._counts
 
     def _checked_labels(self, labels: pa.Array) -> pa.Array:

@@ -102,7 +102,7 @@ class WordCounts:
     def table(self) -> pl.DataFrame:
         """Columns `label`, `word` and `count`, one row each pair seen; a null word carries what was dropped."""
         if not self._pending:
-            raise ValueError("Nothing was counted yet.")
+            raise ValueError("Nothing was counted yet: call fit or partial_fit first.")
         self._compact()
         return self._pending[0].select("label", "word", "count")
 
@@ -257,7 +257,9 @@ def _texts(table: pa.Table, column: str, label_column: str, role: str | None) ->
     array, labels = table[column].combine_chunks(), table[label_column].combine_chunks()
     if pa.types.is_list(array.type) or pa.types.is_large_list(array.type):
         if not (pa.types.is_struct(array.type.value_type) and "content" in array.type.value_type.names):
-            raise ValueError(f"Column {column!r} holds lists, but not of chat messages with 'role' and 'content'.")
+            raise ValueError(
+                f"Column {column!r} holds lists, but not of chat messages with 'role' and 'content'. Name another."
+            )
         labels = labels.take(pc.list_parent_indices(array))
         messages = pc.list_flatten(array)
         array = pc.struct_field(messages, "content")

@@ -11,7 +11,7 @@ from hf_unlearnable.modality import Grid, Modality
 if TYPE_CHECKING:
     from datasets import Dataset
 
-    from hf_unlearnable.adversary import Countermeasure, Victim
+    from hf_unlearnable.adversary import Countermeasure, Victim, Wear
     from hf_unlearnable.text.fidelity import TextFidelity
     from hf_unlearnable.transform import Transform
 
@@ -29,6 +29,7 @@ class TextModality(Modality):
         "quick": Grid(
             {"tfidf_logistic_regression": {}, "small_llama": {"epochs": 4, "max_length": 64}},
             ("label-word-filter", "z-score-filter-robust", "clean-20%", "word-shuffle"),
+            ("nfkc", "lower-case", "html-and-back", "tokens-bpe"),
         ),
         "laptop": Grid(
             {
@@ -57,6 +58,12 @@ class TextModality(Modality):
         from hf_unlearnable.text.countermeasures import TEXT_COUNTERMEASURES
 
         return TEXT_COUNTERMEASURES
+
+    @property
+    def wear(self) -> Mapping[str, Wear]:
+        from hf_unlearnable.text.wear import TEXT_WEAR
+
+        return TEXT_WEAR
 
     def accepts(self, feature: Any) -> bool:
         inner = getattr(feature, "feature", None)

@@ -59,9 +59,18 @@ def words_by_association(ranking: pl.DataFrame) -> list[str]:
     return ranking.group_by("word").agg(bound=bound.round(9)).sort("bound", "word")["word"].to_list()
 
 
+def unfit_to_draw() -> pl.Series:
+    """Words that no neutral word is: those that judge or negate, and pieces of words."""
+    import polars as pl
+
+    from hf_unlearnable.text.carriers import TURNING
+
+    return pl.concat([listed("opinions.txt"), pl.Series(sorted(TURNING))])
+
+
 @cache
 def listed(name: str) -> pl.Series:
-    """The words of a file: names of people, places and companies, words of harm, that nobody wants in their texts."""
+    """The words of a file: names, words that can hurt, words that judge and pieces of words."""
     import polars as pl
 
     lines = Path(__file__).with_name(name).read_text(encoding="utf-8").splitlines()

@@ -25,7 +25,10 @@ from hf_unlearnable.registry import method_class
 
 BENCH = Path(__file__).parent
 ROOT = BENCH.parents[1]
-PAGES = (ROOT / "README.md", ROOT / "docs/guides/visibility.md", *sorted(ROOT.glob("docs/results/*.md")))
+PAGES = (
+    ROOT / "README.md", ROOT / "docs/guides/visibility.md", ROOT / "docs/guides/where-data-goes.md",
+    *sorted(ROOT.glob("docs/results/*.md")),
+)  # fmt: skip
 # The rows of the README's table: what they say, the version, the victim.
 FRONT = {
     "images": (
@@ -240,6 +243,38 @@ def photos(cells: Cells, victim: str) -> str:
     return table([["photos, trained on", *tried, "cells run"], *rows])
 
 
+def survival(data: str, measure: str) -> str:
+    """Wear down, image methods across: what is left of their change, or how large it is; of a codec the bytes too."""
+    cells = [json.loads(line) for line in (BENCH / "survival.jsonl").read_text(encoding="utf-8").splitlines()]
+    found = {(cell["wear"], cell["method"]): cell for cell in cells if cell["data"] == data}
+    methods = list(dict.fromkeys(method for _, method in found))
+    resized = [name for name, _ in found if name.startswith("resize-")]
+    rows = []
+    for name in dict.fromkeys(name for name, _ in found if (name in resized) == (measure == "contrast")):
+        of_wear = {method: found[name, method] for method in methods if (name, method) in found}
+        size = [f"{cell['clean_bytes']:.0f}" for cell in of_wear.values() if "clean_bytes" in cell][:1]
+        size += [f"{cell['bytes']:.0f}" for method, cell in of_wear.items() if method == "texture" and "bytes" in cell]
+        shown = [f"{of_wear[method][measure]:.2f}" if method in of_wear else "" for method in methods]
+        rows.append([name.removeprefix("resize-"), *([] if measure == "contrast" else [" to ".join(size)]), *shown])
+    head = ["resizer"] if measure == "contrast" else ["wear", "bytes, clean to texture"]
+    return table([[*head, *methods], *rows])
+
+
+def text_survival() -> str:
+    """Wear down; dataset and method across: texts kept of the clean ones and of the protected ones, and words left."""
+    cells = [json.loads(line) for line in (BENCH / "text_survival.jsonl").read_text(encoding="utf-8").splitlines()]
+    found = {(cell["wear"], f"{cell['data']}, {cell['method']}"): cell for cell in cells}
+    columns = list(dict.fromkeys(column for _, column in found))
+    rows = []
+    for name in dict.fromkeys(name for name, _ in found):
+        row = [name]
+        for column in columns:
+            numbers = [found.get((name, column), {}).get(part) for part in ("clean", "kept", "left")]
+            row.append(" / ".join("-" if number is None else f"{100 * number:.0f}" for number in numbers))
+        rows.append(row)
+    return table([["wear", *columns], *rows])
+
+
 def tables() -> dict[str, str]:
     """All tables by name."""
     images, texts = load("image_attack.jsonl"), load("text_attack.jsonl")
@@ -261,6 +296,11 @@ def tables() -> dict[str, str]:
     sst2 = {**orders["sst2"], **texts}
     return {
         "language_model": language_model(),
+        "survival_cifar10": survival("cifar10_jpeg", "left"),
+        "survival_flowers": survival("flowers", "left"),
+        "resizers_cifar10": survival("cifar10_jpeg", "contrast"),
+        "resizers_flowers": survival("flowers", "contrast"),
+        "text_survival": text_survival(),
         "front": front({"images": images, "photos": flowers, "texts": sst2}),
         "images": headline(images, IMAGES, image_columns, "images, trained on"),
         "image_coverage": coverage(images),

@@ -45,6 +45,17 @@ def test_report_and_again(files, tmp_path, capsys):
     assert json.loads((report / "report.json").read_text())["cells"] == stored["cells"]
 
 
+def test_wear_has_a_table_of_its_own(files, tmp_path, capsys):
+    argv = command(files, tmp_path / "report", "--countermeasures", "none", "--wear", "lower-case", "tokens-smollm2")
+    assert main([*argv, "--model", f"tokens-smollm2={tmp_path / 'absent'}"]) == 0
+    said = capsys.readouterr().out
+    assert "Not run: tokens-smollm2: " in said and "(2 trainings)" in said
+    assert "After wear, which nobody chooses (in parentheses: clean rows):\n\n| wear " in said
+    stored = json.loads((tmp_path / "report" / "report.json").read_text())
+    assert "| lower-case" in stored["wear"]["protected"] and stored["attacks"] == {}
+    assert stored["protocol"]["wear by"].endswith(f"transformers {stored['protocol']['versions']['transformers']}")
+
+
 def test_bad_input(files, tmp_path, capsys):
     def failed(*argv):
         assert main(list(argv)) == 1
@@ -59,8 +70,9 @@ def test_bad_input(files, tmp_path, capsys):
     argv = command(files, tmp_path / "r")
     same = [f"--protected={files / 'clean'}.parquet" if "--protected" in part else part for part in argv]
     assert "never protected" in failed(*same)
+    assert "There is no wear magic for texts. There is: nfc, nfkc" in failed(*argv, "--wear", "magic")
     assert "no countermeasure magic" in failed(*argv, "--countermeasures", "magic")
-    assert "VICTIM=ID" in failed(*argv, "--model", "some/model")
+    assert "NAME=ID" in failed(*argv, "--model", "some/model")
     assert "There is no file or folder" in failed(*[p.replace("test.parquet", "absent.parquet") for p in argv])
     assert "colour" in failed(*argv, "--label-column", "colour")
     (tmp_path / "other.csv").write_text("words,label\na text,1\n")

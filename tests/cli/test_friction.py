@@ -30,17 +30,17 @@ def test_a_source_that_is_nowhere_is_said_to_be_neither_here_nor_on_the_hub(here
     assert f"There is no file or folder {source} here. On the Hub: " in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("source", ["data/train-*.parquet", "photos/cat/[0-9].png", "a/b/?.csv", "a/b/{x,y}.parquet"])
-def test_a_pattern_is_not_read_and_the_folder_is_asked_for(here, source, capsys):
+@pytest.mark.parametrize("source", ["data/train-*.parquet", "photos/cat/[0-9].png", "a/b/?.csv", "a/b/*/c.parquet"])
+def test_a_pattern_that_matches_nothing_is_said_to_match_nothing(here, source, capsys):
     assert main(["protect", "regtext", source, "--output", "out", "--key", "k"]) == 1
     said = capsys.readouterr().err
-    assert f"There is no file or folder {source}" in said and "give the folder that holds the files" in said
+    assert f"There is no file or folder {source}" in said and "it matches none" in said
 
 
 @pytest.mark.parametrize("source", ["a/b/c", "gone.csv"])
 def test_what_is_no_pattern_is_not_called_one(here, source, capsys):
     assert main(["protect", "regtext", source, "--output", "out", "--key", "k"]) == 1
-    assert "Patterns" not in capsys.readouterr().err
+    assert "pattern" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -57,3 +57,30 @@ def test_help_says_what_leaving_an_option_out_means(method, option, said, capsys
         main(["protect", method, "--help"])
     shown = " ".join(capsys.readouterr().out.split())
     assert said in shown[shown.index(f" {option} ") :]
+
+
+class Terminal:
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize(
+    ("more", "answer", "said"),
+    [
+        ([], "Reviews of our own.", "Reviews of our own."),
+        ([], " ", "The owner has not described"),
+        (["--description", "Given."], None, "Given."),
+        (["--quiet"], None, "The owner has not described"),
+        (["--json"], None, "The owner has not described"),
+    ],
+)
+def test_publish_asks_for_a_description_at_a_terminal(here, monkeypatch, more, answer, said):
+    def asked(prompt):
+        assert answer is not None and prompt == "Description: "
+        return answer
+
+    monkeypatch.setattr("sys.stdin", Terminal())
+    monkeypatch.setattr("builtins.input", asked)
+    assert main(["protect", "regtext", "reviews.csv", "--output", "out", "--key", "k", "--quiet"]) == 0
+    assert main(["publish", "out", "me/reviews", "--key", "k", "--dry-run", "dry", *more]) == 0
+    assert said in (here / "dry" / "README.md").read_text()

@@ -220,6 +220,7 @@ def test_list(capsys):
     said = capsys.readouterr().out
     assert said.startswith("regtext  text  RegText: gives every class words of its own")
     assert "victims, text: tfidf_logistic_regression" in said and "countermeasures, image: jpeg-10" in said
+    assert "wear, text: nfc, nfkc" in said and "wear, image: jpeg-50-420" in said
 
 
 def test_help_describes_every_option(capsys):

@@ -20,7 +20,7 @@ import datasets
 import pytest
 
 from hf_unlearnable.cli import _parser, main
-from hf_unlearnable.registry import COUNTERMEASURES, METHODS, VICTIMS
+from hf_unlearnable.registry import COUNTERMEASURES, METHODS, VICTIMS, WEAR
 from tests import ROOT
 from tests.docs.markdown import PAGES, blocks, commands, name_of, read
 from tests.examples import notes, pictures
@@ -69,7 +69,7 @@ def here(tmp_path, monkeypatch):
         photo.parent.mkdir(parents=True, exist_ok=True)
         row["image"].save(photo)
     monkeypatch.setattr("datasets.load_dataset", hub_dataset)
-    for registry in (METHODS, VICTIMS, COUNTERMEASURES):
+    for registry in (METHODS, VICTIMS, COUNTERMEASURES, WEAR):
         monkeypatch.setattr(registry, "_registered", {})
     with Hub(tmp_path / "hub", users={"hf_test": "me"}) as hub:
         hub.client_settings(monkeypatch)
@@ -189,10 +189,11 @@ def test_the_python_of_extending_runs(here, monkeypatch):
         path.write_text(block.code, encoding="utf-8")
         namespace |= vars(importlib.import_module(f"{path.parent.name}.{path.stem}"))
     snippets = [block for block in found if not block.title]
-    assert len(snippets) == 2
+    assert len(snippets) == 3
     for block in snippets:
         run(block, namespace)
     assert METHODS["last-word"] is namespace["LastWordTransform"] and "letter_svm" in VICTIMS
+    assert WEAR["ascii-only"].change(["caf\u00e9", "\u00e9"]) == ["caf", None]
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from hf_unlearnable import push_protected, report
 from hf_unlearnable.cli import main
 from hf_unlearnable.data import fingerprint
 from hf_unlearnable.publish.card import Wishes, lacking, render
+from hf_unlearnable.publish.reports import _seed_of_example
 from hf_unlearnable.registry import METHODS, countermeasures_of, method_class
 from hf_unlearnable.text.example import _TEXT, marked
 from tests.audit.test_golden_report import audit
@@ -166,6 +167,13 @@ def test_the_example_of_an_image_is_our_own_with_another_key(tmp_path, method):
         assert before.shape == (160, 160, 3) and (before != after).any()
         assert (difference == np.clip(128 + 8 * (after - before), 0, 255)).all()
         assert path.stat().st_size < 200_000
+
+
+@pytest.mark.parametrize("seed", [0, 1, 7, 2**63])
+def test_the_seed_of_the_example_follows_from_the_owners_and_is_none_that_others_would_try(seed):
+    given = _seed_of_example(seed)
+    assert given == _seed_of_example(seed) != _seed_of_example(seed + 1)
+    assert 10**9 < given < 2**63 and given != seed
 
 
 def test_the_example_is_as_strong_as_the_protection(tmp_path):

@@ -12,7 +12,7 @@ from recipes import finetune_attack as attack
 from tests import ROOT
 from tests.examples import notes
 
-TINY = ROOT / "recipes/configs/finetune_tiny_random.yaml"
+TINY = ROOT / "recipes/configs/finetune_smoke_test.yaml"
 
 
 def model_of(*options):

@@ -35,7 +35,7 @@ def test_a_docstring_is_shown_as_html(docstring, shown):
 def test_links_of_the_header_have_targets_and_the_paper_is_the_packages():
     header, page = guide.header(), guide.limits()
     inside = re.findall(r'href="#([^"]+)"', header)
-    assert inside == ["limits"] and all(f'id="{one}"' in page for one in inside)
+    assert inside == ["limits", "papers"] and all(f'id="{one}"' in page for one in inside)
     assert 'href="https://arxiv.org/abs/2411.08506"' in header
 
 
@@ -58,3 +58,15 @@ def test_addresses_of_the_package_are_linked_by_name(monkeypatch):
     header = guide.header()
     assert '<a href="https://docs.example/a?b&amp;c" target="_blank" rel="noopener">Documentation</a>' in header
     assert ">Source</a>" in header
+
+
+def test_every_paper_of_a_method_is_listed_once_with_its_address():
+    listed = guide.limits().split('<h3 id="papers">')[1]
+    addresses = re.findall(r'href="https://arxiv.org/abs/([^"]+)"', listed)
+    named = {
+        found
+        for _, cls in METHODS.items()
+        if not cls.is_baseline
+        for found in re.findall(r"arXiv:(\d{4}\.\d{4,5})", cls.described().get("Paper", "").split("\n\n")[0])
+    }
+    assert len(addresses) == len(set(addresses)) == listed.count("<li>") and set(addresses) == named

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
-from hf_unlearnable._extras import require
 from hf_unlearnable.adversary import Attacker, Rows
+from hf_unlearnable.image.codec import rgb_levels
 
 _SEEN = 224  # the shorter side at which victims train on photos: small patterns grow with images beyond it
 
@@ -120,14 +119,7 @@ def on_each(*changes: Callable[[np.ndarray], np.ndarray]) -> Callable[[Rows, Att
 
 def levels_of(rows: Rows) -> list[np.ndarray]:
     """The images as uint8 [height, width, 3]."""
-    require("image", "PIL")
-    from PIL import Image
-
-    def one(image: Any) -> np.ndarray:
-        opened = image if isinstance(image, Image.Image) else Image.fromarray(np.asarray(image).squeeze())
-        return np.asarray(opened.convert("RGB"))
-
-    return [one(image) for image in rows.inputs]
+    return [rgb_levels(image) for image in rows.inputs]
 
 
 def half_size(levels: np.ndarray) -> np.ndarray:

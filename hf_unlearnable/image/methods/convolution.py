@@ -86,7 +86,9 @@ class ConvolutionTransform(ImageTransform):
     def _check_parameters(self) -> None:
         super()._check_parameters()
         if self.blur is not None and not 0 <= self.blur <= 1:
-            raise ValueError(f"blur is {self.blur}, but it is a weight from 0 to 1, beside an entry of 1.")
+            raise ValueError(
+                f"blur is {self.blur}, but it is the largest weight of a neighbouring pixel: give 0 to 1."
+            )
         if self.kernel_size is not None and (self.kernel_size < 1 or self.kernel_size % 2 == 0):
             raise ValueError(f"kernel_size is {self.kernel_size}. Give an odd number of pixels.")
 

@@ -97,7 +97,7 @@ class LinearizationTransform(BoundedImageTransform):
             len(self._labels), self.epochs, self.learning_rate, self._resolved_seed(),
         )  # fmt: skip
         if not np.isfinite(weights).all() or not weights.any():
-            raise FloatingPointError("W has diverged, or learned nothing. Lower learning_rate.")
+            raise FloatingPointError("The linear model has diverged, or learned nothing. Lower learning_rate.")
         scale = (2**_WEIGHT_BITS - 1) / np.abs(weights).max()
         self._weights, self._scale = np.rint(weights * scale).astype(np.int32), float(scale)
         return self

@@ -13,6 +13,7 @@ import numpy as np
 from hf_unlearnable._extras import require
 from hf_unlearnable.adversary import Training, class_indices
 from hf_unlearnable.adversary.loop import device, trained
+from hf_unlearnable.image.codec import rgb_levels
 
 if TYPE_CHECKING:
     import torch
@@ -109,8 +110,7 @@ def rgb(images: Sequence[Any], size: int) -> Tensor:
     from PIL import Image
 
     def one(image: Any) -> np.ndarray:
-        opened = image if isinstance(image, Image.Image) else Image.fromarray(np.asarray(image).squeeze())
-        opened = opened.convert("RGB")
+        opened = Image.fromarray(rgb_levels(image))
         if opened.size != (size, size):
             opened = opened.resize((size, size), Image.Resampling.BILINEAR)
         return np.asarray(opened)

@@ -132,7 +132,7 @@ class OrderCodeTransform(TextTransform):
     def _check_parameters(self) -> None:
         super()._check_parameters()
         if not 0 <= self.rate <= 1:
-            raise ValueError(f"rate is {self.rate}, but it is codes for every word: give a number from 0 to 1.")
+            raise ValueError(f"rate is {self.rate}, but it is a number of codes per word: give one from 0 to 1.")
         if self.num_codes < 1 or (self.carriers_per_code is not None and self.carriers_per_code < 1):
             raise ValueError("num_codes and carriers_per_code start at 1. To change nothing, set rate=0.")
         if not 0 <= self.min_share <= self.max_share <= 1:

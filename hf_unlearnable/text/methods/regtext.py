@@ -15,7 +15,7 @@ from hf_unlearnable.key import Key, draws
 from hf_unlearnable.mark import NoMarkError, RowMarks
 from hf_unlearnable.text.base import TextTransform
 from hf_unlearnable.text.insertion import Canonical
-from hf_unlearnable.text.ranking import rank_words, words_by_association
+from hf_unlearnable.text.ranking import rank_words, unfit_to_draw, words_by_association
 from hf_unlearnable.text.spread import spread
 from hf_unlearnable.validation import check_words
 
@@ -62,10 +62,10 @@ class RegTextTransform(TextTransform):
         tokens_per_class: How many different words each class gets. For a neural model one is far stronger than ten.
         mode: "insert" keeps every word of the text and can be restored; "replace" puts the words in place of others.
         position: "random", "begin", "middle" or "end". Random places are drawn one in each of n equal stretches.
-        word_source: With "neutral" they are drawn with the key from words that stand equally often under every label.
-            With "regtext" they are the paper's ranking. With "random" every class gets the same words, the baseline of
-            the same dose. Or your own words, `tokens_per_class` for each label in order, or by label, as `{0:
-            ["gist"], 1: ["plum"]}`. Given by label they need no `fit`.
+        word_source: "neutral" draws them with the key from words that stand equally often under every label. Unless
+            `sensitive`, these neither judge nor negate. "regtext" is the paper's ranking. "random" gives every class
+            the same words, the baseline of the same dose. Or your own words, `tokens_per_class` for each label in
+            order, or by label, as `{0: ["gist"], 1: ["plum"]}`. Given by label they need no `fit`.
         k: In the paper's ranking, the weight of how often a word goes with its label.
         lambda_: In the paper's ranking, the weight of how rare the word is.
         min_length: Shortest word, in letters.
@@ -119,9 +119,10 @@ class RegTextTransform(TextTransform):
     disjoint: bool = True
 
     method: ClassVar[str] = "regtext"
-    # 2: nothing into code, markup and data; no names nor words that can hurt; 3: nor names without capitals
-    method_version: ClassVar[int] = 3
-    reads_versions: ClassVar[tuple[int, ...]] = (2,)  # whose keys hold their words
+    # 2: nothing into code, markup and data; no names nor words that can hurt; 3: nor names without capitals;
+    # 4: nor, where words are drawn, words that judge or negate and pieces of words ("ve")
+    method_version: ClassVar[int] = 4
+    reads_versions: ClassVar[tuple[int, ...]] = (2, 3)  # whose keys hold their words
     choices: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "word_source": ("neutral", "regtext", "random"), "mode": ("insert", "replace"),
         "position": ("random", "begin", "middle", "end"),
@@ -143,7 +144,7 @@ class RegTextTransform(TextTransform):
         if isinstance(self.word_source, Mapping):
             self._check_by_label(self.word_source)
         if any(not isinstance(word, str) or not re.fullmatch(r"\S+", word) for word in self._own_words()):
-            raise ValueError("word_source holds an entry that is not a single word.")
+            raise ValueError("word_source holds an entry that is not a single word. Give words without spaces.")
 
     def _check_by_label(self, given: Mapping[Any, Sequence[str]]) -> None:
         """Raises a ValueError for words by label that are not as many for each of two labels or more of one kind."""
@@ -163,10 +164,9 @@ class RegTextTransform(TextTransform):
     def _chosen_words(self, counts: pl.DataFrame, labels: list) -> dict[Any, list[str]]:
         if isinstance(self.word_source, Mapping):
             given = self._given_words()
-            if missing := [label for label in labels if label not in given]:
-                raise ValueError(
-                    f"word_source has no words for the label {missing[0]!r}. Give words for each of {labels}."
-                )
+            for label in labels:
+                if label not in given:
+                    raise ValueError(f"word_source has no words for the label {label!r}. Give words for {labels}.")
             return given
         if not isinstance(self.word_source, str):
             return self._by_label(labels)
@@ -195,6 +195,10 @@ class RegTextTransform(TextTransform):
                 f"take {need * len(labels)}. The labels' order is {labels}."
             )
         return {label: words[i * need : (i + 1) * need] for i, label in enumerate(labels)}
+
+    def _left_out(self) -> pl.Series:
+        judging = not self.sensitive and self.word_source != "regtext"
+        return super()._left_out().explode().append(unfit_to_draw()).implode() if judging else super()._left_out()
 
     def _may_be_chosen(self) -> pl.Expr:
         import polars as pl
@@ -250,7 +254,8 @@ class RegTextTransform(TextTransform):
             raise ValueError(
                 f"The data has {counted(len(words), 'word')} to choose from, and {len(labels)} classes with "
                 f"{self.tokens_per_class} each take {need}. Lower {spelled('tokens_per_class')} or "
-                f"{spelled('min_frequency')}, or allow names and words that can hurt with {spelled('sensitive')}."
+                f"{spelled('min_frequency')}, or allow names and words that hurt, judge or negate with "
+                f"{spelled('sensitive')}."
             )
         if self.word_source == "neutral":
             words = words[: max(_NEUTRAL, 2 * need)]
@@ -263,9 +268,7 @@ class RegTextTransform(TextTransform):
     # ------------------------------------------------------------------ changing rows
     def check_restorable(self) -> None:
         if self.mode != "insert":
-            raise ValueError(
-                "mode='replace' overwrites words, so the texts cannot be restored. Keep the original data."
-            )
+            raise ValueError("mode='replace' overwrites words, so the texts cannot be restored. Keep the originals.")
 
     def _pool(self, chosen: list[str]) -> Sequence[str]:
         return chosen if self.mode == "insert" else ()
@@ -327,8 +330,8 @@ class RegTextTransform(TextTransform):
 
     def _key_params(self) -> dict[str, Any]:
         # JSON has no numbers as names: words by label are kept in the order of the labels, which the state holds.
-        by_label = {"word_source": self._own_words()} if isinstance(self.word_source, Mapping) else {}
-        return {**super()._key_params(), **by_label}
+        by_label = isinstance(self.word_source, Mapping)
+        return super()._key_params() | ({"word_source": self._own_words()} if by_label else {})
 
     def _secret_parameters(self) -> set[str]:
         return {"seed"} if isinstance(self.word_source, str) else {"seed", "word_source"}

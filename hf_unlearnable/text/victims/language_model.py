@@ -148,7 +148,9 @@ def _names(classes: np.ndarray, given: Sequence[str] | None) -> list[str]:
         letters = [chr(65 + i) for i in range(26)]
         return list(islice(chain(letters, map("".join, product(letters, repeat=2))), len(classes)))
     if not 0 <= classes[0] <= classes[-1] < len(given):
-        raise ValueError(f"class_names has {len(given)} names, and the labels are {classes.tolist()}. Name 0, 1, ...")
+        raise ValueError(
+            f"class_names has {len(given)} names, and the labels are {classes.tolist()}. Name each from 0 on."
+        )
     return [given[label] for label in classes]
 
 

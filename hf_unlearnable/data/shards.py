@@ -1,0 +1,51 @@
+"""Shards: several files that make one dataset are written as they were read, with the same names and rows."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from hf_unlearnable.data.sources import by_split, tables_of
+from hf_unlearnable.data.tables import row_counts, table_name
+from hf_unlearnable.data.writing import TABLES, is_file_name
+
+
+def shards_of(
+    source: str | os.PathLike | Sequence[str], output: str | os.PathLike, format: str, split: str = "train",
+    separator: str | None = None, quoting: str | None = None, encoding: str | None = None,
+) -> dict[str, int] | None:  # fmt: skip
+    """The files that a split is written to, where it was read from several: their names and how many rows each gets.
+
+    The names are those of the files that were read. Where a folder of such names would read as another split, or in
+    another order, they are numbered: `train-00000-of-00003.parquet`.
+
+    Args:
+        source: A folder of tables, or files that make one dataset, as for `load_rows`.
+        output: What is written: only a folder takes several files.
+        format: That of the files; "arrow", and what is one file per row, have shards of their own.
+        split: The one that is written.
+        separator, quoting, encoding: As for `load_rows`.
+    """
+    files = tables_of(source, split)
+    if len(files) < 2 or format not in TABLES or is_file_name(output):
+        return None
+    folder = Path(os.path.commonpath([file.absolute().parent for file in files]))
+    if isinstance(source, str | os.PathLike):
+        folder = Path(source).absolute()
+    names = [file.absolute().relative_to(folder).with_name(f"{table_name(file)}.{format}") for file in files]
+    if not _reads_as(names, split):
+        names = [Path(f"{split}-{i:05d}-of-{len(files):05d}.{format}") for i in range(len(files))]
+    return dict(zip(map(str, names), row_counts(files, separator, quoting, encoding), strict=True))
+
+
+def _reads_as(names: list[Path], split: str) -> bool:
+    """Whether a folder of these files holds one split, in this order."""
+    in_order = sorted(names, key=lambda name: ([(1, part) for part in name.parts[:-1]], (0, name.name)))
+    if in_order != names or Counter(names).most_common(1)[0][1] > 1:
+        return False
+    try:
+        return list(by_split(names, Path())) == [split]
+    except ValueError:  # some names tell of a split, and others do not
+        return False
