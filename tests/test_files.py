@@ -6,10 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import datasets
 import pytest
 
 from hf_unlearnable import _files
 from hf_unlearnable._files import all_or_nothing, files_into, scratch_folder, whole_or_nothing, write_file
+from hf_unlearnable.data import load_rows
 from tests.folders import names
 
 
@@ -102,6 +104,18 @@ def test_scratch_of_killed_runs_is_removed_and_no_other(tmp_path, gone):
     with whole_or_nothing(tmp_path / "a.csv") as path:
         path.write_text("whole")
     assert names(tmp_path) == sorted([*kept, "a.csv"])
+
+
+@pytest.mark.skipif(os.name != "posix", reason="whether a process runs is asked on POSIX only")
+def test_what_a_killed_run_left_in_the_cache_goes_when_any_table_is_read(tmp_path, gone, monkeypatch):
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    cache = tmp_path / "cache" / "hf-unlearnable-tables"
+    left, lives = (cache / f".{'0' * 32}.arrow.{pid}@{_files._host()}.abcd1234" for pid in (gone, os.getpid()))
+    left.mkdir(parents=True)
+    lives.mkdir()
+    (tmp_path / "n.csv").write_text("text,label\na,0\n")
+    assert load_rows(tmp_path / "n.csv")[:] == {"text": ["a"], "label": [0]}
+    assert [path for path in cache.iterdir() if path.suffix != ".arrow"] == [lives]
 
 
 @pytest.mark.parametrize("name", ["a" * 240, "导" * 80, "a b[1]*.csv", ".hidden"])

@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hf_unlearnable._files import whole_or_nothing
+from hf_unlearnable._files import remove_left, whole_or_nothing
 from hf_unlearnable._words import spelled
 from hf_unlearnable.data.csv_files import check_options, csv_rows
 from hf_unlearnable.data.text_files import PACKED, broken_named, decoded, found_encoding, opened
@@ -106,6 +106,7 @@ def _kept(
     name = xxhash.xxh3_128_hexdigest(repr((stats, options, __version__)).encode())
     place = Path(config.HF_DATASETS_CACHE, "hf-unlearnable-tables", f"{name}.arrow")
     if not place.is_file():
+        remove_left(place.parent)  # of any name: that of a table which was killed may never be written again
         with (
             whole_or_nothing(place, replace=True) as scratch,
             broken_named(files[0] if len(files) == 1 else files[0].parent),
