@@ -278,7 +278,7 @@ def word_gradients() -> str:
     """Models down; how the size of a word's gradient goes with its frequency across."""
     rows = [["model", "words", "per occurrence", "mean over occurrences"]]
     for line in lines("word_gradients.jsonl"):
-        told = ["{} [{}, {}]".format(*line[size]["spearman"]) for size in ("occurrence", "mean")]
+        told = ["{:.2f} [{:.2f}, {:.2f}]".format(*line[size]["spearman"]) for size in ("occurrence", "mean")]
         rows.append([line["model"], str(line["words"]), *told])
     return table(rows)
 
