@@ -29,8 +29,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import finetune_options
 from finetune_data import Training, load_data, planned
-from finetune_options import AttackArguments, parse
+from finetune_options import AttackArguments
 from finetune_results import ZERO_SHOT, digest, summed, write_json, write_results
 from options import run
 from trl import SFTConfig
@@ -173,21 +174,31 @@ def matched(written: list[str], test: list[dict[str, str]], tasks: Mapping[str, 
     return rows
 
 
+def parse(argv: list[str] | None = None) -> Path | tuple[AttackArguments, SFTConfig]:
+    """The folder to score, or the options of what is written.
+
+    Args:
+        argv: Of the command line; None for the process's own.
+
+    Raises:
+        ValueError: It is neither.
+    """
+    words = sys.argv[1:] if argv is None else argv
+    if words[:1] == ["write"]:
+        return finetune_options.parse(words[1:])[:2]
+    if words[:1] == ["score"] and len(words) == 2:
+        return Path(words[1])
+    raise ValueError("Say `write` with the options of finetune_attack.py, or `score FOLDER`.")
+
+
 def main(argv: list[str] | None = None) -> None:
     """Writes or scores.
 
     Args:
         argv: Of the command line; None for the process's own.
     """
-    words = sys.argv[1:] if argv is None else argv
-    if words[:1] == ["write"]:
-        args, training, _ = parse(words[1:])
-        for file in write(args, training):
-            print(file)
-    elif words[:1] == ["score"] and len(words) == 2:
-        print(score(Path(words[1])))
-    else:
-        raise ValueError("Say `write` with the options of finetune_attack.py, or `score FOLDER`.")
+    asked = parse(argv)
+    print(score(asked) if isinstance(asked, Path) else "\n".join(map(str, write(*asked))))
 
 
 if __name__ == "__main__":
