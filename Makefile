@@ -2,7 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PYTEST := HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+# Compiled modules are kept, for tests start processes that import them again.
+PYTEST := PYTHONDONTWRITEBYTECODE= HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint .ci/constraints.txt
 
 .PHONY: demo test test-unit test-contract test-browser test-docs test-slow golden notebooks quality style
@@ -19,6 +20,7 @@ test-unit test-contract test-browser test-docs: $(VENV)/dev  ## one part of the 
 
 test-slow: $(VENV)/dev  ## checks that take minutes
 	$(PYTEST) -m slow
+	$(PYTEST) -m "hypothesis and not slow" --hypothesis-profile long
 
 golden: $(VENV)/dev  ## write the golden reports and cards of the tests anew
 	$(BIN)/python -m tests.audit.test_golden_report

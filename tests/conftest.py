@@ -8,7 +8,9 @@ from tests.hub import Hub, User
 
 PARTS = ("unit", "contract", "browser", "docs")  # `make test-PART` runs one; see CONTRIBUTING.md
 
-hypothesis.settings.register_profile("suite", deadline=None)  # a machine that is busy with other things is no failure
+# No deadline: a machine that is busy with other things is no failure. `make test-slow` takes the long one.
+hypothesis.settings.register_profile("suite", deadline=None, max_examples=30)
+hypothesis.settings.register_profile("long", deadline=None, max_examples=500)
 hypothesis.settings.load_profile("suite")
 
 

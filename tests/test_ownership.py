@@ -8,7 +8,7 @@ from itertools import product
 import numpy as np
 import pytest
 from datasets import Dataset, Value, concatenate_datasets
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -58,18 +58,18 @@ def mixed(protected, others, share=0.1):
 # ------------------------------------------------------------------ power
 @pytest.mark.parametrize("parameters", TEXT.values(), ids=TEXT)
 def test_texts_are_found_whole_in_part_and_without_labels(parameters):
-    dataset = notes(150)
+    dataset = notes(100)
     cloak = RegTextTransform(seed=3, **parameters).fit(dataset)
     protected = dataset.map(cloak, batched=True)
     found = verify(cloak, protected)
-    assert found.rows == found.marked == 150 and found.expected < 50
-    assert found.log10_p < -80
+    assert found.rows == found.marked == 100 and found.expected < 30
+    assert found.log10_p < -50
     assert verify(cloak.key, protected.remove_columns("label")) == found
     assert verify(cloak, protected.shuffle(seed=1)).log10_p == pytest.approx(found.log10_p)
     permuted = protected.map(lambda row: {"label": (row["label"] + 1) % 4})
     assert verify(cloak, permuted) == found
     assert verify(cloak, mixed(protected, dataset)).p_value < 0.01
-    assert verify(cloak, mixed(protected, notes(400).select(range(250, 400)))).p_value < 0.02
+    assert verify(cloak, mixed(protected, notes(400).select(range(300, 400)))).p_value < 0.02
     assert verify(cloak, dataset).p_value > 0.05  # the very originals
 
 
@@ -129,8 +129,8 @@ def test_ids_chats_columns_and_scripts():
 
 @pytest.mark.parametrize(("name", "parameters"), DRAWN)
 def test_drawn_patterns_are_found(name, parameters, monkeypatch):
-    monkeypatch.setattr(mark, "_CLASS_DECOYS", 299)
-    dataset = load_digits("train").select(range(200)).add_column("id", list(range(200)))
+    monkeypatch.setattr(mark, "_CLASS_DECOYS", 199)
+    dataset = load_digits("train").select(range(100)).add_column("id", list(range(100)))
     cloak = made(name, dataset, **parameters)
     protected = dataset.map(cloak, batched=True)
     assert verify(cloak, protected).p_value < 1e-6
@@ -164,8 +164,9 @@ def test_noise_of_a_class_is_found_and_originals_are_not():
     assert verify(cloak, dataset).p_value == 1 and verify(other, protected).p_value == 1
 
 
-def test_photos_of_many_sizes_gray_and_colour():
-    parts = [images(12, height=20 + 3 * i, width=31 - 2 * i, channels=1 + 2 * (i % 2)) for i in range(4)]
+def test_photos_of_many_sizes_gray_and_colour(monkeypatch):
+    monkeypatch.setattr(mark, "_CLASS_DECOYS", 199)
+    parts = [images(8, height=20 + 3 * i, width=31 - 2 * i, channels=1 + 2 * (i % 2)) for i in range(4)]
     dataset = concatenate_datasets(parts)
     for name, parameters in [("texture", {}), ("random-noise", {"noise": "class"}), ("error-min", {"max_rounds": 2})]:
         cloak = made(name, dataset, **parameters)
@@ -174,6 +175,9 @@ def test_photos_of_many_sizes_gray_and_colour():
 
 
 # ------------------------------------------------------------------ the p-value holds
+KEYS = pytest.mark.parametrize("keys", [8, pytest.param(40, marks=pytest.mark.slow)])
+
+
 def holds(p_values):
     """At most 5 % below 0.05, as far as so many can tell, and none below 0.001."""
     allowed = stats.binom.ppf(0.999, len(p_values), 0.05)
@@ -181,28 +185,28 @@ def holds(p_values):
 
 
 @pytest.mark.parametrize("parameters", [TEXT["default"], TEXT["common words"]], ids=["default", "common words"])
-def test_keys_find_nothing_in_texts_that_others_made(parameters):
+@KEYS
+def test_keys_find_nothing_in_texts_that_others_made(parameters, keys):
     dataset = notes(20)
     foreign = RegTextTransform(seed=10**9, **parameters).fit(dataset)
     suspects = [dataset, dataset.map(foreign, batched=True)]  # which holds the key's own words
-    keys = [replace(foreign.key, seed=seed) for seed in range(30)]
     for suspect in suspects:
-        assert holds([verify(key, suspect).p_value for key in keys])
+        assert holds([verify(replace(foreign.key, seed=seed), suspect).p_value for seed in range(keys)])
 
 
 @pytest.mark.parametrize(("name", "parameters"), DRAWN)
-def test_keys_find_nothing_in_images_that_others_made(name, parameters, monkeypatch):
+@KEYS
+def test_keys_find_nothing_in_images_that_others_made(name, parameters, keys, monkeypatch):
     monkeypatch.setattr(mark, "_CLASS_DECOYS", 99)
     dataset = images(24, height=12, width=12)
     foreign = dataset.map(made(name, dataset, seed=10**9, **parameters), batched=True)
     p_values = [
         verify(made(name, dataset, seed=seed, **parameters), suspect).p_value
-        for suspect, seed in product((dataset, foreign), range(25))
+        for suspect, seed in product((dataset, foreign), range(keys))
     ]
     assert holds(p_values)
 
 
-@settings(max_examples=60)
 @given(st.lists(st.floats(0.01, 0.99), min_size=1, max_size=8), st.integers(0, 8))
 def test_tail_bounds_the_exact_one(chances, count):
     exact = sum(

@@ -11,6 +11,7 @@ import pkgutil
 import sys
 from collections.abc import Iterator
 from dataclasses import fields, replace
+from functools import cache
 from importlib.abc import InspectLoader
 from importlib.util import find_spec
 from types import CodeType
@@ -58,10 +59,16 @@ def _texts() -> Iterator[str]:
         for measure in countermeasures_of(name).values():
             modules |= {part.__module__ for part in (measure.on_rows, measure.in_training) if part is not None}
     for module in sorted(modules):
-        loaded = sys.modules.get(module)  # what a notebook or a script defines has no code to be found
-        spec = find_spec(module) if loaded is None else loaded.__spec__
-        code = spec.loader.get_code(module) if spec and isinstance(spec.loader, InspectLoader) else None
-        yield from _constants(code)
+        yield from _texts_of(module)
+
+
+@cache
+def _texts_of(module: str) -> tuple[str, ...]:
+    """The texts of a module's code; of what a notebook or a script defines there is no code to be found."""
+    loaded = sys.modules.get(module)
+    spec = find_spec(module) if loaded is None else loaded.__spec__
+    code = spec.loader.get_code(module) if spec and isinstance(spec.loader, InspectLoader) else None
+    return tuple(_constants(code))
 
 
 def _constants(value: Any) -> Iterator[str]:

@@ -5,7 +5,7 @@ import logging
 import numpy as np
 import pytest
 from datasets import ClassLabel, Dataset, Image
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from PIL import Image as PILImage
 
@@ -133,7 +133,6 @@ def test_dropped_keeps_what_is_unchanged():
     assert len(dropped(clean, protected_notes()[1], "text")) == 0
 
 
-@settings(max_examples=25)
 @given(st.lists(st.sampled_from("abc"), min_size=1, max_size=60), st.floats(0, 0.99), st.integers(0, 9))
 def test_set_aside_is_a_stratified_partition(labels, share, seed):
     clean = tiny([f"row {i}" for i in range(len(labels))], labels)

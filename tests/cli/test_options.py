@@ -42,7 +42,7 @@ def parsed(command, groups):
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_options_mean_the_same_in_any_order(command, data, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

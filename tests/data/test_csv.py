@@ -24,7 +24,7 @@ CELL = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 )
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_csv_of_the_csv_module_is_read_and_written_letter_by_letter(tmp_path, data):
     width = data.draw(st.integers(1, 4))

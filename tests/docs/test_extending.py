@@ -54,11 +54,18 @@ def run(installed, here, *command):
 
 
 MAIN = "import sys; from hf_unlearnable.cli import main; sys.exit(main())"
+ALL = """
+import sys
+from hf_unlearnable.cli import main
+for command in sys.argv[1:]:
+    print("BEGIN", flush=True)
+    assert main(command.split()) == 0, command
+"""
 
 
 def test_every_command_of_the_page_runs(installed, here):
-    said = [run(installed, here, "-c", MAIN, *command.split()[1:]) for command in COMMANDS]
-    listed, protected, attacked, verified, published = said
+    said = run(installed, here, "-c", ALL, *[command.split(maxsplit=1)[1] for command in COMMANDS])
+    _, listed, protected, attacked, verified, published = said.split("BEGIN\n")
     assert re.search(r"^last-word +text +Ends every text with a made-up word of its class\.$", listed, re.MULTILINE)
     assert "letter_svm" in listed and "last-word-removal" in listed
     assert "120 of 120 rows protected with last-word" in protected

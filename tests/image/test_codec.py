@@ -4,7 +4,7 @@ import datasets
 import numpy as np
 import pytest
 from datasets import Dataset, Features
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
@@ -107,7 +107,6 @@ def test_one_transparent_colour():
 
 
 @given(levels(3))
-@settings(max_examples=30)
 def test_lossless_webp_of_rgb(array):
     data = encode(decode(array), "webp")
     assert (data[:4], data[8:12]) == (b"RIFF", b"WEBP")
@@ -115,7 +114,6 @@ def test_lossless_webp_of_rgb(array):
 
 
 @given(levels(4))
-@settings(max_examples=30)
 def test_lossless_webp_keeps_the_colours_of_transparent_pixels(array):
     array[0, 0] = (1, 2, 3, 0)
     data = encode(decode(array), "webp")

@@ -222,10 +222,10 @@ def after(seconds):
 
 
 KILLS = {
-    "csv": {"scratch": appears(".out.csv.*"), "written": appears(".out.csv.*/out.csv"), "key": appears("my.key")},
-    "parquet": {"scratch": appears(".out.*"), "key written": appears(".my.key.*/my.key")},
+    "csv": {"written": appears(".out.csv.*/out.csv"), "scratch": appears(".out.csv.*"), "key": appears("my.key")},
+    "parquet": {"key written": appears(".my.key.*/my.key"), "scratch": appears(".out.*")},
     "images": {"photos": appears(".out.*/out/*/*"), "report": appears(".report.*/report/fidelity.json")},
-    "attack": {"a cell": appears("report/cells/*.json"), "the report": appears("report/.new.*")},
+    "attack": {"the report": appears("report/.new.*"), "a cell": appears("report/cells/*.json")},
     "publish": {"staged": appears(".out.*/out/data/*"), "the card": appears(".out.*/out/README.md")},
     "verify": {"read": appears("cache/*/.*")},
     "fit": {"a round": appears("fit/round-*"), "whole": appears("fit/round-00002/whole")},
@@ -251,7 +251,14 @@ def killed(name, when, inputs, worker, undisturbed, tmp_path):
     check_again(folder, name, worker, expected)
 
 
-@pytest.mark.parametrize(("name", "when"), [(name, when) for name, points in KILLS.items() for when in points])
+@pytest.mark.parametrize(
+    ("name", "when"),
+    [
+        pytest.param(name, when, marks=[pytest.mark.slow] * (number > 0))  # one of each command in the suite
+        for name, points in KILLS.items()
+        for number, when in enumerate(points)
+    ],
+)
 def test_a_kill_loses_nothing(name, when, inputs, worker, undisturbed, tmp_path):
     killed(name, KILLS[name][when], inputs, worker, undisturbed, tmp_path)
 

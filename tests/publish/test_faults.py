@@ -1,6 +1,7 @@
 """Every call of a push fails once, in turn and in every way: the push ends complete, and never half done."""
 
 import copy
+import itertools
 
 import pytest
 from datasets import load_dataset
@@ -11,9 +12,18 @@ from tests.examples import notes
 from tests.publish.protected import tree
 
 FAULTS = [500, 409, 412, 429, "drop", "drop-after"]
+STATUSES = [400, 403, 404, 500]
 CLEAN = notes(40)
 CLOAK = RegTextTransform(seed=11).fit(CLEAN)
 PROTECTED = CLEAN.map(CLOAK, batched=True)
+
+
+def in_turn(kinds):
+    """All kinds in turn within one test, and each alone over all calls, which takes minutes."""
+    return [
+        pytest.param(kinds, id="in turn"),
+        *[pytest.param([one], id=str(one), marks=pytest.mark.slow) for one in kinds],
+    ]
 
 
 def saved(hub):
@@ -34,15 +44,15 @@ def push(rows):
     return push_protected(PROTECTED.select(kept), "tester/notes", key=CLOAK, original=CLEAN.select(kept), gated="auto")
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("faults", in_turn(FAULTS))
 @pytest.mark.parametrize("earlier", [False, True], ids=["new repository", "second push"])
-def test_every_call_fails_once(hub, fault, earlier):
+def test_every_call_fails_once(hub, faults, earlier):
     def failing_at(call):
         seen = []
 
         def fail(method, path):
             seen.append((method, path))
-            return fault if len(seen) == call + 1 else None
+            return faults[call % len(faults)] if len(seen) == call + 1 else None
 
         return seen, fail
 
@@ -71,8 +81,8 @@ def test_every_call_fails_once(hub, fault, earlier):
     assert load_dataset("tester/notes", split="train")["text"][:] == PROTECTED["text"][:]
 
 
-@pytest.mark.parametrize("status", [400, 403, 404, 500])
-def test_a_call_that_always_fails_leaves_the_repository_as_it_was(hub, status):
+@pytest.mark.parametrize("statuses", in_turn(STATUSES))
+def test_a_call_that_always_fails_leaves_the_repository_as_it_was(hub, statuses):
     push(20)
     put_back, before, start = saved(hub), tree(hub), len(hub.log)
     push(40)
@@ -83,9 +93,9 @@ def test_a_call_that_always_fails_leaves_the_repository_as_it_was(hub, status):
         if any(p in x for x in paths)
     }
     assert len(kinds) == 7
-    for kind in sorted(kinds):
+    for kind, status in zip(sorted(kinds), itertools.cycle(statuses)):
         put_back()
-        hub.fail = lambda method, path, kind=kind: status if kind in path else None
+        hub.fail = lambda method, path, kind=kind, status=status: status if kind in path else None
         with pytest.raises(Exception) as stopped:
             push(40)
         hub.fail = lambda method, path: None

@@ -226,6 +226,7 @@ def launched(tmp_path, *command):
     return done.stderr
 
 
+@pytest.mark.slow  # the suite starts the recipe as a script in the next test
 def test_accelerate_launch(tmp_path):
     log = launched(
         tmp_path, "accelerate.commands.launch", "--cpu", str(ROOT / "recipes/finetune_attack.py"), "--config", str(TINY),

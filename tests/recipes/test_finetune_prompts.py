@@ -8,7 +8,7 @@ from unittest import mock
 import numpy as np
 import pytest
 from datasets import ClassLabel, Dataset
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 pytest.importorskip("trl", reason="the fine-tuning attack needs trl and peft")
@@ -98,7 +98,6 @@ def test_chat_needs_a_template(tokenizer):
         assert other.decode(prompter(other, ["bad", "good"], style="chat").answers["good"]) == f"good{end}"
 
 
-@settings(max_examples=60)
 @given(st.text(max_size=400), st.integers(75, 200), st.sampled_from(["alpaca", "chat"]))
 def test_only_the_text_is_ever_cut(tokenizer, text, max_length, style):
     with mock.patch.object(tokenizer, "chat_template", CHAT):

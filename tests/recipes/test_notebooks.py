@@ -1,6 +1,8 @@
 """The notebooks run, and what is stored in them is what they give."""
 
+import ast
 import re
+from importlib import import_module
 
 import pytest
 
@@ -36,6 +38,18 @@ def same(stored, fresh):
     return words[0] == words[1] and all(abs(a - b) <= max(10, abs(a) / 10) for a, b in zip(*numbers, strict=True))
 
 
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_imports_what_exists(path):
+    cells = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    code = "\n".join(line for cell in cells for line in cell.splitlines() if not line.startswith(("%", "!")))
+    nodes = [node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.ImportFrom)]
+    names = [(node.module, alias.name) for node in nodes for alias in node.names]
+    assert any(module.startswith("hf_unlearnable") for module, _ in names)
+    for module, name in names:
+        assert hasattr(import_module(module), name), (module, name)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_gives_what_is_stored_in_it(path, tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")

@@ -66,24 +66,22 @@ def test_one_process(source, tmp_path):
         protect(source, tmp_path / "out")
 
 
-def test_two_processes_own_a_part_each_and_agree_with_themselves(source, tmp_path):
+def test_two_processes_own_a_part_each_and_their_key_makes_all_again(source, tmp_path):
     environment = {
         **os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1", "HF_DATASETS_CACHE": str(tmp_path / "cache"),
         "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
     }  # fmt: skip
-    for name in ("one", "two"):
-        command = [
-            sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2",
-            str(ROOT / "recipes/protect_images.py"), "--dataset_name", str(source), "--output", str(tmp_path / name),
-            "--parameters", json.dumps(PARAMETERS),
-        ]  # fmt: skip
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900)
-        assert done.returncode == 0, done.stderr[-3000:]
+    command = [
+        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2",
+        str(ROOT / "recipes/protect_images.py"), "--dataset_name", str(source), "--output", str(tmp_path / "one"),
+        "--parameters", json.dumps(PARAMETERS),
+    ]  # fmt: skip
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900)
+    assert done.returncode == 0, done.stderr[-3000:]
     files = sorted(file.name for file in (tmp_path / "one").glob("*"))
     assert files == ["train-00000-of-00002.parquet", "train-00001-of-00002.parquet"]
     original = load_dataset("parquet", data_files=str(source), split="train")
     protected = stored(tmp_path / "one")
-    assert protected == stored(tmp_path / "two")
     assert [row["label"] for row in protected] == original["label"][:]
     cloak = load_transform(tmp_path / "one.key")
     assert len(cloak.key.tensors["ids"]) == 41

@@ -1,4 +1,4 @@
-"""What programs call, over the wire: `gradio_client`, MCP, and twenty visitors at once."""
+"""What programs call, over the wire: `gradio_client`, MCP, and several visitors at once."""
 
 import json
 import re
@@ -135,7 +135,8 @@ def test_an_attack_on_a_table_is_reported(client, tmp_path):
             client.predict(data, against, None, api_name="/attack")
 
 
-def test_twenty_visitors_get_their_own_and_memory_stays_bounded(page, tmp_path):
+@pytest.mark.parametrize("visitors", [6, pytest.param(20, marks=pytest.mark.slow)])
+def test_visitors_at_once_get_their_own_and_memory_stays_bounded(page, tmp_path, visitors):
     process = psutil.Process(page.process.pid)
 
     def visit(number):
@@ -156,8 +157,8 @@ def test_twenty_visitors_get_their_own_and_memory_stays_bounded(page, tmp_path):
 
     visit(0)
     before = process.memory_info().rss
-    with ThreadPoolExecutor(20) as pool:
-        list(pool.map(visit, range(20)))
+    with ThreadPoolExecutor(visitors) as pool:
+        list(pool.map(visit, range(visitors)))
     assert (process.memory_info().rss - before) / 2**20 < 400
 
 
@@ -174,7 +175,8 @@ def asked(page, client, *data):
         return error.code, json.load(error)
 
 
-def test_one_client_cannot_fill_the_queue_for_others(page):
+def test_one_client_cannot_fill_the_queue_for_others_and_the_queue_tells_its_place(page):
+    visitors = [page.client() for _ in range(2)]
     one, two = "198.51.100.7, 9.9.9.9", "198.51.100.8, 8.8.8.8"  # what stands before is the client's own word
     assert asked(page, one, "notes", "none", None)[0] == 200  # trains for a while
     others = [asked(page, f"203.0.113.{i}, 9.9.9.9", "nothing", "none", None)[0] for i in range(SHARE - 1)]
@@ -182,6 +184,12 @@ def test_one_client_cannot_fill_the_queue_for_others(page):
     status, answer = asked(page, one, "nothing", "none", None)
     assert status == 503 and f"{SHARE} requests of yours are waiting" in answer["detail"]
     assert asked(page, two, "nothing", "none", None)[0] == 200
+    jobs = [visitor.submit("nothing", "none", None, api_name="/attack") for visitor in visitors]
+    ranks, end = set(), time.monotonic() + 300
+    while time.monotonic() < end and not {SHARE, SHARE + 1} <= ranks:
+        ranks |= {job.status().rank for job in jobs}
+        time.sleep(0.1)
+    assert {SHARE, SHARE + 1} <= ranks  # behind those others that wait
 
 
 @pytest.mark.parametrize(
@@ -198,21 +206,10 @@ def test_a_client_is_the_last_public_address(sender, forwarded, expected):
     assert client_of(SimpleNamespace(client=SimpleNamespace(host=sender), headers=headers)) == expected
 
 
-def test_the_queue_tells_its_place(page):
-    visitors = [page.client() for _ in range(3)]
-    jobs = [one.submit("notes", "none", None, api_name="/attack") for one in visitors]
-    ranks, start = set(), time.perf_counter()
-    while time.perf_counter() - start < 300 and not {0, 1} <= ranks:
-        ranks |= {job.status().rank for job in jobs}
-        time.sleep(0.1)
-    for job in jobs:
-        job.cancel()
-    assert {0, 1} <= ranks  # first and second behind the one that trains
-
-
 def test_nothing_of_a_visitor_is_printed_and_no_secret_answered(page):
     word = "xylographically"
     answer = called(page, "protect_text", f"{word} " * 30, "sky", "regtext", "Standard", "sea")
-    assert word in answer and not SECRETS.search(answer)
+    assert word in answer, "".join(page.printed)
+    assert not SECRETS.search(answer)
     printed = "".join(page.printed)
     assert word not in printed and "visitor" not in printed

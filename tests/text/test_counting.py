@@ -6,7 +6,7 @@ from collections import Counter
 import pyarrow as pa
 import pytest
 from datasets import Dataset
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hf_unlearnable.text.counting import WordCounts, text_batches
@@ -23,7 +23,6 @@ def as_dict(counts):
     return {(label, word): n for label, word, n in counts.table().iter_rows() if n and word is not None}
 
 
-@settings(max_examples=200)
 @given(st.lists(st.tuples(st.text("abcABCé -'\n", max_size=40), st.integers(0, 2)), min_size=1, max_size=20))
 def test_counts_equal_a_plain_loop(rows):
     texts, labels = zip(*rows)

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hf_unlearnable.text.insertion import Canonical
@@ -33,7 +33,6 @@ def put(text, position, uniform, pool=POOL):
     return canonical.with_words(places, words), places, words, offsets
 
 
-@settings(max_examples=1500)
 @given(texts, positions, draws)
 @example("这部 导演 电影很好看 导演", "random", [0.1, 0.5, 0.9])
 @example("piston", "end", [0.0])

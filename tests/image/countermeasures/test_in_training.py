@@ -4,7 +4,7 @@ import random
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hf_unlearnable.adversary import composed
@@ -80,7 +80,6 @@ def test_in_training_leaves_the_global_generator_of_torch(name):
     assert torch.equal(torch.get_rng_state(), state)
 
 
-@settings(max_examples=20)
 @given(st.integers(0, 10**6))
 def test_mixup_and_cutmix_mix_labels_as_they_mix_images(seed):
     images = torch.zeros(6, 3, 20, 20)
@@ -103,7 +102,6 @@ def test_cutout_hides_a_square_of_half_the_width_and_nothing_else():
     assert hidden.float().mean(0).min() > 0.02, "any place may be hidden"
 
 
-@settings(max_examples=20)
 @given(st.integers(0, 10**6))
 def test_a_crop_shows_a_part_and_nothing_from_outside(seed):
     flat = torch.full((4, 3, 16, 12), 0.3)
@@ -159,7 +157,6 @@ def test_the_published_kernels_take_any_size_and_leave_a_flat_image_its_colour_i
     assert (inside.mean((1, 2, 3)) - 0.5).abs().max() < 0.4, "the kernel's weights sum to 1, give or take 0.2"
 
 
-@settings(max_examples=20)
 @given(st.integers(0, 10**6))
 def test_coin_reads_every_pixel_from_within_its_reach(seed):
     images = torch.rand(3, 2, 12, 9, generator=drawn_by(seed))

@@ -5,7 +5,7 @@ import random
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
@@ -115,7 +115,6 @@ def test_the_median_takes_a_single_pixel_without_a_trace():
     assert (median_filter(image) == 90).all()
 
 
-@settings(max_examples=25)
 @given(st.integers(0, 10**6), st.integers(0, 24))
 def test_a_box_of_two_takes_a_grain_of_two(seed, start):
     tile = np.random.default_rng(seed).choice([-8, 8], (2, 2, 3))
@@ -125,7 +124,6 @@ def test_a_box_of_two_takes_a_grain_of_two(seed, start):
     assert np.abs(inside.mean((0, 1)) - grained.mean((0, 1))).max() <= 1
 
 
-@settings(max_examples=40)
 @given(st.integers(0, 10**6), st.integers(2, 5), st.integers(0, 24), st.sampled_from([(20, 20), (17, 23), (64, 40)]))
 def test_what_repeats_is_removed_whatever_it_is_and_little_else(seed, period, start, size):
     photo = (50 + levels(1, seed, *size)[0] * 0.6).astype(np.uint8)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hf_unlearnable.image.learning.pgd import MAXIMIZE, MINIMIZE, crop_and_flip, frozen, pgd, project, resize
@@ -53,7 +53,6 @@ def test_the_loss_moves_in_the_direction(direction, better):
     assert better(losses[1], losses[0] + (-0.005 if direction == MINIMIZE else 0.005))
 
 
-@settings(max_examples=30)
 @given(st.integers(0, 40), st.floats(0.001, 0.3), st.integers(0, 4), st.integers(0, 2**31))
 def test_never_out_of_the_ball_nor_of_the_image(levels, step_size, steps, seed):
     images, labels = batch(3, seed=seed)
@@ -118,7 +117,6 @@ def test_a_batch_norm_that_cannot_be_folded_stays():
         assert torch.equal(frozen(each)(images), each.eval()(images))
 
 
-@settings(max_examples=25)
 @given(st.integers(1, 4), st.integers(4, 12), st.integers(4, 12), st.integers(0, 3), st.integers(0, 2**31))
 def test_crop_and_flip_is_a_shift_and_a_mirror(n, height, width, padding, seed):
     images = torch.rand(n, 2, height, width)

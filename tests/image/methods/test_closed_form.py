@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from datasets import Dataset, Image
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image as PILImage
 
@@ -17,7 +17,6 @@ from tests.examples import pictures
 from tests.image.methods.cases import arrays, fitted
 
 
-@settings(max_examples=30)
 @given(
     st.integers(1, 9),
     st.integers(1, 9),
@@ -118,7 +117,6 @@ def test_linear_classifier_learns_a_linear_problem():
     assert ((x / 255 @ weights.T).argmax(1) == y).mean() > 0.95
 
 
-@settings(max_examples=20)
 @given(st.integers(0, 2**32), st.integers(1, 16), st.integers(1, 12))
 def test_linearizing_noise_is_the_published_step(seed, most, steps):
     random = np.random.default_rng(seed)
@@ -180,7 +178,6 @@ def test_texture_repeats_and_scales():
 
 
 @given(st.integers(0, 2**64 - 1), st.integers(0, 127))
-@settings(max_examples=30)
 def test_uniform_levels(stream, most):
     got = uniform_levels(stream, (40, 25, 3), most)
     assert got.shape == (40, 25, 3) and np.abs(got).max(initial=0) <= most

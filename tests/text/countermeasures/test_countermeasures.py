@@ -4,7 +4,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hf_unlearnable.adversary import Attacker, Rows, mixed_with_clean
@@ -50,7 +50,6 @@ def test_takes_what_holds_no_words(name, rows):
 SCRIPTS = st.text(st.sampled_from("ab Zé'-.<>&@#\n\t 的电影好 кино ฟิล์ม फ़िल्म İß🙂\u200d"), max_size=40)
 
 
-@settings(max_examples=40)
 @given(st.lists(st.tuples(SCRIPTS, st.integers(-2, 2)), max_size=8))
 def test_deletes_whole_words_only_and_keeps_all_other_bytes_in_any_script(pairs):
     rows = Rows([text for text, _ in pairs], [label for _, label in pairs])

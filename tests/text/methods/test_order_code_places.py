@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hf_unlearnable import OrderCodeTransform, RegTextTransform, load_transform
@@ -106,7 +106,6 @@ CARRIERS = st.lists(st.sampled_from(["a", "b", "a b", "b c", "c a", "a b c", "c"
                     min_size=1)  # fmt: skip
 
 
-@settings(max_examples=200)
 @given(
     CARRIERS,
     st.lists(st.text(st.sampled_from("abcdef  \n.,<`电影导演\ue000"), max_size=30), min_size=1, max_size=4),
@@ -123,7 +122,6 @@ def test_what_goes_in_comes_out_again_whatever_the_text_holds(carriers, texts, d
         assert changed.without_words(places, words) == text
 
 
-@settings(max_examples=60)
 @given(
     st.lists(st.text(max_size=60), min_size=1, max_size=4),
     st.sampled_from(DESIGNS[:3]),

@@ -6,7 +6,7 @@ from collections import Counter
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hf_unlearnable import RegTextTransform, load_transform
@@ -111,7 +111,6 @@ def test_shards_counted_apart_choose_the_same_words(tmp_path):
     assert first(data[:50]) == whole(data[:50])
 
 
-@settings(max_examples=60)
 @given(st.floats(0.01, 1), st.one_of(st.none(), st.integers(1, 9)), st.integers(1, 60))
 def test_dose(rate, max_tokens, length):
     cloak = RegTextTransform(rate=rate, max_tokens=max_tokens, max_frequency=1.0, seed=1).fit(tiny(TEXTS, LABELS))
@@ -216,7 +215,6 @@ def test_own_words():
         RegTextTransform(word_source=["two words", "x"]).fit(data)
 
 
-@settings(max_examples=300)
 @given(st.lists(st.text(max_size=40), min_size=1, max_size=5), st.sampled_from(["random", "begin", "middle", "end"]))
 def test_restore_gives_the_originals_back(texts, position):
     cloak = RegTextTransform(
