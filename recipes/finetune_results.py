@@ -53,10 +53,10 @@ class Result:
         label_accuracy: Share of test rows whose right label got the highest probability.
         exact_match: Share of test rows where the model wrote the right label and nothing else.
         auc: Area under the ROC curve of the labels' probabilities, the mean over labels: it does not depend on how
-            likely the model finds each label on the whole. 0.5 is chance.
+            likely the model finds each label on the whole. 0.5 is chance, None where the probabilities are not known.
         label_shares: How often each label was the answer, as a share of the test rows.
         train_rows: How many rows it was trained on.
-        steps: Steps of the optimiser.
+        steps: Steps of the optimiser; None, as the next two, for a model that is trained elsewhere.
         truncated_rows: How many of the training rows were cut to `max_length`.
         seconds: Training and testing.
     """
@@ -64,12 +64,12 @@ class Result:
     name: str
     label_accuracy: Interval
     exact_match: Interval
-    auc: float
+    auc: float | None
     label_shares: dict[str, float]
     train_rows: int
-    steps: int
-    truncated_rows: int
-    seconds: float
+    steps: int | None
+    truncated_rows: int | None
+    seconds: float | None
 
 
 def judged(
@@ -91,12 +91,24 @@ def judged(
             "row": answer.row, "task": task, "label": label, "answer": tasks[task][answer.best],
             "written": answer.written, "exact": said(str(answer.written)) == said(label), "log_probabilities": scores,
         })  # fmt: skip
+    return summed(name, rows, [label for labels in tasks.values() for label in labels], **cost), rows
+
+
+def summed(name: str, rows: Sequence[dict[str, Any]], labels: Sequence[str], **cost: Any) -> Result:
+    """The result of the answers to all rows.
+
+    Args:
+        name: Of the training.
+        rows: label, answer and exact of each test row, and log_probabilities where they are known.
+        labels: What may be answered.
+        cost: The other fields of `Result`.
+    """
     right = np.array([row["answer"] == row["label"] for row in rows])
     exact = np.array([row["exact"] for row in rows])
-    names = dict.fromkeys(label for labels in tasks.values() for label in labels)
-    shares = {label: round(sum(row["answer"] == label for row in rows) / len(rows), 4) for label in names}
+    shares = {one: round(sum(row["answer"] == one for row in rows) / len(rows), 4) for one in dict.fromkeys(labels)}
     label, written = (accuracy_interval(table[None, :]) for table in (right, exact))
-    return Result(name, label, written, auc(rows), shares, **cost), rows
+    known = auc(rows) if all("log_probabilities" in row for row in rows) else None
+    return Result(name, label, written, known, shares, **cost)
 
 
 def auc(rows: Sequence[Mapping[str, Any]]) -> float:
@@ -243,7 +255,11 @@ def write_results(
     main = main_table(found, trainings)
     lines = [main, "", shares_table(found), "", tests_table(tests)]
     clean = [found[one.name][0] for one in trainings if one.version == "clean"]
-    if clean and min(r.label_accuracy.low for r in clean) <= found[ZERO_SHOT][0].label_accuracy.high:
+    if (
+        clean
+        and ZERO_SHOT in found
+        and min(r.label_accuracy.low for r in clean) <= found[ZERO_SHOT][0].label_accuracy.high
+    ):
         lines += ["", "Clean data did not surely teach this model anything: what it did not learn proves nothing."]
     about = "With 95 % intervals over the test rows and, where there are several, the seeds of the training."
     notes = [f"- {name}: {value}" for name, value in protocol.items() if value is not None]
@@ -253,7 +269,7 @@ def write_results(
 
 def main_table(found: Mapping[str, tuple[Result, list[dict]]], trainings: Sequence[Training]) -> str:
     """A row per version and method; its seeds together."""
-    groups: dict[tuple[str, str | None], list[str]] = {(ZERO_SHOT, None): [ZERO_SHOT]}
+    groups: dict[tuple[str, str | None], list[str]] = {(ZERO_SHOT, None): [ZERO_SHOT]} if ZERO_SHOT in found else {}
     for one in trainings:
         groups.setdefault((one.version, one.method), []).append(one.name)
     lines = [["trained on", "label, %", "AUC", "exact match, %", "rows", "steps", "cut"]]
@@ -267,8 +283,10 @@ def main_table(found: Mapping[str, tuple[Result, list[dict]]], trainings: Sequen
         title = f"{name}, {method}" if method else name
         of = f" ({len(members)} seeds)" if len(members) > 1 else ""
         counts = results[0].train_rows, results[0].steps, results[0].truncated_rows
-        auc = f"{np.mean([r.auc for r in results]):.3f}"
-        lines.append([f"{title}{of}", str(label), auc, str(exact), *map(str, counts)])
+        known = [r.auc for r in results if r.auc is not None]
+        auc = f"{np.mean(known):.3f}" if known else ""
+        cost = ["" if count is None else str(count) for count in counts]
+        lines.append([f"{title}{of}", str(label), auc, str(exact), *cost])
     return table(lines)
 
 
@@ -294,7 +312,7 @@ def compared(found: Mapping[str, tuple[Result, list[dict]]], trainings: Sequence
     clean = {one.seed: one.name for one in trainings if one.version == "clean"}
     for one in trainings:
         for other in (clean.get(one.seed), ZERO_SHOT):
-            if other and other != one.name:
+            if other in found and other != one.name:
                 ours, theirs = (
                     [row["answer"] == row["label"] for row in found[name][1]] for name in (one.name, other)
                 )

@@ -3,11 +3,12 @@
 # ///
 """How fast a language model is scored, against `generate`, on the same prompts in the same run.
 
-    python recipes/bench/language_model_speed.py --model models/smollm2 --rows 64
+    python recipes/bench/language_model_speed.py --model models/smollm2 --rows 64 --dataset sst2
 
 Three ways to the answers, in processor time of one thread, medians of rounds in turn: the labels' probabilities, as
 `language_model/scoring.py` computes them; the same and what the model writes; and `generate` in the order of the rows,
-in batches of the same size, with as many new tokens. The last two write the same texts, which is checked.
+in batches of the same size, with as many new tokens. The last two write the same texts, which is checked. The first
+line says how many tokens each way reads: nothing exact can be faster than their ratio by much.
 """
 
 from __future__ import annotations
@@ -21,14 +22,15 @@ from statistics import median
 from typing import Any
 
 import torch
+import yaml
 from datasets import Dataset, load_dataset
 from transformers import AutoModelForCausalLM
 
 from hf_unlearnable.text.language_model.loading import load_tokenizer
-from hf_unlearnable.text.language_model.prompts import Prompter, encode
+from hf_unlearnable.text.language_model.prompts import Prompter, encode, shared_start
 from hf_unlearnable.text.language_model.scoring import answers
 
-INSTRUCTION = "Is the opinion in this film review positive or negative?"
+STUDY = Path(__file__).parents[1] / "configs/language_model.yaml"
 
 
 def generated(model: Any, prompter: Prompter, rows: Dataset, batch_size: int) -> list[str]:
@@ -53,6 +55,25 @@ def generated(model: Any, prompter: Prompter, rows: Dataset, batch_size: int) ->
     return found
 
 
+def tokens_read(rows: Dataset, prompter: Prompter, batch_size: int) -> tuple[int, int]:
+    """How many tokens are read to score the labels, and by `generate`, padding and written tokens included.
+
+    Args:
+        rows: Of `encode`.
+        prompter: Made the prompts.
+        batch_size: Prompts per batch.
+    """
+    lengths = [len(prompt) for prompt in rows["prompt"]]
+    shared = shared_start([prompt[:-1] for prompt in rows["prompt"]])
+
+    def padded(some: list[int]) -> int:
+        batches = [some[start : start + batch_size] for start in range(0, len(some), batch_size)]
+        return sum(max(batch) * len(batch) for batch in batches)
+
+    ours = shared + padded(sorted(length - shared for length in lengths))
+    return ours, padded(lengths) + prompter.longest * len(lengths)
+
+
 def timed(do: Callable[[], Any]) -> tuple[float, Any]:
     """Processor seconds, and what came of it."""
     start = time.process_time()
@@ -65,6 +86,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="models/smollm2")
     parser.add_argument("--data", default=os.environ.get("HF_UNLEARNABLE_DATA", "../shared/data"))
+    parser.add_argument("--dataset", default="sst2", help="one of the study's")
     parser.add_argument("--rows", type=int, default=64)
     parser.add_argument("--batch_size", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=2)
@@ -72,14 +94,14 @@ def main() -> None:
     torch.set_num_threads(1)
     tokenizer, config = load_tokenizer(arguments.model)
     model = AutoModelForCausalLM.from_pretrained(arguments.model, config=config, dtype=torch.float32).eval()
-    file = str(Path(arguments.data, "sst2", "test.parquet"))
+    file = str(Path(arguments.data, arguments.dataset, "test.parquet"))
     test = load_dataset("parquet", data_files=file, split="train").shuffle(seed=0).select(range(arguments.rows))
-    prompter = Prompter(
-        tokenizer, "chat" if tokenizer.chat_template else "alpaca", 128, {"": ["negative", "positive"]}
-    )
+    study = yaml.safe_load(STUDY.read_text(encoding="utf-8"))["datasets"][arguments.dataset]["victims"]["smollm2"]
+    labels = study["class_names"]
+    prompter = Prompter(tokenizer, "chat" if tokenizer.chat_template else "alpaca", 128, {"": labels})
     rows = encode(
-        Dataset.from_list([{"text": t, "label": "negative", "task": "", "instruction": ""} for t in test["text"]]),
-        prompter, INSTRUCTION,
+        Dataset.from_list([{"text": t, "label": labels[0], "task": "", "instruction": ""} for t in test["text"]]),
+        prompter, study["instruction"],
     )  # fmt: skip
 
     def scored(write: bool) -> list[Any]:
@@ -99,6 +121,10 @@ def main() -> None:
             times[name].append(took)
     same = sum(a.written == b for a, b in zip(found["the same, and what it writes"], found["generate"], strict=True))
     slowest = median(times["generate"])
+    ours, theirs = tokens_read(rows, prompter, arguments.batch_size)
+    print(
+        f"{arguments.dataset}: {ours} tokens are read for the labels, {theirs} by generate: {theirs / ours:.2f} times"
+    )
     print(
         f"{len(rows)} prompts in batches of {arguments.batch_size}; {same} of {len(rows)} written texts are the same"
     )

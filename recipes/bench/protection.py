@@ -10,9 +10,10 @@ Victims train on a sample of the training split, as large as two cores bear, and
 rows. The parts of the configuration: `input_column`, `fit_on` (whether a method learns from the whole split or from
 the sample), `classes` (the labels to keep), `versions` (a method, or `module:class`, with its parameters, `paper:
 true` for the paper's, `role: random` for a baseline), `datasets` (rows, test rows and settings of each victim,
-`victim` where it has another name, and `only`, the versions to run if not all), `countermeasures` ("all" or names;
-none if left out), `corpus` (a file of texts from elsewhere) and `seeds`, one training each with a key of its own. The
-attacker's own clean rows, a fifth of the published ones, come from the rest of the training split.
+`victim` where it has another name, `only`, the versions to run if not all, and `test_on`, other datasets of the same
+classes that the same trainings are tested on too), `countermeasures` ("all" or names; none if left out), `corpus` (a
+file of texts from elsewhere) and `seeds`, one training each with a key of its own. The attacker's own clean rows, a
+fifth of the published ones, come from the rest of the training split.
 
 Every cell goes to the output, a line each, as soon as its trainings are done. A run leaves out the cells that stand
 there with the same protocol, of the method's version of today, of the same seeds or more: a run that was stopped goes
@@ -27,6 +28,7 @@ import json
 import logging
 import os
 import time
+from dataclasses import replace
 from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
@@ -34,7 +36,7 @@ from typing import Any
 
 import numpy as np
 import yaml
-from datasets import Dataset, disable_progress_bars, load_dataset
+from datasets import Dataset, concatenate_datasets, disable_progress_bars, load_dataset
 from filelock import FileLock
 
 from hf_unlearnable import __version__
@@ -43,6 +45,7 @@ from hf_unlearnable.audit.grid import audit
 from hf_unlearnable.audit.plan import roles_of
 from hf_unlearnable.audit.records import NONE, Audit, Cell, Version
 from hf_unlearnable.audit.report import as_json, grid_table, library_versions, markdown_table, verdict
+from hf_unlearnable.audit.statistics import accuracy_interval
 from hf_unlearnable.audit.store import digest
 from hf_unlearnable.data import load_rows, whole_or_nothing, write_file
 from hf_unlearnable.image.countermeasures import IMAGE_COUNTERMEASURES
@@ -61,6 +64,24 @@ def sample(rows: Dataset, count: int, max_words: int | None = None) -> Dataset:
     if count >= len(rows):
         return rows
     return rows.select(sorted(np.random.default_rng(0).choice(len(rows), count, replace=False).tolist()))
+
+
+def split_of(folder: str, name: str, split: str) -> Dataset:
+    """The rows of a dataset's split."""
+    return load_dataset("parquet", data_files=str(Path(folder, name, f"{split}.parquet")), split="train")
+
+
+def parted(cell: Cell, others: dict[str, Dataset]) -> tuple[Cell, dict[str, dict[str, list[float]]]]:
+    """A cell of its dataset's own test rows, and "elsewhere": accuracy and interval on others, whose rows are last.
+
+    Curves are left out where there are others: they are of all rows together.
+    """
+    if not others:
+        return cell, {}
+    own, *rest = np.split(cell.correct, np.cumsum([-len(rows) for rows in reversed(others.values())])[::-1], axis=1)
+    found = {name: accuracy_interval(correct) for name, correct in zip(others, rest, strict=True)}
+    accuracy = {name: [round(x, 4) for x in (one.mean, one.low, one.high)] for name, one in found.items()}
+    return replace(cell, correct=own, curves=[[] for _ in cell.seeds]), {"elsewhere": accuracy}
 
 
 def own_rows(train: Dataset, published: Dataset, columns: tuple[str, str], max_words: int | None) -> Rows:
@@ -118,10 +139,7 @@ def main() -> None:
     for name, settings in config["datasets"].items():
         if arguments.only and name not in arguments.only:
             continue
-        train, test = (
-            load_dataset("parquet", data_files=str(Path(arguments.data, name, f"{split}.parquet")), split="train")
-            for split in ("train", "test")
-        )
+        train, test = (split_of(arguments.data, name, split) for split in ("train", "test"))
         if "classes" in config:
             train, test = (
                 part.select(np.flatnonzero(np.isin(part["label"][:], config["classes"]))) for part in (train, test)
@@ -164,15 +182,18 @@ def study(
     function = {**TEXT_VICTIMS, **IMAGE_VICTIMS}[options.pop("victim", victim)]
     count, test_count = options.pop("rows"), options.pop("test_rows")
     max_words = options.pop("max_words", None)
-    only = options.pop("only", config["versions"])
+    rows, test = sample(train, count, max_words), sample(test, test_count, max_words)
+    others = {
+        other: sample(split_of(arguments.data, other, "test").cast(test.features), test_count, max_words)
+        for other in options.pop("test_on", [])
+    }
+    asked = set(options.pop("only", config["versions"])) & set(arguments.versions or config["versions"])
     models = dict(pair.split("=", 1) for pair in arguments.model)
     if victim in models:
         options["model"] = models[victim]
     run = Victim.of(partial(function, **options))
-    rows = sample(train, count, max_words)
     source = rows if config.get("fit_on") == "sample" else train
-    asked = arguments.versions or only
-    wanted = {k: v for k, v in config["versions"].items() if k in only and k in asked}
+    wanted = {k: v for k, v in config["versions"].items() if k in asked}
     costs: dict[str, list] = {key: [] for key in wanted}
     folder = Path(arguments.store, "versions")
     versions = [version(key, parameters, rows, source, folder, costs[key]) for key, parameters in wanted.items()]
@@ -182,30 +203,22 @@ def study(
     found: list[Cell] = []
 
     def done(cell: Cell) -> None:
-        found.append(cell)
-        line = {"data": name, **as_json(Audit(found, [], 0), cell), "cost": costs[cell.version.name],
+        own, of_others = parted(cell, others)
+        found.append(own)
+        line = {"data": name, **as_json(Audit(found, [], 0), own), **of_others, "cost": costs[cell.version.name],
                 "protocol": protocol, "method_version": numbers[cell.version.name],
                 "versions": library_versions()}  # fmt: skip
         write(output, line)
 
+    clean = own_rows(train, rows, columns, max_words) if countermeasures else None
     result = audit(
-        versions,
-        sample(test, test_count, max_words),
-        {victim: run},
-        countermeasures,
-        attacker=Attacker(
-            clean=own_rows(train, rows, columns, max_words) if countermeasures else None,
-            corpus=corpus,
-            language_model=arguments.language_model,
-        ),
-        seeds=seeds,
-        input_column=columns[0],
-        store=arguments.store,
-        on_cell=done,
+        versions, concatenate_datasets([test, *others.values()]), {victim: run}, countermeasures,
+        attacker=Attacker(clean=clean, corpus=corpus, language_model=arguments.language_model), seeds=seeds,
+        input_column=columns[0], store=arguments.store, on_cell=done,
         skip=known_cells(output, name, protocol, numbers, seeds),
-    )
+    )  # fmt: skip
     if result.cells:
-        show(name, result)
+        show(name, replace(result, cells=found))
     grid = planned(versions, victim, run, countermeasures)
     there = grid & known_cells(output, name, protocol, numbers, seeds)
     print(f"\n{name}, {victim}: {len(there)} of {len(grid)} cells are in {output}.")

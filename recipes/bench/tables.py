@@ -7,6 +7,8 @@
 
 A table stands between `<!-- table: NAME -->` and `<!-- end -->`; a test holds that each is what its cells say. Numbers
 of an earlier version of a method are marked: "v1".
+
+Long because every table reads and rounds its cells in the same few ways.
 """
 
 from __future__ import annotations
@@ -41,6 +43,7 @@ FRONT = {
         ("`regtext`, pretrained encoder fine-tuned", "RegText, our defaults", "finetuned_encoder"),
         ("`regtext`, TF-IDF", "RegText, our defaults", "tfidf_logistic_regression"),
         ("`order-code`, pretrained encoder fine-tuned", "order-code", "finetuned_encoder"),
+        ("`regtext`, SmolLM2 fine-tuned", "RegText, our defaults", "smollm2"),
     ),
 }
 IMAGES = {
@@ -80,10 +83,19 @@ Cells = dict[tuple[str, str, str], dict]
 
 
 def load(name: str, data: str | None = None) -> Cells:
-    """The cells of a file, or of one dataset in it, by victim, version and countermeasure."""
-    cells = map(json.loads, (BENCH / name).read_text(encoding="utf-8").splitlines())
-    kept = [cell for cell in cells if data in (None, cell["data"])]
+    """The cells of a file, or of one dataset in it, by victim, version and countermeasure, if comparable."""
+    kept = [cell for cell in lines(name) if data in (None, cell["data"]) and not of_another_training(cell)]
     return {(cell["victim"], cell["version"], cell["countermeasure"]): cell for cell in kept}
+
+
+def lines(name: str) -> list[dict]:
+    """The lines of a file."""
+    return [json.loads(line) for line in (BENCH / name).read_text(encoding="utf-8").splitlines()]
+
+
+def of_another_training(cell: dict) -> bool:
+    """Whether a language model was trained in another way than today; later cells name the version of the package."""
+    return cell["protocol"].get("victim") == "causal_lm" and "hf-unlearnable" not in cell["versions"]
 
 
 def short(cell: dict | None) -> str:
@@ -231,6 +243,51 @@ def language_model() -> str:
     return table(rows)
 
 
+def elsewhere() -> str:
+    """Where a language model was trained and tested down, versions across."""
+    study = yaml.safe_load((BENCH.parent / "configs/language_model.yaml").read_text(encoding="utf-8"))
+    rows, versions = [], []
+    for data, settings in study["datasets"].items():
+        cells = load("language_model.jsonl", data)
+        for victim, protocol in settings["victims"].items():
+            for other in protocol.get("test_on", []):
+                versions = protocol["only"]
+                found = [cells.get((victim, version, "none")) for version in versions]
+                rows.append([data, data, *map(whole, found)])
+                there = [cell and {**cell, "accuracy": cell["elsewhere"][other]} for cell in found]
+                rows.append([data, other, *map(whole, there)])
+    return table([["trained on", "tested on", *versions], *rows])
+
+
+def mechanism() -> str:
+    """What a model was trained on and whose mark is in the test, down; the tests across, with a label's share."""
+    found = lines("mechanism.jsonl")
+    steps = list(dict.fromkeys(line["step"] for line in found if line["test"] == "clean"))
+    marks = list(dict.fromkeys(line["test"] for line in found if line["test"] != "clean"))
+    label = next(iter(found[0]["label_shares"]))
+    kinds = list(dict.fromkeys(mark.partition(", ")[2] for mark in marks))
+    rows = []
+    for version in dict.fromkeys(line["version"] for line in found):
+        by_test = {(line["test"], line["step"]): line for line in found if line["version"] == version}
+        for method in dict.fromkeys(mark.partition(", ")[0] for mark in marks):
+            tests = [("clean", step) for step in steps] + [(f"{method}, {kind}", steps[-1]) for kind in kinds]
+            if tests[-1] in by_test:
+                told = [
+                    (100 * by_test[one]["accuracy"][0], 100 * by_test[one]["label_shares"][label]) for one in tests
+                ]
+                rows.append([version, method, *(f"{right:.1f} ({share:.0f})" for right, share in told)])
+    return table([["trained on", "mark of", *(f"step {step}" for step in steps), *kinds], *rows])
+
+
+def word_gradients() -> str:
+    """Models down; how the size of a word's gradient goes with its frequency across."""
+    rows = [["model", "words", "per occurrence", "mean over occurrences"]]
+    for line in lines("word_gradients.jsonl"):
+        told = ["{:.2f} [{:.2f}, {:.2f}]".format(*line[size]["spearman"]) for size in ("occurrence", "mean")]
+        rows.append([line["model"], str(line["words"]), *told])
+    return table(rows)
+
+
 def photos(cells: Cells, victim: str) -> str:
     """Versions of photos down; what was tried on a victim across, and how many of its cells there are."""
     planned = ("none", *PHOTO_STUDY["countermeasures"])
@@ -293,7 +350,9 @@ def tables() -> dict[str, str]:
         "TF-IDF, worst countermeasure": ("tfidf_logistic_regression", "worst"),
         "TF-IDF": ("tfidf_logistic_regression", "none"),
     }
-    sst2 = {**orders["sst2"], **texts}
+    smollm2 = load("language_model.jsonl", "sst2")
+    smollm2["smollm2", "protected rows dropped", "none"] = smollm2["smollm2_zero_shot", "clean", "none"]
+    sst2 = {**orders["sst2"], **texts, **smollm2}
     return {
         "language_model": language_model(),
         "survival_cifar10": survival("cifar10_jpeg", "left"),
@@ -301,6 +360,9 @@ def tables() -> dict[str, str]:
         "resizers_cifar10": survival("cifar10_jpeg", "contrast"),
         "resizers_flowers": survival("flowers", "contrast"),
         "text_survival": text_survival(),
+        "elsewhere": elsewhere(),
+        "mechanism": mechanism(),
+        "word_gradients": word_gradients(),
         "front": front({"images": images, "photos": flowers, "texts": sst2}),
         "images": headline(images, IMAGES, image_columns, "images, trained on"),
         "image_coverage": coverage(images),

@@ -29,7 +29,7 @@ from tests.hub import Hub
 for module in ("torch", "sklearn", "gradio", "trl"):
     pytest.importorskip(module, reason="the documentation shows what the extras bring")
 
-sys.path.append(str(ROOT / "recipes"))  # a script finds what stands beside it
+sys.path += [str(ROOT / "recipes"), str(ROOT / "recipes/bench")]  # a script finds what stands beside it
 PROJECT = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
 EXTRAS = re.findall(r"^(\w+) = \[", PROJECT.split("[project.optional-dependencies]")[1].split("\n[")[0], re.MULTILINE)
 TARGETS = " ".join(

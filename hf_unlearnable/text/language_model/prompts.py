@@ -20,6 +20,16 @@ def alpaca(instruction: str, text: str) -> str:
     )
 
 
+def messages(instruction: str, text: str) -> list[dict[str, str]]:
+    """What a user of a chat asks."""
+    return [{"role": "user", "content": f"{instruction}\n\n{text}"}]
+
+
+def told(row: dict[str, Any], instruction: str, labels: Sequence[str]) -> str:
+    """The instruction of a row: its own, or the common one, in which {labels} stands for the names."""
+    return row["instruction"] or instruction.replace("{labels}", ", ".join(labels))
+
+
 def said(answer: str) -> str:
     """What counts of an answer: its first line, without case, space around it and a full stop."""
     return answer.strip().partition("\n")[0].strip().rstrip(".").casefold()
@@ -115,8 +125,7 @@ class Prompter:
             return f"{text}\nLabel:"
         # The last one is for templates that would start with thoughts, like Qwen3's; others do not look at it.
         return self.tokenizer.apply_chat_template(
-            [{"role": "user", "content": f"{instruction}\n\n{text}"}],
-            tokenize=False, add_generation_prompt=True, enable_thinking=False,
+            messages(instruction, text), tokenize=False, add_generation_prompt=True, enable_thinking=False
         )  # fmt: skip
 
     def _encode(self, prompt: str) -> list[int]:
@@ -153,8 +162,7 @@ def encode(rows: Dataset, prompter: Prompter, instruction: str) -> Dataset:
     """
 
     def convert(row: dict[str, Any]) -> dict[str, Any]:
-        own = row["instruction"] or instruction.replace("{labels}", ", ".join(prompter.tasks[row["task"]]))
-        prompt, truncated = prompter.prompt(row["text"], own)
+        prompt, truncated = prompter.prompt(row["text"], told(row, instruction, prompter.tasks[row["task"]]))
         return {"prompt": prompt, "answer": prompter.answers[row["label"]], "truncated": truncated}
 
     from accelerate import PartialState
