@@ -3,12 +3,12 @@
 # ///
 """Writes the tables of attacks in the README and in docs, from the cells beside this script.
 
+Long because every table reads and rounds its cells in the same few ways.
+
     python recipes/bench/tables.py
 
 A table stands between `<!-- table: NAME -->` and `<!-- end -->`; a test holds that each is what its cells say. Numbers
 of an earlier version of a method are marked: "v1".
-
-Long because every table reads and rounds its cells in the same few ways.
 """
 
 from __future__ import annotations
