@@ -23,6 +23,7 @@ import regex
 from hf_unlearnable.text.scripts import BEFORE_PLACE, mostly_spaceless
 from hf_unlearnable.text.spans import may_hold_spans, spans
 
+_MANY = 12  # words of a pool; more are looked up rather than searched for
 _BREAK = "<br />"
 _SPACE = re.compile(" ")
 _NOT_SPACE = re.compile(r"\S*")
@@ -46,10 +47,14 @@ class Canonical:
         self._text = text
         self._pool = pool
         self.held = False
-        for word in pool:
-            if word in text and f" {word} " in f" {text} ":
-                self.held = True
-                break
+        if len(pool) > _MANY:
+            self._pool = pool = frozenset(pool)
+            self.held = not pool.isdisjoint(text.split(" "))
+        else:
+            for word in pool:
+                if word in text and f" {word} " in f" {text} ":
+                    self.held = True
+                    break
         self.text = " ".join([piece for piece in text.split(" ") if piece not in pool]) if self.held else text
         self.spaceless = not self.text.isascii() and mostly_spaceless(self.text)
         if self.spaceless:
