@@ -56,7 +56,8 @@ IMAGES = {
     "random noise": "random noise", "protected rows dropped": "dropped",
 }  # fmt: skip
 TEXTS = {
-    "clean": "clean", "word-balance": "word-balance", "order-code": "order-code", "RegText, our defaults": "our defaults",
+    "clean": "clean", "word-balance": "word-balance", "order-code": "order-code",
+    "RegText, our defaults": "our defaults",
     "RegText, paper's setting": "paper's setting",
     "random words, same dose": "random words", "protected rows dropped": "dropped",
 }  # fmt: skip

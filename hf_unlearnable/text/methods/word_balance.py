@@ -1,4 +1,4 @@
-"""Word balance: every class is given words of another, until words tell classes apart no longer."""
+"""Word balance: every class is given words of another, so that words tell the classes apart less."""
 
 from __future__ import annotations
 
@@ -48,30 +48,32 @@ class WordBalanceTransform(TextTransform):
     Args:
         rate: Inserted words as a share of the words of a text, in [0, 1]; every text gets at least one. 0 changes
             nothing.
-        words_per_class: At most so many different words for each class, those with the largest q.
+        words_per_class: Largest number of different words for each class: those with the largest q.
         min_frequency: How often a word must stand in the data.
-        prior: So many times more every word is taken to stand in the data, spread over the classes by their size.
-            It keeps words that one class holds by chance from taking the place of others.
+        prior: Pseudo-count added to every word, spread over the classes by their size. It keeps words that one class
+            holds by chance from taking the place of others.
 
     Raises:
         ValueError: At `fit`: a column is missing, there are fewer than two classes, or two that share all words alike.
 
     Secret:
-        The seed, and with it every place. The words are no secret: whoever has similar clean texts can compute them.
+        The seed, and with it every place. The words are no secret: an attacker with similar clean texts can compute
+        them.
 
     Cost:
         One pass to count and one to insert, which takes some three times that of `RegTextTransform`, for many texts
         hold some of the words already.
 
     Breaks:
-        The attacker's own clean rows, and whatever the attacker knows of the language without training: a pretrained
-        model's answers before it is trained on the data. With two classes, accuracy far below a half tells an attacker
-        with a few clean rows to swap the labels. Language models find some of the words, for they do not fit in. The
-        meaning of a text suffers: a reader may no longer be sure of its class.
+        A language model that deletes the words which are out of place (ONION): on SST-2 most of the accuracy is back.
+        So do the attacker's own clean rows, and whatever a pretrained model knows of the language before it is
+        trained on the data. With two classes, accuracy far below a half tells an attacker with a few clean rows to
+        swap the labels. In texts of ten words and many classes one word changes little. The meaning of a text
+        suffers: a reader may no longer be sure of its class.
 
     Prefer:
-        Over the others where pretrained models and attackers who filter are expected, and where the published texts
-        need not read well. Never where readers take the texts at their word.
+        Over the others where pretrained models and filters by label are expected, and where the published texts need
+        not read well. Never where readers take the texts at their word.
 
     Example:
         ds = load_dataset("stanfordnlp/imdb", split="train")
@@ -86,7 +88,7 @@ class WordBalanceTransform(TextTransform):
     prior: float = 10
 
     method: ClassVar[str] = "word-balance"
-    adaptive_attacks: ClassVar[tuple[str, ...]] = ("label-word-filter", "z-score-filter-robust", "word-dropout")
+    adaptive_attacks: ClassVar[tuple[str, ...]] = ("onion", "outside-frequency-filter", "pmi-filter", "word-dropout")
 
     # ------------------------------------------------------------------ choosing
     def _check_parameters(self) -> None:
