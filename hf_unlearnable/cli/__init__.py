@@ -24,8 +24,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns:
         0 when it did what was asked, 1 when it could not (a sentence on standard error says why, and a line each what
-        a leak scan found), 2 for a command line that is empty or does not parse, 130 when it was interrupted. `verify` returns 1
-        for data that does not show the key's mark, and 2 when it could not look.
+        a leak scan found), 2 for a command line that is empty or does not parse, 130 when it was
+        interrupted. `verify` returns 1 for data that does not show the key's mark, and 2 when it could not look.
     """
     argv = sys.argv[1:] if argv is None else list(argv)
     parser = _parser(argv)
