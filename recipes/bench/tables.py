@@ -44,6 +44,9 @@ FRONT = {
         ("`regtext`, TF-IDF", "RegText, our defaults", "tfidf_logistic_regression"),
         ("`order-code`, pretrained encoder fine-tuned", "order-code", "finetuned_encoder"),
         ("`regtext`, SmolLM2 fine-tuned", "RegText, our defaults", "smollm2"),
+        ("`word-balance`, pretrained encoder fine-tuned", "word-balance", "finetuned_encoder"),
+        ("`word-balance`, TF-IDF", "word-balance", "tfidf_logistic_regression"),
+        ("`word-balance`, SmolLM2 fine-tuned", "word-balance", "smollm2"),
     ),
 }
 IMAGES = {
@@ -53,7 +56,7 @@ IMAGES = {
     "random noise": "random noise", "protected rows dropped": "dropped",
 }  # fmt: skip
 TEXTS = {
-    "clean": "clean", "order-code": "order-code", "RegText, our defaults": "our defaults",
+    "clean": "clean", "word-balance": "word-balance", "order-code": "order-code", "RegText, our defaults": "our defaults",
     "RegText, paper's setting": "paper's setting",
     "random words, same dose": "random words", "protected rows dropped": "dropped",
 }  # fmt: skip
@@ -69,7 +72,7 @@ MAIN_ORDERS = (
     "clean", "order-code", "order-code, two phrases", "order-code, refrain of words", "order-code, rarest class left",
     "protected rows dropped",
 )  # fmt: skip
-OURS = ("texture", "order-code")
+OURS = ("texture", "order-code", "word-balance")
 STUDY = yaml.safe_load((BENCH.parent / "configs/image_attack.yaml").read_text(encoding="utf-8"))
 PHOTO_STUDY = yaml.safe_load((BENCH.parent / "configs/photo_attack.yaml").read_text(encoding="utf-8"))
 IMAGE_METHODS = {
@@ -288,6 +291,19 @@ def word_gradients() -> str:
     return table(rows)
 
 
+def meaning() -> str:
+    """Versions down: how many texts a judge still labels right, and as the clean text, over the keys."""
+    by_version: dict[str, list[dict]] = {}
+    for line in lines("meaning.jsonl"):
+        by_version.setdefault(line["version"], []).append(line)
+    rows = [["version", "right", "as the clean text"]]
+    rows.append(["clean", f"{100 * next(iter(by_version.values()))[0]['right_before']:.1f}", ""])
+    for version, found in by_version.items():
+        told = [[100 * line[share] for line in found] for share in ("right", "as_before")]
+        rows.append([version, *(f"{sum(one) / len(one):.1f} ({min(one):.1f} to {max(one):.1f})" for one in told)])
+    return table(rows)
+
+
 def photos(cells: Cells, victim: str) -> str:
     """Versions of photos down; what was tried on a victim across, and how many of its cells there are."""
     planned = ("none", *PHOTO_STUDY["countermeasures"])
@@ -361,6 +377,7 @@ def tables() -> dict[str, str]:
         "resizers_flowers": survival("flowers", "contrast"),
         "text_survival": text_survival(),
         "elsewhere": elsewhere(),
+        "meaning": meaning(),
         "mechanism": mechanism(),
         "word_gradients": word_gradients(),
         "front": front({"images": images, "photos": flowers, "texts": sst2}),
