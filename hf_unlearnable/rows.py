@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from hf_unlearnable._words import spelled
@@ -80,6 +82,7 @@ class Batch:
 
 
 # A file name up to its first dot is a row for WebDataset: IMG.000.png to IMG.039.png are one row of forty columns.
+_DEFAULTS = ("text", "image", "label")  # columns that a parameter names where the user did not
 _MERGED = re.compile(r"[\w -]*\d\.(png|jpe?g|webp|tiff?|bmp|gif|avif)", re.IGNORECASE)
 
 
@@ -98,12 +101,18 @@ def require_columns(present: Sequence[str], wanted: Iterable[str]) -> None:
         if name not in present:
             close = difflib.get_close_matches(name, present, n=1)
             hint = f" Did you mean {close[0]!r}?" if close else ""
-            raise ValueError(f"There is no column {name!r}.{hint} Columns: {', '.join(map(repr, present))}.")
+            other = f" Name yours with {spelled(f'{name}_column')}." if name in _DEFAULTS else ""
+            raise ValueError(f"There is no column {name!r}.{hint} Columns: {', '.join(map(repr, present))}.{other}")
 
 
 def file_of(value: Any) -> str:
-    """The file of a stored image or sound for a message, in parentheses behind a space; empty where none is known."""
+    """The file of a stored image or sound for a message, in parentheses behind a space; empty where none is known.
+
+    A file below the working directory is named as seen from there.
+    """
     path = value.get("path") if isinstance(value, dict) else None
+    if path and os.path.isabs(path) and Path(path).is_relative_to(Path.cwd()):
+        path = os.path.relpath(path)
     return f" ({path})" if path else ""
 
 

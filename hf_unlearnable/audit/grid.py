@@ -310,7 +310,7 @@ class _Grid:
 
     def _give_up(self, part: str, error: Exception) -> None:
         self._broken[part] = _line(error)
-        logger.warning("%s is left out: %s", part, error)
+        logger.warning("%s is left out: %s", part, self._broken[part])
 
     def _result(self, run: Victim, rows: Rows, hook: Callable | None, seed: int) -> dict:
         curve: list[tuple[float, float]] = []

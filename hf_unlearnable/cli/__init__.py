@@ -24,11 +24,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns:
         0 when it did what was asked, 1 when it could not (a sentence on standard error says why, and a line each what
-        a leak scan found), 2 for a command line that does not parse, 130 when it was interrupted. `verify` returns 1
-        for data that does not show the key's mark, and 2 when it could not look.
+        a leak scan found), 2 for a command line that is empty or does not parse, 130 when it was
+        interrupted. `verify` returns 1 for data that does not show the key's mark, and 2 when it could not look.
     """
     argv = sys.argv[1:] if argv is None else list(argv)
-    arguments = _parser(argv).parse_args(argv)
+    parser = _parser(argv)
+    if not argv:
+        parser.print_help(sys.stderr)
+        return 2
+    arguments = parser.parse_args(argv)
     token = COMMAND_LINE.set(True)
     try:
         found = _carried_out(arguments, _parameters(arguments))

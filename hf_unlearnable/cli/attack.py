@@ -37,7 +37,7 @@ def add(commands: Any) -> argparse.ArgumentParser:
 def _add_data(parser: argparse.ArgumentParser) -> None:
     """Adds what is compared, and where the report goes."""
     for name, text in {
-        "clean": "rows before the protection: file, folder, or id on the Hub",
+        "clean": "rows before the protection: file, quoted pattern, folder, or id on the Hub",
         "protected": "rows after it, in the same order",
         "test": "clean rows that are in neither, to test on",
     }.items():
@@ -132,19 +132,21 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         raise ValueError("--model takes NAME=ID, such as finetuned_encoder=my/encoder.")
     given = {**reading.options(arguments), "skip_broken": arguments.skip_broken}
     clean, protected = (
-        load_rows(source, split=arguments.split, **given) for source in (arguments.clean, arguments.protected)
+        load_rows(reading.named(source), split=arguments.split, **given)
+        for source in (arguments.clean, arguments.protected)
     )
     reading.require_labels(clean, arguments.label_column, arguments.clean, what="attack")
-    test = _test_rows(arguments.test, arguments.test_split, given)
+    test = _test_rows(reading.named(arguments.test), arguments.test_split, given)
     column = arguments.protected_column or usual_column(clean.column_names)
     modality = modality_of(clean.features, column)
     used = {need for measure in countermeasures_of(modality.name).values() for need in measure.needs}
     for need in ("corpus", "language_model"):
         if getattr(arguments, need) and need not in used:
             raise ValueError(f"{spelled(need)}: no countermeasure for {modality.plural} uses it. Leave it out.")
-    corpus = load_rows(arguments.corpus, **given) if arguments.corpus else None
+    corpus = load_rows(reading.named(arguments.corpus), **given) if arguments.corpus else None
     if corpus is not None:
         require_columns(corpus.column_names, [column])
+    own_clean = load_rows(reading.named(arguments.own_clean), **given) if arguments.own_clean else None
     attacker = Attacker(
         corpus=None if corpus is None else [text for text in corpus[column] if text is not None],
         language_model=arguments.language_model,
@@ -155,7 +157,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         clean, protected, test, input_column=column, label_column=arguments.label_column, method=arguments.method,
         key=arguments.key,
         effort=arguments.effort, victims=arguments.victims, countermeasures=arguments.countermeasures,
-        attacker=attacker, own_clean=load_rows(arguments.own_clean, **given) if arguments.own_clean else None,
+        attacker=attacker, own_clean=own_clean,
         models=dict(pair.split("=", 1) for pair in arguments.model), seeds=arguments.seeds,
         budget=None if arguments.budget is None else 60 * arguments.budget, store=report / "cells",
         on_cell=lambda cell: print(
@@ -182,7 +184,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _test_rows(source: str, split: str | None, given: dict[str, Any]) -> Any:
+def _test_rows(source: str | list[str], split: str | None, given: dict[str, Any]) -> Any:
     if split is not None:
         return load_rows(source, split=split, **given)
     try:

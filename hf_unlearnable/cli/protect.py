@@ -16,6 +16,8 @@ from hf_unlearnable.modality import Modality
 from hf_unlearnable.registry import METHODS, MODALITIES, method_class
 from hf_unlearnable.transform import Transform
 
+_SHOWN = 12  # words of each class
+
 
 def add(commands: Any, argv: Sequence[str]) -> None:
     """Adds the command.
@@ -133,4 +135,5 @@ def _show_words(transform: Transform, dataset: Any, key_is_new: bool) -> None:
         feature = (dataset.features or {}).get(transform.label_column)
         name = feature.int2str(label) if isinstance(feature, ClassLabel) else label
         hint = " (keep them to yourself; --exclude WORD draws others)" if key_is_new else ""
-        print(f"Words for {name}: {', '.join(words)}{hint}")
+        more = f", and {len(words) - _SHOWN} more" if len(words) > _SHOWN else ""
+        print(f"Words for {name}: {', '.join(words[:_SHOWN])}{more}{hint}")

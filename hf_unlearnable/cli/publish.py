@@ -18,7 +18,7 @@ def add(commands: Any) -> argparse.ArgumentParser:
         "all in one commit. The more it is given, the more it can check. The key and the original stay here."
     )
     parser.set_defaults(run=run)
-    parser.add_argument("source", help="protected data: a file, or a folder with one file per split")
+    parser.add_argument("source", help="protected data: a file, a quoted pattern, or a folder with one file per split")
     parser.add_argument("repo_id", help="where it goes on the Hub: owner/name, or a name in your own account")
     parser.add_argument("--key", help="folder of the key: tells the method, and what the scan looks for")
     parser.add_argument(
@@ -80,9 +80,11 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         print("What is the dataset: contents, origin, language? Enter keeps what its card on the Hub says.")
         description = input("Description: ").strip() or None
     given = {"need_labels": skip, "skip_broken": skip, **reading.options(arguments)}
-    original = load_splits(arguments.original, **given) if arguments.original else None
+    source = reading.named(arguments.source)
+    before = reading.named(arguments.original) if arguments.original else []
+    original = load_splits(before, **given) if before else None
     done = push_protected(
-        load_splits(arguments.source, streaming=True, **given), arguments.repo_id,
+        load_splits(source, streaming=True, **given), arguments.repo_id,
         key=arguments.key,
         original=original, report=arguments.report,
         column=arguments.protected_column, private=arguments.private, gated=arguments.gated,
@@ -90,7 +92,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         prompt=arguments.prompt, license=arguments.license, opt_out=arguments.opt_out, citation=arguments.citation,
         description=description, countermeasures=not arguments.without_countermeasures,
         revision=arguments.revision, create_pr=arguments.create_pr, allow=arguments.allow, dry_run=arguments.dry_run,
-        sources=[path for path in (arguments.source, arguments.original) if path],
+        sources=[path for one in (source, before) for path in ([one] if isinstance(one, str) else one)],
     )  # fmt: skip
     files = {**done.files, "README.md": len(done.card.encode())}
     for path, size in files.items():

@@ -42,13 +42,28 @@ def add_source(parser: argparse.ArgumentParser, what: str, old: str | None = Non
 
 
 def source(arguments: argparse.Namespace) -> str | list[str]:
-    """The input as `load_rows` takes it; "data/*.parquet" is a pattern where no file has this name.
+    """The input as `load_rows` takes it.
+
+    Raises:
+        FileNotFoundError: No file matches a pattern.
+    """
+    return named(*(arguments.source or arguments.source_of_option))
+
+
+def named(*names: str) -> str | list[str]:
+    """Data as `load_rows` takes it; "data/*.parquet" is a pattern where no file has this name.
+
+    Args:
+        names: Files, folders, ids on the Hub or patterns, as they were given.
+
+    Returns:
+        The one that is there, or several files.
 
     Raises:
         FileNotFoundError: No file matches a pattern.
     """
     found: list[str] = []
-    for name in arguments.source or arguments.source_of_option:
+    for name in names:
         matches = matching(name)
         if not matches and set("*?[") & set(name):
             raise FileNotFoundError(f"There is no file or folder {name}, and as a pattern it matches none.")
