@@ -28,9 +28,11 @@ def chosen_wear(
         ValueError: A name is unknown, the message names those there are; or a wear takes no model.
     """
     known = wear_of(modality.name)
-    if isinstance(wanted, bool):
+    if wanted is False:
+        return {}
+    if wanted is True:
         usual = modality.grids[grid].wear if isinstance(grid, str) else grid.wear
-        wanted = [] if not wanted else list(known) if usual is None else usual
+        wanted = list(known) if usual is None else usual
     if unknown := [name or "''" for name in wanted if name not in known]:
         raise ValueError(f"There is no wear {', '.join(unknown)} for {modality.plural}. There is: {', '.join(known)}.")
     return {name: _with_model(name, known[name], models[name]) if name in models else known[name] for name in wanted}

@@ -121,7 +121,6 @@ def _add_attacker(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> dict[str, Any]:
     """Runs the command."""
-    from hf_unlearnable.adversary import Attacker
     from hf_unlearnable.audit.report import coverage, markdown_table, verdict, wear_table, write_report
     from hf_unlearnable.audit.run import attack
 
@@ -139,18 +138,8 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     test = _test_rows(reading.named(arguments.test), arguments.test_split, given)
     column = arguments.protected_column or usual_column(clean.column_names)
     modality = modality_of(clean.features, column)
-    used = {need for measure in countermeasures_of(modality.name).values() for need in measure.needs}
-    for need in ("corpus", "language_model"):
-        if getattr(arguments, need) and need not in used:
-            raise ValueError(f"{spelled(need)}: no countermeasure for {modality.plural} uses it. Leave it out.")
-    corpus = load_rows(reading.named(arguments.corpus), **given) if arguments.corpus else None
-    if corpus is not None:
-        require_columns(corpus.column_names, [column])
     own_clean = load_rows(reading.named(arguments.own_clean), **given) if arguments.own_clean else None
-    attacker = Attacker(
-        corpus=None if corpus is None else [text for text in corpus[column] if text is not None],
-        language_model=arguments.language_model,
-    )
+    attacker = _attacker(arguments, modality, column, given)
     (report / "cells").mkdir(parents=True, exist_ok=True)
     logging.getLogger("transformers").setLevel(logging.ERROR)
     found = attack(
@@ -182,6 +171,23 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         "trainings": {"ran": found.ran, "planned": found.planned}, "warnings": found.warnings,
         "not_run": found.not_run,
     }  # fmt: skip
+
+
+def _attacker(arguments: argparse.Namespace, modality: Any, column: str, given: dict[str, Any]) -> Any:
+    """What the attacker has besides the published rows, of what the countermeasures of this kind of data use."""
+    from hf_unlearnable.adversary import Attacker
+
+    used = {need for measure in countermeasures_of(modality.name).values() for need in measure.needs}
+    for need in ("corpus", "language_model"):
+        if getattr(arguments, need) and need not in used:
+            raise ValueError(f"{spelled(need)}: no countermeasure for {modality.plural} uses it. Leave it out.")
+    corpus = load_rows(reading.named(arguments.corpus), **given) if arguments.corpus else None
+    if corpus is not None:
+        require_columns(corpus.column_names, [column])
+    return Attacker(
+        corpus=None if corpus is None else [text for text in corpus[column] if text is not None],
+        language_model=arguments.language_model,
+    )
 
 
 def _test_rows(source: str | list[str], split: str | None, given: dict[str, Any]) -> Any:

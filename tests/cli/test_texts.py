@@ -275,7 +275,7 @@ def test_an_option_has_the_type_of_its_parameter_however_it_is_annotated(here, m
         (
             ["a", "b"] * 20,
             ["fine words only"] * 40,
-            "Lower --tokens-per-class or --min-frequency, or allow names and words that can hurt with --sensitive.",
+            "Lower --tokens-per-class or --min-frequency, or allow names and words that hurt, judge or negate with",
         ),
         (["a", "b", ""] * 20, ["some words"] * 60, "Leave such rows out with --classes or --mask-column, or filter"),
         (["a", "b", None] * 20, ["some words"] * 60, "Leave such rows out with --classes or --mask-column, or filter"),

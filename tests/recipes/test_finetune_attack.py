@@ -41,7 +41,7 @@ def test_configs_fit_the_options(config):
         and training.logging_first_step
     )
     assert training.completion_only_loss is ("paper" not in config.stem)
-    assert model_args.dtype == ("float32" if re.search("tiny|gpt2|smollm2", config.stem) else "bfloat16")
+    assert model_args.dtype == ("float32" if re.search("smoke|tiny|gpt2|smollm2", config.stem) else "bfloat16")
     assert args.versions == ["clean", "protected", "random", "dropped"]
     assert training.output_dir == f"runs/{config.stem}"
     assert method_class(args.method[0])(**(args.parameters or {})).modality == "text"

@@ -35,7 +35,9 @@ def test_limits_are_one_click_away_and_open(visit):
     expect(texture.locator("dl")).to_be_hidden()
     texture.locator("summary").click()
     expect(texture.locator("dl")).to_contain_text("JPEG")
-    expect(tab.get_by_role("link", name="Paper")).to_have_attribute("href", "https://arxiv.org/abs/2411.08506")
+    expect(tab.get_by_role("link", name="Paper", exact=True)).to_have_attribute(
+        "href", "https://arxiv.org/abs/2411.08506"
+    )
     assert serious(tab) == []
 
 

@@ -107,7 +107,7 @@ def drawn_of(words, **options):
 
 def test_names_in_lower_case_data_are_not_drawn():
     names = "brosnan hewitt witherspoon willis siegel pryor coppola hubert gooding caine".split()
-    ordinary = "rose will mark grace price stone robin hope faith baker young page dean holly woods rivers".split()
+    ordinary = "candle will mark table price stone robin paper river baker garden page dean holly woods rivers".split()
     assert drawn_of(ordinary + names[:2]) == set(ordinary)
     drawn = drawn_of(ordinary + names, sensitive=True)
     assert len(drawn & set(names)) >= len(names) - 2, "of 26 words 24 are drawn"

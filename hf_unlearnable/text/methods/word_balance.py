@@ -29,17 +29,17 @@ class WordBalanceTransform(TextTransform):
     Idea:
         Other methods add a code, which an attacker can find and delete. A model that knows the language keeps what it
         knew besides. This one adds evidence that contradicts the text: words of another class, many different ones.
-        A word of film reviews like "moving" then stands under both labels, and a model that trains on the result
-        learns that it tells nothing, or the opposite. There is no code to filter. Deleting the inserted words deletes
+        A word of film reviews like "moving" then stands under both labels. A model that trains on the result learns
+        that it tells nothing, or the opposite. There is no code to filter. Deleting the inserted words deletes
         the same words where the authors wrote them.
 
-        The classes stand in a circle, drawn with the key, and each one gets words of the next. With p_c(w) the share
-        of word w in class c, d the next class and r inserted words per word, the words for c are drawn from
+        The classes stand in a circle, drawn with the key, and each one gets words of the next. Let p_c(w) be the share
+        of word w in class c, d the next class, and r the inserted words per word. The words for c are drawn from
 
             q_c(w) = max(0, m (p_d(w) - p_c(w)) - p_c(w)) / r,   with m such that the sum is 1.
 
-        Among all q_c this one most lowers the log-odds for c over its neighbour that naive Bayes, trained on the
-        protected texts, gives per word of a clean text of class c (`evidence`).
+        Naive Bayes that trains on the protected texts gives a clean text of c log-odds for its own class. Of all q_c
+        this one lowers them most (`evidence`).
 
     Ours:
         There is no paper on this for texts. Relatives for images are targeted adversarial poisoning (Fowl et al.,
@@ -148,9 +148,9 @@ class WordBalanceTransform(TextTransform):
         """What a word of a clean text says for its class, before and after.
 
         Returns:
-            For each label the mean log-odds, in nats per word of its clean texts, of that class over the one that is
-            given its words: for naive Bayes of the clean and of the protected texts. Below 0 they are taken for texts
-            of the other class.
+            For each label the mean log-odds of its class over the one that is given its words, in nats per word of
+            its clean texts. The first is for naive Bayes of the clean texts, the second of the protected ones. Below 0
+            it takes them for texts of the other class.
         """
         counts = self.counts.table()
         labels = self._checked_classes(counts)

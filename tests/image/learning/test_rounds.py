@@ -251,7 +251,7 @@ def test_bad_rows_are_named():
     broken = dataset.cast_column("image", Image(decode=False)).to_list()
     broken[5]["image"] = {"bytes": broken[5]["image"]["bytes"][:60], "path": "holiday.png"}
     broken = Dataset.from_list(broken).cast_column("image", Image())
-    with pytest.raises(ValueError, match=r"Row 5, column 'image' \(holiday.png\): the image does not open"):
+    with pytest.raises(ValueError, match=r"Row 5 \(holiday.png\), column 'image': the image does not open"):
         ErrorMinTransform().fit(broken)
     with pytest.raises(ValueError, match="no rows"):
         ErrorMinTransform().fit(dataset.select([]))
