@@ -255,7 +255,7 @@ def elsewhere() -> str:
         cells = load("language_model.jsonl", data)
         for victim, protocol in settings["victims"].items():
             for other in protocol.get("test_on", []):
-                versions = protocol["only"]
+                versions = protocol.get("only", versions)
                 found = [cells.get((victim, version, "none")) for version in versions]
                 rows.append([data, data, *map(whole, found)])
                 there = [cell and {**cell, "accuracy": cell["elsewhere"][other]} for cell in found]
