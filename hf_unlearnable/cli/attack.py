@@ -37,9 +37,9 @@ def add(commands: Any) -> argparse.ArgumentParser:
 def _add_data(parser: argparse.ArgumentParser) -> None:
     """Adds what is compared, and where the report goes."""
     for name, text in {
-        "clean": "rows before the protection: file, quoted pattern, folder, or id on the Hub",
+        "clean": "rows before the protection: a file, a quoted pattern, a folder, or an id on the Hub",
         "protected": "rows after it, in the same order",
-        "test": "clean rows that are in neither, to test on",
+        "test": "clean rows to test on, which are in neither",
     }.items():
         parser.add_argument(f"--{name}", required=True, metavar="DATA", help=text)
     parser.add_argument(
@@ -48,7 +48,7 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         help="folder for the report and its plots; what stands there is not trained again",
     )
-    reading.add_columns(parser, usual="the usual name, such as text or image", old="--input-column")
+    reading.add_columns(parser, usual="{column}", old="--input-column")
     parser.add_argument("--label-column", default="label", help="column of labels (default: %(default)s)")
     parser.add_argument("--split", default="train", help="split of --clean and --protected (default: %(default)s)")
     parser.add_argument("--test-split", help="split of --test (default: test if it is there, else train)")
@@ -92,7 +92,7 @@ def _add_effort(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=[],
         metavar="NAME=ID",
-        help="start a pretrained victim from this model, or give a wear this tokenizer",
+        help="model that a pretrained victim starts from, or tokenizer of a wear: a folder, or an id on the Hub",
     )
     parser.add_argument("--seeds", type=int, help="trainings of each combination (default: 3, with --quick 1)")
     parser.add_argument(
