@@ -78,9 +78,13 @@ def best_pairs(cells: Sequence[Cell], countermeasures: Mapping[str, Countermeasu
 def lacks(name: str, victim: Victim) -> str:
     """Why a victim that needs settings cannot run, for a sentence that begins with its name."""
     if victim.needs == ("model",):
-        given = f"--model {name}=ID" if COMMAND_LINE.get() else f"models={{{name!r}: ...}}"
-        return f"it starts from a pretrained model, and none is given ({given})"
+        return f"it starts from a pretrained model, and none is given ({given_model(name)})"
     return f"it has no default for {', '.join(victim.needs)}, and nothing is given (victims of an Effort)"
+
+
+def given_model(name: str) -> str:
+    """How a model is named for a victim or a wear: as an option while a command runs, else as an argument."""
+    return f"--model {name}=ID" if COMMAND_LINE.get() else f"models={{{name!r}: ...}}"
 
 
 def grouped(missed: Mapping[Planned, tuple[str, str]]) -> list[Missing]:

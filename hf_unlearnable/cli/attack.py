@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -152,7 +153,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         on_cell=lambda cell: print(
             f"{cell.version.name}, {cell.victim}, {cell.countermeasure}: {cell.accuracy}", flush=True
         ),
-        wear=arguments.wear or arguments.wear is not None,
+        on_plan=partial(print, flush=True), wear=arguments.wear or arguments.wear is not None,
     )  # fmt: skip
     write_report(report, found)
     for reason in found.not_run:
