@@ -120,9 +120,7 @@ class Transform:
     def check_restorable(self) -> None:
         """Raises a ValueError where protected rows do not tell what they were."""
         if type(self)._restore is Transform._restore:
-            raise ValueError(
-                f"Data protected with {self.method} cannot be restored, not even with the key. Keep the originals."
-            )
+            raise ValueError(f"{self.method} cannot be undone, not even with the key. Keep the originals.")
 
     def ownership_scores(self, rows: Sequence[Mapping[str, Any]]) -> Marks:
         """What tells these rows from rows that were made without the key, for `verify`.
@@ -304,7 +302,7 @@ class Transform:
             protected: A `Dataset`, `DatasetDict`, `IterableDataset`, one row or a batch that this transform made.
 
         Raises:
-            ValueError: Rows of the method cannot be restored, or a row was not protected with this key.
+            ValueError: The method cannot be undone, or a row was not protected with this key.
         """
         self._state()
         self.check_restorable()

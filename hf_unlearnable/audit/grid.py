@@ -14,7 +14,6 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,7 +22,7 @@ from hf_unlearnable._version import __version__
 from hf_unlearnable._words import counted
 from hf_unlearnable.adversary import Attacker, Countermeasure, Rows, Victim, Wear, composed
 from hf_unlearnable.audit.inputs import rows_of
-from hf_unlearnable.audit.plan import Planned, best_pairs, given_model, grouped, lacks, roles_of, together
+from hf_unlearnable.audit.plan import Planned, best_pairs, grouped, lacks, roles_of, together, why
 from hf_unlearnable.audit.probe import whole_training
 from hf_unlearnable.audit.records import NONE, Audit, Cell, Version, reasons
 from hf_unlearnable.audit.store import Store, digest, packed, unpacked
@@ -303,7 +302,7 @@ class _Grid:
             if training.countermeasure == NONE:
                 raise
             logger.warning("%s, seed %d is left out: %s", training, training.seed, error)
-            self._missed[training] = "", _line(error)
+            self._missed[training] = "", why("", error)
         return None
 
     def _lacking(self, training: Planned) -> str:
@@ -312,16 +311,9 @@ class _Grid:
         return next((part for part in parts if part in self._broken), "")
 
     def _give_up(self, part: str, error: Exception) -> None:
-        self._broken[part] = _line(error)
-        if isinstance(error, OSError) and self._starts_from_a_model(part):
-            self._broken[part] = f"{_line(error).rstrip('.')}. Give another model, or its folder: {given_model(part)}"
+        does = self.victims[part].train if part in self.victims else getattr(self.wear.get(part), "change", None)
+        self._broken[part] = why(part, error, does)
         logger.warning("%s is left out: %s", part, self._broken[part])
-
-    def _starts_from_a_model(self, part: str) -> bool:
-        named = (
-            self.victims[part].train if part in self.victims else self.wear[part].change if part in self.wear else None
-        )
-        return named is not None and "model" in signature(named).parameters
 
     def _result(self, run: Victim, rows: Rows, hook: Callable | None, seed: int) -> dict:
         curve: list[tuple[float, float]] = []
@@ -349,7 +341,3 @@ class _Grid:
             train_rows=found[-1]["train_rows"],
             seconds=round(sum(result.get("seconds", 0.0) for result in found), 1),
         )  # fmt: skip
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

@@ -151,8 +151,8 @@ def restore(
 
     Raises:
         FileExistsError: `output` is there.
-        ValueError: Rows of the method cannot be restored, or a row was not protected with this key or was edited
-            since; the message names it.
+        ValueError: The method cannot be undone, or a row was not protected with this key or was edited since; the
+            message names it.
     """
     splits = dict(data) if isinstance(data, Mapping) else {"train": data}
     transform = key if isinstance(key, Transform) else load_transform(key)

@@ -77,8 +77,7 @@ def restored(key: str, path: str) -> tuple[list[str], Dataset]:
         path: The table.
 
     Raises:
-        RefusedError: A file does not open, rows of the method cannot be restored, or a row was not protected with this
-            key.
+        RefusedError: A file does not open, the method cannot be undone, or a row was not protected with this key.
     """
     from datasets import Dataset
 

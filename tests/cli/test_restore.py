@@ -82,7 +82,7 @@ def test_columns_with_other_names_are_named(here, capsys):
     ("method", "options", "message"),
     [
         ("regtext", ["--mode", "replace"], "--mode replace overwrites words, so the texts cannot be restored"),
-        *((name, [], f"Data protected with {name} cannot be restored, not even with the key. Keep the originals.")
+        *((name, [], f"{name} cannot be undone, not even with the key. Keep the originals.")
           for name in ("texture", "one-pixel", "convolution")),
     ],
 )  # fmt: skip

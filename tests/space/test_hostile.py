@@ -288,7 +288,7 @@ def test_images_are_verified_and_not_restored(tmp_path):
     )
     key = str(zip_key(cloak.key, tmp_path / "texture.key.zip"))
     assert "of 12 rows carry this key's mark" in reading.verified(key, [str(path)], None)
-    with pytest.raises(RefusedError, match="cannot be restored"):
+    with pytest.raises(RefusedError, match="cannot be undone"):
         reading.restored(key, str(path))
 
 
