@@ -37,7 +37,7 @@ from hf_unlearnable.markdown import table
 ROOT = BENCH.parents[1]
 PAGES = (
     ROOT / "README.md", ROOT / "docs/guides/visibility.md", ROOT / "docs/guides/where-data-goes.md",
-    *sorted(ROOT.glob("docs/results/*.md")),
+    ROOT / "hf_unlearnable/space/worth.md", *sorted(ROOT.glob("docs/results/*.md")),
 )  # fmt: skip
 
 
