@@ -21,7 +21,7 @@ def header() -> str:
     """The first thing on the page: what can be done, and where the limits stand."""
     links = [
         ("How it works", "#idea"), ("What it is worth", "#worth"), ("Limits of each method", "#limits"),
-        ("Papers", "#papers"), *_project_links(),
+        ("Papers of the methods", "#papers"), *_project_links(),
     ]  # fmt: skip
     return f"""
 <header class="masthead">
@@ -52,7 +52,7 @@ else. Clean rows do not hold it, so there the model fails. The signal is drawn w
 <h2>What it is worth</h2>
 <p>Accuracy on clean test rows in percent, with the 95 % interval. "Rows dropped" is a guess: the attacker trains
 without the protected rows. The last column is the worst case: what the best countermeasure that was tried gives an
-attacker.</p>
+attacker. "v1" marks an earlier version of the method.</p>
 {_table(Path(__file__).with_name("worth.md").read_text(encoding="utf-8"))}
 </section>
 <section id="limits">
