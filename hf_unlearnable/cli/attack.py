@@ -79,7 +79,8 @@ def _add_effort(parser: argparse.ArgumentParser) -> None:
         "--countermeasures",
         nargs="+",
         metavar="NAME",
-        help="try these and no others (hf-unlearnable list names them; a+b is a, then b; none for none)",
+        help="try these, and with --method those against it, and no others (hf-unlearnable list names them; a+b is a, "
+        "then b; none for none)",
     )
     parser.add_argument(
         "--wear",
