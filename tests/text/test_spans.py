@@ -118,7 +118,7 @@ def growth(run, part):
 @pytest.mark.slow
 @pytest.mark.parametrize("part", LONG)
 def test_long_harmless_text_takes_linear_time(part):
-    assert growth(lambda text: spans(text, addresses=True), 10_000 * part) < 24
+    assert growth(lambda text: spans(text, addresses=True), 20_000 * part) < 24
 
 
 @pytest.mark.slow
