@@ -18,7 +18,9 @@ _AIFF = {
 _FLAC = {2: "application data", 4: "Vorbis comments", 5: "cue sheet", 6: "cover picture"}
 _MOST = 2**24  # bytes of a chunk that are looked into
 # What encoders write of themselves.
-_HARMLESS = re.compile(r"\s*(?:$|encoder=|encoder_options=|(?:TSSE|ISFT|TENC)\W*(?:Lav|LAME|libsndfile)|\(ISFT|Lav[fc])", re.I)
+_HARMLESS = re.compile(
+    r"\s*(?:$|encoder=|encoder_options=|(?:TSSE|ISFT|TENC)\W*(?:Lav|LAME|libsndfile)|\(ISFT|Lav[fc])", re.I
+)
 
 
 def left_out(file: BinaryIO) -> tuple[str, ...]:

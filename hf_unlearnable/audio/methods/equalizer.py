@@ -1,0 +1,3 @@
+"""A keyed equaliser for each class."""
+
+from __future__ import annotations
