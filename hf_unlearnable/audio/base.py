@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import os
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
-from hf_unlearnable.audio.codec import Recording, RecordingError, encode, opened, write
+from hf_unlearnable.audio.codec import BLOCK, Recording, RecordingError, encode, opened, write
 from hf_unlearnable.audio.filters import Filter
+from hf_unlearnable.audio.trace import TOP, filter_scores, grid, seen
 from hf_unlearnable.key import row_stream
 from hf_unlearnable.labelled import LabelledFiles, check_label, feature_of, plain
+from hf_unlearnable.mark import ClassMarks, Marks, class_decoys
 from hf_unlearnable.rows import Batch, file_of
 from hf_unlearnable.transform import Transform
 
@@ -127,7 +131,7 @@ class AudioTransform(LabelledFiles):
                 check_label(labels[i], where[i], self.label_column, feature)
             try:
                 with opened(value) as recording:
-                    changed.append(_like(value, recording, self._changed(recording, labels[i], stream)))
+                    changed.append(like(value, recording, self._changed(recording, labels[i], stream)))
             except RecordingError as error:
                 named = f"{where[i]}{self._named(rows, i)}"
                 raise ValueError(f"{named}, column {self.audio_column!r}: the recording {error}.") from None
@@ -161,8 +165,39 @@ class FilterTransform(AudioTransform):
             known[place] = Filter(self._taps(label, recording.format.rate))
         return known[place](recording.blocks())
 
+    @abstractmethod
+    def _decibels(self, label: Any, hertz: np.ndarray, rate: int) -> np.ndarray:
+        """What the filter of a class does to these frequencies at a rate, by which `verify` knows the key."""
 
-def _like(value: Any, recording: Recording, blocks: Iterator[np.ndarray]) -> Any:
+    def ownership_scores(self, rows: Sequence[Mapping[str, Any]]) -> Marks:
+        """How much the spectrum of each recording is like the filters that the seed draws; see `trace`."""
+        decoded = [self._decoded(row[self.audio_column], f"Row {i}") for i, row in enumerate(rows)]
+        labels, given = self._classes_of(rows)
+        cloaks = [self, *self.decoys(class_decoys(len(labels)))]
+        rates = np.array([min(rate, 2 * TOP) for _, rate in decoded])
+        scores = np.zeros((len(rows), len(labels), len(cloaks)), np.float32)
+        for rate in np.unique(rates):
+            mine = np.flatnonzero(rates == rate)
+            spectra = [seen(*decoded[i]) for i in mine]
+            scores[mine] = filter_scores(spectra, cloaks, labels, partial(_response, rate=int(rate)))
+        return ClassMarks(scores, given, drawn=True)
+
+    def _decoded(self, value: Any, where: str) -> tuple[np.ndarray, int]:
+        """The first minute of a recording, and its rate."""
+        try:
+            with opened(value) as recording:
+                most = -(-60 * recording.format.rate // BLOCK)
+                samples = np.concatenate(list(islice(recording.blocks(), most)))
+                return samples / recording.format.full_scale, recording.format.rate
+        except RecordingError as error:
+            raise ValueError(f"{where}, column {self.audio_column!r}: the recording {error}.") from None
+
+
+def _response(cloak: FilterTransform, label: Any, rate: int) -> np.ndarray:
+    return cloak._decibels(label, grid(), rate)
+
+
+def like(value: Any, recording: Recording, blocks: Iterator[np.ndarray]) -> Any:
     """Samples as the kind of value that `value` is, ready to go back to where that came from."""
     if isinstance(value, dict) and "array" in value:
         samples = np.concatenate(list(blocks))

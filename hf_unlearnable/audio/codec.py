@@ -279,21 +279,22 @@ def _said(error: Any) -> str:
 
 
 # ---------------------------------------------------------------------- writing
-def container(format: Format, frames: int = 0) -> tuple[str, str]:
+def container(format: Format, frames: int = 0, kind: str = "") -> tuple[str, str]:
     """The format and subtype, as soundfile names them, of a file that holds such samples exactly.
 
     Args:
         format: What they are.
         frames: How many, as far as known: a file beyond 4 GB is RF64 instead of WAV.
+        kind: "WAV" for no FLAC.
     """
-    if not format.real and format.bits <= 24 and format.channels <= 8 and format.rate <= _FLAC_RATE:
+    if not kind and not format.real and format.bits <= 24 and format.channels <= 8 and format.rate <= _FLAC_RATE:
         return "FLAC", "PCM_S8" if format.bits == 8 else f"PCM_{format.bits}"
     bytes_there = frames * format.channels * format.bits // 8
     subtype = {32: "FLOAT", 64: "DOUBLE"}[format.bits] if format.real else f"PCM_{format.bits}"
     return "RF64" if bytes_there > _WAVE_BYTES else "WAV", "PCM_U8" if subtype == "PCM_8" else subtype
 
 
-def write(target: Any, format: Format, blocks: Iterable[np.ndarray], frames: int = 0) -> None:
+def write(target: Any, format: Format, blocks: Iterable[np.ndarray], frames: int = 0, kind: str = "") -> None:
     """Writes a recording without loss, block by block.
 
     Args:
@@ -301,10 +302,11 @@ def write(target: Any, format: Format, blocks: Iterable[np.ndarray], frames: int
         format: What the samples are.
         blocks: Of `format.dtype` [frames, channels].
         frames: How many there will be, as far as known.
+        kind: "WAV" for a file that each player opens; else as `container` says.
     """
     import soundfile
 
-    kind, subtype = container(format, frames)
+    kind, subtype = container(format, frames, kind)
     with soundfile.SoundFile(target, "w", format.rate, format.channels, subtype, format=kind) as file:
         for block in blocks:
             if not format.real:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -28,6 +29,11 @@ def frequencies(rate: int, half: int) -> np.ndarray:
     """Where `symmetric_filter` takes a response for filters of this length, in Hz."""
     bins = min(_GRID, 1 << (8 * half).bit_length())
     return np.arange(bins + 1) * (rate / 2 / bins)
+
+
+def mel(hertz: Any) -> Any:
+    """Frequencies in Hz on the mel scale, as ears and the spectrograms of models divide them (O'Shaughnessy)."""
+    return 2595 * np.log10(1 + np.asarray(hertz) / 700)
 
 
 class Filter:

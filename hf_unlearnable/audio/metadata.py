@@ -22,6 +22,15 @@ _HARMLESS = re.compile(
     r"\s*(?:$|encoder=|encoder_options=|(?:TSSE|ISFT|TENC)\W*(?:Lav|LAME|libsndfile)|\(ISFT|Lav[fc])", re.I
 )
 
+_PLACE = re.compile(
+    r"<LOCATION_GPS|<LOCATION_NAME|\b(?:GPS|GEO|LATITUDE|LONGITUDE|LOCATION)\w*[=:\0 ]|\u00a9xyz", re.I
+)
+_FOUND = {
+    "gps": "A recording tells where it was made.",
+    "cover-picture": "A recording's file holds a picture.",
+    "tags": "A recording's file holds tags or comments.",
+}
+
 
 def left_out(file: BinaryIO) -> tuple[str, ...]:
     """Names of what a file tells beyond its sound, such as "ID3" and "cover picture".
@@ -32,6 +41,22 @@ def left_out(file: BinaryIO) -> tuple[str, ...]:
     names = tuple(dict.fromkeys(name for name, text in fields(file) if not _HARMLESS.match(text)))
     file.seek(0)
     return names
+
+
+def told(data: bytes) -> list[tuple[str, str]]:
+    """What a file's metadata tells.
+
+    Args:
+        data: Contents of a file.
+
+    Returns:
+        Kinds of findings, "gps", "tags" and "cover-picture", each with a sentence.
+    """
+    found = [(name, text) for name, text in fields(io.BytesIO(data)) if not _HARMLESS.match(text)]
+    kinds = ["gps"] if any(_PLACE.search(text) for _, text in found) else []
+    kinds += ["cover-picture"] if any(name == "cover picture" for name, _ in found) else []
+    kinds += ["tags"] if any(name != "cover picture" for name, _ in found) and not kinds else []
+    return [(kind, _FOUND[kind]) for kind in kinds]
 
 
 def notes(data: bytes) -> list[str]:

@@ -71,6 +71,11 @@ class AudioConvolutionTransform(FilterTransform):
     def _taps(self, label: Any, rate: int) -> np.ndarray:
         return spread(class_weights(class_stream(label, self._resolved_seed()), self.kernel_size, self.blur), rate)
 
+    def _decibels(self, label: Any, hertz: np.ndarray, rate: int) -> np.ndarray:
+        taps = self._taps(label, 8000)
+        seconds = np.arange(-(len(taps) // 2), len(taps) // 2 + 1) / 8000
+        return 20 * np.log10(np.abs(np.cos(2 * np.pi * np.outer(hertz, seconds)) @ taps) + 1e-3)
+
 
 def class_weights(stream: int, size: int, most: float) -> np.ndarray:
     """Half of a symmetric filter, float64 [1 + size]: 1, and weights that are uniform in [0, most)."""
