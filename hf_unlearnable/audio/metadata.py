@@ -22,7 +22,7 @@ _HARMLESS = re.compile(
     r"\s*(?:$|encoder=|encoder_options=|(?:TSSE|ISFT|TENC)\W*(?:Lav|LAME|libsndfile)|\(ISFT|Lav[fc])", re.I
 )
 
-_PLACE = re.compile(
+_PLACE = re.compile(r"<LOCATION_(?:GPS|NAME)|\b(?:GPS|GEO|LATITUDE|LONGITUDE|LOCATION)\w*[=:\0 ]", re.I)
     r"<LOCATION_GPS|<LOCATION_NAME|\b(?:GPS|GEO|LATITUDE|LONGITUDE|LOCATION)\w*[=:\0 ]|\u00a9xyz", re.I
 )
 _FOUND = {

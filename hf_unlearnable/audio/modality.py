@@ -100,8 +100,8 @@ class AudioModality(Modality):
         clips = []
         for row, one in enumerate(self.undecoded(dataset, column).select_columns([column]).with_format(None)):
             with self.naming(row, column, one[column]):
-                samples, format = decode(one[column])
-            clips.append(Clip((samples / format.full_scale).astype("float32"), format.rate))
+                samples, form = decode(one[column])
+            clips.append(Clip((samples / form.full_scale).astype("float32"), form.rate))
         return clips
 
     def random_dose(self, clean: Dataset, protected: Dataset, column: str, seed: int) -> Dataset:
@@ -136,14 +136,12 @@ class AudioModality(Modality):
 
     def example(self, original: Dataset, protected: Dataset, column: str, row: int) -> list[str]:
         before, after = (self.undecoded(data, column)[row][column] for data in (original, protected))
-        (one, format), (two, _) = decode(before), decode(after)
-        named = f"Row {row}{file_of(before)}, {len(one) / format.rate:.2f} seconds at {format.rate} Hz"
+        (one, form), (two, _) = decode(before), decode(after)
+        named = f"Row {row}{file_of(before)}, {len(one) / form.rate:.2f} seconds at {form.rate} Hz"
         if one.shape != two.shape:
             return [f"{named}: stored with {two.shape[0]} frames instead of {one.shape[0]}"]
-        change = abs(two / format.full_scale - one / format.full_scale)
-        return [
-            f"{named}: samples changed by {change.mean():.4f} of full scale on average, at most {change.max():.4f}"
-        ]
+        change = abs(two / form.full_scale - one / form.full_scale)
+        return [f"{named}: changed by {change.mean():.4f} of full scale on average, at most {change.max():.4f}"]
 
     # ------------------------------------------------------------------ files
     def holds(self, folder: str | os.PathLike) -> bool:
