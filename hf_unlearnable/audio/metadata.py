@@ -23,8 +23,6 @@ _HARMLESS = re.compile(
 )
 
 _PLACE = re.compile(r"<LOCATION_(?:GPS|NAME)|\b(?:GPS|GEO|LATITUDE|LONGITUDE|LOCATION)\w*[=:\0 ]", re.I)
-    r"<LOCATION_GPS|<LOCATION_NAME|\b(?:GPS|GEO|LATITUDE|LONGITUDE|LOCATION)\w*[=:\0 ]|\u00a9xyz", re.I
-)
 _FOUND = {
     "gps": "A recording tells where it was made.",
     "cover-picture": "A recording's file holds a picture.",

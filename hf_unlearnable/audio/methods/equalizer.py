@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import combinations, islice
+from functools import lru_cache
+from itertools import combinations
 from math import comb
 from typing import Any, ClassVar
 
@@ -64,7 +65,7 @@ class EqualizerTransform(FilterTransform):
 
     method: ClassVar[str] = "equalizer"
     strength_parameter: ClassVar[str] = "depth"
-    _known: list[Any] | None = None
+    _known = None  # the classes, once fitted
 
     # ------------------------------------------------------------------ what fit learns
     def fit(self, dataset: Any) -> EqualizerTransform:
@@ -111,14 +112,13 @@ class EqualizerTransform(FilterTransform):
         slots, own = slots_of(len(self._known), self._resolved_seed())
         place = scale * slots
         taken = np.isin(np.floor(place), own[self._known.index(label)]) & (abs(place % 1 - 0.5) < _FILLED / 2)
-        signs = draws(
-            np.full(_RIPPLE, class_stream(label, self._resolved_seed()), np.uint64),
-            np.arange(_RIPPLE, dtype=np.uint64),
-        )
+        stream = class_stream(label, self._resolved_seed())
+        signs = draws(np.full(_RIPPLE, stream, np.uint64), np.arange(_RIPPLE, dtype=np.uint64))
         band = np.clip((mel(hertz) / mel(4000) * _RIPPLE).astype(int), 0, _RIPPLE - 1)
         return np.where(taken, -self.depth, np.where(signs >> np.uint64(63), self.ripple, -self.ripple)[band])
 
 
+@lru_cache(maxsize=64)
 def slots_of(classes: int, seed: int) -> tuple[int, list[tuple[int, ...]]]:
     """How many slots the band has, and which of them are turned down for each class: no two have the same.
 
@@ -132,8 +132,6 @@ def slots_of(classes: int, seed: int) -> tuple[int, list[tuple[int, ...]]]:
     while comb(slots, slots // 2) < classes:
         slots += 1
     size = next(size for size in range(1, slots) if comb(slots, size) >= classes)
-    choices = (
-        list(islice(combinations(range(slots), size), 10 * classes)) if size > 1 else [(i,) for i in range(slots)]
-    )
+    choices = list(combinations(range(slots), size))
     drawn = draws(np.full(len(choices), seed, np.uint64), np.arange(len(choices), dtype=np.uint64) + _ORDER_DRAW)
     return slots, [choices[i] for i in np.argsort(drawn, kind="stable")[:classes]]
