@@ -7,6 +7,7 @@ changed in training is changed before the front end, whatever the victim.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -139,8 +140,7 @@ def cepstral_statistics(
         steps = np.diff(spoken, axis=1).std(axis=1) if spoken.shape[1] > 1 else np.zeros(coefficients)
         bounds = np.linspace(0, spoken.shape[1], parts + 1)
         means = [
-            spoken[:, int(low) : max(int(np.ceil(high)), int(low) + 1)].mean(axis=1)
-            for low, high in zip(bounds[:-1], bounds[1:], strict=True)
+            spoken[:, int(low) : max(int(np.ceil(high)), int(low) + 1)].mean(axis=1) for low, high in pairwise(bounds)
         ]
         rows.append(np.concatenate([spoken.mean(axis=1), spoken.std(axis=1), steps, *means]))
     return np.stack(rows)

@@ -1,0 +1,140 @@
+"""All recordings together: what the spectra of a class share is found and undone, and what a place of it hides."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hf_unlearnable._extras import require
+from hf_unlearnable.adversary import Attacker, Rows
+from hf_unlearnable.audio.features import HOP, fitted, log_mel, waves
+
+if TYPE_CHECKING:
+    from hf_unlearnable.audio.clip import Clip
+
+_STEP = 15.625  # Hz between the frequencies at which spectra are compared: windows of 64 ms
+_MOST = 30 * np.log(10) / 10  # the largest gain of power, 30 dB
+_SMOOTH = 7  # frequencies that the spectrum of a single clip is averaged over, which has the lines of a voice
+_CUT, _AROUND = 0.12, 0.3  # seconds: what is cut out, and what a time is compared with
+_SOUGHT = 2.0  # seconds from the beginning on in which a patch is looked for
+
+
+def spectral_whitening(rows: Rows, attacker: Attacker) -> Rows:
+    """Recordings whose long-term spectrum, each by itself, is brought to the mean one of all.
+
+    The attacker knows that some filter was applied, and needs neither labels nor the rest of the data for it: whatever
+    stays the same throughout a clip is gone, a notch of up to 30 dB and the character of voice and room with it. The
+    victim is tested on recordings as they are; `log_mel_cnn_normalised` does the same to both.
+    """
+    spectra = _long_term(rows.inputs)
+    require("attack", "scipy")
+    from scipy.ndimage import uniform_filter1d
+
+    smooth = uniform_filter1d(spectra, _SMOOTH, axis=1, mode="nearest")
+    target = uniform_filter1d(spectra.mean(axis=0), _SMOOTH, mode="nearest")
+    pairs = zip(rows.inputs, target - smooth, strict=True)
+    return Rows([_with_gain(clip, gain) for clip, gain in pairs], rows.labels)
+
+
+def class_spectrum_inversion(rows: Rows, attacker: Attacker) -> Rows:
+    """Recordings whose class's mean long-term spectrum is brought to that of all.
+
+    The attacker knows that each class has a filter of its own, and the labels. The mean of the logarithmic spectra of
+    a class less that of all shows the filter, and its inverse undoes it: `spectrum_equalisation` of images, in sound.
+    It takes what a class sounds like on average with it. Source: the convolution of a class is known up to what its
+    rows are (A. V. Oppenheim, R. W. Schafer, "Homomorphic analysis of speech", IEEE TAU 16, 1968).
+    """
+    spectra = _long_term(rows.inputs)
+    classes, targets = np.unique(np.asarray(rows.labels), return_inverse=True)
+    overall = spectra.mean(axis=0)
+    gains = np.stack([overall - spectra[targets == i].mean(axis=0) for i in range(len(classes))])
+    pairs = zip(rows.inputs, targets, strict=True)
+    return Rows([_with_gain(clip, gains[i]) for clip, i in pairs], rows.labels)
+
+
+def patch_cut(rows: Rows, attacker: Attacker) -> Rows:
+    """Recordings without the 120 ms in which their class differs most suddenly from all, counted from the beginning.
+
+    The attacker knows that each class has a patch at a place of its own, and the labels. A filter or noise at a fixed
+    place begins and ends at once in the average spectrogram of a class, in which speech and music rise and fall
+    slowly: what differs from all other times within 0.3 seconds is the patch. It is cut out and the rest is joined.
+    """
+    require("attack", "scipy")
+    from scipy.ndimage import median_filter, uniform_filter1d
+
+    rate = max(2000, min(clip.rate for clip in rows.inputs))
+    mel = log_mel(rate, 20)(waves(rows.inputs, rate, round(_SOUGHT * rate))).numpy()
+    lengths = np.array([len(clip.samples) / clip.rate for clip in rows.inputs])
+    there = np.arange(mel.shape[2]) * HOP < lengths[:, None]
+    classes, targets = np.unique(np.asarray(rows.labels), return_inverse=True)
+    width = round(_CUT / HOP)
+    places = []
+    for i in range(len(classes)):
+        own, other = (_mean_over_time(mel[part], there[part]) for part in (targets == i, targets != i))
+        differs = own - other
+        sudden = np.abs(differs - median_filter(differs, (1, round(_AROUND / HOP)), mode="nearest")).mean(axis=0)
+        counted = there[targets == i].mean(axis=0) >= 0.5  # times that most recordings reach
+        score = uniform_filter1d(np.where(counted, sudden, 0), width, mode="constant")
+        places.append(max(0.0, (int(score.argmax()) - width / 2) * HOP))
+    pairs = zip(rows.inputs, targets, strict=True)
+    return Rows([_without(clip, places[i]) for clip, i in pairs], rows.labels)
+
+
+def _mean_over_time(mel: np.ndarray, there: np.ndarray) -> np.ndarray:
+    """Mean spectrogram [bands, times] of those that are there at each time; 0 where none is."""
+    return (mel * there[:, None]).sum(axis=0) / np.maximum(1, there.sum(axis=0))
+
+
+def _without(clip: Clip, start: float) -> Clip:
+    first, last = (round(seconds * clip.rate) for seconds in (start, start + _CUT))
+    if first == 0 and last >= len(clip.samples):  # nothing would be left
+        return clip
+    return replace(clip, samples=np.concatenate([clip.samples[:first], clip.samples[last:]]))
+
+
+def _long_term(clips: Sequence[Clip]) -> np.ndarray:
+    """Logarithm of the mean power of each clip at frequencies `_STEP` apart, float [n, frequencies].
+
+    A clip of a low rate has the value of its highest frequency above that.
+    """
+    spectra = [_powers(clip) for clip in clips]
+    most = max(map(len, spectra))
+    return np.stack([np.pad(one, (0, most - len(one)), mode="edge") for one in spectra])
+
+
+def _powers(clip: Clip) -> np.ndarray:
+    require("attack", "scipy")
+    from scipy.signal import welch
+
+    window = _window(clip.rate)
+    padded = fitted(clip.mono.astype(np.float64), max(len(clip.samples), window))
+    _, power = welch(padded, clip.rate, "hann", window, window // 2, detrend=False)
+    # A floor 60 dB under the clip's mean: below it is what rounding left, and an inverse would make noise of it.
+    return np.log(power + 1e-6 * power.mean() + 1e-16)
+
+
+def _window(rate: int) -> int:
+    return max(2, round(rate / _STEP))
+
+
+def _with_gain(clip: Clip, gain: np.ndarray) -> Clip:
+    """A clip through a filter of zero phase.
+
+    Args:
+        clip: Any.
+        gain: Natural logarithm of the gain of power at frequencies `_STEP` apart.
+    """
+    from scipy.signal import firwin2, oaconvolve
+
+    if len(clip.samples) == 0:
+        return clip
+    nyquist = clip.rate / 2
+    places = np.linspace(0, nyquist, 4 * _window(clip.rate) + 1)
+    wanted = np.exp(np.interp(places, _STEP * np.arange(len(gain)), gain).clip(-_MOST, _MOST) / 2)
+    taps = firwin2(2 * _window(clip.rate) + 1, places / nyquist, wanted)
+    frames = len(clip.samples)
+    made = oaconvolve(clip.samples.astype(np.float64), taps[:, None], axes=0)[len(taps) // 2 :][:frames]
+    return replace(clip, samples=made.astype(np.float32))
