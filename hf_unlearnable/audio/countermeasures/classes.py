@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from hf_unlearnable._extras import require
 from hf_unlearnable.adversary import Attacker, Rows
-from hf_unlearnable.audio.features import HOP, fitted, log_mel, waves
+from hf_unlearnable.audio.features import HOP, log_mel, waves
 
 if TYPE_CHECKING:
     from hf_unlearnable.audio.clip import Clip
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _STEP = 15.625  # Hz between the frequencies at which spectra are compared: windows of 64 ms
 _MOST = 30 * np.log(10) / 10  # the largest gain of power, 30 dB
 _SMOOTH = 7  # frequencies that the spectrum of a single clip is averaged over, which has the lines of a voice
+_ROUNDS = 3  # in which a spectrum is brought to another
 _CUT, _AROUND = 0.12, 0.3  # seconds: what is cut out, and what a time is compared with
 _SOUGHT = 2.0  # seconds from the beginning on in which a patch is looked for
 
@@ -29,14 +30,14 @@ def spectral_whitening(rows: Rows, attacker: Attacker) -> Rows:
     stays the same throughout a clip is gone, a notch of up to 30 dB and the character of voice and room with it. The
     victim is tested on recordings as they are; `log_mel_cnn_normalised` does the same to both.
     """
-    spectra = _long_term(rows.inputs)
     require("attack", "scipy")
     from scipy.ndimage import uniform_filter1d
 
-    smooth = uniform_filter1d(spectra, _SMOOTH, axis=1, mode="nearest")
-    target = uniform_filter1d(spectra.mean(axis=0), _SMOOTH, mode="nearest")
-    pairs = zip(rows.inputs, target - smooth, strict=True)
-    return Rows([_with_gain(clip, gain) for clip, gain in pairs], rows.labels)
+    def gains(spectra: np.ndarray) -> np.ndarray:
+        smooth = uniform_filter1d(spectra, _SMOOTH, axis=1, mode="nearest")
+        return smooth.mean(axis=0) - smooth
+
+    return Rows(_equalised(rows.inputs, gains), rows.labels)
 
 
 def class_spectrum_inversion(rows: Rows, attacker: Attacker) -> Rows:
@@ -47,12 +48,13 @@ def class_spectrum_inversion(rows: Rows, attacker: Attacker) -> Rows:
     It takes what a class sounds like on average with it. Source: the convolution of a class is known up to what its
     rows are (A. V. Oppenheim, R. W. Schafer, "Homomorphic analysis of speech", IEEE TAU 16, 1968).
     """
-    spectra = _long_term(rows.inputs)
     classes, targets = np.unique(np.asarray(rows.labels), return_inverse=True)
-    overall = spectra.mean(axis=0)
-    gains = np.stack([overall - spectra[targets == i].mean(axis=0) for i in range(len(classes))])
-    pairs = zip(rows.inputs, targets, strict=True)
-    return Rows([_with_gain(clip, gains[i]) for clip, i in pairs], rows.labels)
+
+    def gains(spectra: np.ndarray) -> np.ndarray:
+        means = np.stack([spectra[targets == i].mean(axis=0) for i in range(len(classes))])
+        return (spectra.mean(axis=0) - means)[targets]
+
+    return Rows(_equalised(rows.inputs, gains), rows.labels)
 
 
 def patch_cut(rows: Rows, attacker: Attacker) -> Rows:
@@ -95,6 +97,20 @@ def _without(clip: Clip, start: float) -> Clip:
     return replace(clip, samples=np.concatenate([clip.samples[:first], clip.samples[last:]]))
 
 
+def _equalised(clips: Sequence[Clip], gains: Callable[[np.ndarray], np.ndarray]) -> list[Clip]:
+    """Clips through a filter each, in a few rounds, since a filter cannot follow every step of a spectrum.
+
+    Args:
+        clips: Any.
+        gains: From logarithmic spectra [n, frequencies] to the natural logarithms of the gains of power.
+    """
+    made = list(clips)
+    for _ in range(_ROUNDS):
+        wanted = gains(_long_term(made))
+        made = [_with_gain(clip, gain) for clip, gain in zip(made, wanted, strict=True)]
+    return made
+
+
 def _long_term(clips: Sequence[Clip]) -> np.ndarray:
     """Logarithm of the mean power of each clip at frequencies `_STEP` apart, float [n, frequencies].
 
@@ -110,7 +126,7 @@ def _powers(clip: Clip) -> np.ndarray:
     from scipy.signal import welch
 
     window = _window(clip.rate)
-    padded = fitted(clip.mono.astype(np.float64), max(len(clip.samples), window))
+    padded = np.pad(clip.mono.astype(np.float64), window // 2 + 1)  # so that both ends count in full
     _, power = welch(padded, clip.rate, "hann", window, window // 2, detrend=False)
     # A floor 60 dB under the clip's mean: below it is what rounding left, and an inverse would make noise of it.
     return np.log(power + 1e-6 * power.mean() + 1e-16)

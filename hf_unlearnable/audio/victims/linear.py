@@ -49,8 +49,7 @@ def mfcc_linear(
         ImportError: torch, transformers, scikit-learn, scipy or soxr is not installed.
         ValueError: as `log_mel_cnn`.
     """
-    require("attack", "transformers", "sklearn", "scipy")
-    require("audio", "torch")
+    require("attack", "torch", "transformers", "sklearn", "scipy")
     import torch
 
     classes, targets = class_indices(train_clips, train_labels, test_clips)

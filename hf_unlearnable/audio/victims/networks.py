@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from hf_unlearnable.audio.clip import Clip
 
 
-@victim("audio", AudioTraining, epochs=8, batch_size=64, learning_rate=3e-3, rate=None, duration=None,
+@victim("audio", AudioTraining, epochs=6, batch_size=64, learning_rate=3e-3, rate=None, duration=None,
         normalised=False, hooks=HOOKS)  # fmt: skip
 def log_mel_cnn(
     train_clips: Sequence[Clip], train_labels: Sequence[int], test_clips: Sequence[Clip], training: AudioTraining
@@ -44,7 +44,7 @@ def log_mel_cnn(
     return train_and_predict(build, train_clips, train_labels, test_clips, training)
 
 
-@victim("audio", AudioTraining, epochs=8, batch_size=64, learning_rate=3e-3, rate=None, duration=None,
+@victim("audio", AudioTraining, epochs=6, batch_size=64, learning_rate=3e-3, rate=None, duration=None,
         normalised=True, hooks=HOOKS)  # fmt: skip
 def log_mel_cnn_normalised(
     train_clips: Sequence[Clip], train_labels: Sequence[int], test_clips: Sequence[Clip], training: AudioTraining
@@ -92,9 +92,9 @@ def _log_mel_cnn(classes: int, rate: int, normalised: bool) -> nn.Module:
             super().__init__()
             self.front = log_mel(rate, 40, normalised)
             layers: list[nn.Module] = [nn.BatchNorm2d(1)]
-            for inputs, outputs in ((1, 16), (16, 32), (32, 64), (64, 64)):
-                layers += [nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()]
-                layers += [nn.MaxPool2d(2, ceil_mode=True)] if outputs > inputs else []
+            for inputs, outputs in ((1, 16), (16, 24), (24, 48), (48, 64)):
+                layers += [nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs)]
+                layers += [nn.MaxPool2d(2, ceil_mode=True), nn.ReLU()]
             self.layers = nn.Sequential(*layers)
             self.head = nn.Linear(128, classes)
 

@@ -46,8 +46,7 @@ def pretrained_audio_model(
         OSError: the model cannot be found or loaded.
         ValueError: as `log_mel_cnn`.
     """
-    require("attack", "transformers")
-    require("audio", "torch")
+    require("attack", "torch", "transformers")
     from transformers import AutoFeatureExtractor
 
     extractor = _had(model, "feature extractor", lambda: AutoFeatureExtractor.from_pretrained(model))

@@ -60,8 +60,7 @@ def train_and_predict(
     test_clips: Sequence[Clip], training: AudioTraining,
 ) -> np.ndarray:  # fmt: skip
     """Builds a classifier `build(classes, rate, frames)` of waves, trains it and labels the test recordings."""
-    require("audio", "torch")
-    require("attack", "transformers")
+    require("attack", "torch", "transformers")
     import torch
 
     classes, targets = class_indices(train_clips, train_labels, test_clips)
