@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -70,18 +71,21 @@ def _fresh(name: str, extractor: Any, classes: int) -> nn.Module:
         if hasattr(module, "reset_parameters"):
             module.reset_parameters()
 
+    # Wav2Vec2's extractor pads only when asked, and needs the mask to normalise each clip by itself. Its model wants
+    # the mask only where it was trained with one. Those of spectrograms pad by themselves.
+    pads = inspect.signature(extractor.__call__).parameters.get("padding")
+    options = {"padding": True, "return_attention_mask": True} if pads is not None and pads.default is False else {}
+
     class Heard(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.model = model
 
         def forward(self, x: Tensor) -> Tensor:
-            # Silence at the end is taken off, for the extractor to fill up as the model wants it.
-            heard = [_spoken(wave) for wave in x.detach().cpu().numpy()]
-            options: dict[str, Any] = {} if "feature_size" in vars(extractor) else {"padding": True}
-            if getattr(extractor, "return_attention_mask", None) is not None:
-                options["return_attention_mask"] = True
-            given = extractor(heard, sampling_rate=extractor.sampling_rate, return_tensors="pt", **options)
+            clips = [_spoken(wave) for wave in x.detach().cpu().numpy()]
+            given = extractor(clips, sampling_rate=extractor.sampling_rate, return_tensors="pt", **options)
+            if options and not extractor.return_attention_mask:
+                del given["attention_mask"]
             return self.model(**given.to(x.device)).logits
 
     return Heard()
