@@ -19,8 +19,9 @@ _STEP = 15.625  # Hz between the frequencies at which spectra are compared: wind
 _MOST = 30 * np.log(10) / 10  # the largest gain of power, 30 dB
 _SMOOTH = 7  # frequencies that the spectrum of a single clip is averaged over, which has the lines of a voice
 _ROUNDS = 3  # in which a spectrum is brought to another
-_CUT, _AROUND = 0.12, 0.3  # seconds: what is cut out, and what a time is compared with
-_SOUGHT = 2.0  # seconds from the beginning on in which a patch is looked for
+_CUT, _SOUGHT = 0.12, 1.0  # seconds: what is cut out, and from the beginning on how far a patch is looked for
+_PLACES = 100  # at which it is looked for
+_PATCH, _AROUND = 10, 35  # of them: how long it is, and what it is compared with
 
 
 def spectral_whitening(rows: Rows, attacker: Attacker) -> Rows:
@@ -58,43 +59,60 @@ def class_spectrum_inversion(rows: Rows, attacker: Attacker) -> Rows:
 
 
 def patch_cut(rows: Rows, attacker: Attacker) -> Rows:
-    """Recordings without the 120 ms in which their class differs most suddenly from all, counted from the beginning.
+    """Recordings without the 120 ms in which their class differs most suddenly from all others.
 
-    The attacker knows that each class has a patch at a place of its own, and the labels. A filter or noise at a fixed
-    place begins and ends at once in the average spectrogram of a class, in which speech and music rise and fall
-    slowly: what differs from all other times within 0.3 seconds is the patch. It is cut out and the rest is joined.
+    The attacker knows that each class has a patch at a place of its own in the first second, in seconds or, where a
+    recording is shorter, as a share of it, and the labels. A filter or noise at a fixed place begins and ends at once
+    in the average spectrogram of a class, in which speech and music rise and fall slowly. It is cut out, three tenths
+    of a shorter recording at most, and the rest is joined.
+    """
+    rate = max(2000, min(clip.rate for clip in rows.inputs))
+    mel = log_mel(rate, 20)(waves(rows.inputs, rate, round(_SOUGHT * rate))).numpy()
+    lengths = np.array([len(clip.samples) / clip.rate for clip in rows.inputs])
+    _, targets = np.unique(np.asarray(rows.labels), return_inverse=True)
+    found = []
+    for ends in (np.full(len(rows), _SOUGHT), lengths.clip(max=_SOUGHT)):
+        scores = _suddenness(mel, lengths, ends, targets)
+        clear = np.mean(scores.max(axis=1) - np.median(scores, axis=1))
+        found.append((clear, (scores.argmax(axis=1)[targets] + 0.5) / _PLACES * ends))
+    _, middles = max(found, key=lambda one: one[0])
+    return Rows([_without(clip, at) for clip, at in zip(rows.inputs, middles, strict=True)], rows.labels)
+
+
+def _suddenness(mel: np.ndarray, lengths: np.ndarray, ends: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """How much each class stands out at each of `_PLACES` up to the ends, float [classes, places].
+
+    Args:
+        mel: Log-mel spectrograms [n, bands, times].
+        lengths, ends: Of each recording, in seconds.
+        targets: Class indices [n].
     """
     require("attack", "scipy")
     from scipy.ndimage import median_filter, uniform_filter1d
 
-    rate = max(2000, min(clip.rate for clip in rows.inputs))
-    mel = log_mel(rate, 20)(waves(rows.inputs, rate, round(_SOUGHT * rate))).numpy()
-    lengths = np.array([len(clip.samples) / clip.rate for clip in rows.inputs])
-    there = np.arange(mel.shape[2]) * HOP < lengths[:, None]
-    classes, targets = np.unique(np.asarray(rows.labels), return_inverse=True)
-    width = round(_CUT / HOP)
-    places = []
-    for i in range(len(classes)):
-        own, other = (_mean_over_time(mel[part], there[part]) for part in (targets == i, targets != i))
+    seconds = (np.arange(_PLACES) + 0.5) / _PLACES * ends[:, None]
+    there = seconds < lengths[:, None]
+    places = np.rint(seconds / HOP).astype(int).clip(max=mel.shape[2] - 1)
+    seen = np.take_along_axis(mel, places[:, None], axis=2)
+    scores = []
+    for i in range(targets.max() + 1):
+        own, other = (_mean_over_time(seen[part], there[part]) for part in (targets == i, targets != i))
         differs = own - other
-        sudden = np.abs(differs - median_filter(differs, (1, round(_AROUND / HOP)), mode="nearest")).mean(axis=0)
-        counted = there[targets == i].mean(axis=0) >= 0.5  # times that most recordings reach
-        score = uniform_filter1d(np.where(counted, sudden, 0), width, mode="constant")
-        places.append(max(0.0, (int(score.argmax()) - width / 2) * HOP))
-    pairs = zip(rows.inputs, targets, strict=True)
-    return Rows([_without(clip, places[i]) for clip, i in pairs], rows.labels)
+        sudden = np.abs(differs - median_filter(differs, (1, _AROUND), mode="nearest")).mean(axis=0)
+        counted = there[targets == i].mean(axis=0) >= 0.5  # places that most recordings reach
+        scores.append(uniform_filter1d(np.where(counted, sudden, 0), _PATCH, mode="constant"))
+    return np.stack(scores)
 
 
 def _mean_over_time(mel: np.ndarray, there: np.ndarray) -> np.ndarray:
     """Mean spectrogram [bands, times] of those that are there at each time; 0 where none is."""
-    return (mel * there[:, None]).sum(axis=0) / np.maximum(1, there.sum(axis=0))
+    return (mel * there[:, None]).sum(axis=0) / np.maximum(1, there.sum(axis=0))[None]
 
 
-def _without(clip: Clip, start: float) -> Clip:
-    first, last = (round(seconds * clip.rate) for seconds in (start, start + _CUT))
-    if first == 0 and last >= len(clip.samples):  # nothing would be left
-        return clip
-    return replace(clip, samples=np.concatenate([clip.samples[:first], clip.samples[last:]]))
+def _without(clip: Clip, middle: float) -> Clip:
+    taken = int(min(_CUT * clip.rate, 0.3 * len(clip.samples)))
+    first = max(0, min(round(middle * clip.rate) - taken // 2, len(clip.samples) - taken))
+    return replace(clip, samples=np.concatenate([clip.samples[:first], clip.samples[first + taken :]]))
 
 
 def _equalised(clips: Sequence[Clip], gains: Callable[[np.ndarray], np.ndarray]) -> list[Clip]:
