@@ -60,6 +60,9 @@ class AudioConvolutionTransform(FilterTransform):
     method: ClassVar[str] = "audio-convolution"
     strength_parameter: ClassVar[str] = "blur"
     is_baseline: ClassVar[bool] = True
+    adaptive_attacks: ClassVar[tuple[str, ...]] = (
+        "spectral-whitening", "class-spectrum-inversion", "random-equaliser",
+    )  # fmt: skip
 
     def _check_parameters(self) -> None:
         super()._check_parameters()

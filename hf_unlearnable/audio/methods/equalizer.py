@@ -65,6 +65,9 @@ class EqualizerTransform(FilterTransform):
 
     method: ClassVar[str] = "equalizer"
     strength_parameter: ClassVar[str] = "depth"
+    adaptive_attacks: ClassVar[tuple[str, ...]] = (
+        "spectral-whitening", "class-spectrum-inversion", "random-equaliser", "random-notches",
+    )  # fmt: skip
     _known = None  # the classes, once fitted
 
     # ------------------------------------------------------------------ what fit learns

@@ -52,6 +52,7 @@ class AudioNoiseTransform(AudioTransform):
     strength_parameter: ClassVar[str] = "noise_level"
     is_baseline: ClassVar[bool] = True
     needs_labels: ClassVar[bool] = False
+    adaptive_attacks: ClassVar[tuple[str, ...]] = ("spectral-gating", "low-pass")
 
     def _check_parameters(self) -> None:
         super()._check_parameters()

@@ -70,6 +70,7 @@ class PositionConvolutionTransform(AudioTransform):
     method: ClassVar[str] = "position-convolution"
     strength_parameter: ClassVar[str] = "blur"
     differs_by_row: ClassVar[bool] = False
+    adaptive_attacks: ClassVar[tuple[str, ...]] = ("time-shift", "random-crop", "patch-cut")
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
