@@ -110,7 +110,7 @@ class EqualizerTransform(FilterTransform):
             raise ValueError(
                 f"The class {label!r} was not there when the key was made: it has no slot. Make a key of all classes."
             )
-        highest = min(HIGHEST, 0.49 * rate)  # a recording of a lower rate has the same slots, closer together
+        highest = min(HIGHEST, 0.495 * rate)  # a recording of a lower rate has the same slots, closer together
         scale = (mel(hertz) - mel(LOWEST)) / (mel(highest) - mel(LOWEST))
         slots, own = slots_of(len(self._known), self._resolved_seed())
         place = scale * slots

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import tee
 from typing import Any, ClassVar
 
 import numpy as np
@@ -96,7 +97,8 @@ class PositionConvolutionTransform(AudioTransform):
         place = np.arange(length) + 0.5
         share = np.clip(np.minimum(place, length - place) / max(1.0, _FADE * length), 0, 1)
         done = 0
-        for block, blurred in zip(recording.blocks(), blur(recording.blocks()), strict=True):
+        plain, read = tee(recording.blocks())  # a file has one place at a time
+        for block, blurred in zip(plain, blur(read), strict=True):
             first, last = np.clip([start - done, start + length - done], 0, len(block))
             weight = share[first + done - start : last + done - start, None]
             changed = block.astype(np.float64)
