@@ -101,7 +101,7 @@ def test_the_path_of_the_speaker_is_a_label_like_any_other():
     assert not any(b"george" in value["bytes"] or value["path"] for value in after["audio"][:])
 
 
-def test_a_clean_copy_in_another_column_stops_a_push():
+def test_a_clean_copy_in_another_column_stops_a_push(tmp_path):
     from hf_unlearnable import push_protected
     from hf_unlearnable.publish.findings import LeakError
 
@@ -111,4 +111,6 @@ def test_a_clean_copy_in_another_column_stops_a_push():
     after = rows.map(cloak, batched=True)
     copies = [{"bytes": sound_file(x, format="MP3", subtype="MPEG_LAYER_III"), "path": None} for x in files]
     with pytest.raises(LeakError, match="clean-copy:train/preview"):
-        push_protected(after.add_column("preview", copies), "me/words", key=cloak, original=rows, dry_run=True)
+        push_protected(
+            after.add_column("preview", copies), "me/words", key=cloak, original=rows, dry_run=tmp_path / "look"
+        )
