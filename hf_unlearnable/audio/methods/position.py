@@ -54,8 +54,8 @@ class PositionConvolutionTransform(AudioTransform):
         Nothing to fit; as much as filtering the whole recording.
 
     Breaks:
-        Random time shifts in training undo it. A probe on spoken digits with a like patch went from 65 to 95 % by
-        shifts of 0.15 seconds, and statistics of MFCC hardly noticed it. So would a crop, and a search for the patch.
+        Random time shifts in training, random crops, and a search for the patch. A probe on spoken digits with a patch
+        like it went from 65 to 95 % by shifts of 0.15 seconds. Statistics of MFCC hardly noticed the patch.
 
     Prefer:
         To compare with its paper. `equalizer` protects more at the same quality.
