@@ -29,11 +29,11 @@ class EqualizerTransform(FilterTransform):
     """An equaliser for each class: a band of frequencies is turned down in all of its recordings.
 
     Idea:
-        A model that trains on spectrograms finds first what is sharp and the same in all recordings of a class. Here it
-        is a slot in the spectrum, 190 mel wide, that is drawn for the class. It is there in every frame, so neither
-        shifts nor crops take it away. It lies where a telephone still carries sound, so neither a low-pass nor a codec
-        does. Slots are equally wide on the mel scale, which spectrograms of models have. A ripple of a decibel over the
-        rest is hardly heard, and tells one key from another.
+        A model that trains on spectrograms finds first what is sharp and the same in all recordings of a class. Here
+        that is a slot in the spectrum, 190 mel wide, which is drawn for the class. It is there in every frame, so
+        neither shifts nor crops take it away. It lies where a telephone still carries sound, so neither a low-pass nor
+        a codec does. Slots are equally wide on the mel scale, as in the spectrograms that models see. A ripple of a
+        decibel over the rest is hardly heard, and tells one key from another.
 
     Paper:
         None: it is ours. A filter for each class is the idea of CUDA (arXiv:2303.04278).
