@@ -60,7 +60,7 @@ class EqualizerTransform(FilterTransform):
         cloak = EqualizerTransform(audio_column="audio", label_column="label").fit(ds)
     """
 
-    depth: float = 18.0
+    depth: float = 24.0
     ripple: float = 1.0
 
     method: ClassVar[str] = "equalizer"
@@ -96,7 +96,7 @@ class EqualizerTransform(FilterTransform):
     def _check_parameters(self) -> None:
         super()._check_parameters()
         if not 0 <= self.depth <= 80:
-            raise ValueError(f"depth is {self.depth}. Give decibels, from 0 to 80, such as 18.")
+            raise ValueError(f"depth is {self.depth}. Give decibels, from 0 to 80, such as 24.")
         if not 0 <= self.ripple <= 20:
             raise ValueError(f"ripple is {self.ripple}. Give decibels, from 0 to 20, such as 1.")
 
@@ -106,15 +106,16 @@ class EqualizerTransform(FilterTransform):
         return symmetric_filter(10 ** (self._decibels(label, frequencies(rate, half), rate) / 20), half)
 
     def _decibels(self, label: Any, hertz: np.ndarray, rate: int) -> np.ndarray:
-        if label not in self._fitted(self._known):
+        known = self._fitted(self._known)
+        if label not in known:
             raise ValueError(
                 f"The class {label!r} was not there when the key was made: it has no slot. Make a key of all classes."
             )
         highest = min(HIGHEST, 0.495 * rate)  # a recording of a lower rate has the same slots, closer together
         scale = (mel(hertz) - mel(LOWEST)) / (mel(highest) - mel(LOWEST))
-        slots, own = slots_of(len(self._known), self._resolved_seed())
+        slots, own = slots_of(len(known), self._resolved_seed())
         place = scale * slots
-        taken = np.isin(np.floor(place), own[self._known.index(label)]) & (abs(place % 1 - 0.5) < _FILLED / 2)
+        taken = np.isin(np.floor(place), own[known.index(label)]) & (abs(place % 1 - 0.5) < _FILLED / 2)
         stream = class_stream(label, self._resolved_seed())
         signs = draws(np.full(_RIPPLE, stream, np.uint64), np.arange(_RIPPLE, dtype=np.uint64))
         band = np.clip((mel(hertz) / mel(4000) * _RIPPLE).astype(int), 0, _RIPPLE - 1)
