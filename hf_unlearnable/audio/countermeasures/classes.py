@@ -67,6 +67,7 @@ def notch_repair(rows: Rows, attacker: Attacker) -> Rows:
     The attacker knows that each class has notches, ripples or tones of its own, and the labels. The mean logarithmic
     spectrum of a class, less the median of all classes, shows them sharply; what a class sounds like is broader than
     350 Hz there and stays, which `class_spectrum_inversion` takes. It is what `class_mean_subtraction` is for images.
+    Two notches of 250 Hz per class on 1,350 digits of FSDD: 26 to 55 % (`log_mel_cnn`, one key, one seed).
     """
     require("attack", "scipy")
     from scipy.ndimage import median_filter
