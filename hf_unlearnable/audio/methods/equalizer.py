@@ -66,7 +66,7 @@ class EqualizerTransform(FilterTransform):
     method: ClassVar[str] = "equalizer"
     strength_parameter: ClassVar[str] = "depth"
     adaptive_attacks: ClassVar[tuple[str, ...]] = (
-        "spectral-whitening", "class-spectrum-inversion", "random-equaliser", "random-notches",
+        "notch-repair", "spectral-whitening", "class-spectrum-inversion", "random-equaliser", "random-notches",
     )  # fmt: skip
     _known = None  # the classes, once fitted
 
