@@ -114,3 +114,19 @@ def test_a_clean_copy_in_another_column_stops_a_push(tmp_path):
         push_protected(
             after.add_column("preview", copies), "me/words", key=cloak, original=rows, dry_run=tmp_path / "look"
         )
+
+
+@pytest.mark.slow
+def test_the_command_line_attacks_and_publishes(tmp_path, capsys):
+    for name, seed in (("train", 0), ("test", 1)):
+        recordings(24, seed=seed).to_parquet(str(tmp_path / f"{name}.parquet"))
+    clean, out, key, report = (str(tmp_path / name) for name in ("train.parquet", "out", "key", "report"))
+    assert main(["protect", "equalizer", clean, "--output", out, "--key", key, "--seed", "5"]) == 0
+    argv = ["attack", "--clean", clean, "--protected", out, "--test", f"{tmp_path}/test.parquet", "--report", report]
+    assert main([*argv, "--quick", "--victims", "mfcc_linear", "--countermeasures", "none"]) == 0
+    said = capsys.readouterr().out
+    assert "protected, mfcc_linear, none:" in said and "random change, same dose, mfcc_linear, none:" in said
+    argv = ["publish", out, "me/words", "--key", key, "--original", clean, "--dry-run", f"{tmp_path}/look"]
+    assert main(argv) == 0, capsys.readouterr().err
+    card = (tmp_path / "look" / "README.md").read_text()
+    assert "audio-classification" in card.split("---")[1] and "The recordings of this dataset were changed" in card
