@@ -9,6 +9,10 @@ from typing import TYPE_CHECKING, Any
 from hf_unlearnable._version import __version__
 
 if TYPE_CHECKING:
+    from hf_unlearnable.audio.methods.convolution import AudioConvolutionTransform
+    from hf_unlearnable.audio.methods.equalizer import EqualizerTransform
+    from hf_unlearnable.audio.methods.noise import AudioNoiseTransform
+    from hf_unlearnable.audio.methods.position import PositionConvolutionTransform
     from hf_unlearnable.audit import report
     from hf_unlearnable.audit.run import attack
     from hf_unlearnable.image.methods.convolution import ConvolutionTransform
@@ -29,7 +33,10 @@ if TYPE_CHECKING:
     from hf_unlearnable.transform import NotFittedError, Transform
 
 _HOME = {
+    "AudioConvolutionTransform": "hf_unlearnable.audio.methods.convolution",
+    "AudioNoiseTransform": "hf_unlearnable.audio.methods.noise",
     "ConvolutionTransform": "hf_unlearnable.image.methods.convolution",
+    "EqualizerTransform": "hf_unlearnable.audio.methods.equalizer",
     "ErrorMaxTransform": "hf_unlearnable.image.methods.error_max",
     "ErrorMinOnePixelTransform": "hf_unlearnable.image.methods.error_min_one_pixel",
     "ErrorMinTransform": "hf_unlearnable.image.methods.error_min",
@@ -39,6 +46,7 @@ _HOME = {
     "NotFittedError": "hf_unlearnable.transform",
     "OnePixelTransform": "hf_unlearnable.image.methods.one_pixel",
     "OrderCodeTransform": "hf_unlearnable.text.methods.order_code",
+    "PositionConvolutionTransform": "hf_unlearnable.audio.methods.position",
     "RandomNoiseTransform": "hf_unlearnable.image.methods.random_noise",
     "RegTextTransform": "hf_unlearnable.text.methods.regtext",
     "StableErrorMinTransform": "hf_unlearnable.image.methods.stable_error_min",
@@ -56,7 +64,10 @@ _HOME = {
 }
 
 __all__ = [
+    "AudioConvolutionTransform",
+    "AudioNoiseTransform",
     "ConvolutionTransform",
+    "EqualizerTransform",
     "ErrorMaxTransform",
     "ErrorMinOnePixelTransform",
     "ErrorMinTransform",
@@ -66,6 +77,7 @@ __all__ = [
     "NotFittedError",
     "OnePixelTransform",
     "OrderCodeTransform",
+    "PositionConvolutionTransform",
     "RandomNoiseTransform",
     "RegTextTransform",
     "StableErrorMinTransform",

@@ -91,6 +91,26 @@ class Copies(ABC):
         """
 
 
+def standing_out(likeness: np.ndarray, alike: float) -> np.ndarray:
+    """Which correlations are those of copies: of a column of copies, or of some that stand out among strangers.
+
+    By Fisher's transformation correlations are about normal, and a quarter of the rows lies two thirds of a standard
+    deviation above the middle.
+
+    Args:
+        likeness: Float [rows].
+        alike: The least that copies have.
+    """
+    import numpy as np
+
+    high = likeness >= alike
+    if high.mean() >= 0.25:
+        return high
+    scores = np.arctanh(np.minimum(likeness, 0.9999))
+    middle, upper = np.quantile(scores, [0.5, 0.75])
+    return high & (scores > middle + 6 * (upper - middle))
+
+
 class Modality(ABC):
     """Base class. The attributes are what the product says of a kind of data, the methods what it does with values.
 

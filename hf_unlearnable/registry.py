@@ -121,10 +121,19 @@ METHODS: Registry[type[Transform]] = Registry(
         "linear-separable": "hf_unlearnable.image.methods.linear_separable:LinearSeparableTransform",
         "linearization": "hf_unlearnable.image.methods.linearization:LinearizationTransform",
         "random-noise": "hf_unlearnable.image.methods.random_noise:RandomNoiseTransform",
+        "equalizer": "hf_unlearnable.audio.methods.equalizer:EqualizerTransform",
+        "position-convolution": "hf_unlearnable.audio.methods.position:PositionConvolutionTransform",
+        "audio-convolution": "hf_unlearnable.audio.methods.convolution:AudioConvolutionTransform",
+        "audio-noise": "hf_unlearnable.audio.methods.noise:AudioNoiseTransform",
     },
 )
 MODALITIES: Registry[Modality] = Registry(
-    "modality", {"text": "hf_unlearnable.text.modality:TEXT", "image": "hf_unlearnable.image.modality:IMAGE"}
+    "modality",
+    {
+        "text": "hf_unlearnable.text.modality:TEXT",
+        "image": "hf_unlearnable.image.modality:IMAGE",
+        "audio": "hf_unlearnable.audio.modality:AUDIO",
+    },
 )
 # Those of this package stand in its modalities.
 VICTIMS: Registry[Victim] = Registry("victim", {})

@@ -8,7 +8,7 @@ import struct
 import numpy as np
 
 from hf_unlearnable.image.metadata import notes, told
-from hf_unlearnable.modality import Copies
+from hf_unlearnable.modality import Copies, standing_out
 
 _ALIKE = 0.88  # correlation of two images that show the same; a JPEG of low quality has no more
 _BROKEN = (OSError, ValueError, SyntaxError, KeyError, TypeError, IndexError, EOFError, struct.error, AssertionError)
@@ -82,14 +82,7 @@ class ImageCopies(Copies):
         return best
 
     def stand_out(self, likeness: np.ndarray) -> np.ndarray:
-        # By Fisher's transformation correlations are about normal, and a quarter of the rows lies two thirds of a
-        # standard deviation above the middle.
-        alike = likeness >= _ALIKE
-        if alike.mean() >= 0.25:
-            return alike
-        scores = np.arctanh(np.minimum(likeness, 0.9999))
-        middle, upper = np.quantile(scores, [0.5, 0.75])
-        return alike & (scores > middle + 6 * (upper - middle))
+        return standing_out(likeness, _ALIKE)
 
 
 def _begins_like_an_image(head: bytes) -> bool:

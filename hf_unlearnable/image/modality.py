@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from hf_unlearnable.data.folders import split_folders
 from hf_unlearnable.image.codec import ImageError, decode
 from hf_unlearnable.image.copies import ImageCopies
-from hf_unlearnable.image.files import PICTURES, holds_images, read_pictures, without_labels, write_images
+from hf_unlearnable.image.files import PICTURES, holds_images, read_pictures, without_image_labels, write_images
 from hf_unlearnable.modality import Grid, Modality
 from hf_unlearnable.rows import file_of
 
@@ -165,7 +165,7 @@ class ImageModality(Modality):
         return {name: partial(read_pictures, parts[name], split=name, parts=every, **options) for name in parts}
 
     def without_labels(self, folder: str | os.PathLike) -> str:
-        return without_labels(Path(folder))
+        return without_image_labels(Path(folder))
 
     def write_files(
         self, protected: Any, original: Any, output: Path, column: str, source: str | os.PathLike | None

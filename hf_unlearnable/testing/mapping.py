@@ -146,4 +146,9 @@ def check_id_column(transform: Transform, dataset: Dataset) -> None:
 
 
 def _encoded(row: dict, like: Dataset) -> dict:
-    return like.features.encode_example(dict(row))
+    """A row with its images encoded; recordings are given as they are stored, and `datasets` asks for torchcodec."""
+    from datasets import Audio, Features
+
+    features = {name: feature for name, feature in like.features.items() if not isinstance(feature, Audio)}
+    encoded = Features(features).encode_example({name: row[name] for name in features})
+    return {**row, **encoded}

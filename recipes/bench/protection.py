@@ -1,5 +1,5 @@
 # /// script
-# dependencies = ["hf-unlearnable[attack,image]"]
+# dependencies = ["hf-unlearnable[attack,audio,image]"]
 # ///
 """What protections leave of real datasets, and what attackers make of that: the result tables of docs/results.
 
@@ -48,11 +48,7 @@ from hf_unlearnable.audit.report import as_json, grid_table, library_versions, m
 from hf_unlearnable.audit.statistics import accuracy_interval
 from hf_unlearnable.audit.store import digest
 from hf_unlearnable.data import load_rows, whole_or_nothing, write_file
-from hf_unlearnable.image.countermeasures import IMAGE_COUNTERMEASURES
-from hf_unlearnable.image.victims import IMAGE_VICTIMS
-from hf_unlearnable.registry import method_class
-from hf_unlearnable.text.countermeasures import TEXT_COUNTERMEASURES
-from hf_unlearnable.text.victims import TEXT_VICTIMS
+from hf_unlearnable.registry import countermeasures_of, method_class, modality_of, victims_of
 
 logger = logging.getLogger("protection")
 
@@ -86,10 +82,12 @@ def parted(cell: Cell, others: dict[str, Dataset]) -> tuple[Cell, dict[str, dict
 
 def own_rows(train: Dataset, published: Dataset, columns: tuple[str, str], max_words: int | None) -> Rows:
     """The attacker's own: a fifth as many clean rows as were published, none of which was."""
-    taken = {digest(value) for value in published[columns[0]]}
+    read = modality_of(train.features, columns[0]).read
+    taken = {digest(value) for value in read(published, columns[0])}
     more = sample(train, min(2 * len(published), len(train)), max_words).shuffle(seed=0)
-    own = [row for row in more if digest(row[columns[0]]) not in taken][: len(published) // 5]
-    return Rows([row[columns[0]] for row in own], [row[columns[1]] for row in own])
+    pairs = zip(read(more, columns[0]), more[columns[1]], strict=True)
+    own = [(value, label) for value, label in pairs if digest(value) not in taken][: len(published) // 5]
+    return Rows([value for value, _ in own], [label for _, label in own])
 
 
 def version(name: str, parameters: Any, rows: Dataset, learned_from: Dataset, folder: Path, cost: list) -> Version:
@@ -175,11 +173,12 @@ def study(
     """Runs the cells of one dataset and victim that are missing, and writes each as it comes."""
     name, train, test = data
     columns = config.get("input_column", "text"), "label"
-    known: dict[str, Countermeasure] = TEXT_COUNTERMEASURES if columns[0] == "text" else IMAGE_COUNTERMEASURES
+    kind = modality_of(train.features, columns[0])
+    known = countermeasures_of(kind.name)
     chosen = arguments.countermeasures or config.get("countermeasures", [])
     countermeasures = {one: composed(one, known) for one in (known if chosen == "all" else chosen) if one != NONE}
     options = dict(protocol)
-    function = {**TEXT_VICTIMS, **IMAGE_VICTIMS}[options.pop("victim", victim)]
+    function = victims_of(kind.name)[options.pop("victim", victim)]
     count, test_count = options.pop("rows"), options.pop("test_rows")
     max_words = options.pop("max_words", None)
     rows, test = sample(train, count, max_words), sample(test, test_count, max_words)

@@ -16,7 +16,7 @@ import pytest
 from hf_unlearnable import load_transform
 from hf_unlearnable.registry import METHODS, method_class
 from hf_unlearnable.testing.compare import stored
-from tests.examples import notes, pictures
+from tests.examples import notes, pictures, recordings
 
 FILE = Path(__file__).with_name("golden.json")
 CASES = {
@@ -37,12 +37,16 @@ CASES = {
     "texture": {"defaults": {}, "webp": {"encoding": "webp"}, "weak": {"epsilon": 2 / 255}},
     "convolution": {"defaults": {}, "strong": {"blur": 0.5, "kernel_size": 5}},
     "one-pixel": {"defaults": {}, "three": {"pixels": 3}},
+    "equalizer": {"defaults": {}, "deep": {"depth": 40.0}, "half": {"fraction": 0.5, "classes": [0, 2]}},
+    "audio-noise": {"defaults": {}, "half": {"fraction": 0.5, "classes": [1]}},
 }  # fmt: skip
 
 
 def samples(modality):
     if modality == "text":
         return {"notes": notes(60)}
+    if modality == "audio":
+        return {"words": recordings(40), "stereo": recordings(8, seed=1, rate=22_050, channels=2)}
     return {
         "small": pictures(40),
         "gray": pictures(24, seed=1, height=9, width=14, channels=1),

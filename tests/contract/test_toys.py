@@ -11,10 +11,10 @@ from hf_unlearnable import OrderCodeTransform, push_protected, verify
 from hf_unlearnable.image.base import ImageTransform
 from hf_unlearnable.image.bounded import add_levels
 from hf_unlearnable.image.methods.convolution import convolved
-from hf_unlearnable.image.methods.random_noise import class_stream
 from hf_unlearnable.image.methods.texture import tiled
 from hf_unlearnable.image.trace import filtered, repeated
 from hf_unlearnable.key import draw
+from hf_unlearnable.labelled import class_stream
 from hf_unlearnable.mark import NoMarkError
 from hf_unlearnable.registry import METHODS
 from hf_unlearnable.testing import CHECKS

@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from hf_unlearnable.image.base import ImageTransform
-from hf_unlearnable.image.methods.random_noise import class_stream
 from hf_unlearnable.image.trace import Bank, filtered
 from hf_unlearnable.key import draws
+from hf_unlearnable.labelled import class_stream
 
 _SMALL = 64  # up to this shorter side an image takes the paper's filter for CIFAR, beyond it that for ImageNet
 _SEEN = 224  # the shorter side at which victims train on photos

@@ -11,9 +11,9 @@ import numpy as np
 
 from hf_unlearnable.image.bounded import BoundedImageTransform, add_levels
 from hf_unlearnable.image.learning.noise import fitted_to
-from hf_unlearnable.image.methods.random_noise import class_stream
 from hf_unlearnable.image.trace import Bank, stretched
 from hf_unlearnable.key import draws
+from hf_unlearnable.labelled import class_stream
 
 BLOCKS = (4, 4, 3)
 _DIMENSIONS = 48

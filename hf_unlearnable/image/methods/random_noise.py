@@ -12,6 +12,7 @@ from hf_unlearnable.image.bounded import BoundedImageTransform, add_levels
 from hf_unlearnable.image.learning.noise import fitted_to
 from hf_unlearnable.image.trace import PRESENT, Bank, presence, stretched
 from hf_unlearnable.key import draws, row_stream
+from hf_unlearnable.labelled import class_stream
 from hf_unlearnable.mark import ROW_DECOYS, Marks, NoMarkError, RowMarks
 
 PATTERN = 32  # pixels a side of a class's pattern, stretched over larger images
@@ -96,8 +97,3 @@ def uniform_levels(stream: int, shape: tuple[int, ...], most: int) -> np.ndarray
     size = int(np.prod(shape))
     bits = draws(np.array([stream], np.uint64), np.arange(-(-size // 4), dtype=np.uint64)).view(np.uint16)[:size]
     return ((bits.astype(np.uint32) * (2 * most + 1) >> 16).astype(np.int16) - most).reshape(shape)
-
-
-def class_stream(label: Any, seed: int) -> int:
-    """A class's own random stream."""
-    return row_stream(b"class " + repr(label).encode(), seed)

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hf_unlearnable import TextureTransform
-from hf_unlearnable.image.methods.random_noise import class_stream
 from hf_unlearnable.image.methods.texture import distinct_tiles, finest_period, grain_cell, grain_energy
+from hf_unlearnable.labelled import class_stream
 from tests.examples import pictures
 
 

@@ -8,11 +8,11 @@ from PIL import Image
 
 from hf_unlearnable import _extras
 from hf_unlearnable.adversary import Attacker, Rows
-from hf_unlearnable.image.methods.random_noise import class_stream
 from hf_unlearnable.image.methods.texture import distinct_tiles, finest_period, grain_cell, tiled
 from hf_unlearnable.image.wear import CODECS, IMAGE_WEAR, RESIZERS, Codec
 from hf_unlearnable.image.wear.colours import lab_and_back, screenshot
 from hf_unlearnable.image.wear.resizing import thumbnails
+from hf_unlearnable.labelled import class_stream
 
 for module in ("cv2", "pillow_heif", "pillow_jxl", "skimage", "torch"):
     pytest.importorskip(module, reason="wear needs the wear extra")

@@ -1,0 +1,1 @@
+"""Recordings: speech, music and other sound."""

@@ -1,0 +1,1 @@
+"""The protections of recordings, one file each."""

@@ -1,0 +1,74 @@
+"""What a filter leaves in recordings, and how to see it without the originals.
+
+A filter multiplies the spectrum, so that it adds to its logarithm. The mean power of a recording is taken at equal
+steps of frequency, in decibels. Its smooth course is the speaker's, the instrument's or the room's and is taken off,
+and so is what all recordings have in common. What is left is compared with the response of each class's filter, of
+which the same was taken off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+STEP = 25.0  # Hz
+TOP = 4000  # Hz
+_SMOOTH = 31  # steps over which a course is smooth
+_CUT = 25.0  # decibels at which what is left is cut off
+
+
+def grid() -> np.ndarray:
+    """The frequencies at which spectra are compared, in Hz."""
+    return np.arange(STEP, TOP, STEP)
+
+
+def seen(samples: np.ndarray, rate: int) -> np.ndarray:
+    """A recording's mean power at the frequencies of `grid`, without its smooth course, in decibels.
+
+    Args:
+        samples: The mean of its channels, float [frames].
+        rate: Frames per second. Above half of it nothing is seen: 0.
+    """
+    size = max(16, round(2 * rate / STEP))
+    padded = np.pad(samples, (0, max(0, size - len(samples))))
+    parts = np.lib.stride_tricks.sliding_window_view(padded, size)[:: max(1, size // 2)]
+    power = np.zeros(size // 2 + 1)
+    for part in parts:
+        power += np.abs(np.fft.rfft(part * np.hanning(size))) ** 2
+    level = 10 * np.log10(power / len(parts) + 1e-9 * power.max() + 1e-12)
+    at = np.interp(grid(), np.arange(len(level)) * rate / size, level)
+    return np.where(grid() < rate / 2, rough(at).clip(-_CUT, _CUT), 0.0)
+
+
+def rough(levels: np.ndarray) -> np.ndarray:
+    """Levels without their smooth course: minus the mean of their neighbours, of fewer at the ends."""
+    ones = np.ones(_SMOOTH)
+    known = np.convolve(np.ones(len(levels)), ones, "same")
+    return levels - np.convolve(levels, ones, "same") / known
+
+
+def filter_scores(
+    spectra: Sequence[np.ndarray], cloaks: Sequence[Any], labels: Sequence[Any], response: Callable[[Any, Any], Any]
+) -> np.ndarray:
+    """How much each recording is like each class's filter, for the key and for decoys.
+
+    Args:
+        spectra: What `seen` gives of each recording.
+        cloaks: The key's transform and those of other seeds.
+        labels: The classes.
+        response: `(cloak, label) -> decibels` at the frequencies of `grid`.
+
+    Returns:
+        Float [recordings, classes, cloaks].
+    """
+    looked = np.stack(spectra)
+    looked = looked - looked.mean(axis=0)
+    looked = looked / (np.linalg.norm(looked, axis=1, keepdims=True) + 1e-9)
+    scores = np.zeros((len(looked), len(labels), len(cloaks)), np.float32)
+    for i, cloak in enumerate(cloaks):
+        bank = np.stack([rough(response(cloak, label)) for label in labels])
+        bank = bank - bank.mean(axis=0)
+        scores[:, :, i] = looked @ (bank / (np.linalg.norm(bank, axis=1, keepdims=True) + 1e-9)).T
+    return scores
