@@ -55,11 +55,15 @@ ORDERS = {
     "order-code with RegText": "with RegText", "doubled word": "doubled word",
     "moved sentence": "moved sentence", "protected rows dropped": "dropped",
 }  # fmt: skip
+RECORDINGS = {
+    "clean": "clean", "equalizer": "equalizer", "position-convolution (PosCUDA)": "PosCUDA",
+    "convolution (CUDA)": "CUDA", "random noise": "random noise", "protected rows dropped": "dropped",
+}  # fmt: skip
 MAIN_ORDERS = (
     "clean", "order-code", "order-code, two phrases", "order-code, refrain of words", "order-code, rarest class left",
     "protected rows dropped",
 )  # fmt: skip
-OURS = ("texture", "order-code", "word-balance")
+OURS = ("texture", "order-code", "word-balance", "equalizer")
 STUDY = yaml.safe_load((BENCH.parent / "configs/image_attack.yaml").read_text(encoding="utf-8"))
 PHOTO_STUDY = yaml.safe_load((BENCH.parent / "configs/photo_attack.yaml").read_text(encoding="utf-8"))
 IMAGE_METHODS = {
@@ -196,6 +200,12 @@ def overview(data: dict[str, Cells], names: dict[str, str]) -> str:
             found = [cells.get((victim, version, "none")) for version in names]
             rows.append([f"{name}, {victim}", *map(whole, found)])
     return table([["data, victim", *names.values()], *rows])
+
+
+def recordings(cells: Cells) -> str:
+    """Versions down, victims across, with no countermeasure."""
+    columns = {victim.replace("_", " "): (victim, "none") for victim in dict.fromkeys(key[0] for key in cells)}
+    return headline(cells, RECORDINGS, columns, "recordings, trained on")
 
 
 def strengths(cells: Cells) -> str:

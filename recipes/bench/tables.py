@@ -19,6 +19,7 @@ from attack_tables import (
     IMAGES,
     MAIN_ORDERS,
     ORDERS,
+    RECORDINGS,
     TEXTS,
     coverage,
     front,
@@ -28,6 +29,7 @@ from attack_tables import (
     load,
     overview,
     photos,
+    recordings,
     strengths,
     whole,
 )
@@ -157,7 +159,7 @@ def text_survival() -> str:
 
 def tables() -> dict[str, str]:
     """All tables by name."""
-    images, texts = load("image_attack.jsonl"), load("text_attack.jsonl")
+    images, texts, sounds = (load(f"{name}.jsonl") for name in ("image_attack", "text_attack", "audio_attack"))
     orders = {data: load("order_code_attack.jsonl", data) for data in ("sst2", "imdb", "trec")}
     flowers = load("photo_attack.jsonl", "flowers")
     image_columns = {
@@ -185,6 +187,8 @@ def tables() -> dict[str, str]:
         "text_survival": text_survival(),
         "elsewhere": elsewhere(),
         "meaning": meaning(),
+        "recordings": recordings(sounds),
+        **{victim: grid(sounds, victim, RECORDINGS) for victim in dict.fromkeys(key[0] for key in sounds)},
         "mechanism": mechanism(),
         "word_gradients": word_gradients(),
         "front": front({"images": images, "photos": flowers, "texts": sst2}),

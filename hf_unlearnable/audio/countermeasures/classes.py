@@ -28,8 +28,8 @@ _PATCH, _AROUND = 10, 35  # of them: how long it is, and what it is compared wit
 def spectral_whitening(rows: Rows, attacker: Attacker) -> Rows:
     """Recordings whose long-term spectrum, each by itself, is brought to the mean one of all.
 
-    The attacker knows that some filter was applied, and needs neither labels nor the rest of the data for it: whatever
-    stays the same throughout a clip is gone, a notch of up to 30 dB and the character of voice and room with it. The
+    The attacker knows that some filter was applied, and needs neither labels nor the rest of the data for it. Whatever
+    stays the same throughout a clip is gone: a notch of up to 30 dB, and the character of voice and room too. The
     victim is tested on recordings as they are; `log_mel_cnn_normalised` does the same to both.
     """
     require("attack", "scipy")
@@ -46,7 +46,7 @@ def class_spectrum_inversion(rows: Rows, attacker: Attacker) -> Rows:
     """Recordings whose class's mean long-term spectrum is brought to that of all.
 
     The attacker knows that each class has a filter of its own, and the labels. The mean of the logarithmic spectra of
-    a class less that of all shows the filter, and its inverse undoes it; what a class sounds like on average goes with
+    a class less that of all shows the filter, and its inverse undoes it. What a class sounds like on average goes with
     it, and the victim is tested on recordings that kept it. It is what `spectrum_equalisation` is for images.
 
     Paper: T. G. Stockham, T. M. Cannon, R. B. Ingebretsen, "Blind deconvolution through digital signal processing",
@@ -65,8 +65,8 @@ def notch_repair(rows: Rows, attacker: Attacker) -> Rows:
     """Recordings in whose class's mean long-term spectrum what is narrow is filled up or cut down.
 
     The attacker knows that each class has notches, ripples or tones of its own, and the labels. The mean logarithmic
-    spectrum of a class, less the median of all classes, shows them sharply; what a class sounds like is broader than
-    350 Hz there and stays, which `class_spectrum_inversion` takes. It is what `class_mean_subtraction` is for images.
+    spectrum of a class, less the median of all classes, shows them sharply. What a class sounds like is broader than
+    350 Hz there: it stays, where `class_spectrum_inversion` takes it. It is what `class_mean_subtraction` is for images.
     Two notches of 250 Hz per class on 1,350 digits of FSDD: 26 to 55 % (`log_mel_cnn`, one key, one seed).
     """
     require("attack", "scipy")
@@ -85,10 +85,10 @@ def notch_repair(rows: Rows, attacker: Attacker) -> Rows:
 def patch_cut(rows: Rows, attacker: Attacker) -> Rows:
     """Recordings without the 120 ms in which their class differs most suddenly from all others.
 
-    The attacker knows that each class has a patch at a place of its own in the first second, in seconds or, where a
-    recording is shorter, as a share of it, and the labels. A filter or noise at a fixed place begins and ends at once
-    in the average spectrogram of a class, in which speech and music rise and fall slowly. It is cut out, three tenths
-    of a shorter recording at most, and the rest is joined.
+    The attacker knows the labels, and that each class has a patch at a place of its own in the first second. In a
+    shorter recording that place may be a share of it. A filter or noise at a fixed place begins and ends at once in the
+    average spectrogram of a class, where speech and music rise and fall slowly. It is cut out, three tenths of a
+    shorter recording at most, and the rest is joined.
     """
     rate = max(2000, min(clip.rate for clip in rows.inputs))
     mel = log_mel(rate, 20)(waves(rows.inputs, rate, round(_SOUGHT * rate))).numpy()
