@@ -105,7 +105,7 @@ def tab() -> None:
             numbers = gr.HTML(elem_id="sound-figures")
             shown = gr.Dropdown([], label="Recording", visible=False, filterable=False)
             heard = gr.HTML(players, elem_id="sound-players")
-            seen = gr.HTML(pictures, elem_id="sound-spectrogram", elem_classes="chart")
+            seen = gr.HTML(pictures, elem_id="sound-spectrogram")
             data, _, key = downloads()
             caption(
                 "<b>Not every attacker is stopped.</b> An attacker who levels the spectra of the recordings first "
