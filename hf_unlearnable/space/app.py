@@ -67,7 +67,7 @@ def build(oauth: bool | None = None, host: str | None = None) -> gr.Blocks:
     _keep_no_memory()
     with gr.Blocks(title="Unlearnable", analytics_enabled=False, delete_cache=(60, LIFETIME)) as page:
         gr.HTML(guide.header())
-        with gr.Tabs(elem_id="tabs"):
+        with gr.Tabs(elem_id="tabs", overflow_behavior="wrap"):
             with gr.Tab("Text", id="text"):
                 text.tab()
             with gr.Tab("Image", id="image"):
