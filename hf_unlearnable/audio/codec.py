@@ -106,7 +106,7 @@ class Recording:
             self.frames = -1
 
     def blocks(self) -> Iterator[np.ndarray]:
-        """The samples from the first on, `format.dtype` [BLOCK or what is left, channels].
+        """The samples from the first on, `format.dtype` [BLOCK or what is left, channels]; one reader at a time.
 
         Raises:
             RecordingError: There are none, they are fewer than announced, or one is no number.

@@ -29,7 +29,7 @@ class AudioCopies(Copies):
 
     def knows(self, data: bytes) -> bool:
         head = data[:12]
-        if head[:4] in (b"fLaC", b"OggS", b"caff", b".snd", b"NIST") or head[:3] == b"ID3":
+        if head[:4] in (b"fLaC", b"OggS", b"caff", b".snd", b"NIST", b"riff") or head[:3] == b"ID3":
             return True
         if head[:4] in (b"RIFF", b"RF64", b"RIFX", b"FORM"):
             return head[8:12] in (b"WAVE", b"AIFF", b"AIFC")

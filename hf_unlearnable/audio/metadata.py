@@ -19,7 +19,7 @@ _FLAC = {2: "application data", 4: "Vorbis comments", 5: "cue sheet", 6: "cover 
 _MOST = 2**24  # bytes of a chunk that are looked into
 # What encoders write of themselves.
 _HARMLESS = re.compile(
-    r"\s*(?:$|encoder=|encoder_options=|(?:TSSE|ISFT|TENC)\W*(?:Lav|LAME|libsndfile)|\(ISFT|Lav[fc])", re.I
+    r"\s*(?:encoder=|encoder_options=|(?:TSSE|ISFT|TENC)\W*(?:Lav|LAME|libsndfile)|\(ISFT|Lav[fc])", re.I
 )
 
 _PLACE = re.compile(r"<LOCATION_(?:GPS|NAME)|\b(?:GPS|GEO|LATITUDE|LONGITUDE|LOCATION)\w*[=:\0 ]", re.I)

@@ -92,12 +92,15 @@ def add_columns(parser: argparse.ArgumentParser, usual: str, old: str | None = N
         old: An earlier name of the option, which is still read.
     """
     group = parser.add_mutually_exclusive_group()
-    for _, modality in MODALITIES.items():
+    plurals: dict[str, str] = {}
+    for _, modality in MODALITIES.items():  # that of another package may have the same usual column
+        plurals.setdefault(modality.column, modality.plural)
+    for column, plural in plurals.items():
         group.add_argument(
-            f"--{modality.column}-column",
+            f"--{column}-column",
             dest="protected_column",
             metavar="NAME",
-            help=f"column of protected {modality.plural} (default: {usual})",
+            help=f"column of protected {plural} (default: {usual})",
         )
     if old is not None:
         group.add_argument(old, dest="protected_column", help=argparse.SUPPRESS)

@@ -34,8 +34,10 @@ def small(monkeypatch):
         images = [random.integers(0, 255, (16, 16, 3), np.uint8) for _ in labels]
         features = datasets.Features({
             "text": datasets.Value("string"), "img": datasets.Image(), "label": datasets.ClassLabel(names=["a", "b"]),
+            "audio": {"array": datasets.Sequence(datasets.Value("float32")), "sampling_rate": datasets.Value("int64")},
         })  # fmt: skip
-        rows = {"text": [text(label, random) for label in labels], "img": images, "label": labels}
+        sounds = [{"array": random.normal(0, 0.1, 2000), "sampling_rate": 8000} for _ in labels]
+        rows = {"text": [text(one, random) for one in labels], "img": images, "label": labels, "audio": sounds}
         return datasets.Dataset.from_dict(rows, features=features)
 
     monkeypatch.setattr(datasets, "load_dataset", load)
@@ -77,7 +79,7 @@ def test_example_of_a_method_runs_and_its_key_protects(name, small, tmp_path, mo
     exec(cls.described()["Example"], space)
     cloak = space["cloak"]
     assert cloak.method == name
-    column = "text" if cloak.modality == "text" else "img"
+    column = {"text": "text", "image": "img", "audio": "audio"}[cloak.modality]
     before, after = small(), small().map(cloak, batched=True)
     assert any(before[i][column] != after[i][column] for i in range(len(before)))
 

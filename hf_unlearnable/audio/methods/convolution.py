@@ -29,9 +29,8 @@ class AudioConvolutionTransform(FilterTransform):
             w_c ~ U(0, blur)^k on each side, its middle 1;   x' = (w_c * x) / sum(w_c)
 
     Ours:
-        The filter is symmetric, so that nothing is delayed, and divided by its sum instead of by the largest value of
-        each recording, so that a block at a time can be filtered. Its weights lie 1/8000 of a second apart at any
-        rate.
+        The filter is symmetric, so that nothing is delayed. It is divided by its sum, not by the largest value of each
+        recording, so that a block at a time can be filtered. Its weights lie 1/8000 of a second apart at any rate.
 
     Args:
         blur: Largest weight of a filter's entries beside the middle one, at least 0; 0 changes nothing.

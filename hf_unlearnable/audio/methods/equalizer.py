@@ -29,11 +29,11 @@ class EqualizerTransform(FilterTransform):
     """An equaliser for each class: a band of frequencies is turned down in all of its recordings.
 
     Idea:
-        A model that trains on spectrograms finds first what is sharp and the same in all recordings of a class: here
-        a slot in the spectrum, 200 mel wide, that is drawn for the class. It is there in every frame, so that neither
-        shifts nor crops take it away, and in bands that each telephone carries, so that neither a low-pass nor a codec
-        does. Slots are as wide on the mel scale, as ears and spectrograms of models divide frequencies. A ripple of a
-        decibel over the rest costs nothing to a listener and tells one key from another.
+        A model that trains on spectrograms finds first what is sharp and the same in all recordings of a class. Here it
+        is a slot in the spectrum, 190 mel wide, that is drawn for the class. It is there in every frame, so neither
+        shifts nor crops take it away. It lies where a telephone still carries sound, so neither a low-pass nor a codec
+        does. Slots are equally wide on the mel scale, which spectrograms of models have. A ripple of a decibel over the
+        rest is hardly heard, and tells one key from another.
 
     Paper:
         None: it is ours. A filter for each class is the idea of CUDA (arXiv:2303.04278).
@@ -49,9 +49,9 @@ class EqualizerTransform(FilterTransform):
         Nothing to fit but the labels; one Fourier transform per block to apply.
 
     Breaks:
-        What levels spectra: cepstral mean normalisation of each recording (long ones above all), spectra that are
-        whitened, class means of spectra that are inverted, random equalisers or notches in training. A model that
-        hears wave forms above 4 kHz still finds what is there.
+        What levels spectra: recordings whitened each, class means of spectra inverted, cepstral mean normalisation of
+        long recordings, random equalisers or notches in training. A model that hears what lies above 4 kHz has that to
+        learn from. Class means of spectra show the slots.
 
     Prefer:
         As the first protection of recordings.
@@ -110,7 +110,7 @@ class EqualizerTransform(FilterTransform):
             raise ValueError(
                 f"The class {label!r} was not there when the key was made: it has no slot. Make a key of all classes."
             )
-        highest = min(HIGHEST, 0.49 * rate)  # a recording of a lower rate has the same slots, closer together
+        highest = min(HIGHEST, 0.495 * rate)  # a recording of a lower rate has the same slots, closer together
         scale = (mel(hertz) - mel(LOWEST)) / (mel(highest) - mel(LOWEST))
         slots, own = slots_of(len(self._known), self._resolved_seed())
         place = scale * slots
