@@ -27,7 +27,6 @@ from .limits import (
     read_table,
     shown,
 )
-from .protection import file_dataset
 from .recordings import read_recordings
 
 if TYPE_CHECKING:
@@ -128,6 +127,8 @@ TASKS: dict[str, Callable[..., tuple[Any, pa.Table | None]]] = {
 def _suspect(paths: list[str], kind: str) -> Dataset:
     """The rows of a table, or files and archives of them of the kind of data that the key is for."""
     from datasets import Dataset
+
+    from .protection import file_dataset
 
     if Path(paths[0]).suffix.lower() in TABLES:
         if len(paths) > 1:

@@ -6,18 +6,22 @@ The page plays files with the browser's own player: `gradio.Audio` would start f
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import Counter
 from html import escape
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import gradio as gr
+import numpy as np
 
 from hf_unlearnable.audio.clip import Clip
-from hf_unlearnable.audio.codec import decode
+from hf_unlearnable.audio.codec import BLOCK, opened
 from hf_unlearnable.audio.fidelity import AudioFidelity
 from hf_unlearnable.audio.files import KIND, RECORDINGS
+from hf_unlearnable.audio.spectrogram import SHOWN
 from hf_unlearnable.protection import protect
 
 from .chart import figures
@@ -87,7 +91,12 @@ def tab() -> None:
                 label=f"Recordings, or a zip with a folder for each class (at most {MAX_RECORDINGS})",
             )  # fmt: skip
             recorded = gr.Audio(
-                sources=["microphone"], type="filepath", label="Or record one", editable=False, buttons=[]
+                sources=["microphone"],
+                type="filepath",
+                label="Or record one",
+                editable=False,
+                buttons=[],
+                elem_id="sound-recorder",
             )
             label = gr.Textbox(
                 "my voice", label="Their class", max_length=60,
@@ -202,6 +211,13 @@ def _views(folder: Path, before: bytes, after: bytes) -> tuple[str, str]:
             f'<figure><figcaption>{name}</figcaption><audio controls aria-label="{name}" '
             f'src="gradio_api/file={quote(path.as_posix())}"></audio></figure>'
         )
-        samples, form = decode(data)
-        clips.append(Clip((samples / form.full_scale).astype("float32"), form.rate))
+        clips.append(_begin(data))
     return f'<div class="players">{"".join(players)}</div>', spectrogram(*clips)
+
+
+def _begin(data: bytes) -> Clip:
+    """As much of a recording as a spectrogram shows."""
+    with opened(data) as recording:
+        form = recording.format
+        blocks = islice(recording.blocks(), math.ceil(SHOWN * form.rate / BLOCK))
+        return Clip((np.concatenate(list(blocks)) / form.full_scale).astype(np.float32), form.rate)
