@@ -10,7 +10,7 @@ COMMAND_LINE: ContextVar[bool] = ContextVar("COMMAND_LINE", default=False)
 
 def spelled(parameter: str) -> str:
     """The name of a parameter in a message: `label_column`, or `--label-column` while a command runs."""
-    return _option(parameter) if COMMAND_LINE.get() else parameter
+    return as_option(parameter) if COMMAND_LINE.get() else parameter
 
 
 def in_options(text: str, parameters: Iterable[str]) -> str:
@@ -23,13 +23,14 @@ def in_options(text: str, parameters: Iterable[str]) -> str:
     """
     names = sorted(parameters, key=len, reverse=True)
     every, long = "|".join(names), "|".join(name for name in names if "_" in name)
-    text = re.sub(rf"(?<![\w./'\"-])({every})=(['\"]?)([\w+/.-]*\w)\2", lambda m: f"{_option(m[1])} {m[3]}", text)
+    text = re.sub(rf"(?<![\w./'\"-])({every})=(['\"]?)([\w+/.-]*\w)\2", lambda m: f"{as_option(m[1])} {m[3]}", text)
     if long:
-        text = re.sub(rf"(?<![\w./'\"-])({long})(?![\w'\"/=(]|\.\w)", lambda m: _option(m[1]), text)
-    return re.sub(rf"(^|[.:] )({every})(?= (?:is|has|holds|names) )", lambda m: f"{m[1]}{_option(m[2])}", text)
+        text = re.sub(rf"(?<![\w./'\"-])({long})(?![\w'\"/=(]|\.\w)", lambda m: as_option(m[1]), text)
+    return re.sub(rf"(^|[.:] )({every})(?= (?:is|has|holds|names) )", lambda m: f"{m[1]}{as_option(m[2])}", text)
 
 
-def _option(parameter: str) -> str:
+def as_option(parameter: str) -> str:
+    """The option of a parameter: `--label-column` of `label_column`."""
     return "--" + parameter.strip("_").replace("_", "-")
 
 

@@ -120,7 +120,7 @@ class Transform:
     def check_restorable(self) -> None:
         """Raises a ValueError where protected rows do not tell what they were."""
         if type(self)._restore is Transform._restore:
-            raise ValueError(f"{type(self).__name__} cannot be undone. Keep the original data.")
+            raise ValueError(f"{self.method} cannot be undone, not even with the key. Keep the originals.")
 
     def ownership_scores(self, rows: Sequence[Mapping[str, Any]]) -> Marks:
         """What tells these rows from rows that were made without the key, for `verify`.

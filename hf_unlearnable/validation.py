@@ -7,12 +7,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from numbers import Number
 from types import NoneType
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from hf_unlearnable.transform import Transform
 
 # What a word of an annotation lets in; a whole number is as good as a float, and the other way round.
 _NUMBER = (Number, np.generic)
@@ -39,7 +36,16 @@ class NotFittedError(ValueError, AttributeError):
         )  # fmt: skip
 
 
-def check_parameters(transform: Transform) -> None:
+class _Parameters(Protocol):
+    """The constructor arguments that every method takes."""
+
+    seed: int | None
+    classes: Sequence[Any] | None
+    fraction: float
+    choices: ClassVar[Mapping[str, tuple[str, ...]]]
+
+
+def check_parameters(transform: _Parameters) -> None:
     """Checks the constructor arguments that every method takes, and the words of `choices`.
 
     Args:
@@ -65,7 +71,7 @@ def check_parameters(transform: Transform) -> None:
             raise ValueError(f"{name} is {value!r}. Choose one of {', '.join(map(repr, allowed))}{more}.")
 
 
-def _check_kinds(transform: Transform) -> None:
+def _check_kinds(transform: _Parameters) -> None:
     """Raises for a text where a number belongs, and the like: by the annotations of the constructor."""
     for name, parameter in inspect.signature(type(transform).__init__).parameters.items():
         kinds = set(re.findall(r"\w+", str(parameter.annotation)))

@@ -31,7 +31,7 @@ trainings differ.
 
 Every option of TRL's `SFTConfig` and `ModelConfig` may stand in the YAML file beside those of `AttackArguments`, and
 the command line overrides it, with "-" or "_" in the names; the few that make no sense here are refused by name. Out
-come `<output_dir>/results.json` and `results.md`, per training its `predictions.jsonl` and, with `--save_model true`,
+come `<output_dir>/results.json` and `results.md`, per training its `predictions.jsonl` and, with `--save-model true`,
 its adapter or weights, and with `--method` the key `<output_dir>.key`. The same command started again goes on where it
 was interrupted: a training with a result of the same settings is not repeated, one with a checkpoint goes on from
 there. Weights stay on one device: several processes share the rows (DDP, ZeRO-1 and -2), not the model.

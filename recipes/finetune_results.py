@@ -208,7 +208,7 @@ def kept_result(folder: Path, settings: dict[str, Any]) -> tuple[Result, list[di
         if other:
             raise ValueError(
                 f"{folder} holds what was trained with other settings or data: {', '.join(other)} differ. Give "
-                "another --output_dir, or move the folder away."
+                "another --output-dir, or move the folder away."
             )
     if before["result"]:
         intervals = {name: Interval(**before["result"][name]) for name in ("label_accuracy", "exact_match")}

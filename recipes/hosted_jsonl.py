@@ -3,7 +3,7 @@
 # ///
 """The fine-tuning attack on a hosted model: files to train it with, and the scores of its answers.
 
-    python recipes/hosted_jsonl.py write --config recipes/configs/finetune_smollm2.yaml --output_dir hosted/notes
+    python recipes/hosted_jsonl.py write --config recipes/configs/finetune_smollm2.yaml --output-dir hosted/notes
     python recipes/hosted_jsonl.py score hosted/notes
 
 `write` takes the options of `finetune_attack.py` and writes, per training, `NAME.jsonl`: lines of `messages`, a user's
@@ -65,7 +65,7 @@ def write(args: AttackArguments, training: SFTConfig) -> list[Path]:
     }  # fmt: skip
     place = output / "hosted.json"
     if place.exists() and json.loads(place.read_text(encoding="utf-8")) != about:
-        raise ValueError(f"{output} holds the files of another run. Give another --output_dir, or move it away.")
+        raise ValueError(f"{output} holds the files of another run. Give another --output-dir, or move it away.")
     output.mkdir(parents=True, exist_ok=True)
 
     def asked(row: dict[str, Any]) -> list[dict[str, str]]:

@@ -149,7 +149,7 @@ class AudioTransform(LabelledFiles):
 
 
 class FilterTransform(AudioTransform):
-    """Base class of protections that lay one filter of a class over the whole of a recording."""
+    """Base class of protections that lay one filter of a class over the whole of a recording, or over a part."""
 
     differs_by_row: ClassVar[bool] = False
     _filters: dict[tuple[Any, int], Filter]  # of a label at a rate
@@ -158,19 +158,28 @@ class FilterTransform(AudioTransform):
     def _taps(self, label: Any, rate: int) -> np.ndarray:
         """The symmetric filter of a class at a rate, float64 [2 * half + 1]."""
 
-    def _cloak(self, recording: Recording, label: Any, stream: int) -> Iterator[np.ndarray]:
+    def _filter(self, label: Any, rate: int) -> Filter:
+        """The filter of a class, made once."""
         known = self.__dict__.setdefault("_filters", {})
-        place = (repr(label), recording.format.rate)
+        place = (repr(label), rate)
         if place not in known:
-            known[place] = Filter(self._taps(label, recording.format.rate))
-        return known[place](recording.blocks())
+            known[place] = Filter(self._taps(label, rate))
+        return known[place]
 
-    @abstractmethod
+    def _cloak(self, recording: Recording, label: Any, stream: int) -> Iterator[np.ndarray]:
+        return self._filter(label, recording.format.rate)(recording.blocks())
+
     def _decibels(self, label: Any, hertz: np.ndarray, rate: int) -> np.ndarray:
-        """What the filter of a class does to these frequencies at a rate, by which `verify` knows the key."""
+        """What the filter of a class does to these frequencies at a rate, by which `verify` knows the key.
+
+        A method that changes a part only leaves this as it is: `verify` says then that its key cannot be shown.
+        """
+        raise NotImplementedError
 
     def ownership_scores(self, rows: Sequence[Mapping[str, Any]]) -> Marks:
         """How much the spectrum of each recording is like the filters that the seed draws; see `trace`."""
+        if type(self)._decibels is FilterTransform._decibels:
+            return super().ownership_scores(rows)
         decoded = [self._decoded(row[self.audio_column], f"Row {i}") for i, row in enumerate(rows)]
         labels, given = self._classes_of(rows)
         cloaks = [self, *self.decoys(class_decoys(len(labels)))]

@@ -104,6 +104,7 @@ class Recording:
         self.frames = len(file) if isinstance(file, np.ndarray) else file.frames
         if self.frames >= 2**62:
             self.frames = -1
+            file.seekable = lambda: False  # after its last block soundfile would seek to an end that it does not know
 
     def blocks(self) -> Iterator[np.ndarray]:
         """The samples from the first on, `format.dtype` [BLOCK or what is left, channels]; one reader at a time.
@@ -140,7 +141,7 @@ class Recording:
                 if self.lossy:
                     block = self.format.stored(block.astype(np.float64) * self.format.full_scale)
                 elif not self.format.real:  # libsndfile gives them in the upper bits
-                    block >>= np.iinfo(block.dtype).bits - self.format.bits
+                    block >>= 8 * block.dtype.itemsize - self.format.bits
                 yield block
                 if last:
                     return
@@ -309,9 +310,8 @@ def write(target: Any, format: Format, blocks: Iterable[np.ndarray], frames: int
     kind, subtype = container(format, frames, kind)
     with soundfile.SoundFile(target, "w", format.rate, format.channels, subtype, format=kind) as file:
         for block in blocks:
-            if not format.real:
-                block = block << (np.iinfo(block.dtype).bits - format.bits)
-            file.write(block)
+            unused = 0 if format.real else 8 * block.dtype.itemsize - format.bits
+            file.write(block << unused if unused else block)
 
 
 def encode(format: Format, blocks: Iterable[np.ndarray], frames: int = 0) -> bytes:

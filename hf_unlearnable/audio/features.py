@@ -88,6 +88,9 @@ def log_mel(rate: int, bands: int = 40, normalised: bool = False) -> nn.Module:
     bank = mel_filter_bank(bins // 2 + 1, bands, 20, rate / 2, rate, norm=None, mel_scale="htk")
 
     class LogMel(torch.nn.Module):
+        bank: Tensor
+        window: Tensor
+
         def __init__(self) -> None:
             super().__init__()
             self.register_buffer("bank", torch.tensor(bank.T, dtype=torch.float32), persistent=False)

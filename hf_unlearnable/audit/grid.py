@@ -22,7 +22,7 @@ from hf_unlearnable._version import __version__
 from hf_unlearnable._words import counted
 from hf_unlearnable.adversary import Attacker, Countermeasure, Rows, Victim, Wear, composed
 from hf_unlearnable.audit.inputs import rows_of
-from hf_unlearnable.audit.plan import Planned, best_pairs, grouped, lacks, roles_of, together
+from hf_unlearnable.audit.plan import Planned, best_pairs, grouped, lacks, roles_of, together, why
 from hf_unlearnable.audit.probe import whole_training
 from hf_unlearnable.audit.records import NONE, Audit, Cell, Version, reasons
 from hf_unlearnable.audit.store import Store, digest, packed, unpacked
@@ -46,6 +46,7 @@ def audit(
     store: str | os.PathLike | None = None,
     budget: float | None = None,
     on_cell: Callable[[Cell], Any] = lambda cell: None,
+    on_plan: Callable[[str], Any] = logger.info,
     compose: bool = False,
     skip: Collection[tuple[str, str, str]] = (),
     wear: Mapping[str, Wear] | None = None,
@@ -69,9 +70,10 @@ def audit(
         store: Folder for a result file a training: what stands there is not computed again, and several processes
             that run the same audit share the work (`accelerate launch` gives each its GPU).
         budget: Seconds that it may take, `math.inf` for any, None for no look at the time. What the whole grid would
-            take is logged first. No training is begun that would not end in time, nor one with a countermeasure
-            where one without did not fit.
+            take is told first (`on_plan`). No training is begun that would not end in time, nor one with a
+            countermeasure where one without did not fit.
         on_cell: Called with each cell as soon as all of its seeds are there.
+        on_plan: Called with a sentence on how many trainings there are and what they would take, if there is a budget.
         compose: Whether to try the composition of two countermeasures too, when all else was run: for each victim and
             each protected version the two that reached most there by themselves, in the order of `countermeasures`.
             Strengths of one kind ("jpeg-10", "jpeg-50") count once, the attacker's own clean rows do not.
@@ -86,7 +88,7 @@ def audit(
     """
     return _Grid(
         versions, test, victims, countermeasures or {}, attacker or Attacker(), list(seeds),
-        (input_column, label_column), Store(store), on_cell, frozenset(skip), wear or {},
+        (input_column, label_column), Store(store), on_cell, on_plan, frozenset(skip), wear or {},
     ).run(budget, compose)  # fmt: skip
 
 
@@ -94,8 +96,8 @@ class _Grid:
     def __init__(
         self, versions: Sequence[Version], test: Dataset, victims: Mapping[str, Callable],
         countermeasures: Mapping[str, Countermeasure], attacker: Attacker, seeds: list[int],
-        columns: tuple[str, str], store: Store, on_cell: Callable[[Cell], Any], skip: Collection[tuple[str, str, str]],
-        wear: Mapping[str, Wear],
+        columns: tuple[str, str], store: Store, on_cell: Callable[[Cell], Any], on_plan: Callable[[str], Any],
+        skip: Collection[tuple[str, str, str]], wear: Mapping[str, Wear],
     ):  # fmt: skip
         names = [version.name for version in versions]
         if len(set(names)) < len(names):
@@ -107,10 +109,10 @@ class _Grid:
         self.attacker, self.seeds, self.store = attacker, seeds, store
         if both := wear.keys() & countermeasures.keys():
             raise ValueError(f"A countermeasure and a wear have one name: {', '.join(sorted(both))}. Rename one.")
-        self.wear = list(wear)
+        self.wear = wear
         worn = {name: Countermeasure(one.on_rows) for name, one in wear.items()}
         self.countermeasures = {NONE: Countermeasure(), **countermeasures, **worn}
-        self.columns, self.on_cell, self.skip = columns, on_cell, skip
+        self.columns, self.on_cell, self.on_plan, self.skip = columns, on_cell, on_plan, skip
         self.test = rows_of(test, columns)
         self.truth = np.array(self.test.labels)
         values, counts = np.unique(self.truth, return_counts=True)
@@ -147,7 +149,7 @@ class _Grid:
         cells.sort(key=lambda c: (order[c.version.name], order[c.victim], order[c.countermeasure]))
         missed = grouped(self._missed)
         not_run = [*reasons(missed), *self._inapplicable]
-        return Audit(cells, not_run, len(np.unique(self.truth)), missing=missed, wear=self.wear)
+        return Audit(cells, not_run, len(np.unique(self.truth)), missing=missed, wear=list(self.wear))
 
     def _run(self, trainings: list[Planned], end: float | None) -> list[Cell]:
         """The cells of these trainings, those that end in time."""
@@ -158,11 +160,11 @@ class _Grid:
             self._probe([t for t in missing if t.victim not in self._seconds])
             needed = sum(self._estimate(t) for t in missing if not self._lacking(t))
             left = end - time.perf_counter()
-            given = "no limit is set" if np.isinf(left) else f"{left / 60:.1f} are given"
-            logger.warning(
-                "%s to run, %d there already: about %.1f minutes, %s.", counted(len(missing), "training"),
-                len(trainings) - len(lacking), needed / 60, given,
-            )  # fmt: skip
+            limit = "no budget is set" if np.isinf(left) else f"the budget leaves {max(left, 0) / 60:.1f}"
+            self.on_plan(
+                f"{counted(len(missing), 'training')} to run, {len(trainings) - len(lacking)} done before: "
+                f"about {needed / 60:.1f} minutes; {limit}."
+            )
 
         def compute(place: int) -> dict | None:
             training = trainings[place]
@@ -300,7 +302,7 @@ class _Grid:
             if training.countermeasure == NONE:
                 raise
             logger.warning("%s, seed %d is left out: %s", training, training.seed, error)
-            self._missed[training] = "", _line(error)
+            self._missed[training] = "", why("", error)
         return None
 
     def _lacking(self, training: Planned) -> str:
@@ -309,7 +311,8 @@ class _Grid:
         return next((part for part in parts if part in self._broken), "")
 
     def _give_up(self, part: str, error: Exception) -> None:
-        self._broken[part] = _line(error)
+        does = self.victims[part].train if part in self.victims else getattr(self.wear.get(part), "change", None)
+        self._broken[part] = why(part, error, does)
         logger.warning("%s is left out: %s", part, self._broken[part])
 
     def _result(self, run: Victim, rows: Rows, hook: Callable | None, seed: int) -> dict:
@@ -338,7 +341,3 @@ class _Grid:
             train_rows=found[-1]["train_rows"],
             seconds=round(sum(result.get("seconds", 0.0) for result in found), 1),
         )  # fmt: skip
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from inspect import signature
 from typing import TYPE_CHECKING
 
 from hf_unlearnable._words import COMMAND_LINE
@@ -78,9 +79,26 @@ def best_pairs(cells: Sequence[Cell], countermeasures: Mapping[str, Countermeasu
 def lacks(name: str, victim: Victim) -> str:
     """Why a victim that needs settings cannot run, for a sentence that begins with its name."""
     if victim.needs == ("model",):
-        given = f"--model {name}=ID" if COMMAND_LINE.get() else f"models={{{name!r}: ...}}"
-        return f"it starts from a pretrained model, and none is given ({given})"
+        return f"it starts from a pretrained model, and none is given ({_given_model(name)})"
     return f"it has no default for {', '.join(victim.needs)}, and nothing is given (victims of an Effort)"
+
+
+def why(part: str, error: Exception, does: Callable | None = None) -> str:
+    """Why something cannot be had, on a line; where it starts from a model, how another one is given.
+
+    Args:
+        part: Its name.
+        error: What was raised.
+        does: The function of the victim or wear.
+    """
+    line = " ".join(str(error).split()) or type(error).__name__
+    if does is None or not isinstance(error, OSError) or "model" not in signature(does).parameters:
+        return line
+    return f"{line.rstrip('.')}. Give another model, or its folder: {_given_model(part)}"
+
+
+def _given_model(name: str) -> str:
+    return f"--model {name}=ID" if COMMAND_LINE.get() else f"models={{{name!r}: ...}}"
 
 
 def grouped(missed: Mapping[Planned, tuple[str, str]]) -> list[Missing]:

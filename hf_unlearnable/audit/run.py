@@ -82,6 +82,7 @@ def attack(
     budget: float | None = None,
     store: str | os.PathLike | None = None,
     on_cell: Callable[[Cell], Any] = lambda cell: None,
+    on_plan: Callable[[str], Any] = logger.info,
     wear: bool | Sequence[str] = False,
 ) -> Audit:
     """Trains on the clean and the protected rows, on these without the protected ones and on a random dose.
@@ -110,6 +111,7 @@ def attack(
         budget: Seconds, instead of those of the effort.
         store: Folder for finished trainings, see `audit`.
         on_cell: Called with each cell as it comes.
+        on_plan: Called with a sentence on how many trainings there are, and what they would take.
         wear: What happens without an attacker and is tried too, after the countermeasures: names, or True for what
             the effort tries.
 
@@ -134,8 +136,7 @@ def attack(
     clean, protected, test, *own = prepared(whole, column, label_column)
     unchanged, warnings = _belonging(clean, protected, test, own, column, label_column)
     likeness, more = _looked_at(clean, protected, test, whole["test"], column, cloak)
-    modality = trained_on(clean, column)
-    first = method_class(method).adaptive_attacks if method else ()
+    modality, first = trained_on(clean, column), method_class(method).adaptive_attacks if method else ()
     worn = chosen_wear(modality, chosen.grid, wear, models or {})
     run, tried = _wanted(modality, chosen.grid, victims, countermeasures, _without(models or {}, worn), first)
     _require_used(attacker or Attacker(), tried, countermeasures_of(modality.name))
@@ -146,7 +147,7 @@ def attack(
     found = audit(
         versions, test, run, tried, attacker=attacker, seeds=every_seed, input_column=column,
         label_column=label_column, store=store, budget=chosen.budget if budget is None else budget, on_cell=on_cell,
-        compose=chosen.compose and countermeasures is None, wear=worn,
+        on_plan=on_plan, compose=chosen.compose and countermeasures is None, wear=worn,
     )  # fmt: skip
     protocol = {
         "column": column, "training rows": len(clean), "of them protected": f"{100 * versions[1].share:.0f} %",

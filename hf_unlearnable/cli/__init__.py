@@ -16,6 +16,7 @@ from typing import Any
 from hf_unlearnable import __version__
 from hf_unlearnable._words import COMMAND_LINE, in_options
 from hf_unlearnable.cli import attack, demo, listing, printing, protect, publish, restore, space, verify
+from hf_unlearnable.cli.parser import Parser
 from hf_unlearnable.registry import method_class
 
 
@@ -91,7 +92,7 @@ class _Formatter(logging.Formatter):
 
 
 def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="hf-unlearnable",
         description="Protect a dataset from training, attack the result to know what it is worth, and publish it.",
     )

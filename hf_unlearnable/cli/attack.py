@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +38,9 @@ def add(commands: Any) -> argparse.ArgumentParser:
 def _add_data(parser: argparse.ArgumentParser) -> None:
     """Adds what is compared, and where the report goes."""
     for name, text in {
-        "clean": "rows before the protection: file, quoted pattern, folder, or id on the Hub",
+        "clean": "rows before the protection: a file, a quoted pattern, a folder, or an id on the Hub",
         "protected": "rows after it, in the same order",
-        "test": "clean rows that are in neither, to test on",
+        "test": "clean rows to test on, which are in neither",
     }.items():
         parser.add_argument(f"--{name}", required=True, metavar="DATA", help=text)
     parser.add_argument(
@@ -48,7 +49,7 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         help="folder for the report and its plots; what stands there is not trained again",
     )
-    reading.add_columns(parser, usual="the usual name, such as text or image", old="--input-column")
+    reading.add_columns(parser, usual="{column}", old="--input-column")
     parser.add_argument("--label-column", default="label", help="column of labels (default: %(default)s)")
     parser.add_argument("--split", default="train", help="split of --clean and --protected (default: %(default)s)")
     parser.add_argument("--test-split", help="split of --test (default: test if it is there, else train)")
@@ -78,7 +79,8 @@ def _add_effort(parser: argparse.ArgumentParser) -> None:
         "--countermeasures",
         nargs="+",
         metavar="NAME",
-        help="try these and no others (hf-unlearnable list names them; a+b is a, then b; none for none)",
+        help="try these, and with --method those against it, and no others (hf-unlearnable list names them; a+b is a, "
+        "then b; none for none)",
     )
     parser.add_argument(
         "--wear",
@@ -92,7 +94,7 @@ def _add_effort(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=[],
         metavar="NAME=ID",
-        help="start a pretrained victim from this model, or give a wear this tokenizer",
+        help="model that a pretrained victim starts from, or tokenizer of a wear: a folder, or an id on the Hub",
     )
     parser.add_argument("--seeds", type=int, help="trainings of each combination (default: 3, with --quick 1)")
     parser.add_argument(
@@ -152,7 +154,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         on_cell=lambda cell: print(
             f"{cell.version.name}, {cell.victim}, {cell.countermeasure}: {cell.accuracy}", flush=True
         ),
-        wear=arguments.wear or arguments.wear is not None,
+        on_plan=partial(print, flush=True), wear=arguments.wear or arguments.wear is not None,
     )  # fmt: skip
     write_report(report, found)
     for reason in found.not_run:

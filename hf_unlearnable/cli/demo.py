@@ -10,6 +10,10 @@ from typing import Any
 def add(commands: Any) -> argparse.ArgumentParser:
     """Adds the command to the subparsers of the command line."""
     parser = commands.add_parser("demo", help="protect embedded notes and digits, train on them, show the effect")
+    parser.description = (
+        "Protects embedded notes and digits, trains on them, and shows the effect. It takes some minutes on two cores "
+        "and needs no network."
+    )
     parser.add_argument(
         "--output", default="demo-output", help="new folder for data and results (default: %(default)s)"
     )

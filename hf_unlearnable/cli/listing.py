@@ -11,6 +11,10 @@ from hf_unlearnable.registry import METHODS, MODALITIES, countermeasures_of, vic
 def add(commands: Any) -> argparse.ArgumentParser:
     """Adds the command to the subparsers of the command line."""
     parser = commands.add_parser("list", help="list the methods, victims, countermeasures and wear there are")
+    parser.description = (
+        "Lists the methods with what each does, and the victims, countermeasures and wear for each kind of data. What "
+        "other installed packages add is listed too."
+    )
     parser.set_defaults(run=run)
     return parser
 

@@ -12,14 +12,15 @@ from fractions import Fraction
 from itertools import takewhile
 from typing import Any
 
-from hf_unlearnable._words import in_options
+from hf_unlearnable._words import as_option, in_options
 from hf_unlearnable.cli import reading
+from hf_unlearnable.cli.parser import Parser
 from hf_unlearnable.transform import Transform
 
 _LEVELS = 255  # a change of pixels is a share of them
 
 
-class MethodParser(argparse.ArgumentParser):
+class MethodParser(Parser):
     """A parser that finds the input wherever it stands, also behind an option that takes several values."""
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
@@ -78,6 +79,7 @@ def add_options(group: argparse._ArgumentGroup, cls: type[Transform]) -> None:
 
 def _help(text: str, default: Any, names: set[str]) -> str:
     """What the class says of an argument, in the words of the command line."""
+    text = re.sub(r"`(\w+)`", lambda m: as_option(m[1]) if m[1] in names else m[0], text)
     text = in_options(text.replace("`", ""), names)
     if default is None:
         text = re.sub(r"\bNone\b", "leaving it out", re.sub(r"\bNone for\b", "leave it out for", text))
@@ -89,9 +91,13 @@ def _help(text: str, default: Any, names: set[str]) -> str:
 
 
 def _shown(value: Any) -> Any:
-    """8/255 for the float that it is."""
-    levels = value * _LEVELS if isinstance(value, float) else 0.0
-    return f"{round(levels)}/{_LEVELS}" if len(repr(value)) > 8 and math.isclose(levels, round(levels)) else value
+    """8/255 for the float that it is, yes or no for a bool."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if not isinstance(value, float) or len(repr(value)) <= 8:
+        return value
+    levels = value * _LEVELS
+    return f"{round(levels)}/{_LEVELS}" if math.isclose(levels, round(levels)) else value
 
 
 def _type(annotation: str, default: Any, choices: Sequence[str] | None) -> dict[str, Any]:

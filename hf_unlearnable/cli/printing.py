@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from typing import Any
 
+from hf_unlearnable._progress import without_progress_bars
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds both options to a parser."""
@@ -27,27 +29,10 @@ def printing(as_json: bool, quiet: bool) -> Iterator[None]:
     with ExitStack() as stack:
         if quiet:
             stack.enter_context(redirect_stdout(stack.enter_context(open(os.devnull, "w", encoding="utf-8"))))
-            stack.enter_context(_without_progress_bars())
+            stack.enter_context(without_progress_bars())
         elif as_json:
             stack.enter_context(redirect_stdout(sys.stderr))
         yield
-
-
-@contextmanager
-def _without_progress_bars() -> Iterator[None]:
-    import datasets
-    from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
-
-    shown = not datasets.are_progress_bars_disabled(), not are_progress_bars_disabled()
-    datasets.disable_progress_bars()
-    disable_progress_bars()
-    try:
-        yield
-    finally:
-        if shown[0]:
-            datasets.enable_progress_bars()
-        if shown[1]:
-            enable_progress_bars()
 
 
 def print_json(found: Mapping[str, Any]) -> None:

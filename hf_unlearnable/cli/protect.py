@@ -31,7 +31,9 @@ def add(commands: Any, argv: Sequence[str]) -> None:
         "Changes a dataset so that models learn less from it. Options stand before or after the input. "
         "hf-unlearnable list says what each method does, and protect METHOD --help lists its options."
     )
-    methods = parser.add_subparsers(title="methods", required=True, metavar="method", parser_class=MethodParser)
+    methods = parser.add_subparsers(
+        title="methods", required=True, metavar="METHOD", parser_class=MethodParser, help=", ".join(METHODS)
+    )
     for name in METHODS:
         method = methods.add_parser(name)
         if name in argv:

@@ -20,12 +20,14 @@ def add(commands: Any) -> argparse.ArgumentParser:
     parser.set_defaults(run=run)
     parser.add_argument("source", help="protected data: a file, a quoted pattern, or a folder with one file per split")
     parser.add_argument("repo_id", help="where it goes on the Hub: owner/name, or a name in your own account")
-    parser.add_argument("--key", help="folder of the key: tells the method, and what the scan looks for")
+    parser.add_argument("--key", help="folder of the key: tells the method, and which secrets the scan looks for")
     parser.add_argument(
-        "--original", metavar="DATA", help="data before: to check the bound, measure fidelity and find clean copies"
+        "--original",
+        metavar="DATA",
+        help="the data before protection: to check the bound, measure fidelity and find clean copies",
     )
     parser.add_argument("--report", metavar="FOLDER", help="folder of the report that attack wrote on this data")
-    reading.add_columns(parser, usual="that of the key, or the usual name, such as text or image", old="--column")
+    reading.add_columns(parser, usual="that of the key, or {column}", old="--column")
     seen = parser.add_mutually_exclusive_group()
     seen.add_argument("--private", action="store_true", default=True, help="let only the owner see it (the default)")
     seen.add_argument("--public", dest="private", action="store_false", help="let everybody see it")

@@ -15,13 +15,16 @@ from hf_unlearnable.registry import MODALITIES
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds those of CSV files to a parser."""
     group = parser.add_argument_group("how CSV files are read")
-    group.add_argument("--separator", help="character between two values (default: found)")
+    group.add_argument("--separator", help="character between two values (default: told from the file)")
     group.add_argument(
         "--quoting",
         choices=("minimal", "none"),
-        help="whether quotes enclose values (minimal) or are characters like others (none) (default: found)",
+        help="whether quotes enclose values (minimal) or are characters like others (none) (default: told from the "
+        "file)",
     )
-    group.add_argument("--encoding", dest="file_encoding", help="of the text, such as latin-1 (default: UTF-8)")
+    group.add_argument(
+        "--encoding", dest="file_encoding", help="encoding of the text, such as latin-1 (default: UTF-8)"
+    )
 
 
 def add_source(parser: argparse.ArgumentParser, what: str, old: str | None = None) -> None:
@@ -32,7 +35,9 @@ def add_source(parser: argparse.ArgumentParser, what: str, old: str | None = Non
         what: The input is, for the help.
         old: An option that named it earlier, which is still read.
     """
-    text = f"{what}: one or more files (Parquet, CSV, JSON Lines), a folder, or an id on the Hub"
+    text = (
+        f"{what}: one or more files (Parquet, CSV, TSV, JSON lines), a quoted pattern, a folder, or an id on the Hub"
+    )
     if old is None:
         parser.add_argument("source", nargs="+", metavar="input", help=text)
         return
@@ -88,7 +93,7 @@ def add_columns(parser: argparse.ArgumentParser, usual: str, old: str | None = N
 
     Args:
         parser: Of a command that is told from the data, or from the key, what kind it is.
-        usual: Which column is taken when none is named, for the help.
+        usual: Which column is taken when none is named, for the help; "{column}" stands for the modality's own.
         old: An earlier name of the option, which is still read.
     """
     group = parser.add_mutually_exclusive_group()
@@ -100,7 +105,7 @@ def add_columns(parser: argparse.ArgumentParser, usual: str, old: str | None = N
             f"--{column}-column",
             dest="protected_column",
             metavar="NAME",
-            help=f"column of protected {plural} (default: {usual})",
+            help=f"column of protected {plural} (default: {usual.format(column=column)})",
         )
     if old is not None:
         group.add_argument(old, dest="protected_column", help=argparse.SUPPRESS)

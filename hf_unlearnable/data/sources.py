@@ -316,15 +316,18 @@ def _require_hub_id(source: str | os.PathLike) -> None:
     if not is_hub_id(str(source)):
         pattern = " Patterns are read on the command line only." if set("*?[{") & set(str(source)) else ""
         raise FileNotFoundError(
-            f"There is no file or folder {source}, and it is not the id of a dataset on the Hub.{pattern}"
+            f"There is no file or folder {source}, and it is not the id of a dataset on the Hub, OWNER/NAME.{pattern}"
         )
 
 
 def is_hub_id(source: str) -> bool:
-    """Whether `source` has the form of a dataset's id on the Hub."""
+    """Whether `source` has the form of a dataset's id on the Hub, OWNER/NAME.
+
+    A bare name is none: without a network `datasets` would take what was once loaded from any folder of that name.
+    """
     from huggingface_hub.utils import HFValidationError, validate_repo_id
 
-    if Path(source).suffix in READERS or source.count("/") > 1:
+    if Path(source).suffix in READERS or source.count("/") != 1:
         return False
     try:
         validate_repo_id(source)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hf_unlearnable._files import whole_or_nothing
+from hf_unlearnable._progress import without_progress_bars
 from hf_unlearnable._words import spelled
 from hf_unlearnable.data.csv_files import Form
 
@@ -73,13 +74,15 @@ def write_rows(
     """
     from datasets.features.features import require_storage_embed
     from datasets.table import embed_table_storage
+    from datasets.utils import tqdm
 
     output = Path(output)
     if shards is not None:
         with whole_or_nothing(output) as scratch:
             start = 0
-            for name, rows in shards.items():
-                write_rows(dataset.select(range(start, start + rows)), scratch / name, form=form)
+            for name, rows in tqdm(shards.items(), desc="Writing files", unit=" files"):
+                with without_progress_bars():  # one bar for all files
+                    write_rows(dataset.select(range(start, start + rows)), scratch / name, form=form)
                 start += rows
         return output
     check_ending(output, format)

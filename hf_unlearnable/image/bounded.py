@@ -17,8 +17,8 @@ class BoundedImageTransform(ImageTransform):
     """Base class of protections that change no level by more than `epsilon`.
 
     Args:
-        epsilon: Largest change of a level, as a share of the whole range: 8/255 is 8 of 255 levels. What is no whole
-            number of levels is rounded down. 0 changes nothing.
+        epsilon: Largest change of a pixel value, as a share of 255: 8/255 changes it by at most 8. It is rounded down
+            to a whole pixel value. 0 changes nothing.
     """
 
     epsilon: float = 8 / 255

@@ -157,16 +157,16 @@ def restore(
     splits = dict(data) if isinstance(data, Mapping) else {"train": data}
     transform = key if isinstance(key, Transform) else load_transform(key)
     transform.check_restorable()
-    modality = MODALITIES[transform.modality]
+    modality, columns = MODALITIES[transform.modality], transform._columns()
+    for rows in splits.values():
+        require_columns(rows.column_names, columns)
     if format not in (None, *FORMATS):
         raise ValueError(f"There is no format {format!r} for restored rows. Formats: {', '.join(FORMATS)}.")
     check_places(output, None, None, format=format, parts=len(splits))
-    columns = transform._columns()
     made: dict[str, Dataset] = {}
     changed = {}
     with _scratch([output], None) as (scratch,):
         for name, rows in splits.items():
-            require_columns(rows.column_names, columns)
             cache = None if scratch is None else scratch.with_name(f"{name}.arrow")
             made[name] = _mapped(rows, transform.restore, modality, num_proc, cache, "Restoring")
             changed[name], _ = changed_rows(rows, made[name], columns, modality.batch_size)

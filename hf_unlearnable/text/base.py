@@ -319,7 +319,7 @@ class TextTransform(Transform):
         return own
 
     def ownership_scores(self, rows: Sequence[Mapping[str, Any]]) -> RowMarks:
-        return taken_out(self, rows)
+        return taken_out(self, rows, self._choose(), self._pool, self.role, self._canonical_type)
 
     # ------------------------------------------------------------------ contract
     def _columns(self) -> list[str]:

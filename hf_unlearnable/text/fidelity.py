@@ -93,7 +93,8 @@ def excerpts(before: Any, after: Any) -> tuple[str, str]:
     import polars as pl
 
     one, two = (" ".join(_joined(pl.Series([value]))[0].split()) for value in (before, after))
-    start = max(0, next((i for i, (a, b) in enumerate(zip(one, two)) if a != b), 0) - _SHOWN // 3)  # noqa: B905
+    end = 0 if one == two else min(len(one), len(two))  # of a change at the end
+    start = max(0, next((i for i, (a, b) in enumerate(zip(one, two)) if a != b), end) - _SHOWN // 3)  # noqa: B905
     return tuple(  # type: ignore[return-value]
         ("... " if start else "") + text[start : start + _SHOWN] + (" ..." if len(text) > start + _SHOWN else "")
         for text in (one, two)

@@ -39,18 +39,20 @@ def clock(monkeypatch):
     return clock
 
 
-def test_budget(caplog, clock):
-    versions = [CLEAN, PROTECTED]
+def test_budget(clock):
+    versions, said = [CLEAN, PROTECTED], []
     tried = {f"c{i}": Countermeasure(partial(tagged, tag=i)) for i in range(20)}
-    found = audit(versions, TEST, {"v": clock.by_rule}, tried, seeds=(0,), budget=2.0)
+    found = audit(versions, TEST, {"v": clock.by_rule}, tried, seeds=(0,), budget=2.0, on_plan=said.append)
     assert 1.5 < clock.now <= 2.0
     late = [one for one in found.missing if one.reason == "out of time"]
     assert len(late) + len(found.cells) == found.planned == 42 and 2 <= len(found.cells) == found.ran <= 12
     (line,) = found.not_run
     assert line.endswith(f", c19: out of time ({len(late)} trainings)") and line.startswith("v after c")
     assert found.cell("swapped", "v") is not None  # what everything is compared with comes first
-    (said,) = [record.getMessage() for record in caplog.records if "trainings to run" in record.getMessage()]
-    assert said.startswith("42 trainings to run, 0 there already: about 0.") and "0.0 are given" in said
+    (plan,) = said
+    assert plan.startswith("42 trainings to run, 0 done before: about 0.") and plan.endswith(
+        " minutes; the budget leaves 0.0."
+    )
     assert not audit(versions, TEST, {"v": clock.by_rule}, seeds=(0,), budget=60.0).not_run
 
 

@@ -82,17 +82,30 @@ def test_columns_with_other_names_are_named(here, capsys):
     ("method", "options", "message"),
     [
         ("regtext", ["--mode", "replace"], "--mode replace overwrites words, so the texts cannot be restored"),
-        ("texture", [], "TextureTransform cannot be undone. Keep the original data."),
-        ("one-pixel", [], "OnePixelTransform cannot be undone. Keep the original data."),
-        ("convolution", [], "ConvolutionTransform cannot be undone. Keep the original data."),
+        *((name, [], f"{name} cannot be undone, not even with the key. Keep the originals.")
+          for name in ("texture", "one-pixel", "convolution")),
     ],
-)
+)  # fmt: skip
 def test_what_cannot_be_restored_is_refused_in_a_sentence(here, capsys, method, options, message):
     (notes(40) if method == "regtext" else pictures(8, classes=2)).to_parquet("n.parquet")
     assert run(f"protect {method} n.parquet --output p.parquet --key k --quiet", *options) == 0
     before = names(here)
     assert run("restore --key k --data p.parquet --output b") == 1
     assert message in said(capsys) and names(here) == before
+
+
+@pytest.mark.parametrize(("image", "label"), [("image", "label"), ("photo", "class"), ("picture", "kind")])
+def test_pictures_under_the_key_of_texts_name_the_column_that_is_missing(here, capsys, image, label):
+    notes(40).to_parquet("n.parquet")
+    assert run("protect regtext n.parquet --output p.parquet --key k --quiet") == 0
+    folder = here / "photos" / "a"
+    folder.mkdir(parents=True)
+    pictures(2, classes=2)[0]["image"].save(folder / "0.png")
+    pictures(2, classes=2).rename_columns({"image": image, "label": label}).to_parquet("i.parquet")
+    for source in ("photos", "i.parquet"):
+        assert run(f"restore {source} --key k --output b") == 1
+        assert "There is no column 'text'. Columns: " in said(capsys)
+    assert not (here / "b").exists()
 
 
 @pytest.mark.parametrize("row", [0, 17, 39])

@@ -1,5 +1,7 @@
 """What identifies a column, and reading all splits of what a user has."""
 
+import shutil
+
 import pytest
 from datasets import Dataset, DatasetDict, Image, load_dataset
 
@@ -53,3 +55,15 @@ def test_all_splits(tmp_path, monkeypatch):
     assert list(load_splits("tables/test.parquet")) == ["train"]
     with pytest.raises(FileNotFoundError, match="no file or folder absent.csv"):
         load_splits("absent.csv")
+
+
+@pytest.mark.parametrize("source", ["protected", "photos.v2", "my_reviews"])
+def test_a_bare_name_is_no_id_so_that_nothing_that_a_cache_holds_under_it_is_taken(tmp_path, monkeypatch, source):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / source).mkdir()
+    notes(4).to_parquet(tmp_path / source / "train.parquet")
+    assert load_dataset(source, split="train").num_rows == 4  # in the cache now, under this name
+    assert len(load_splits(source)["train"]) == 4
+    shutil.rmtree(tmp_path / source)
+    with pytest.raises(FileNotFoundError, match=f"no file or folder {source}, and it is not the id .* OWNER/NAME"):
+        load_splits(source)

@@ -23,7 +23,7 @@ from hf_unlearnable.cli import _parser, main
 from hf_unlearnable.registry import COUNTERMEASURES, METHODS, VICTIMS, WEAR
 from tests import ROOT
 from tests.docs.markdown import PAGES, blocks, commands, name_of, read
-from tests.examples import notes, pictures
+from tests.examples import notes, pictures, recordings
 from tests.hub import Hub
 
 for module in ("torch", "sklearn", "gradio", "trl"):
@@ -64,6 +64,8 @@ def here(tmp_path, monkeypatch):
     notes(120).to_csv(folder / "reviews.csv", index=False)
     notes(160).select(range(120, 160)).to_csv(folder / "new-reviews.csv", index=False)
     notes(160).select(range(120, 160)).to_parquet(folder / "test.parquet")
+    recordings(16).to_parquet(folder / "words.parquet")
+    (folder / "lecture.wav").write_bytes(recordings(1)[0]["audio"]["bytes"])
     for number, row in enumerate(pictures(8, classes=2)):
         photo = folder / "folder/of/photos" / str(row["label"]) / f"{number}.png"
         photo.parent.mkdir(parents=True, exist_ok=True)

@@ -7,12 +7,12 @@ pytest.importorskip("torch", reason="victims of images need torch")
 from hf_unlearnable.image.countermeasures import IMAGE_COUNTERMEASURES
 from hf_unlearnable.image.victims import IMAGE_VICTIMS
 from hf_unlearnable.registry import method_class
-from recipes.bench import tables
+from recipes.bench import attack_tables
 from tests.recipes.test_bench_tables import cell
 
 
 def test_the_configuration_asks_for_what_exists():
-    study = tables.PHOTO_STUDY
+    study = attack_tables.PHOTO_STUDY
     assert set(study["countermeasures"]) <= set(IMAGE_COUNTERMEASURES)
     for parameters in study["versions"].values():
         if isinstance(parameters, dict):
@@ -37,11 +37,11 @@ def test_the_configuration_asks_for_what_exists():
 )
 def test_a_row_shows_what_ran_of_what_was_planned(cells, row):
     found = dict(cell("linear_probe", *one) for one in cells)
-    assert row in tables.photos(found, "linear_probe").splitlines()
+    assert row in attack_tables.photos(found, "linear_probe").splitlines()
 
 
 def test_what_nobody_tried_has_no_column_and_every_version_a_row():
     found = dict([cell("linear_probe", "clean", "none", 0.9), cell("small_cnn", "clean", "jpeg-10", 0.5)])
-    head, _, *rows = tables.photos(found, "linear_probe").splitlines()
+    head, _, *rows = attack_tables.photos(found, "linear_probe").splitlines()
     assert head == "| photos, trained on | none | cells run |"
-    assert len(rows) == len(tables.PHOTO_STUDY["versions"])
+    assert len(rows) == len(attack_tables.PHOTO_STUDY["versions"])

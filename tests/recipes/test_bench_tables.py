@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from recipes.bench import tables
+from recipes.bench import attack_tables, tables
 
 
 @pytest.mark.parametrize("page", tables.PAGES, ids=lambda page: page.stem)
@@ -53,8 +53,8 @@ CELLS = dict(
 )
 def test_a_number_of_an_earlier_version_is_marked(version, countermeasure, told):
     found = CELLS["small_cnn", version, countermeasure]
-    assert tables.short(found) == told
-    assert tables.whole(found).startswith(told[:4]) and tables.whole(found).endswith(told[4:])
+    assert attack_tables.short(found) == told
+    assert attack_tables.whole(found).startswith(told[:4]) and attack_tables.whole(found).endswith(told[4:])
 
 
 @pytest.mark.parametrize(
@@ -67,13 +67,15 @@ def test_a_number_of_an_earlier_version_is_marked(version, countermeasure, told)
     ],
 )
 def test_the_worst_case_counts_long_training_and_not_the_attackers_own_rows(version, told):
-    assert tables.worst(CELLS, "small_cnn", version) == told
+    assert attack_tables.worst(CELLS, "small_cnn", version) == told
 
 
 def test_what_ran_is_counted_against_the_whole_grid_without_compositions():
-    singles = len(tables.IMAGE_COUNTERMEASURES) + 1
-    assert tables.ran(CELLS, "small_cnn", "texture") == f"3 of {singles}, and 1 of an earlier version"
-    assert tables.ran(CELLS, "small_cnn_30", "one-pixel (OPS)") == f"2 of {singles}"
-    rows = [one for one in tables.IMAGE_COUNTERMEASURES.values() if one.in_training is None]
-    assert tables.ran(CELLS, "linear_probe", "texture") == f"0 of {len(rows) + 1}", "it takes nothing in training"
-    assert "| OPS | 1 of" in tables.coverage(CELLS) and tables.ran(CELLS, "small_cnn", "clean") == ""
+    singles = len(attack_tables.IMAGE_COUNTERMEASURES) + 1
+    assert attack_tables.ran(CELLS, "small_cnn", "texture") == f"3 of {singles}, and 1 of an earlier version"
+    assert attack_tables.ran(CELLS, "small_cnn_30", "one-pixel (OPS)") == f"2 of {singles}"
+    rows = [one for one in attack_tables.IMAGE_COUNTERMEASURES.values() if one.in_training is None]
+    assert attack_tables.ran(CELLS, "linear_probe", "texture") == f"0 of {len(rows) + 1}", (
+        "it takes nothing in training"
+    )
+    assert "| OPS | 1 of" in attack_tables.coverage(CELLS) and attack_tables.ran(CELLS, "small_cnn", "clean") == ""

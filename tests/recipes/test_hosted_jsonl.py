@@ -125,7 +125,7 @@ def test_a_folder_without_answers_or_of_another_run_says_what_to_do(folder, tmp_
     before = {file: file.read_text() for file in written.iterdir()}
     write(written)
     assert {file: file.read_text() for file in written.iterdir()} == before, "the same command, the same files"
-    with pytest.raises(ValueError, match="holds the files of another run. Give another --output_dir"):
+    with pytest.raises(ValueError, match="holds the files of another run. Give another --output-dir"):
         write(written, "--train_rows", "39")
     with pytest.raises(ValueError, match="Say `write` with the options of finetune_attack.py, or `score FOLDER`"):
         hosted.main(["score"])

@@ -6,6 +6,7 @@ import pytest
 
 from hf_unlearnable.registry import METHODS
 from hf_unlearnable.space import guide
+from tests import ROOT
 
 METHOD_NAMES = [name for name, cls in METHODS.items() if not cls.is_baseline]
 
@@ -32,10 +33,22 @@ def test_a_docstring_is_shown_as_html(docstring, shown):
     assert guide._text(docstring) == shown
 
 
+def test_the_table_of_the_page_is_that_of_the_readme():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    front = readme.partition("<!-- table: front -->")[2].partition("<!-- end -->")[0]
+    rows = [line.strip("| ").split(" | ") for line in front.split("\n") if line.startswith("| ")]
+    page = guide.limits()
+    table = page[page.index("<table>") : page.index("</table>")]
+    found = [re.findall(r"<t[hd]>(.*?)</t[hd]>", row) for row in table.split("<tr>")[1:]]
+    plain = [[re.sub(r"</?(b|code)>", "", cell) for cell in row] for row in found]
+    assert plain == [[re.sub(r"[*`]", "", cell) for cell in row] for row in rows] and len(rows) > 5
+    assert table.count("<th>") == 5 and table.count("<b>") == len(rows) - 1
+
+
 def test_links_of_the_header_have_targets_and_the_paper_is_the_packages():
     header, page = guide.header(), guide.limits()
     inside = re.findall(r'href="#([^"]+)"', header)
-    assert inside == ["limits", "papers"] and all(f'id="{one}"' in page for one in inside)
+    assert inside == ["idea", "worth", "limits", "papers"] and all(f'id="{one}"' in page for one in inside)
     assert 'href="https://arxiv.org/abs/2411.08506"' in header
 
 

@@ -5,7 +5,7 @@ import pytest
 from datasets import Dataset
 
 from hf_unlearnable import RegTextTransform
-from hf_unlearnable.text.fidelity import text_fidelity
+from hf_unlearnable.text.fidelity import excerpts, text_fidelity
 
 
 def test_words_are_counted():
@@ -54,3 +54,23 @@ def test_what_a_reader_has_more_to_read_is_counted_in_words_of_the_script(script
     found = text_fidelity(data, protected)
     assert found.changed == 200
     assert 6 <= found.words_added <= 13 and found.edit_rate == pytest.approx(found.words_added, rel=0.2)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("word " * 60, "word " * 60 + "zq1"),
+        ("word " * 60 + "last.", "word " * 60 + "last. zq1"),
+        ("word " * 60 + "zq1", "word " * 60),
+        ("short", "short zq1"),
+        ("zq1 " + "word " * 60, "word " * 60),
+        ([{"role": "user", "content": "word " * 60}], [{"role": "user", "content": "word " * 60 + "zq1"}]),
+    ],
+)
+def test_an_excerpt_shows_the_change_wherever_it_stands(before, after):
+    one, two = excerpts(before, after)
+    assert "zq1" in one + two and one != two and max(map(len, (one, two))) <= 150 + len("... " + " ...")
+
+
+def test_an_excerpt_of_equal_texts_is_their_beginning():
+    assert excerpts("a b " * 100, "a b " * 100)[0].startswith("a b a b")

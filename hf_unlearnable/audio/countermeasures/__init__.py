@@ -3,9 +3,10 @@
 Some of it is what any training does (shifts, crops, speeds), some removes what an ear hardly hears (codecs, gating),
 and some is the attack that the author of one method would mount, who knows the method and not the key:
 
-    spectral-whitening, class-spectrum-inversion, random-equaliser, random-notches     equaliser, convolution
-    time-shift, random-crop, patch-cut                                                 position-convolution
-    additive-noise, spectral-gating, mp3-64, opus-16, half-rate                        error-min, random noise
+    notch-repair, random-notches, random-equaliser                  equalizer
+    class-spectrum-inversion, spectral-whitening                    audio-convolution
+    time-shift, random-crop, patch-cut                              position-convolution
+    additive-noise, spectral-gating, mp3-64, opus-16, half-rate     error-min, audio-noise
 
 Cepstral mean normalisation is no entry here, since it changes how test recordings are heard too: it is how the victims
 `log_mel_cnn_normalised` and `mfcc_linear_normalised` hear.
@@ -26,7 +27,12 @@ from hf_unlearnable.audio.countermeasures.augmentation import (
     spec_augment,
     time_shift,
 )
-from hf_unlearnable.audio.countermeasures.classes import class_spectrum_inversion, patch_cut, spectral_whitening
+from hf_unlearnable.audio.countermeasures.classes import (
+    class_spectrum_inversion,
+    notch_repair,
+    patch_cut,
+    spectral_whitening,
+)
 from hf_unlearnable.audio.countermeasures.filters import (
     half_rate,
     high_pass,
@@ -40,7 +46,7 @@ from hf_unlearnable.audio.wear.codecs import CODECS, MU_LAW
 
 __all__ = [
     "AUDIO_COUNTERMEASURES", "additive_noise", "class_spectrum_inversion", "half_rate", "high_pass", "low_pass",
-    "patch_cut", "pitch_shift", "random_crop", "random_equaliser", "random_notches", "spec_augment",
+    "notch_repair", "patch_cut", "pitch_shift", "random_crop", "random_equaliser", "random_notches", "spec_augment",
     "spectral_gating", "spectral_whitening", "speed_perturbation", "time_shift",
 ]  # fmt: skip
 
@@ -61,6 +67,7 @@ AUDIO_COUNTERMEASURES: dict[str, Countermeasure] = {
     "class-spectrum-inversion": Countermeasure(class_spectrum_inversion),
     "random-equaliser": Countermeasure(in_training=random_equaliser, cost=1.2),
     "random-notches": Countermeasure(in_training=random_notches, cost=1.2),
+    "notch-repair": Countermeasure(notch_repair),
     "patch-cut": Countermeasure(patch_cut),
     "clean-1%": mixed_with_clean(0.01),
     "clean-5%": mixed_with_clean(0.05),

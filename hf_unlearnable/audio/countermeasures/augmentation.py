@@ -104,7 +104,8 @@ def random_notches(
 ) -> tuple[Tensor, Tensor]:
     """Three notches of 40 dB in each recording at random, each from a thirtieth to a tenth of its band.
 
-    The attacker knows that classes have notches, and not where: every clip then has some, and they tell nothing.
+    The attacker knows that classes have notches, and not where: every clip then has some, and they tell less. Two
+    notches of 250 Hz per class on 1,350 digits of FSDD: 26 to 52 % (`log_mel_cnn`, one key, one seed).
     """
     import torch
 

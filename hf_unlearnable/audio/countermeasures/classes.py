@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _STEP = 15.625  # Hz between the frequencies at which spectra are compared: windows of 64 ms
 _MOST = 30 * np.log(10) / 10  # the largest gain of power, 30 dB
 _SMOOTH = 7  # frequencies that the spectrum of a single clip is averaged over, which has the lines of a voice
+_BROAD = 45  # frequencies, 700 Hz, of which a notch takes less than half
 _ROUNDS = 3  # in which a spectrum is brought to another
 _CUT, _SOUGHT = 0.12, 1.0  # seconds: what is cut out, and from the beginning on how far a patch is looked for
 _PLACES = 100  # at which it is looked for
@@ -45,15 +46,38 @@ def class_spectrum_inversion(rows: Rows, attacker: Attacker) -> Rows:
     """Recordings whose class's mean long-term spectrum is brought to that of all.
 
     The attacker knows that each class has a filter of its own, and the labels. The mean of the logarithmic spectra of
-    a class less that of all shows the filter, and its inverse undoes it: `spectrum_equalisation` of images, in sound.
-    It takes what a class sounds like on average with it. Source: the convolution of a class is known up to what its
-    rows are (A. V. Oppenheim, R. W. Schafer, "Homomorphic analysis of speech", IEEE TAU 16, 1968).
+    a class less that of all shows the filter, and its inverse undoes it; what a class sounds like on average goes with
+    it, and the victim is tested on recordings that kept it. It is what `spectrum_equalisation` is for images.
+
+    Paper: T. G. Stockham, T. M. Cannon, R. B. Ingebretsen, "Blind deconvolution through digital signal processing",
+    Proceedings of the IEEE 63, 1975, which takes the horn of old gramophones out of recordings so.
     """
     classes, targets = np.unique(np.asarray(rows.labels), return_inverse=True)
 
     def gains(spectra: np.ndarray) -> np.ndarray:
         means = np.stack([spectra[targets == i].mean(axis=0) for i in range(len(classes))])
         return (spectra.mean(axis=0) - means)[targets]
+
+    return Rows(_equalised(rows.inputs, gains), rows.labels)
+
+
+def notch_repair(rows: Rows, attacker: Attacker) -> Rows:
+    """Recordings in whose class's mean long-term spectrum what is narrow is filled up or cut down.
+
+    The attacker knows that each class has notches, ripples or tones of its own, and the labels. The mean logarithmic
+    spectrum of a class, less the median of all classes, shows them sharply; what a class sounds like is broader than
+    350 Hz there and stays, which `class_spectrum_inversion` takes. It is what `class_mean_subtraction` is for images.
+    Two notches of 250 Hz per class on 1,350 digits of FSDD: 26 to 55 % (`log_mel_cnn`, one key, one seed).
+    """
+    require("attack", "scipy")
+    from scipy.ndimage import median_filter
+
+    classes, targets = np.unique(np.asarray(rows.labels), return_inverse=True)
+
+    def gains(spectra: np.ndarray) -> np.ndarray:
+        means = np.stack([spectra[targets == i].mean(axis=0) for i in range(len(classes))])
+        differs = means - np.median(means, axis=0)
+        return (median_filter(differs, (1, _BROAD), mode="nearest") - differs)[targets]
 
     return Rows(_equalised(rows.inputs, gains), rows.labels)
 

@@ -29,11 +29,11 @@ class EqualizerTransform(FilterTransform):
     """An equaliser for each class: a band of frequencies is turned down in all of its recordings.
 
     Idea:
-        A model that trains on spectrograms finds first what is sharp and the same in all recordings of a class. Here it
-        is a slot in the spectrum, 190 mel wide, that is drawn for the class. It is there in every frame, so neither
-        shifts nor crops take it away. It lies where a telephone still carries sound, so neither a low-pass nor a codec
-        does. Slots are equally wide on the mel scale, which spectrograms of models have. A ripple of a decibel over the
-        rest is hardly heard, and tells one key from another.
+        A model that trains on spectrograms finds first what is sharp and the same in all recordings of a class. Here
+        that is a slot in the spectrum, 190 mel wide, which is drawn for the class. It is there in every frame, so
+        neither shifts nor crops take it away. It lies where a telephone still carries sound, so neither a low-pass nor
+        a codec does. Slots are equally wide on the mel scale, as in the spectrograms that models see. A ripple of a
+        decibel over the rest is hardly heard, and tells one key from another.
 
     Paper:
         None: it is ours. A filter for each class is the idea of CUDA (arXiv:2303.04278).
@@ -60,13 +60,13 @@ class EqualizerTransform(FilterTransform):
         cloak = EqualizerTransform(audio_column="audio", label_column="label").fit(ds)
     """
 
-    depth: float = 18.0
+    depth: float = 24.0
     ripple: float = 1.0
 
     method: ClassVar[str] = "equalizer"
     strength_parameter: ClassVar[str] = "depth"
     adaptive_attacks: ClassVar[tuple[str, ...]] = (
-        "spectral-whitening", "class-spectrum-inversion", "random-equaliser", "random-notches",
+        "notch-repair", "spectral-whitening", "class-spectrum-inversion", "random-equaliser", "random-notches",
     )  # fmt: skip
     _known = None  # the classes, once fitted
 
@@ -96,7 +96,7 @@ class EqualizerTransform(FilterTransform):
     def _check_parameters(self) -> None:
         super()._check_parameters()
         if not 0 <= self.depth <= 80:
-            raise ValueError(f"depth is {self.depth}. Give decibels, from 0 to 80, such as 18.")
+            raise ValueError(f"depth is {self.depth}. Give decibels, from 0 to 80, such as 24.")
         if not 0 <= self.ripple <= 20:
             raise ValueError(f"ripple is {self.ripple}. Give decibels, from 0 to 20, such as 1.")
 
@@ -106,15 +106,16 @@ class EqualizerTransform(FilterTransform):
         return symmetric_filter(10 ** (self._decibels(label, frequencies(rate, half), rate) / 20), half)
 
     def _decibels(self, label: Any, hertz: np.ndarray, rate: int) -> np.ndarray:
-        if label not in self._fitted(self._known):
+        known = self._fitted(self._known)
+        if label not in known:
             raise ValueError(
                 f"The class {label!r} was not there when the key was made: it has no slot. Make a key of all classes."
             )
         highest = min(HIGHEST, 0.495 * rate)  # a recording of a lower rate has the same slots, closer together
         scale = (mel(hertz) - mel(LOWEST)) / (mel(highest) - mel(LOWEST))
-        slots, own = slots_of(len(self._known), self._resolved_seed())
+        slots, own = slots_of(len(known), self._resolved_seed())
         place = scale * slots
-        taken = np.isin(np.floor(place), own[self._known.index(label)]) & (abs(place % 1 - 0.5) < _FILLED / 2)
+        taken = np.isin(np.floor(place), own[known.index(label)]) & (abs(place % 1 - 0.5) < _FILLED / 2)
         stream = class_stream(label, self._resolved_seed())
         signs = draws(np.full(_RIPPLE, stream, np.uint64), np.arange(_RIPPLE, dtype=np.uint64))
         band = np.clip((mel(hertz) / mel(4000) * _RIPPLE).astype(int), 0, _RIPPLE - 1)

@@ -9,9 +9,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from hf_unlearnable.audio.base import AudioTransform
+from hf_unlearnable.audio.base import FilterTransform
 from hf_unlearnable.audio.codec import Recording
-from hf_unlearnable.audio.filters import Filter
 from hf_unlearnable.audio.methods.convolution import class_weights, spread
 from hf_unlearnable.key import draw
 from hf_unlearnable.labelled import class_stream
@@ -22,7 +21,7 @@ _PLACE_DRAW = 1 << 32  # set apart from the draws of the weights
 
 
 @dataclass(kw_only=True, repr=False, eq=False)
-class PositionConvolutionTransform(AudioTransform):
+class PositionConvolutionTransform(FilterTransform):
     """Position-based convolution (PosCUDA): a patch of every recording is blurred, at a place that names its class.
 
     Idea:
@@ -70,7 +69,6 @@ class PositionConvolutionTransform(AudioTransform):
 
     method: ClassVar[str] = "position-convolution"
     strength_parameter: ClassVar[str] = "blur"
-    differs_by_row: ClassVar[bool] = False
     adaptive_attacks: ClassVar[tuple[str, ...]] = ("time-shift", "random-crop", "patch-cut")
 
     def _check_parameters(self) -> None:
@@ -82,6 +80,9 @@ class PositionConvolutionTransform(AudioTransform):
         if not 0 < self.patch_length <= _SPAN:
             raise ValueError(f"patch_length is {self.patch_length}. Give seconds, more than 0 and up to {_SPAN:g}.")
 
+    def _taps(self, label: Any, rate: int) -> np.ndarray:
+        return spread(class_weights(class_stream(label, self._resolved_seed()), self.kernel_size, self.blur), rate)
+
     def _patch(self, label: Any, frames: int, rate: int) -> tuple[int, int]:
         """First frame and length of a class's patch in a recording of so many frames."""
         length = max(1, min(round(self.patch_length * rate), frames // 4))
@@ -91,14 +92,12 @@ class PositionConvolutionTransform(AudioTransform):
 
     def _cloak(self, recording: Recording, label: Any, stream: int) -> Iterator[np.ndarray]:
         frames = recording.frames if recording.frames >= 0 else sum(len(block) for block in recording.blocks())
-        weights = class_weights(class_stream(label, self._resolved_seed()), self.kernel_size, self.blur)
-        blur = Filter(spread(weights, recording.format.rate))
         start, length = self._patch(label, frames, recording.format.rate)
         place = np.arange(length) + 0.5
         share = np.clip(np.minimum(place, length - place) / max(1.0, _FADE * length), 0, 1)
         done = 0
         plain, read = tee(recording.blocks())  # a file has one place at a time
-        for block, blurred in zip(plain, blur(read), strict=True):
+        for block, blurred in zip(plain, self._filter(label, recording.format.rate)(read), strict=True):
             first, last = np.clip([start - done, start + length - done], 0, len(block))
             weight = share[first + done - start : last + done - start, None]
             changed = block.astype(np.float64)

@@ -62,10 +62,11 @@ def mfcc_linear(
         return cepstral_statistics(mel.numpy().astype(np.float64), normalised=training.normalised)
 
     sounds, labels = waves(train_clips, rate, frames), torch.as_tensor(targets)
-    shown, wanted = [statistics(sounds)], [targets]
-    if training.in_training is not None:
-        generator = torch.Generator().manual_seed(training.seed)
+    if training.in_training is None:
+        shown, wanted = [statistics(sounds)], [targets]
+    else:
         shown, wanted = [], []
+        generator = torch.Generator().manual_seed(training.seed)
         for _ in range(_VIEWS):
             for rows in torch.randperm(len(sounds), generator=generator).split(training.batch_size):
                 batch, told = training.in_training(sounds[rows], labels[rows], front, generator)

@@ -52,7 +52,8 @@ def log_mel_cnn_normalised(
     """`log_mel_cnn` that normalises every clip, so that it does not hear a filter that stays as it is.
 
     Cepstral mean normalisation is no countermeasure on rows: it is how many models hear, training and test alike, and
-    what an adversary turns to who suspects an equaliser. Data, result and errors are those of `log_mel_cnn`.
+    the first thing to try against an equaliser. Two notches of 250 Hz per class on FSDD left `log_mel_cnn` 21 %, and
+    leave this one 99.7 (clean: 99.7; one key, one seed). Data, result and errors are those of `log_mel_cnn`.
     """
     return log_mel_cnn.train(train_clips, train_labels, test_clips, training)
 

@@ -41,7 +41,7 @@ class LearnedNoiseTransform(BoundedImageTransform):
         image_size: Pixels per side of what the surrogate sees. None for what a model of the Hub names, and else for
             the images' own size, from 8 to 64. Noise follows that scale. Images more than five times as large (320
             pixels by default) are refused unless `image_size` is given, for their noise would be coarse blotches.
-        learning_rate: Of the surrogate's SGD.
+        learning_rate: Learning rate of the surrogate's SGD.
         batch_size: Images per step of the surrogate, all processes together; in halves when memory runs out.
         noise_batch_size: Images per step of the noise in one process; halved when memory runs out. None for 64 on a
             CPU, whose caches hold no more, and 512 elsewhere.

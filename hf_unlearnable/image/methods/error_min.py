@@ -48,7 +48,7 @@ class ErrorMinTransform(LearnedNoiseTransform):
 
     Args:
         noise: "sample" for a noise of its own for each image, "class" for one per class.
-        max_rounds: Rounds at most.
+        max_rounds: Largest number of rounds.
         stop_error: The rounds end when the surrogate gets no more than this share of the images wrong; None for all
             `max_rounds`.
         num_steps: Signed steps of the noise per round.

@@ -47,10 +47,10 @@ class LinearizationTransform(BoundedImageTransform):
         means, and their noise is stretched. So any size is protected, and new rows of known classes too.
 
     Args:
-        num_steps: Signed steps.
+        num_steps: Signed steps of the noise.
         step_size: Change of a pixel value per step, as a share of the range; None for epsilon / 10.
-        epochs: Passes over the images that W is trained for.
-        learning_rate: Of W.
+        epochs: Passes over the images that the linear classifier W is trained for.
+        learning_rate: Learning rate of Adam, which trains W.
 
     Secret:
         The seed and W.

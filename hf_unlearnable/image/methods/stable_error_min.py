@@ -40,7 +40,7 @@ class StableErrorMinTransform(LearnedNoiseTransform):
     Args:
         radius: Of the adversarial training that the noise shall survive, as a share of the range of a pixel value.
         adversary_steps: Signed steps of the surrogate's adversary.
-        max_rounds: Rounds at most.
+        max_rounds: Largest number of rounds.
         stop_error: The rounds end when the surrogate gets no more than this share of the images wrong; None for all
             `max_rounds`.
         num_steps: Signed steps of the noise per round.

@@ -10,6 +10,7 @@ import numpy as np
 from hf_unlearnable._extras import require
 from hf_unlearnable.adversary import Attacker, Rows
 from hf_unlearnable.text.countermeasures.words import row_counts, without
+from hf_unlearnable.text.language_model.loading import had
 
 if TYPE_CHECKING:
     import polars as pl
@@ -82,8 +83,8 @@ def onion(rows: Rows, attacker: Attacker) -> Rows:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    tokenizer: Any = AutoTokenizer.from_pretrained(attacker.language_model)
-    model: Any = AutoModelForCausalLM.from_pretrained(attacker.language_model)
+    tokenizer = had("tokenizer", attacker.language_model, AutoTokenizer.from_pretrained)
+    model = had("language model", attacker.language_model, AutoModelForCausalLM.from_pretrained)
     model = model.to(device).eval()
 
     texts = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,27 @@ def load_tokenizer(model: str, **source: Any) -> tuple[Any, Any]:
         ) from error
     tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
     return tokenizer, config
+
+
+def had(what: str, model: str, load: Callable[[str], Any]) -> Any:
+    """What transformers loads of a model, or an error of one sentence.
+
+    Args:
+        what: Is loaded, such as "tokenizer".
+        model: Hub id or folder.
+        load: `from_pretrained` of a class.
+
+    Raises:
+        OSError: The Hub does not give it, or the folder does not hold it.
+    """
+    try:
+        return load(model)
+    except (OSError, ValueError) as error:
+        if Path(model).exists():
+            raise OSError(f"{model} holds no {what} that can be loaded ({_first_line(error)}).") from error
+        raise OSError(
+            f"{model} is no folder here, and the Hub did not give a {what} of that id ({_first_line(error)})."
+        ) from error
 
 
 def check_folder(model: str) -> None:

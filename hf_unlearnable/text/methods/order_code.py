@@ -61,9 +61,11 @@ class OrderCodeTransform(TextTransform):
             give every class its own, and for places at least four, half of them at the end. 2 are half as much to
             read, and hide less surely.
         num_codes: How many different sets of carriers there are; one is drawn each time. One is learned fastest.
-        language: Of the phrases: "en", "de", "fr" or "es".
-        min_share: Least share of all words of the data that a carrier may have, for words: a frequent one hides.
-        max_share: Largest such share: a word that most texts hold already carries no order.
+        language: Language of the phrases: "en", "de", "fr" or "es".
+        min_share: Least share of all words of the data that a carrier may have, if carriers are words: a frequent one
+            hides.
+        max_share: Largest share of all words that a carrier may have: one that most texts hold already carries no
+            order.
         exclude: Carriers never to choose; one text "a,b" means two.
         sensitive: Whether words may be names or such that can hurt (crime, illness, death, ...).
         id_column: Column that identifies a row; None identifies it by its text, and equal texts get equal places.

@@ -48,7 +48,8 @@ class WordBalanceTransform(TextTransform):
     Args:
         rate: Inserted words as a share of the words of a text, in [0, 1]; every text gets at least one. 0 changes
             nothing.
-        words_per_class: Largest number of different words for each class: those with the largest q.
+        words_per_class: Largest number of different words for each class. Those that contradict it most are taken (the
+            largest q).
         min_frequency: How often a word must stand in the data.
         prior: Pseudo-count added to every word, spread over the classes by their size. It keeps words that one class
             holds by chance from taking the place of others.

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hf_unlearnable._extras import require
 from hf_unlearnable.adversary import class_indices, victim
+from hf_unlearnable.text.language_model.loading import had
 from hf_unlearnable.text.victims.training import TextTraining, train_and_predict
 
 if TYPE_CHECKING:
@@ -45,7 +47,7 @@ def finetuned_encoder(
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
     classes, targets = class_indices(train_texts, train_labels, test_texts)
-    tokenizer = AutoTokenizer.from_pretrained(model)
+    tokenizer = had("tokenizer", model, AutoTokenizer.from_pretrained)
     if tokenizer.pad_token_id is None:
         raise ValueError(f"the tokenizer of {model!r} has no padding token; use an encoder such as the default model")
 
@@ -54,9 +56,10 @@ def finetuned_encoder(
 
     def build() -> torch.nn.Module:
         # .float(): some checkpoints are stored in half precision, in which AdamW loses small updates.
-        return AutoModelForSequenceClassification.from_pretrained(
-            model, num_labels=len(classes), ignore_mismatched_sizes=True
-        ).float()
+        load = partial(
+            AutoModelForSequenceClassification.from_pretrained, num_labels=len(classes), ignore_mismatched_sizes=True
+        )
+        return had("classifier", model, load).float()
 
     return train_and_predict(
         build,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from hf_unlearnable._extras import require
+from hf_unlearnable.text.language_model.loading import had
 
 _VOCABULARY = 4096
 
@@ -23,7 +23,7 @@ def through_tokenizer(texts: Sequence[str], model: str) -> list[str | None]:
     require("attack", "transformers")
     from transformers import AutoTokenizer
 
-    tokenizer: Any = AutoTokenizer.from_pretrained(model)
+    tokenizer = had("tokenizer", model, AutoTokenizer.from_pretrained)
     ids = tokenizer(list(texts), add_special_tokens=False)["input_ids"] if texts else []
     return [text or None for text in tokenizer.batch_decode(ids, skip_special_tokens=True)]
 

@@ -11,6 +11,7 @@ from hf_unlearnable.audio.countermeasures import (
     half_rate,
     high_pass,
     low_pass,
+    notch_repair,
     patch_cut,
     pitch_shift,
     spectral_gating,
@@ -128,7 +129,7 @@ def depth(clips, label: int) -> float:
     return decibels(np.mean(own) / np.mean([value for i, value in enumerate(spectra) if i % 3 != label]))
 
 
-@pytest.mark.parametrize("change", [spectral_whitening, class_spectrum_inversion])
+@pytest.mark.parametrize("change", [spectral_whitening, class_spectrum_inversion, notch_repair])
 @pytest.mark.parametrize("label", NOTCHES)
 def test_a_notch_of_a_class_is_filled_up(change, label):
     given = Rows([clip(notched(noise(4000, i), *NOTCHES[i % 3])) for i in range(30)], [i % 3 for i in range(30)])
@@ -137,9 +138,22 @@ def test_a_notch_of_a_class_is_filled_up(change, label):
     assert abs(depth(made.inputs, label)) < 3
 
 
-def test_inversion_leaves_what_all_classes_share():
+def test_notch_repair_leaves_what_a_class_sounds_like():
+    from scipy.signal import lfilter
+
+    given = []
+    for i in range(30):  # each class as a hill in the spectrum, 700 Hz or more wide
+        pole = 0.8 * np.exp(2j * np.pi * (1000, 2000, 3000)[i % 3] / 8000)
+        given.append(clip(lfilter([1], np.real(np.poly([pole, pole.conj()])), noise(4000, i)[:, 0])))
+    made = notch_repair(rows_of(given), Attacker())
+    for before, after in zip(given, made.inputs):
+        assert decibels(np.std(before.samples - after.samples) / np.std(before.samples)) < -8
+
+
+@pytest.mark.parametrize("change", [class_spectrum_inversion, notch_repair])
+def test_inversion_leaves_what_all_classes_share(change):
     given = Rows([clip(notched(noise(4000, i), 1000, 1250)) for i in range(30)], [i % 3 for i in range(30)])
-    made = class_spectrum_inversion(given, Attacker())
+    made = change(given, Attacker())
     for before, after in zip(given.inputs, made.inputs):
         assert decibels(np.std(before.samples - after.samples) / np.std(before.samples)) < -8
 
