@@ -4,6 +4,7 @@ import base64
 import io
 import re
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,7 +14,9 @@ from PIL import Image
 
 from hf_unlearnable import load_transform
 from hf_unlearnable.audio.codec import decode
-from hf_unlearnable.space import reader
+from hf_unlearnable.audio.modality import AudioModality
+from hf_unlearnable.registry import method_class
+from hf_unlearnable.space import reader, training
 from hf_unlearnable.space.limits import RefusedError
 from hf_unlearnable.space.protection import file_dataset, methods, safe_names, to_fit_on
 from hf_unlearnable.space.session import zip_key
@@ -62,13 +65,12 @@ def test_one_recording_alone_is_protected_as_its_key_does_it(tmp_path, method):
     assert again == after
 
 
-def test_strengths_change_more_and_more():
+def test_strengths_are_shares_of_the_usual_one():
     rows = rows_of(*voices(1))
-    distances = [
-        sound.protect_recordings(rows, "position-convolution", name)[2].max_change
-        for name in ("Light", "Standard", "Strong")
-    ]
-    assert 0 < distances[0] < distances[1] < distances[2]
+    usual = method_class("position-convolution").blur
+    for name, factor in {"Light": 0.5, "Standard": 1, "Strong": 2}.items():
+        *_, key = sound.protect_recordings(rows, "position-convolution", name)
+        assert key.parameters["blur"] == pytest.approx(factor * usual)
 
 
 @pytest.mark.parametrize("method", ["audio-noise", "audio-convolution", "texture", "nothing"])
@@ -182,3 +184,22 @@ def test_the_tune_is_the_same_every_time_and_within_range():
     assert tune() == first
     assert (form.rate, form.channels, len(samples)) == (16_000, 1, 64_000)
     assert 2**13 < abs(samples.astype(int)).max() < 2**15 - 1
+
+
+# ---------------------------------------------------------------------- the proof
+def test_protected_recordings_are_proved_in_turns_with_what_breaks_the_equaliser_offered_first(monkeypatch):
+    original, protected, _, _ = sound.protect_recordings(rows_of(*voices(48), labels="abc"), "equalizer", "Standard")
+    proof = training.own_proof(original, protected, "audio", "label", "equalizer")
+    assert (len(proof.clean), len(proof.protected), len(proof.test_inputs)) == (36, 36, 12)
+    assert all(
+        one.samples.shape == two.samples.shape and (one.samples != two.samples).any()
+        for one, two in zip(proof.clean, proof.protected)
+    )
+    assert training.countermeasures("audio")[0] == "spectral-whitening"
+    ((victim, settings),) = AudioModality.watched.victims.items()
+    short = replace(AudioModality.watched, victims={victim: {**settings, "epochs": 2, "duration": 0.2}})
+    monkeypatch.setattr(AudioModality, "watched", short)
+    runs = training.trainings(proof, {"clean": None, "whitened": "spectral-whitening"})
+    seen = list(training.watched(runs, proof.test_labels, lambda: False))
+    assert [name for name, _ in seen] == ["clean", "whitened"] * 2
+    assert all((12 * accuracy).is_integer() for _, accuracy in seen)
