@@ -91,13 +91,9 @@ def tab() -> None:
                 label=f"Recordings, or a zip with a folder for each class (at most {MAX_RECORDINGS})",
             )  # fmt: skip
             recorded = gr.Audio(
-                sources=["microphone"],
-                type="filepath",
-                label="Or record one",
-                editable=False,
-                buttons=[],
+                sources=["microphone"], type="filepath", label="Or record one", editable=False, buttons=[],
                 elem_id="sound-recorder",
-            )
+            )  # fmt: skip
             label = gr.Textbox(
                 "my voice", label="Their class", max_length=60,
                 info="What a model would be taught to hear in them. Folders of a zip name their own.",
@@ -118,7 +114,7 @@ def tab() -> None:
             data, _, key = downloads()
             caption(
                 "<b>Not every attacker is stopped.</b> An attacker who levels the spectra of the recordings first "
-                "takes most of the protection away. The download is lossless, FLAC or WAV: the same rate, channels "
+                "takes a part of the protection away. The download is lossless, FLAC or WAV: the same rate, channels "
                 f"and length, without tags. {LIMITS}. {', '.join(FORMATS[:-1])} and {FORMATS[-1]} are opened, at most "
                 f"{MAX_SECONDS // 60} minutes and {MAX_SAMPLES // 10**6} million samples in all."
             )

@@ -76,3 +76,13 @@ def test_importing_the_package_and_the_command_loads_no_gradio():
 
     code = "import sys, hf_unlearnable, hf_unlearnable.space; assert not {'gradio', 'torch'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_without_soundfile_the_page_says_what_brings_it(monkeypatch):
+    pytest.importorskip("gradio")
+    from hf_unlearnable import _extras, space
+
+    find = _extras.find_spec
+    monkeypatch.setattr(_extras, "find_spec", lambda name: None if name == "soundfile" else find(name))
+    with pytest.raises(ImportError, match='^soundfile not installed. Install the "space" extra'):
+        space.build()
