@@ -82,7 +82,7 @@ class Batch:
 
 
 # A file name up to its first dot is a row for WebDataset: IMG.000.png to IMG.039.png are one row of forty columns.
-_DEFAULTS = ("text", "image", "label")  # columns that a parameter names where the user did not
+_DEFAULTS = ("text", "image", "audio", "label")  # columns that a parameter names where the user did not
 _MERGED = re.compile(r"[\w -]*\d\.(png|jpe?g|webp|tiff?|bmp|gif|avif)", re.IGNORECASE)
 
 

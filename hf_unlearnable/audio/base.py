@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from hf_unlearnable._files import whole_or_nothing
 from hf_unlearnable.audio.codec import BLOCK, Recording, RecordingError, encode, opened, write
 from hf_unlearnable.audio.filters import Filter
 from hf_unlearnable.audio.trace import TOP, filter_scores, grid, seen
@@ -88,15 +89,11 @@ class AudioTransform(LabelledFiles):
         target = Path(target)
         if self.needs_labels:
             check_label(label, str(source), self.label_column)
-        with target.open("xb") as file:
-            try:
-                with opened(source) as recording:
-                    write(file, recording.format, self._changed(recording, label), recording.frames)
-            except BaseException as error:
-                target.unlink()
-                if isinstance(error, RecordingError):
-                    raise ValueError(f"{source}: the recording {error}.") from None
-                raise
+        try:
+            with whole_or_nothing(target) as scratch, opened(source) as recording:
+                write(scratch, recording.format, self._changed(recording, label), recording.frames)
+        except RecordingError as error:
+            raise ValueError(f"{source}: the recording {error}.") from None
         return target
 
     def _changed(self, recording: Recording, label: Any, stream: int | None = None) -> Iterator[np.ndarray]:
@@ -180,24 +177,24 @@ class FilterTransform(AudioTransform):
         """How much the spectrum of each recording is like the filters that the seed draws; see `trace`."""
         if type(self)._decibels is FilterTransform._decibels:
             return super().ownership_scores(rows)
-        decoded = [self._decoded(row[self.audio_column], f"Row {i}") for i, row in enumerate(rows)]
+        looked = [self._looked_at(row[self.audio_column], f"Row {i}") for i, row in enumerate(rows)]
         labels, given = self._classes_of(rows)
         cloaks = [self, *self.decoys(class_decoys(len(labels)))]
-        rates = np.array([min(rate, 2 * TOP) for _, rate in decoded])
+        rates = np.array([min(rate, 2 * TOP) for _, rate in looked])
         scores = np.zeros((len(rows), len(labels), len(cloaks)), np.float32)
         for rate in np.unique(rates):
             mine = np.flatnonzero(rates == rate)
-            spectra = [seen(*decoded[i]) for i in mine]
+            spectra = [looked[i][0] for i in mine]
             scores[mine] = filter_scores(spectra, cloaks, labels, partial(_response, rate=int(rate)))
         return ClassMarks(scores, given, drawn=True)
 
-    def _decoded(self, value: Any, where: str) -> tuple[np.ndarray, int]:
-        """The first minute of a recording, and its rate."""
+    def _looked_at(self, value: Any, where: str) -> tuple[np.ndarray, int]:
+        """What is `seen` of the first half minute of a recording, and its rate."""
         try:
             with opened(value) as recording:
-                most = -(-60 * recording.format.rate // BLOCK)
-                samples = np.concatenate(list(islice(recording.blocks(), most)))
-                return samples / recording.format.full_scale, recording.format.rate
+                blocks = islice(recording.blocks(), -(-30 * recording.format.rate // BLOCK))
+                mono = np.concatenate([block.mean(axis=1) for block in blocks])
+                return seen(mono / recording.format.full_scale, recording.format.rate), recording.format.rate
         except RecordingError as error:
             raise ValueError(f"{where}, column {self.audio_column!r}: the recording {error}.") from None
 

@@ -28,13 +28,12 @@ def seen(samples: np.ndarray, rate: int) -> np.ndarray:
     """A recording's mean power at the frequencies of `grid`, without its smooth course, in decibels.
 
     Args:
-        samples: float [frames, channels].
+        samples: The mean of its channels, float [frames].
         rate: Frames per second. Above half of it nothing is seen: 0.
     """
     size = max(16, round(2 * rate / STEP))
-    mono = samples.mean(axis=1)
-    mono = np.pad(mono, (0, max(0, size - len(mono))))
-    parts = np.lib.stride_tricks.sliding_window_view(mono, size)[:: max(1, size // 2)]
+    padded = np.pad(samples, (0, max(0, size - len(samples))))
+    parts = np.lib.stride_tricks.sliding_window_view(padded, size)[:: max(1, size // 2)]
     power = np.zeros(size // 2 + 1)
     for part in parts:
         power += np.abs(np.fft.rfft(part * np.hanning(size))) ** 2

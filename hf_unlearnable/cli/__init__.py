@@ -67,8 +67,8 @@ def _carried_out(arguments: argparse.Namespace, parameters: set[str]) -> dict[st
 
 
 # Options of `protect` that messages of other commands name too, such as those on a key.
-_OF_PROTECT = ("id_column", "image_column", "label_column", "mask_column", "mode", "noise", "position", "skip_broken",
-               "text_column")  # fmt: skip
+_OF_PROTECT = ("audio_column", "id_column", "image_column", "label_column", "mask_column", "mode", "noise", "position",
+               "skip_broken", "text_column")  # fmt: skip
 
 
 def _parameters(arguments: argparse.Namespace) -> set[str]:

@@ -100,7 +100,8 @@ def test_columns_are_named_by_the_same_options_in_every_command():
         names = {name for action in parser._actions for name in action.option_strings}
         hidden = {name for a in parser._actions if a.help == argparse.SUPPRESS for name in a.option_strings}
         shown = {name for name in names - hidden if name.endswith("column")}
-        assert shown <= {"--text-column", "--image-column", "--label-column", "--id-column", "--mask-column"}
+        columns = ("text", "image", "audio", "label", "id", "mask")
+        assert shown <= {f"--{name}-column" for name in columns}
         assert {"--json", "--quiet"} <= names, parser.prog
 
 
