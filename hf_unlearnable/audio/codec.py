@@ -104,6 +104,7 @@ class Recording:
         self.frames = len(file) if isinstance(file, np.ndarray) else file.frames
         if self.frames >= 2**62:
             self.frames = -1
+            file.seekable = lambda: False  # after its last block soundfile would seek to an end that it does not know
 
     def blocks(self) -> Iterator[np.ndarray]:
         """The samples from the first on, `format.dtype` [BLOCK or what is left, channels]; one reader at a time.

@@ -45,6 +45,7 @@ class AudioModality(Modality):
     files = ("recordings",)
     errors = (RecordingError,)
     copies = AudioCopies()
+    watched: ClassVar[Grid] = Grid({"log_mel_cnn": {"epochs": 6, "duration": 1.0}}, ("spectral-whitening",))
     grids: ClassVar[Mapping[str, Grid]] = {
         "quick": Grid(
             {"log_mel_cnn": {"epochs": 8}},

@@ -35,7 +35,7 @@ def launch(host: str | None = None, port: int | None = None, **options: Any) -> 
 
 def _prepare() -> None:
     """Before Gradio is imported: nothing is told to anyone, and files go to folders of this process alone."""
-    require("space", "gradio")
+    require("space", "gradio", "soundfile")
     require("image", "torch", "PIL", "skimage")
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     from .session import make_root

@@ -1,4 +1,4 @@
-"""The page: five tabs, three functions for programs, and how it is started."""
+"""The page: six tabs, four functions for programs, and how it is started."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ import gradio as gr
 
 from hf_unlearnable._version import __version__
 
-from . import guide, image, owner, proof, publish, text, typed
+from . import guide, image, owner, proof, publish, sound, text, typed
 from .limits import MAX_UPLOAD, MEGABYTE
 from .page import STYLE, theme, told
 from .protection import OTHERS, STRENGTHS, methods
 from .queueing import share
-from .reading import alone, read_images
+from .reading import alone, read_images, read_recordings
 from .session import LIFETIME, Session, zip_files, zip_key
 from .training import BASES, NONE
 
@@ -67,11 +67,13 @@ def build(oauth: bool | None = None, host: str | None = None) -> gr.Blocks:
     _keep_no_memory()
     with gr.Blocks(title="Unlearnable", analytics_enabled=False, delete_cache=(60, LIFETIME)) as page:
         gr.HTML(guide.header())
-        with gr.Tabs(elem_id="tabs"):
+        with gr.Tabs(elem_id="tabs", overflow_behavior="wrap"):
             with gr.Tab("Text", id="text"):
                 text.tab()
             with gr.Tab("Image", id="image"):
                 image.tab()
+            with gr.Tab("Sound", id="sound"):
+                sound.tab()
             with gr.Tab("Proof", id="proof"):
                 proof.tab()
             with gr.Tab("Publish", id="publish"):
@@ -111,18 +113,24 @@ def _functions() -> None:
     with gr.Column(visible=False):
         words, topic, others = gr.Textbox(label="text"), gr.Textbox(label="label"), gr.Textbox(OTHERS, label="others")
         file, label = gr.File(label="image"), gr.Textbox("mine", label="label")
-        text_method, image_method = choice(methods("text"), "method"), choice(methods("image"), "method")
+        text_method, image_method, sound_method = (
+            choice(methods(one), "method") for one in ("text", "image", "audio")
+        )
         strength = choice(STRENGTHS, "strength")
         data, against, own = choice(BASES, "data"), gr.Textbox(NONE, label="countermeasure"), gr.File(label="file")
         protected, found, key = gr.Textbox(label="protected"), gr.JSON(label="found"), gr.File(label="key")
-        picture = gr.File(label="protected")
+        recording, changed = gr.File(label="recording"), gr.File(label="protected")
         run = gr.Button()
     run.click(
         protect_text, [words, topic, text_method, strength, others], [protected, found, key], api_name="protect_text",
         concurrency_limit=2, concurrency_id="protect",
     )  # fmt: skip
     run.click(
-        protect_image, [file, label, image_method, strength], [picture, found, key], api_name="protect_image",
+        protect_image, [file, label, image_method, strength], [changed, found, key], api_name="protect_image",
+        concurrency_limit=2, concurrency_id="protect",
+    )  # fmt: skip
+    run.click(
+        protect_sound, [recording, label, sound_method, strength], [changed, found, key], api_name="protect_sound",
         concurrency_limit=2, concurrency_id="protect",
     )  # fmt: skip
     run.click(
@@ -184,6 +192,33 @@ def protect_image(
     else:
         path = zip_files(dict(zip(safe_names(rows), values, strict=True)), session.served / "protected.zip")
     found = {"images": change.images, "max_change": change.max_change, "psnr": change.psnr, "ssim": change.ssim}
+    return str(path), found, str(zip_key(secret, session.served / f"{method}.key.zip"))
+
+
+@told
+@alone
+def protect_sound(
+    file: str, label: str, method: str, strength: str, request: gr.Request
+) -> tuple[str, dict[str, Any], str]:
+    """Protects a recording, or a zip archive with a folder of recordings for each class: changes their sound a little.
+
+    Args:
+        file: The recording (WAV, FLAC, Ogg, AIFF or MP3) or archive.
+        label: Class of a recording that is in no folder.
+        method: Name of the method, such as equalizer.
+        strength: Light, Standard or Strong.
+
+    Returns:
+        The protected recording as lossless FLAC or WAV, or an archive of them; signal-to-noise ratio and
+        log-spectral distance in decibels, and PESQ where it can be measured; the secret key as a zip archive, to be
+        kept from others.
+    """
+    session = Session(request.session_hash).open()
+    session.uploaded(*[file] if file else [])
+    rows = read_recordings([file] if file else [], label)
+    _, after, change, secret = sound.protect_recordings(rows, method, strength)
+    path, _ = sound.written(rows, after, session.served)
+    found = {name: getattr(change, name) for name in ("recordings", "snr", "log_spectral_distance", "pesq")}
     return str(path), found, str(zip_key(secret, session.served / f"{method}.key.zip"))
 
 

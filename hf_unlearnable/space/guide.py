@@ -26,9 +26,10 @@ def header() -> str:
     return f"""
 <header class="masthead">
 <h1>Unlearnable</h1>
-<p>Protect your texts and images, so that models trained on them learn less. Then see what the protection is worth.</p>
+<p>Protect your texts, images and recordings, so that models trained on them learn less. Then see what the protection
+is worth.</p>
 <ol>
-<li><b>Protect</b> a text, a table or pictures. You get the changed data and a secret key.</li>
+<li><b>Protect</b> a text, a table, pictures or recordings. You get the changed data and a secret key.</li>
 <li><b>Prove</b> it: watch one model train on clean data and one on protected data. Then play the attacker.</li>
 <li><b>Publish</b> to your own account. With the <b>key</b> you later show what was yours, and restore your texts.</li>
 </ol>
@@ -59,7 +60,8 @@ attacker. "v1" marks an earlier version of the method.</p>
 <h2>Limits</h2>
 <ul>
 <li><b>No method here stops every attacker.</b> Most image methods are undone by JPEG of low quality, and by models
-that know images already. Filters find the words that were put into texts.</li>
+that know images already. Filters find the words that were put into texts. What levels spectra weakens the
+equaliser of recordings.</li>
 <li><b>Clean copies teach as much as ever.</b> Protect all of your data, before the first copy is public.</li>
 <li><b>Labels are what is hidden.</b> A language model that trains on your words, or an image generator, does not need
 them: that was not measured.</li>

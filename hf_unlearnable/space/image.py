@@ -15,7 +15,7 @@ from hf_unlearnable.protection import protect
 from .chart import figures
 from .limits import MAX_IMAGES, MAX_PIXELS, MAX_TRAINED_PIXELS, RefusedError
 from .page import LIMITS, caption, downloads, on_gpu, told
-from .protection import about, image_dataset, methods, previews, safe_names, transform
+from .protection import about, file_dataset, methods, previews, safe_names, to_fit_on, transform
 from .reading import alone, read_images
 from .session import Session, served_root, zip_files, zip_key
 
@@ -36,9 +36,10 @@ def protect_images(rows: list[dict[str, Any]], method: str, strength: str) -> tu
     Returns:
         The original and the protected dataset, what was changed, and the key.
     """
-    original, fitted_on = image_dataset(rows, method)
     if method not in methods("image"):
         raise RefusedError(f"There is no method {method!r} for images. Choose one of {', '.join(methods('image'))}.")
+    original = file_dataset(rows, "image")
+    fitted_on = to_fit_on(original, method)
     cloak = transform(method, strength, encoding="png-fast")
     if cloak.needs_training:
         _check_learned(rows, method)

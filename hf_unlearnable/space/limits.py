@@ -12,7 +12,7 @@ import lzma
 import stat
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
@@ -189,7 +189,7 @@ def read_images(paths: list[str] | list[Path], label: str) -> list[dict[str, Any
 
     rows: list[dict[str, Any]] = []
     pixels = size = 0
-    for name, data in _files([Path(path) for path in paths]):
+    for name, data in files_in([Path(path) for path in paths], PICTURES):
         size += len(data)
         if size > MAX_UNPACKED:
             raise RefusedError(f"All images together have more than {MAX_UNPACKED // MEGABYTE} MB: give fewer.")
@@ -240,23 +240,23 @@ def _size(name: str, data: bytes) -> tuple[int, int]:
         raise RefusedError(f"{shown(name)} is no image that opens. {listed} and {FORMATS[-1]} do.") from None
 
 
-def _files(paths: list[Path]) -> Iterator[tuple[str, bytes]]:
+def files_in(paths: list[Path], endings: Collection[str]) -> Iterator[tuple[str, bytes]]:
+    """Name and content of each file, and of those in archives whose names end in one of `endings`."""
     for path in paths:
         check_upload(path)
         if path.suffix.lower() == ".zip":
-            yield from _members(path)
+            yield from _members(path, endings)
         else:
             yield path.name, path.read_bytes()
 
 
-def _members(path: Path) -> Iterator[tuple[str, bytes]]:
-    """Name and content of each image in an archive."""
+def _members(path: Path, endings: Collection[str]) -> Iterator[tuple[str, bytes]]:
     with opened_zip(path) as archive:
         unpacked = 0
         for member in archive.infolist():
             parts = PurePosixPath(member.filename).parts
             hidden = any(part.startswith((".", "__MACOSX")) for part in parts)
-            if member.is_dir() or hidden or PurePosixPath(member.filename).suffix.lower() not in PICTURES:
+            if member.is_dir() or hidden or PurePosixPath(member.filename).suffix.lower() not in endings:
                 continue
             data = read_member(path, archive, member, MAX_UNPACKED - unpacked)
             unpacked += len(data)
@@ -275,9 +275,7 @@ def opened_zip(path: Path) -> Iterator[zipfile.ZipFile]:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
             if len(members) > 4 * MAX_IMAGES:
-                raise RefusedError(
-                    f"{shown(path.name)} holds {len(members):,} files. This page takes {MAX_IMAGES} images."
-                )
+                raise RefusedError(f"{shown(path.name)} holds {len(members):,} files. This page takes {MAX_IMAGES}.")
             for member in members:
                 if _leads_out(member.filename) or stat.S_ISLNK(member.external_attr >> 16):
                     raise RefusedError(

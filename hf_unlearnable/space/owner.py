@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 
+from hf_unlearnable.audio.files import RECORDINGS
 from hf_unlearnable.ownership import verify
 from hf_unlearnable.protection import restore
 
@@ -28,8 +29,9 @@ def tab() -> None:
                 "this key? <b>Restore:</b> what were the texts before?"
             )
             data = gr.File(
-                file_count="multiple", file_types=[".csv", ".parquet", ".zip", "image"], height=160,
-                label="Protected data: a table, images or a zip of them",
+                file_count="multiple", height=160,
+                file_types=[".csv", ".parquet", ".zip", "image", *sorted(RECORDINGS)],
+                label="Protected data: a table, images, recordings or a zip of them",
             )  # fmt: skip
             key = gr.File(file_types=[".zip"], height=160, label="Its key, the zip that you downloaded")
             column = gr.Textbox(label="Its column, if it has another name now", max_length=200)
@@ -42,8 +44,9 @@ def tab() -> None:
             parquet, table, _ = downloads()
             caption(
                 "<b>What it shows:</b> that rows were made with this key. Not who holds it, nor that a model was "
-                "trained on the data. Images cannot be restored: keep the originals. Give the Parquet file where you "
-                "can: in the CSV, an apostrophe stands before what a spreadsheet would run as a formula."
+                "trained on the data. Images and recordings cannot be restored: keep the originals. Give the Parquet "
+                "file where you can: in the CSV, an apostrophe stands before what a spreadsheet would run as a "
+                "formula."
             )
     for files in (data, key):
         files.upload(_noted, files, None, api_visibility="private", show_progress="hidden")

@@ -1,18 +1,19 @@
-"""What the page does with texts and images, apart from how it looks: protect them, and say what was changed."""
+"""What the page does with what visitors bring, apart from how it looks: protect it, and say what was changed."""
 
 from __future__ import annotations
 
 import csv
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from difflib import SequenceMatcher
+from itertools import repeat
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hf_unlearnable.registry import METHODS, method_class
+from hf_unlearnable.registry import METHODS, MODALITIES, method_class
 from hf_unlearnable.text.scripts import pieces_of
 
 from .limits import RefusedError
@@ -113,29 +114,43 @@ def guessed_columns(dataset: Dataset) -> tuple[list[str], list[str]]:
     return texts, classes
 
 
-# ---------------------------------------------------------------------- images
-def image_dataset(rows: Sequence[dict[str, Any]], method: str) -> tuple[Dataset, Dataset]:
-    """Images as a dataset to protect, and one to fit on.
+# ---------------------------------------------------------------------- files
+def file_dataset(rows: Sequence[dict[str, Any]], kind: str) -> Dataset:
+    """Images or recordings as a dataset, undecoded, with the column that their kind of data usually has."""
+    from datasets import Audio, Dataset, Image
+
+    values = [{"bytes": row["bytes"], "path": None} for row in rows]
+    dataset = Dataset.from_dict({kind: values, "label": [row["label"] for row in rows]})
+    # Not by `features`: `from_dict` would have torchcodec open the recordings.
+    return dataset.cast_column(kind, (Audio if kind == "audio" else Image)(decode=False))
+
+
+def to_fit_on(dataset: Dataset, method: str) -> Dataset:
+    """The dataset of `file_dataset` that a transform is fitted on.
 
     A model learns to tell classes apart, so one class alone gets another beside it. A method that learns from the
-    images needs real ones of both.
+    files needs real ones of both.
     """
-    from datasets import Dataset, Features, Image, Value, concatenate_datasets
+    from datasets import concatenate_datasets
 
-    features = Features({"image": Image(decode=False), "label": Value("string")})
-    images = [{"bytes": row["bytes"], "path": None} for row in rows]
-    labels = [row["label"] for row in rows]
-    dataset = Dataset.from_dict({"image": images, "label": labels}, features=features)
-    if len(set(labels)) > 1:
-        return dataset, dataset
-    if method_class(method).needs_training:
+    labels = set(dataset["label"])
+    if len(labels) > 1:
+        return dataset
+    cls = method_class(method)
+    if cls.needs_training:
         raise RefusedError(
-            f"{method} learns what tells classes apart, and these images are of one class. Upload a zip with a folder "
-            "for each class, or choose a method that needs no training, such as texture."
+            f"{method} learns what tells classes apart, and these {MODALITIES[cls.modality].plural} are of one class. "
+            "Upload a zip with a folder for each class, or choose a method that needs no training, such as "
+            f"{methods(cls.modality)[0]}."
         )
-    gray = {"bytes": png(np.full((32, 32, 3), 128, np.uint8)), "path": None}
-    other = {"image": [gray], "label": [OTHERS if labels[0] != OTHERS else "mine"]}
-    return dataset, concatenate_datasets([dataset, Dataset.from_dict(other, features=features)])
+    if cls.modality == "audio":
+        from hf_unlearnable.audio.codec import Format, encode
+
+        nothing = encode(Format(8000, 1), [np.zeros((8000, 1), np.int16)])
+    else:
+        nothing = png(np.full((32, 32, 3), 128, np.uint8))
+    other = {"bytes": nothing, "label": OTHERS if OTHERS not in labels else "mine"}
+    return concatenate_datasets([dataset, file_dataset([other], cls.modality)])
 
 
 def previews(original: bytes, protected: bytes) -> tuple[bytes, bytes, bytes]:
@@ -180,14 +195,14 @@ def png(levels: np.ndarray) -> bytes:
     return file.getvalue()
 
 
-def safe_names(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
-    """A file name for each image, ending in .png, below its class's folder where it had one: letters, digits, -_. ."""
+def safe_names(rows: Sequence[dict[str, Any]], endings: Iterable[str] = repeat(".png")) -> Iterator[str]:
+    """A file name for each row, with its ending, below its class's folder where it had one: letters, digits, -_. ."""
     taken: set[str] = set()
-    for row in rows:
+    for row, ending in zip(rows, endings, strict=False):
         path = PurePosixPath(row["name"])
         parts = [re.sub(r"[^\w .-]", "_", part).strip(" .") or "_" for part in (*path.parts[:-1], path.stem)]
         name = "/".join(parts)
         while name.lower() in taken:
             name += "_"
         taken.add(name.lower())
-        yield f"{name}.png"
+        yield f"{name}{ending}"

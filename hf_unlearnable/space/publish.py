@@ -161,6 +161,6 @@ def _pushed(repo_id: str, name: str, license: str, request: gr.Request, token: s
     seen.unlink()
     address = f"{getattr(done.commit, 'commit_url', '') or ''}".split("/commit/")[0]
     link = f'<a href="{escape(address)}" target="_blank" rel="noopener">{escape(done.repo_id)}</a>'
-    return f"<h2>Pushed, private: {link}</h2><p>Keep the key: download it in the first two tabs.</p>", gr.update(
+    return f"<h2>Pushed, private: {link}</h2><p>Keep the key: download it in the first three tabs.</p>", gr.update(
         interactive=False
     )

@@ -27,6 +27,7 @@ from .limits import (
     read_table,
     shown,
 )
+from .recordings import read_recordings
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -95,40 +96,45 @@ def _images(paths: list[str], label: str) -> tuple[None, pa.Table]:
     return None, pa.Table.from_pylist(read_images(paths, label))
 
 
+def _recordings(paths: list[str], label: str) -> tuple[None, pa.Table]:
+    import pyarrow as pa
+
+    return None, pa.Table.from_pylist(read_recordings(paths, label))
+
+
 def _verify(key: str, paths: list[str], column: str | None) -> tuple[str, None]:
     from hf_unlearnable.ownership import verify
 
     with tempfile.TemporaryDirectory(dir=os.environ.get("HF_UNLEARNABLE_SPACE")) as folder:
-        return str(verify(_transform(key, folder), _suspect(paths), column=column)), None
+        cloak = _transform(key, folder)
+        return str(verify(cloak, _suspect(paths, cloak.modality), column=column)), None
 
 
 def _restore(key: str, path: str) -> tuple[list[str], pa.Table]:
     from hf_unlearnable.protection import restore
 
     with tempfile.TemporaryDirectory(dir=os.environ.get("HF_UNLEARNABLE_SPACE")) as folder:
-        done = restore(_suspect([path]), _transform(key, folder))
+        cloak = _transform(key, folder)
+        done = restore(_suspect([path], cloak.modality), cloak)
         return done.columns, done.data["train"].data.table
 
 
 TASKS: dict[str, Callable[..., tuple[Any, pa.Table | None]]] = {
-    "table": _table, "images": _images, "verify": _verify, "restore": _restore,
+    "table": _table, "images": _images, "recordings": _recordings, "verify": _verify, "restore": _restore,
 }  # fmt: skip
 
 
-def _suspect(paths: list[str]) -> Dataset:
-    """The rows of a table, or images and archives of them."""
-    from datasets import Dataset, Features, Image, Value
+def _suspect(paths: list[str], kind: str) -> Dataset:
+    """The rows of a table, or files and archives of them of the kind of data that the key is for."""
+    from datasets import Dataset
+
+    from .protection import file_dataset
 
     if Path(paths[0]).suffix.lower() in TABLES:
         if len(paths) > 1:
-            raise RefusedError("Give one table, or images.")
+            raise RefusedError("Give one table, or files.")
         return Dataset(read_table(paths[0]))
-    rows = read_images(paths, "")
-    columns = {
-        "image": [{"bytes": row["bytes"], "path": None} for row in rows],
-        "label": [row["label"] for row in rows],
-    }
-    return Dataset.from_dict(columns, Features({"image": Image(decode=False), "label": Value("string")}))
+    return file_dataset(read_recordings(paths, "") if kind == "audio" else read_images(paths, ""), kind)
 
 
 def _transform(path: str, folder: str) -> Transform:

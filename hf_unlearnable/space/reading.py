@@ -55,12 +55,18 @@ def read_images(paths: list[str] | list[Path], label: str) -> list[dict[str, Any
     return table.to_pylist()
 
 
+def read_recordings(paths: list[str] | list[Path], label: str) -> list[dict[str, Any]]:
+    """The recordings of some files and archives, see `recordings.read_recordings`."""
+    _, table = _apart("recordings", paths=[str(path) for path in paths], label=label)
+    return table.to_pylist()
+
+
 def verified(key: str, paths: list[str], column: str | None) -> str:
     """Whether data was protected with a key, as a sentence.
 
     Args:
         key: The key as a zip archive.
-        paths: A table, or images and archives of them.
+        paths: A table, or images, recordings and archives of them.
         column: The protected column, where it is not called as in the key; None where it is.
 
     Raises:

@@ -117,7 +117,7 @@ class Session:
         """
         about = self.about()
         if not about:
-            raise RefusedError("Nothing was protected in this session yet. Do that in the first two tabs.")
+            raise RefusedError("Nothing was protected in this session yet. Do that in the first three tabs.")
         return about, *(read_parquet(self.private / "last" / f"{name}.parquet") for name in ("original", "protected"))
 
 

@@ -20,7 +20,7 @@ from hf_unlearnable.protection import protect
 from hf_unlearnable.registry import MODALITIES, countermeasures_of, method_class, victims_of
 
 from .limits import RefusedError
-from .protection import guessed_columns, image_dataset, methods, transform
+from .protection import file_dataset, guessed_columns, methods, transform
 from .reading import alone, read_images, read_table
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def file_proof(path: str) -> Proof:
     """A table of texts or an archive of images in folders, protected with the usual method and a key of the moment."""
     if Path(path).suffix.lower() == ".zip":
         method, column = methods("image")[0], "image"
-        dataset, _ = image_dataset(read_images([path], "mine"), method)
+        dataset = file_dataset(read_images([path], "mine"), column)
         columns = {}
     else:
         method, dataset = methods("text")[0], read_table(path)

@@ -51,7 +51,9 @@ def hub(tmp_path_factory):
 @contextmanager
 def served(hub, folder, *arguments, **settings):
     """A page before the loopback Hub, as long as the context lasts."""
-    missing = [name for name in ("gradio", "sklearn", "skimage", "transformers") if find_spec(name) is None]
+    missing = [
+        name for name in ("gradio", "sklearn", "skimage", "soundfile", "transformers") if find_spec(name) is None
+    ]
     if missing:
         pytest.skip(f"{', '.join(missing)} not installed: the Space is not tested here")
     settings = {

@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 
 from hf_unlearnable import load_transform
+from hf_unlearnable.audio.codec import decode
 from hf_unlearnable.space.queueing import SHARE
 from hf_unlearnable.space.queueing import client as client_of
-from tests.examples import notes
+from tests.examples import notes, sound_file, waves
 from tests.image.files import file_of
 from tests.space.files import archive, huge_png, opened, photo
 
@@ -37,14 +38,14 @@ def unzipped(path, folder):
     return next(folder.iterdir())
 
 
-def test_only_the_three_functions_are_offered_and_described(client, page):
+def test_only_the_four_functions_are_offered_and_described(client, page):
     api = client.view_api(return_format="dict")
     named = {name for name in api["named_endpoints"] if not name.startswith("/_")}  # Gradio's own, of signing in
-    assert named == {"/protect_text", "/protect_image", "/attack"}
+    assert named == {"/protect_text", "/protect_image", "/protect_sound", "/attack"}
     assert not api["unnamed_endpoints"]
     schema = json.load(urlopen(f"{page.url}gradio_api/mcp/schema"))
     tools = [tool for tool in schema if "login" not in tool["name"]]
-    assert len(tools) == 3
+    assert len(tools) == 4
     for tool in tools:
         assert len(tool["description"]) > 60 and tool["inputSchema"]["properties"]
 
@@ -82,6 +83,24 @@ def test_an_archive_comes_back_as_one(client, tmp_path):
         assert sorted(out.namelist()) == sorted(files)
         assert all(np.abs(opened(out.read(n)).astype(int) - opened(files[n])).max() <= 4 for n in files)
     assert found["images"] == 3
+
+
+def test_a_recording_comes_back_with_its_rate_channels_and_length(client, tmp_path):
+    (tmp_path / "a.wav").write_bytes(sound_file(waves(1, channels=2)[0]))
+    file, found, key = client.predict(
+        gradio_client.handle_file(tmp_path / "a.wav"), "mine", "equalizer", "Standard", api_name="/protect_sound"
+    )
+    (before, form), (after, stored) = decode(tmp_path / "a.wav"), decode(file)
+    assert stored == form and after.shape == before.shape and (after != before).any()
+    assert set(found) == {"recordings", "snr", "log_spectral_distance", "pesq"} and found["recordings"] == 1
+    cloak = load_transform(unzipped(key, tmp_path / "key"))
+    again = cloak({"audio": [str(tmp_path / "a.wav")], "label": ["mine"]})["audio"][0]
+    assert (decode(again)[0] == after).all()
+    (tmp_path / "b.wav").write_bytes(b"<html>")
+    with pytest.raises(gradio_client.exceptions.AppError, match="b.wav is no recording that opens"):
+        client.predict(
+            gradio_client.handle_file(tmp_path / "b.wav"), "", "equalizer", "Light", api_name="/protect_sound"
+        )
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from tests.space.files import opened, photo
 def test_all_tabs_are_usable_and_accessible(visit, shots, look):
     tab = visit(**LOOKS[look])
     tab.wait_for_function("document.documentElement.lang == 'en'")
-    for name in ("Text", "Image", "Proof", "Publish", "Key"):
+    for name in ("Text", "Image", "Sound", "Proof", "Publish", "Key"):
         tab.get_by_role("tab", name=name, exact=True).click()
         expect(tab.get_by_role("tab", name=name, exact=True)).to_have_attribute("aria-selected", "true")
         fits(tab)

@@ -20,7 +20,7 @@ from pyarrow import parquet
 from hf_unlearnable.image.codec import ImageError, decode
 from hf_unlearnable.space import limits, reader, reading
 from hf_unlearnable.space.limits import MEGABYTE, RefusedError, read_images, read_table
-from hf_unlearnable.space.protection import image_dataset, transform
+from hf_unlearnable.space.protection import file_dataset, transform
 from hf_unlearnable.space.session import zip_key
 from tests.examples import notes
 from tests.image.files import file_of
@@ -280,7 +280,7 @@ def test_a_table_is_verified_with_its_key_and_another_is_not(owned):
 
 def test_images_are_verified_and_not_restored(tmp_path):
     rows = [{"name": f"{i}.png", "label": "ab"[i % 2], "bytes": file_of(photo(i))} for i in range(12)]
-    images, _ = image_dataset(rows, "texture")
+    images = file_dataset(rows, "image")
     cloak = transform("texture", "Standard").fit(images)
     after = images.map(cloak, batched=True, keep_in_memory=True)
     path = archive(

@@ -34,6 +34,10 @@ def test_without_signing_in_the_page_says_where_it_runs_and_its_examples_stay(mo
         assert ("takes a Space that you can sign in to" in words) == (where != "local")
         assert ("run this page there" in words) == (where != "local")
         assert ("it pushes with the token" in words) == (where == "local")
+    # Given out, a recording would go through ffprobe and ffmpeg; taken in with a format, through ffmpeg.
+    outputs = {block._id for function in page.fns.values() for block in function.outputs}
+    (recorded,) = (block for block in blocks if isinstance(block, gradio.Audio))
+    assert recorded._id not in outputs and (recorded.type, recorded.format, recorded.value) == ("filepath", None, None)
     kept = {
         block.elem_id: block.value for block in blocks if getattr(block, "elem_id", "") in ("slider", "difference")
     }
@@ -72,3 +76,13 @@ def test_importing_the_package_and_the_command_loads_no_gradio():
 
     code = "import sys, hf_unlearnable, hf_unlearnable.space; assert not {'gradio', 'torch'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_without_soundfile_the_page_says_what_brings_it(monkeypatch):
+    pytest.importorskip("gradio")
+    from hf_unlearnable import _extras, space
+
+    find = _extras.find_spec
+    monkeypatch.setattr(_extras, "find_spec", lambda name: None if name == "soundfile" else find(name))
+    with pytest.raises(ImportError, match='^soundfile not installed. Install the "space" extra'):
+        space.build()
