@@ -89,6 +89,16 @@ def test_module_runs_the_command_line():
     assert wrong.returncode == 2 and "usage: hf-unlearnable" in wrong.stderr
 
 
+def test_every_file_of_the_package_is_installed_with_it():
+    tomllib = pytest.importorskip("tomllib", reason="needs Python 3.11")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
+    package = Path(hf_unlearnable.__file__).parent
+    there = {file.relative_to(package) for file in package.rglob("*.*") if file.is_file()}
+    others = {file for file in there if file.suffix not in (".py", ".pyc", ".pyi")}
+    assert len(others) > 8
+    assert not [file for file in others if not any(map(file.match, project["package-data"]["hf_unlearnable"]))]
+
+
 def test_everything_that_is_imported_is_declared():
     """In `pyproject.toml`; `spaces` is on a hosted Space only, and `resemblyzer` installs without what it asks for."""
     tomllib = pytest.importorskip("tomllib", reason="needs Python 3.11")

@@ -128,8 +128,9 @@ def _transformer(classes: int, rate: int, frames: int) -> nn.Module:
     times = max(8, 1 + frames // round(HOP * rate))
     config: Any = ASTConfig(
         hidden_size=96, num_hidden_layers=3, num_attention_heads=4, intermediate_size=192, patch_size=8,
-        frequency_stride=8, time_stride=4, max_length=times, num_mel_bins=40, num_labels=classes,
+        frequency_stride=8, time_stride=4, max_length=times, num_mel_bins=40,
     )  # fmt: skip
+    config.num_labels = classes
 
     class Heard(nn.Module):
         def __init__(self) -> None:
