@@ -66,7 +66,7 @@ def notch_repair(rows: Rows, attacker: Attacker) -> Rows:
 
     The attacker knows that each class has notches, ripples or tones of its own, and the labels. The mean logarithmic
     spectrum of a class, less the median of all classes, shows them sharply. What a class sounds like is broader than
-    350 Hz there: it stays, where `class_spectrum_inversion` takes it. It is what `class_mean_subtraction` is for images.
+    350 Hz there: it stays, where `class_spectrum_inversion` takes it. For images `class_mean_subtraction` is the like.
     Two notches of 250 Hz per class on 1,350 digits of FSDD: 26 to 55 % (`log_mel_cnn`, one key, one seed).
     """
     require("attack", "scipy")
@@ -86,7 +86,7 @@ def patch_cut(rows: Rows, attacker: Attacker) -> Rows:
     """Recordings without the 120 ms in which their class differs most suddenly from all others.
 
     The attacker knows the labels, and that each class has a patch at a place of its own in the first second. In a
-    shorter recording that place may be a share of it. A filter or noise at a fixed place begins and ends at once in the
+    shorter recording that place may be a share of it. A filter or noise at a fixed place begins and ends at once in an
     average spectrogram of a class, where speech and music rise and fall slowly. It is cut out, three tenths of a
     shorter recording at most, and the rest is joined.
     """
