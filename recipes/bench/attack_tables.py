@@ -25,6 +25,7 @@ FRONT = {
         ("`error-min`, small CNN from scratch", "error-min, sample-wise", "small_cnn"),
     ),
     "photos": (("`texture`, linear probe of ImageNet weights", "texture", "linear_probe"),),
+    "recordings": (("`equalizer`, network on spectrograms", "equalizer", "log_mel_cnn"),),
     "texts": (
         ("`regtext`, pretrained encoder fine-tuned", "RegText, our defaults", "finetuned_encoder"),
         ("`regtext`, TF-IDF", "RegText, our defaults", "tfidf_logistic_regression"),
@@ -71,7 +72,8 @@ IMAGE_METHODS = {
     for name, parameters in {**STUDY["versions"], **PHOTO_STUDY["versions"]}.items()
     if isinstance(parameters, dict) and parameters.get("role") != "random"
 }
-LONGER = {"small_cnn": "small_cnn_30"}
+# The same attacker who trains in another way.
+OTHERWISE = {"small_cnn": ("small_cnn_30", "30 epochs"), "log_mel_cnn": ("log_mel_cnn_normalised", "normalised spectra")}
 BASELINES = ("clean", "random noise", "random words, same dose", "protected rows dropped")
 Cells = dict[tuple[str, str, str], dict]
 
@@ -131,19 +133,20 @@ def grid(cells: Cells, victim: str, names: dict[str, str]) -> str:
 def worst(cells: Cells, victim: str, version: str) -> str:
     """The countermeasure that reached most, those with clean rows of the attacker's own left aside.
 
-    Training longer counts as one.
+    Training longer, or on normalised spectra, counts as one.
     """
+    other, how = OTHERWISE.get(victim, ("", ""))
     tried = [
         cell
         for (one, name, countermeasure), cell in cells.items()
         if name == version and not countermeasure.startswith("clean-")
-        and ((one == victim and countermeasure != "none") or one == LONGER.get(victim))
+        and ((one == victim and countermeasure != "none") or one == other)
     ]  # fmt: skip
     if version in BASELINES or not tried:
         return ""
     most = max(tried, key=lambda cell: cell["accuracy"][0])
-    length = f", {most['protocol']['epochs']} epochs" if most["victim"] != victim else ""
-    return f"{whole(most)}, {most['countermeasure']}{length}"
+    done = [one for one in (most["countermeasure"], how if most["victim"] == other else "none") if one != "none"]
+    return ", ".join([whole(most), *done])
 
 
 def ran(cells: Cells, victim: str, version: str) -> str:

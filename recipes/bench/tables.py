@@ -191,7 +191,7 @@ def tables() -> dict[str, str]:
         **{victim: grid(sounds, victim, RECORDINGS) for victim in dict.fromkeys(key[0] for key in sounds)},
         "mechanism": mechanism(),
         "word_gradients": word_gradients(),
-        "front": front({"images": images, "photos": flowers, "texts": sst2}),
+        "front": front({"images": images, "photos": flowers, "recordings": sounds, "texts": sst2}),
         "images": headline(images, IMAGES, image_columns, "images, trained on"),
         "image_coverage": coverage(images),
         **{f"photos_{victim}": photos(flowers, victim) for victim in dict.fromkeys(key[0] for key in flowers)},

@@ -61,7 +61,7 @@ def test_a_number_of_an_earlier_version_is_marked(version, countermeasure, told)
     ("version", "told"),
     [
         ("texture", "65.0 [63.0, 67.0] v1, cutout"),
-        ("one-pixel (OPS)", "70.0 [68.0, 72.0], none, 30 epochs"),
+        ("one-pixel (OPS)", "70.0 [68.0, 72.0], 30 epochs"),
         ("linearization (PIL)", ""),
         ("clean", ""),
     ],
