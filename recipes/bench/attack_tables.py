@@ -73,7 +73,10 @@ IMAGE_METHODS = {
     if isinstance(parameters, dict) and parameters.get("role") != "random"
 }
 # The same attacker who trains in another way.
-OTHERWISE = {"small_cnn": ("small_cnn_30", "30 epochs"), "log_mel_cnn": ("log_mel_cnn_normalised", "normalised spectra")}
+OTHERWISE = {
+    "small_cnn": ("small_cnn_30", "30 epochs"),
+    "log_mel_cnn": ("log_mel_cnn_normalised", "normalised spectra"),
+}
 BASELINES = ("clean", "random noise", "random words, same dose", "protected rows dropped")
 Cells = dict[tuple[str, str, str], dict]
 

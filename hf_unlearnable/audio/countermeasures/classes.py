@@ -87,7 +87,7 @@ def patch_cut(rows: Rows, attacker: Attacker) -> Rows:
 
     The attacker knows the labels, and that each class has a patch at a place of its own in the first second. In a
     shorter recording that place may be a share of it. In the average spectrogram of a class speech and music
-    rise and fall slowly; a filter or noise at a fixed place begins and ends at once. It is cut out, three tenths of a
+    rise and fall slowly. A filter or noise at a fixed place begins and ends at once. It is cut out, three tenths of a
     shorter recording at most, and the rest is joined.
     """
     rate = max(2000, min(clip.rate for clip in rows.inputs))
