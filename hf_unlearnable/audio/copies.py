@@ -33,8 +33,15 @@ class AudioCopies(Copies):
             return True
         if head[:4] in (b"RIFF", b"RF64", b"RIFX", b"FORM"):
             return head[8:12] in (b"WAVE", b"AIFF", b"AIFC")
-        # The first frame of an MP3: eleven bits of ones, a version and a layer that there are.
-        return head[:1] == b"\xff" and len(head) > 2 and head[1] & 0xE6 in (0xE2, 0xE4, 0xE6) and head[2] >> 4 < 15
+        # The first frame of an MP3: eleven bits of ones, a version and a layer that there are. UTF-16 begins with two
+        # bytes that would be such.
+        return (
+            head[:1] == b"\xff"
+            and head[:2] != b"\xff\xfe"
+            and len(head) > 2
+            and head[1] & 0xE6 in (0xE2, 0xE4, 0xE6)
+            and head[2] >> 4 < 15
+        )
 
     def lossy(self, data: bytes) -> bool:
         try:

@@ -58,3 +58,9 @@ def test_the_very_same_and_what_does_not_open_are_0(shielded):
 @pytest.mark.parametrize("samples", [np.zeros((4000, 1)), np.full((9, 1), 0.5), np.zeros((1, 1))])
 def test_silence_and_a_few_samples_are_like_nothing(shielded, samples):
     assert COPIES.likeness(shielded[0], sound_file(samples)) < 0.5
+
+
+@pytest.mark.parametrize("text", ["plain words", "a", "\u0161est"])
+def test_a_text_in_utf_16_is_no_mp3(text):
+    assert not COPIES.knows(text.encode("utf-16")) and not COPIES.knows(b"\xff\xfe")
+    assert COPIES.knows(MADE["MP3"](WORDS[0]))

@@ -85,13 +85,18 @@ class EqualizerTransform(FilterTransform):
         return self
 
     def _state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        return {"labels": self._fitted(self._known)}, {}
+        known = self._fitted(self._known)
+        _, own = slots_of(len(known), self._resolved_seed())
+        return {"labels": known, "slots": [list(slots) for slots in own]}, {}
 
     def _set_state(self, state: dict[str, Any], tensors: dict[str, np.ndarray]) -> None:
         self._known = state["labels"]
 
     def _check_state(self, key: Key) -> None:
         check_labels(key.state["labels"], least=2)
+        _, own = slots_of(len(key.state["labels"]), self._resolved_seed())
+        if key.state["slots"] != [list(slots) for slots in own]:
+            raise ValueError("its slots are not those that its seed draws for its classes")
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
