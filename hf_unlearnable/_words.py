@@ -45,6 +45,12 @@ def counted(count: int, one: str, many: str | None = None) -> str:
     return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
+def either(names: Iterable[str]) -> str:
+    """Alternatives as prose: a, b or c."""
+    *before, last = names
+    return f"{', '.join(before)} or {last}" if before else last
+
+
 def plain(value: Any) -> str:
     """A value without the punctuation of Python, a list from JSON like the tuple that it was."""
     if isinstance(value, Mapping):

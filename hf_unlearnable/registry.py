@@ -13,7 +13,7 @@ from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from hf_unlearnable._words import COMMAND_LINE
+from hf_unlearnable._words import COMMAND_LINE, either
 from hf_unlearnable.rows import require_columns
 
 if TYPE_CHECKING:
@@ -198,7 +198,7 @@ def modality_of(features: Any, column: str) -> Modality:
     known = [modality for _, modality in MODALITIES.items()]
     raise ValueError(
         f"Column {column!r} is of type {features[column]}, neither {' nor '.join(one.name for one in known)}. Name "
-        f"the column of inputs, or cast it with dataset.cast_column to {' or '.join(one.cast for one in known)}."
+        f"the column of inputs, or cast it with dataset.cast_column to {either(one.cast for one in known)}."
     )
 
 
@@ -216,8 +216,8 @@ def usual_column(columns: Sequence[str], parameter: str = "input_column") -> str
     for name in usual:
         if name in columns:
             return name
-    named = " or ".join(f"--{name}-column" for name in usual) if COMMAND_LINE.get() else parameter
-    raise ValueError(f"There is no column {' or '.join(map(repr, usual))} among {', '.join(columns)}: name {named}.")
+    named = either(f"--{name}-column" for name in usual) if COMMAND_LINE.get() else parameter
+    raise ValueError(f"There is no column {either(map(repr, usual))} among {', '.join(columns)}: name {named}.")
 
 
 def victims_of(modality: str) -> dict[str, Victim]:

@@ -73,8 +73,8 @@ def test_no_message_names_an_option_of_protect_in_the_words_of_python():
     (["protect", "texture", "a.csv", "--label-column", "image"], "--label-column and --image-column are both 'image'"),
     (["protect", "texture", "a.csv", "--fraction", "3"], "--fraction is 3.0"),
     (["protect", "regtext", "a.csv", "--separator", ";;"], "--separator is ';;'"),
-    (["attack", "--clean", "b.csv", "--protected", "b.csv", "--test", "b.csv", "--report", "r"], "name --text-column or --image-column"),
-    (["publish", "b.csv", "me/x", "--original", "b.csv", "--dry-run", "d"], "name --text-column or --image-column"),
+    (["attack", "--clean", "b.csv", "--protected", "b.csv", "--test", "b.csv", "--report", "r"], "name --text-column, --image-column or --audio-column"),
+    (["publish", "b.csv", "me/x", "--original", "b.csv", "--dry-run", "d"], "name --text-column, --image-column or --audio-column"),
 ])  # fmt: skip
 def test_an_error_of_a_command_names_its_option(tmp_path, monkeypatch, capsys, argv, option):
     monkeypatch.chdir(tmp_path)

@@ -163,7 +163,7 @@ def test_a_column_that_is_no_kind_of_data(tmp_path):
     with pytest.raises(ValueError, match="Column 'label' is of type ClassLabel.*neither text nor image"):
         push_protected(protected, "me/notes", original=clean, column="label", dry_run=tmp_path / "dry")
     bare = [part.rename_column("text", "words") for part in (protected, clean)]
-    with pytest.raises(ValueError, match="no column 'text' or 'image' among words, label: name column"):
+    with pytest.raises(ValueError, match="no column 'text', 'image' or 'audio' among words, label: name column"):
         push_protected(bare[0], "me/notes", original=bare[1], dry_run=tmp_path / "dry")
 
 
