@@ -7,6 +7,7 @@ import sys
 import pytest
 import yaml
 
+from hf_unlearnable.audio.victims import AUDIO_VICTIMS
 from hf_unlearnable.audit import grid
 from hf_unlearnable.image.victims import IMAGE_VICTIMS
 from hf_unlearnable.registry import method_class
@@ -146,6 +147,6 @@ def test_configurations_hold(path):
             cloak._check_parameters()
     for settings in config["datasets"].values():
         for name, options in settings["victims"].items():
-            victim = (TEXT_VICTIMS | IMAGE_VICTIMS)[options.get("victim", name)]
+            victim = (TEXT_VICTIMS | IMAGE_VICTIMS | AUDIO_VICTIMS)[options.get("victim", name)]
             taken = set(inspect.signature(victim).parameters) | {"victim", "rows", "test_rows", "max_words"}
             assert set(options) <= taken
