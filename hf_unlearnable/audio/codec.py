@@ -16,8 +16,9 @@ import io
 import os
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -299,7 +300,7 @@ def write(target: Any, format: Format, blocks: Iterable[np.ndarray], frames: int
     """Writes a recording without loss, block by block.
 
     Args:
-        target: A path, or a binary file that is open for writing and seeking.
+        target: A path, or a binary file that is open for writing, reading and seeking.
         format: What the samples are.
         blocks: Of `format.dtype` [frames, channels].
         frames: How many there will be, as far as known.
@@ -308,10 +309,17 @@ def write(target: Any, format: Format, blocks: Iterable[np.ndarray], frames: int
     import soundfile
 
     kind, subtype = container(format, frames, kind)
-    with soundfile.SoundFile(target, "w", format.rate, format.channels, subtype, format=kind) as file:
-        for block in blocks:
-            unused = 0 if format.real else 8 * block.dtype.itemsize - format.bits
-            file.write(block << unused if unused else block)
+    with nullcontext(target) if hasattr(target, "write") else Path(target).open("w+b") as stream:
+        with soundfile.SoundFile(stream, "w", format.rate, format.channels, subtype, format=kind) as file:
+            for block in blocks:
+                unused = 0 if format.real else 8 * block.dtype.itemsize - format.bits
+                file.write(block << unused if unused else block)
+        if format.real:  # libsndfile notes the time beside the loudest sample
+            stream.seek(0)
+            peak = stream.read(4096).find(b"PEAK")
+            if peak >= 0:
+                stream.seek(peak + 12)
+                stream.write(bytes(4))
 
 
 def encode(format: Format, blocks: Iterable[np.ndarray], frames: int = 0) -> bytes:

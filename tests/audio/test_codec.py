@@ -1,6 +1,7 @@
 """Recordings are read and written without losing a sample."""
 
 import io
+import time
 
 import numpy as np
 import pytest
@@ -50,6 +51,18 @@ def test_floats_come_out_as_they_are_stored_beyond_full_scale_too(subtype, bits)
     assert form == Format(96_000, 3, bits, real=True) and samples.dtype == values.dtype
     again, same = decode(encode(form, [samples]))
     assert same == form and np.array_equal(again, values)
+
+
+@pytest.mark.parametrize(("bits", "kind"), [(32, ""), (64, ""), (32, "RF64")])
+def test_a_file_of_floats_does_not_tell_when_it_was_written(tmp_path, monkeypatch, bits, kind):
+    monkeypatch.setattr("hf_unlearnable.audio.codec._WAVE_BYTES", -1 if kind else 2**40)
+    values = RANDOM.normal(0, 0.3, (500, 2)).astype(f"float{bits}")
+    form = Format(8000, 2, bits, real=True)
+    first = encode(form, [values])
+    time.sleep(1.1)
+    assert encode(form, [values]) == first and b"PEAK" in first
+    write(tmp_path / "a.wav", form, [values])
+    assert (tmp_path / "a.wav").read_bytes() == first and np.array_equal(decode(first)[0], values)
 
 
 @pytest.mark.parametrize("rate", [8000, 11_025, 22_050, 44_100, 48_000, 96_000, 192_000])

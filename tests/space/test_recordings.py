@@ -126,6 +126,7 @@ def test_a_format_that_soundfile_reads_and_that_is_not_listed_is_refused(tmp_pat
         (sound_file(VOICE, 400_000), "at 400,000 Hz"),
         (sound_file(np.repeat(VOICE[:9], 9, axis=1)), "has 9 channels"),
     ],
+    ids=range(11),
 )
 def test_a_broken_or_odd_recording_is_refused_by_its_name_and_reason(tmp_path, data, said):
     files = {"b/good.wav": sound_file(VOICE), "b/odd.wav": data}
