@@ -314,12 +314,10 @@ def write(target: Any, format: Format, blocks: Iterable[np.ndarray], frames: int
             for block in blocks:
                 unused = 0 if format.real else 8 * block.dtype.itemsize - format.bits
                 file.write(block << unused if unused else block)
-        if format.real:  # libsndfile notes the time beside the loudest sample
+        if format.real and kind == "WAV":  # libsndfile notes the time in front of the samples, beside the loudest one
             stream.seek(0)
-            peak = stream.read(4096).find(b"PEAK")
-            if peak >= 0:
-                stream.seek(peak + 12)
-                stream.write(bytes(4))
+            stream.seek(stream.read(4096).index(b"PEAK") + 12)
+            stream.write(bytes(4))
 
 
 def encode(format: Format, blocks: Iterable[np.ndarray], frames: int = 0) -> bytes:

@@ -60,7 +60,7 @@ def test_a_file_of_floats_does_not_tell_when_it_was_written(tmp_path, monkeypatc
     form = Format(8000, 2, bits, real=True)
     first = encode(form, [values])
     time.sleep(1.1)
-    assert encode(form, [values]) == first and b"PEAK" in first
+    assert encode(form, [values]) == first
     write(tmp_path / "a.wav", form, [values])
     assert (tmp_path / "a.wav").read_bytes() == first and np.array_equal(decode(first)[0], values)
 
