@@ -32,8 +32,9 @@ class EqualizerTransform(FilterTransform):
         A model that trains on spectrograms finds first what is sharp and the same in all recordings of a class. Here
         that is a slot in the spectrum, 190 mel wide, which is drawn for the class. It is there in every frame, so
         neither shifts nor crops take it away. It lies in the band that a telephone carries, as codecs and low-passes
-        leave that band; what they leave of the slot was not measured. Slots are equally wide on the mel scale, as in the spectrograms that models see. A ripple of a
-        decibel over the rest is hardly heard, and tells one key from another.
+        leave that band; what they leave of the slot was not measured. Slots are equally wide on the mel scale, as in
+        the spectrograms that models see. A ripple of a decibel over the rest is hardly heard, and tells one key from
+        another.
 
     Paper:
         None: it is ours. A filter for each class is the idea of CUDA (arXiv:2303.04278).
