@@ -8,6 +8,8 @@ import struct
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from hf_unlearnable.image.reservation import reserves_only
+
 # EXIF and TIFF: maker, model, host computer, artist, copyright, owner, serial numbers, what only the camera's maker
 # can read, the author as Windows writes it.
 _PEOPLE = {271, 272, 315, 316, 33432, 0xA430, 0xA431, 0xA433, 0xA434, 0xA435, 0x927C, 0x9C9D}
@@ -44,7 +46,7 @@ _FOUND = {
 
 
 def told(data: bytes) -> list[tuple[str, str]]:
-    """What a file's metadata tells.
+    """What a file's metadata tells; nothing of a packet that only forbids data mining, which is there to be read.
 
     Args:
         data: Contents of a file.
@@ -98,6 +100,7 @@ class _Fields:
         if not self.xmp:  # in a format whose metadata Pillow does not read, such as JPEG 2000
             packets = re.findall(rb"<x:xmpmeta.*?</x:xmpmeta>|<rdf:RDF.*?</rdf:RDF>", data, re.DOTALL | re.IGNORECASE)
             self.xmp = [packet.decode("utf-8", "replace") for packet in packets]
+        self.xmp = [packet for packet in self.xmp if not reserves_only(packet)]
 
     def words(self) -> list[str]:
         """Comments and descriptions."""
