@@ -12,6 +12,7 @@ Those of attacks are in `attack_tables.py`.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 import yaml
 from attack_tables import (
@@ -39,7 +40,7 @@ from hf_unlearnable.markdown import table
 ROOT = BENCH.parents[1]
 PAGES = (
     ROOT / "README.md", ROOT / "docs/guides/visibility.md", ROOT / "docs/guides/where-data-goes.md",
-    ROOT / "hf_unlearnable/space/worth.md", *sorted(ROOT.glob("docs/results/*.md")),
+    ROOT / "docs/guides/signals.md", ROOT / "hf_unlearnable/space/worth.md", *sorted(ROOT.glob("docs/results/*.md")),
 )  # fmt: skip
 
 
@@ -157,6 +158,22 @@ def text_survival() -> str:
     return table([["wear", *columns], *rows])
 
 
+def identity(datasets: Mapping[str, str]) -> str:
+    """Methods down; dataset and hash across: the share in percent that a service still finds.
+
+    Args:
+        datasets: What each is called at the head of its columns.
+    """
+    cells = [cell for cell in lines("identity.jsonl") if cell["data"] in datasets]
+    found = {(cell["method"], cell["data"], cell["hash"]): cell["found"] for cell in cells}
+    columns = dict.fromkeys(key[1:] for key in found)
+    rows = [["method", *(datasets[data] + (f", {name}" if name != "minhash" else "") for data, name in columns)]]
+    for method in sorted(dict.fromkeys(key[0] for key in found), key=lambda one: one == "strangers"):
+        shown = [found.get((method, *column)) for column in columns]
+        rows.append([method, *("" if share is None else f"{100 * share:.0f}" for share in shown)])
+    return table(rows)
+
+
 def tables() -> dict[str, str]:
     """All tables by name."""
     images, texts, sounds = (load(f"{name}.jsonl") for name in ("image_attack", "text_attack", "audio_attack"))
@@ -185,6 +202,8 @@ def tables() -> dict[str, str]:
         "resizers_cifar10": survival("cifar10_jpeg", "contrast"),
         "resizers_flowers": survival("flowers", "contrast"),
         "text_survival": text_survival(),
+        "identity_images": identity({"flowers": "224 px", "cifar10_jpeg": "32 px"}),
+        "identity_texts": identity({"sst2": "SST-2", "imdb": "IMDb"}),
         "elsewhere": elsewhere(),
         "meaning": meaning(),
         "recordings": recordings(sounds),
