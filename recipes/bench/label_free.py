@@ -6,8 +6,8 @@
     python recipes/bench/label_free.py
 
 Every row has the same label when it is filtered. `left` is the share of a protection that is still there: of the words
-that it put in, or of its change of pixels (the change after the filter projected on the change before). `lost` is what
-the filter takes from clean rows: the share of their words, or the mean change of a pixel value. Every cell is a line of
+that it put in, or of its change of pixels (the change after the filter projected on that before). `lost` is what the
+filter takes from clean rows: the share of their words, or the mean change of a pixel value. Every cell is a line of
 `label_free.jsonl`; those that are there are not computed again.
 """
 

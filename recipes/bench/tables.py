@@ -39,8 +39,9 @@ from hf_unlearnable.markdown import table
 
 ROOT = BENCH.parents[1]
 PAGES = (
-    ROOT / "README.md", ROOT / "docs/guides/visibility.md", ROOT / "docs/guides/where-data-goes.md",
-    ROOT / "docs/guides/signals.md", ROOT / "hf_unlearnable/space/worth.md", *sorted(ROOT.glob("docs/results/*.md")),
+    ROOT / "README.md",
+    *(ROOT / f"docs/guides/{name}.md" for name in ("attack", "signals", "visibility", "where-data-goes")),
+    ROOT / "hf_unlearnable/space/worth.md", *sorted(ROOT.glob("docs/results/*.md")),
 )  # fmt: skip
 
 
@@ -174,6 +175,28 @@ def identity(datasets: Mapping[str, str]) -> str:
     return table(rows)
 
 
+def label_free(datasets: Mapping[str, str]) -> str:
+    """Datasets and versions down, filters across: what is left of a protection, and what clean rows lose.
+
+    Args:
+        datasets: What each is called.
+    """
+    found = [cell for cell in lines("label_free.jsonl") if cell["data"] in datasets]
+    names = list(dict.fromkeys(cell["filter"] for cell in found))
+    cells = {(cell["data"], cell["version"], cell["filter"]): cell for cell in found}
+    rows = []
+    for data, version in dict.fromkeys(key[:2] for key in cells):
+        tried = [cells.get((data, version, name)) for name in names]
+        rows.append(
+            [
+                datasets[data],
+                version,
+                *("" if one is None else f"{one['left']:.2f} ({one['lost']:.2g})" for one in tried),
+            ]
+        )
+    return table([["data", "protected with", *names], *rows])
+
+
 def tables() -> dict[str, str]:
     """All tables by name."""
     images, texts, sounds = (load(f"{name}.jsonl") for name in ("image_attack", "text_attack", "audio_attack"))
@@ -202,6 +225,8 @@ def tables() -> dict[str, str]:
         "resizers_cifar10": survival("cifar10_jpeg", "contrast"),
         "resizers_flowers": survival("flowers", "contrast"),
         "text_survival": text_survival(),
+        "label_free_texts": label_free({"imdb": "IMDb", "sst2": "SST-2", "trec": "TREC"}),
+        "label_free_images": label_free({"flowers": "flowers, 224 px", "cifar10_jpeg": "CIFAR-10, 32 px"}),
         "identity_images": identity({"flowers": "224 px", "cifar10_jpeg": "32 px"}),
         "identity_texts": identity({"sst2": "SST-2", "imdb": "IMDb"}),
         "elsewhere": elsewhere(),
