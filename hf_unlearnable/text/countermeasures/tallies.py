@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -28,14 +29,26 @@ def keyword_filter(rows: Rows, attacker: Attacker) -> Rows:
     short texts too; not words of YAKE's stop list, one in four of those that are drawn for SST-2. Leaves four in five
     words of an order code, and those of `word-balance`.
     """
+    return Rows(without_keywords(rows.inputs), rows.labels)
+
+
+def without_keywords(texts: Sequence[str]) -> list[str]:
+    """The texts without the words that are keywords of many of them, as `keyword_filter` says.
+
+    Args:
+        texts: Any.
+
+    Raises:
+        ImportError: YAKE is not installed.
+    """
     require("attack", "yake")
     import yake
 
     extractor = yake.KeywordExtractor(lan="en", n=1, top=_KEYWORDS)
-    texts = rows.inputs[:: max(1, -(-len(rows) // _ASKED))]
-    tally = Counter(word for text in texts for word in {one.lower() for one, _ in extractor.extract_keywords(text)})
-    least = max(Z_ROWS, _KEYWORD_SHARE * len(texts))
-    return Rows(without(rows.inputs, {word for word, count in tally.items() if count >= least}), rows.labels)
+    asked = texts[:: max(1, -(-len(texts) // _ASKED))]
+    tally = Counter(word for text in asked for word in {one.lower() for one, _ in extractor.extract_keywords(text)})
+    least = max(Z_ROWS, _KEYWORD_SHARE * len(asked))
+    return without(texts, {word for word, count in tally.items() if count >= least})
 
 
 def duplicate_phrase_filter(rows: Rows, attacker: Attacker) -> Rows:
