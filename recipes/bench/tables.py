@@ -197,6 +197,16 @@ def label_free(datasets: Mapping[str, str]) -> str:
     return table([["data", "protected with", *names], *rows])
 
 
+def watermark() -> str:
+    """Methods down: bits of a watermark that are read, by which came first, and what is left of the protection."""
+    found = {(cell["method"], cell["order"]): cell for cell in lines("watermark.jsonl")}
+    rows = [["method", "bits read, protection first", "protection left", "bits read, watermark first"]]
+    for method in dict.fromkeys(method for method, _ in found if method != "none"):
+        first, last = found[method, "protection first"], found[method, "watermark first"]
+        rows.append([method, f"{100 * first['read']:.0f}", f"{first['left']:.2f}", f"{100 * last['read']:.0f}"])
+    return table(rows)
+
+
 def tables() -> dict[str, str]:
     """All tables by name."""
     images, texts, sounds = (load(f"{name}.jsonl") for name in ("image_attack", "text_attack", "audio_attack"))
@@ -225,6 +235,7 @@ def tables() -> dict[str, str]:
         "resizers_cifar10": survival("cifar10_jpeg", "contrast"),
         "resizers_flowers": survival("flowers", "contrast"),
         "text_survival": text_survival(),
+        "watermark": watermark(),
         "label_free_texts": label_free({"imdb": "IMDb", "sst2": "SST-2", "trec": "TREC"}),
         "label_free_images": label_free({"flowers": "flowers, 224 px", "cifar10_jpeg": "CIFAR-10, 32 px"}),
         "identity_images": identity({"flowers": "224 px", "cifar10_jpeg": "32 px"}),

@@ -107,7 +107,7 @@ def scikit_image(levels: np.ndarray) -> np.ndarray:
 
 
 def kornia(levels: np.ndarray) -> np.ndarray:
-    """The `resize` of kornia with `antialias=True`: bilinear after a Gaussian, which does nothing at this small step."""
+    """Bilinear by kornia with `antialias=True`, whose Gaussian does nothing at this small step."""
     require("attack", "torch", "kornia")
     import torch
     from kornia.geometry import resize
