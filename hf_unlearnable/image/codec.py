@@ -271,8 +271,10 @@ def encode(picture: Picture, encoding: str = "png") -> bytes:
         quickly = {"compress_level": 1, "compress_type": zlib.Z_RLE}
     image.save(file, format="PNG", **quickly)
     data, header = file.getvalue(), len(PNG) + 25
-    xmp = [(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + packet(picture.reservation))] if picture.reservation else []
-    return data[:header] + b"".join(_chunk(*chunk) for chunk in (*picture.colour_chunks, *xmp)) + data[header:]
+    chunks = picture.colour_chunks
+    if picture.reservation:
+        chunks = (*chunks, (b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + packet(picture.reservation)))
+    return data[:header] + b"".join(_chunk(*chunk) for chunk in chunks) + data[header:]
 
 
 def _chunk(name: bytes, content: bytes) -> bytes:
