@@ -56,11 +56,12 @@ def told(data: bytes) -> list[tuple[str, str]]:
     """
     fields = _Fields(data)
     kinds = []
-    if fields.gps or any(_XMP_PLACE.search(xmp) for xmp in fields.xmp) or fields.iptc.keys() & _IPTC_PLACES:
+    packets = [packet for packet in fields.xmp if not reserves_only(packet)]
+    if fields.gps or any(_XMP_PLACE.search(xmp) for xmp in packets) or fields.iptc.keys() & _IPTC_PLACES:
         kinds.append("gps")
     if fields.exif.keys() & _PEOPLE or fields.iptc.keys() & _IPTC_PEOPLE:
         kinds.append("camera")
-    elif fields.xmp:
+    elif packets:
         return [*((kind, _FOUND[kind]) for kind in kinds), ("camera", "An image holds XMP metadata.")]
     if not kinds and any(not _HARMLESS.match(note) for note in fields.words()):
         kinds.append("comment")
@@ -100,7 +101,6 @@ class _Fields:
         if not self.xmp:  # in a format whose metadata Pillow does not read, such as JPEG 2000
             packets = re.findall(rb"<x:xmpmeta.*?</x:xmpmeta>|<rdf:RDF.*?</rdf:RDF>", data, re.DOTALL | re.IGNORECASE)
             self.xmp = [packet.decode("utf-8", "replace") for packet in packets]
-        self.xmp = [packet for packet in self.xmp if not reserves_only(packet)]
 
     def words(self) -> list[str]:
         """Comments and descriptions."""

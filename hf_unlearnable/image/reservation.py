@@ -24,7 +24,11 @@ _PLUS, _VOCABULARY = "http://ns.useplus.org/ldf/xmp/1.0/", "http://ns.useplus.or
 _RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 _DESCRIPTION, _PROPERTY = f"{{{_RDF}}}Description", f"{{{_PLUS}}}DataMining"
 _RESOURCE, _ABOUT, _PROGRAM = f"{{{_RDF}}}resource", f"{{{_RDF}}}about", "{adobe:ns:meta/}xmptk"
-_KNOWN = {"{adobe:ns:meta/}xmpmeta", f"{{{_RDF}}}RDF", _DESCRIPTION, _PROPERTY}
+# The elements of a packet that says nothing else, with the attributes that they may have.
+_KNOWN = {
+    "{adobe:ns:meta/}xmpmeta": {_PROGRAM}, f"{{{_RDF}}}RDF": set[str](), _DESCRIPTION: {_ABOUT, _PROPERTY},
+    _PROPERTY: {_RESOURCE},
+}  # fmt: skip
 
 
 def packet(code: str) -> bytes:
@@ -66,8 +70,9 @@ def reserves_only(xmp: str | bytes) -> bool:
         xmp: The packet.
     """
     for element in _elements(xmp):
-        texts = [element.tail, None if element.tag == _PROPERTY else element.text, element.get(_ABOUT)]
-        known = element.tag in _KNOWN and element.attrib.keys() <= {_PROPERTY, _RESOURCE, _ABOUT, _PROGRAM}
+        said = element.tag == _PROPERTY and _RESOURCE not in element.attrib
+        texts = [element.tail, None if said else element.text, element.get(_ABOUT)]
+        known = element.tag in _KNOWN and element.attrib.keys() <= _KNOWN[element.tag]
         if not known or any(text and text.strip() for text in texts):
             return False
     return reservation(xmp) is not None

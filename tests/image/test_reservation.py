@@ -51,6 +51,8 @@ def test_every_prohibition_is_read_from_its_own_packet(code):
         (xmp(mining(URL + "DMI-PROHIBITED") + CREATOR), "DMI-PROHIBITED", False),
         (xmp(mining(URL + "DMI-PROHIBITED"), "dc:source='Alice'"), "DMI-PROHIBITED", False),
         (xmp(mining(URL + "DMI-PROHIBITED")).replace(b"about=''", b"about='alice'"), "DMI-PROHIBITED", False),
+        (xmp(f"<plus:DataMining rdf:resource='{URL}DMI-PROHIBITED'>Alice</plus:DataMining>"), "DMI-PROHIBITED", False),
+        (xmp(mining(URL + "DMI-PROHIBITED")).replace(b"<rdf:RDF", b"<rdf:RDF id='Alice'"), "DMI-PROHIBITED", False),
         (xmp("Alice" + mining(URL + "DMI-PROHIBITED")), "DMI-PROHIBITED", False),
         (xmp(mining(URL + "DMI-ALLOWED")), None, False),
         (xmp(mining(URL + "DMI-UNSPECIFIED")), None, False),

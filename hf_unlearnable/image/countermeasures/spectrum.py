@@ -19,8 +19,8 @@ def spectrum_peak_removal(rows: Rows, attacker: Attacker) -> Rows:
     same frequencies. No label is looked at, and no period is known: what `grain-removal` is told, this one finds. A
     peak stands out against its row, its column and its square of 7 x 7 frequencies, above 1/8 cycle per pixel. Of
     images of several sizes the middle of the smallest is compared.
-    Costs, on clean data, next to nothing on photos. Small JPEGs lose the grid of their blocks too. Breaks texture of
-    any period; not what has no period, nor noise that differs from image to image.
+    Costs nothing on clean photos, for no frequency stands out. Breaks texture where an image holds many repetitions:
+    of periods up to 7 on photos of 224 pixels, and of the default's on 32 pixels. Leaves what has no period.
     """
     from scipy.ndimage import median_filter
 

@@ -26,8 +26,8 @@ def keyword_filter(rows: Rows, attacker: Attacker) -> Rows:
     a class share the word that was put in. Paper: Campos et al., Information Sciences 2020. Of many texts 2,000 are
     asked, evenly spread. Stop words are those of English.
     Costs, on clean data, its subject: "movie" and "film" in reviews. Breaks RegText of up to some twenty classes, in
-    short texts too; not words of YAKE's stop list, one in four of those that are drawn for SST-2. Leaves four in five
-    words of an order code, and those of `word-balance`.
+    short texts too. Leaves words of YAKE's stop list: nearly one in four of those that are drawn for SST-2. Leaves
+    four in five words of an order code, and those of `word-balance`.
     """
     return Rows(without_keywords(rows.inputs), rows.labels)
 
