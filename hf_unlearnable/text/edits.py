@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import regex
@@ -75,6 +76,48 @@ def undone(edits: Sequence[Edit]) -> list[Edit]:
 
 
 @dataclass(frozen=True)
+class LabelledRow:
+    """A row with a label.
+
+    Args:
+        texts: Its texts, some of which may be None or blank.
+        label: Its label.
+        number: Of the label.
+        identity: What identifies it, see `Transform._streams`.
+    """
+
+    texts: list[str | None]
+    label: Any
+    number: int
+    identity: int
+
+    def choose(self, ranked: Sequence[Sequence[Edit]], rate: float, skipped: int = 0) -> dict[int, list[Edit]]:
+        """The best edits of each text, ascending by place: one for every 1 / rate words, and at least one.
+
+        Args:
+            ranked: The edits of each text, the best first.
+            rate: Edits per word.
+            skipped: How many of the best to leave out.
+        """
+        found = {}
+        for part, (text, edits) in enumerate(zip(self.texts, ranked, strict=True)):
+            best: dict[int, Edit] = {}
+            for edit in edits[skipped:]:
+                best.setdefault(edit[0], edit)
+                if len(best) == max(1, int(rate * ((text or "").count(" ") + 1))):
+                    break
+            if best:
+                found[part] = sorted(best.values())
+        return found
+
+
+def content(texts: Sequence[str | None], label: Any, edits: Mapping[int, Sequence[Edit]] | None = None) -> bytes:
+    """What identifies a row, after these edits of its texts: the texts and the label."""
+    changed = [edited(text or "", (edits or {}).get(part, ())) for part, text in enumerate(texts)]
+    return "\0".join([*changed, repr(label)]).encode("utf-8", "surrogatepass")
+
+
+@dataclass(frozen=True)
 class Edits:
     """The edits of each row that was fitted.
 
@@ -137,6 +180,10 @@ class Edits:
             edit = int(self.places[i]), self._lines[self.old[i]], self._lines[self.new[i]]
             found.setdefault(int(self.parts[i]), []).append(edit)
         return found
+
+    def back(self, row: int) -> dict[int, list[Edit]]:
+        """What undoes the edits of a row, by the number of the text."""
+        return {part: undone(edits) for part, edits in self.of_row(row).items()}
 
     def new_words(self) -> dict[int, list[str]]:
         """The words that were put in, by the number of the label, the most frequent first."""

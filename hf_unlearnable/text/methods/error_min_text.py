@@ -16,7 +16,7 @@ from hf_unlearnable.rows import Batch
 from hf_unlearnable.text.base import TextTransform
 from hf_unlearnable.text.batch import BatchTexts
 from hf_unlearnable.text.edit_search import EditSearch
-from hf_unlearnable.text.edits import Edit, Edits, edited, undone
+from hf_unlearnable.text.edits import Edit, Edits, LabelledRow, content, edited
 from hf_unlearnable.text.gradients import Surrogate
 from hf_unlearnable.text.ranking import unfit_to_draw
 from hf_unlearnable.text.scripts import SPACELESS
@@ -30,25 +30,77 @@ _SMALL = 30  # `max_frequency` never leaves out a word that stands in the data s
 _ROWS = 1000  # of a dataset at a time
 
 
-@dataclass(frozen=True)
-class _Row:
-    """The texts of a row that has a label; some may be None or blank."""
-
-    texts: list[str | None]
-    label: Any
-    number: int  # of the label
-    identity: int
-
-
-def _content(texts: Sequence[str | None], label: Any, edits: Mapping[int, Sequence[Edit]] | None = None) -> bytes:
-    """What identifies a row, after these edits of its texts: the texts and the label."""
-    changed = [edited(text or "", (edits or {}).get(part, ())) for part, text in enumerate(texts)]
-    return "\0".join([*changed, repr(label)]).encode("utf-8", "surrogatepass")
-
-
 @dataclass(kw_only=True, repr=False, eq=False)
 class ErrorMinTextTransform(TextTransform):
-    """TODO."""
+    """Error-minimising edits: replaces words by those that an untrained network takes for the label.
+
+    Idea:
+        The text counterpart of error-minimising noise (`ErrorMinTransform`). In every text the edits are looked for
+        that bring a network's loss down most. A victim that trains on the result finds that a few words tell the
+        label, and learns these instead of the text. Clean texts do not hold them.
+
+    Paper:
+        X. Li, M. Liu, S. Gao, "Make Text Unlearnable: Exploiting Effective Patterns to Protect Personal Data",
+        TrustNLP 2023, arXiv:2307.00456.
+
+        With the loss L of a surrogate, e(w) the vector of word w, and p a place in the text, to first order:
+
+            (p, w)  <-  arg min  (e(w) - e(word at p)) . dL / de(word at p)
+
+        The published code goes on in rounds: it trains the surrogate on the edited texts, and looks for new edits. Its
+        own results are best for the edits of the first round, on a surrogate that is not trained at all. The later
+        ones drift to words that mean the label.
+
+    Ours:
+        The first round alone, on an LSTM whose weights and word vectors are drawn with the key. No library that
+        trains is needed, and the edits of a text depend on nothing but the text, its label and the key. They are
+        computed in 64 bits, and ties broken by number, so that all machines find the same. The published score leaves
+        out the word that goes (the second term), and so cannot compare places; here it stands.
+
+        The words that may be put in are drawn with the key from rare words that neither judge nor negate, `names` and
+        words that hurt left out. The words that give way stand between spaces, and neither negate nor quantify. There
+        is no check of the part of speech: a text may read badly where a word was replaced. With a pretrained
+        `surrogate` its input layer gives the word vectors, and `min_similarity` keeps to words like the one that goes.
+
+        For two classes the gradient points one way for all texts of a class, and another way for the other. So the
+        method is nearly a choice of a few words per class, which `RegTextTransform` makes directly.
+
+    Args:
+        rate: Replaced words as a share of the words of a text, in [0, 1]; every text gets at least one. 0 changes
+            nothing.
+        num_candidates: How many words may be put in, drawn with the key. Fewer are learned faster, and repeat more.
+        min_frequency: How often a word that may be put in must stand in the data.
+        max_frequency: Largest share of all words that one may have, though 30 times is always few enough.
+        max_length: Words that the surrogate reads at a time; a longer text is read in stretches.
+        surrogate: A model whose input layer gives the word vectors, by Hub id or folder. Only words that are one
+            token of it are put in. None for vectors that are drawn with the key.
+        min_similarity: Least cosine of a word and the one in its place, for a pretrained `surrogate`; -1 for any.
+        exclude: Words never to put in; one text "a,b" means two.
+        sensitive: Whether names and words that hurt, judge or negate may be put in.
+
+    Raises:
+        ValueError: At `fit`: a column is missing, there are fewer than two classes, too few words to put in, or no
+            text with a word that may be replaced.
+
+    Secret:
+        The seed and, in the key, which word stood where in every row of `fit`. With them the texts can be restored. A
+        row that `fit` did not see is protected by the same rule, and cannot be restored.
+
+    Cost:
+        COST
+
+    Breaks:
+        BREAKS
+
+    Prefer:
+        PREFER
+
+    Example:
+        ds = load_dataset("stanfordnlp/imdb", split="train")
+        cloak = ErrorMinTextTransform(text_column="text", label_column="label").fit(ds)
+        protected = ds.map(cloak, batched=True)
+        cloak.key.save("imdb.key")
+    """
 
     num_candidates: int = 1000
     min_frequency: int = 2
@@ -136,19 +188,15 @@ class ErrorMinTextTransform(TextTransform):
             for row, choices in zip(new, self._choices(new), strict=True):
                 found[row.identity] = row.identity, row.number, {}
                 for skipped in range(max(map(len, choices), default=0)):
-                    edits = self._first(row, choices, skipped)
-                    after = (
-                        row.identity
-                        if self.id_column
-                        else row_stream(_content(row.texts, row.label, edits), self._resolved_seed())
-                    )
+                    edits = row.choose(choices, self.rate, skipped)
+                    after = row_stream(content(row.texts, row.label, edits), self._resolved_seed())
                     if self.id_column or after not in taken:
                         taken.add(after)
                         found[row.identity] = after, row.number, edits
                         break
         return found
 
-    def _rows_of(self, dataset: Any) -> Iterator[list[_Row]]:
+    def _rows_of(self, dataset: Any) -> Iterator[list[LabelledRow]]:
         """The rows of a dataset that have a label and a text, a thousand at a time."""
         feature = (getattr(dataset, "features", None) or {}).get(self.label_column)
         numbers, start = self._choose(), 0
@@ -160,43 +208,26 @@ class ErrorMinTextTransform(TextTransform):
             yield [row for row in self._read(batch, texts, classes) if row is not None]
             start += len(table)
 
-    def _read(self, batch: Batch, texts: BatchTexts, numbers: Sequence[int | None]) -> list[_Row | None]:
+    def _read(self, batch: Batch, texts: BatchTexts, numbers: Sequence[int | None]) -> list[LabelledRow | None]:
         """The rows of a batch; None for one without a number or a text."""
-        parts: list[list[str | None]] = [[] for _ in numbers]
         for i, (row, text) in enumerate(zip(texts.row, texts.texts, strict=True)):
-            if text is not None and not isinstance(text, str) and numbers[row] is not None:
+            if numbers[row] is not None and not isinstance(text, str | None):
                 raise ValueError(
                     f"Row {row} of this batch holds {type(text).__name__} in column {texts.column[i]!r}, not text. "
                     "Cast the column to string first."
                 )
-            parts[row].append(text)
-        labels = batch.column(self.label_column)
-        contents = [
-            None if number is None or not any(text and not text.isspace() for text in own) else _content(own, label)
-            for own, label, number in zip(parts, labels, numbers, strict=True)
-        ]
+        own = list(zip(texts.by_row(), batch.column(self.label_column), numbers, strict=True))
+        streams = self._streams(batch, (
+            None if number is None or not any(text and not text.isspace() for text in row) else content(row, label)
+            for row, label, number in own
+        ))  # fmt: skip
         return [
-            None if identity is None or number is None else _Row(own, label, number, identity)
-            for own, label, number, identity in zip(
-                parts, labels, numbers, self._streams(batch, contents), strict=True
-            )
+            None if number is None or stream is None else LabelledRow(row, label, number, stream)
+            for (row, label, number), stream in zip(own, streams, strict=True)
         ]
 
     # ------------------------------------------------------------------ edits
-    def _first(self, row: _Row, choices: Sequence[Sequence[Edit]], skipped: int = 0) -> dict[int, list[Edit]]:
-        """The best edits of each text of a row, as many as it gets, some left out; ascending by place."""
-        found = {}
-        for part, (text, ranked) in enumerate(zip(row.texts, choices, strict=True)):
-            dose, best = max(1, int(self.rate * ((text or "").count(" ") + 1))), {}
-            for edit in ranked[skipped:]:
-                best.setdefault(edit[0], edit)
-                if len(best) == dose:
-                    break
-            if best:
-                found[part] = sorted(best.values())
-        return found
-
-    def _choices(self, rows: Sequence[_Row]) -> list[list[list[Edit]]]:
+    def _choices(self, rows: Sequence[LabelledRow]) -> list[list[list[Edit]]]:
         """For each text of each row the edits that lower the surrogate's loss, the best first."""
         texts = [text or "" for row in rows for text in row.texts]
         found = iter(self._search(texts, [row.number for row in rows for _ in row.texts]))
@@ -234,7 +265,7 @@ class ErrorMinTextTransform(TextTransform):
                     ) from error
         return texts.columns(changed)
 
-    def _protecting(self, rows: Sequence[_Row | None]) -> dict[int, dict[int, list[Edit]]]:
+    def _protecting(self, rows: Sequence[LabelledRow | None]) -> dict[int, dict[int, list[Edit]]]:
         """The edits of the rows of a batch: those that are kept, or for rows that `fit` did not see the best."""
         found, new = {}, []
         for i, row in enumerate(rows):
@@ -251,9 +282,9 @@ class ErrorMinTextTransform(TextTransform):
             else:
                 new.append(i)
         choices = self._choices([rows[i] for i in new])
-        return found | {i: self._first(rows[i], own) for i, own in zip(new, choices, strict=True)}
+        return found | {i: rows[i].choose(own, self.rate) for i, own in zip(new, choices, strict=True)}
 
-    def _undoing(self, rows: Sequence[_Row | None]) -> dict[int, dict[int, list[Edit]]]:
+    def _undoing(self, rows: Sequence[LabelledRow | None]) -> dict[int, dict[int, list[Edit]]]:
         """What gives back the rows of a batch that were protected."""
         found = {}
         for i, row in enumerate(rows):
@@ -267,7 +298,7 @@ class ErrorMinTextTransform(TextTransform):
                     "since: the key holds no words to put back. Restore unchanged rows of the fitted data only."
                 )
             if known is not None and self._sampled(int(self._edits.ids[known])):
-                found[i] = {part: undone(edits) for part, edits in self._edits.of_row(known).items()}
+                found[i] = self._edits.back(known)
         return found
 
     # ------------------------------------------------------------------ the key holder
@@ -295,9 +326,9 @@ class ErrorMinTextTransform(TextTransform):
     def _is_protected(self, texts: Sequence[str | None], label: Any) -> bool:
         """Whether the texts turn into those of a row of `fit` when its edits are undone."""
         seed = self._resolved_seed()
-        known = self._edits.protected_row(row_stream(_content(texts, label), seed))
-        back = {} if known is None else {part: undone(edits) for part, edits in self._edits.of_row(known).items()}
-        return bool(back) and row_stream(_content(texts, label, back), seed) == int(self._edits.ids[known])
+        known = self._edits.protected_row(row_stream(content(texts, label), seed))
+        back = {} if known is None else self._edits.back(known)
+        return bool(back) and row_stream(content(texts, label, back), seed) == int(self._edits.ids[known])
 
     # ------------------------------------------------------------------ contract
     def _state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
