@@ -14,11 +14,11 @@ from hf_unlearnable.text.edits import Edits, LabelledRow, content, edited, undon
     ("text", "free"),
     [
         ("A warm film , and it's fun", ["A", "warm", "film", "and", "it's"]),
-        ("not all of two hundred films", ["films"]),  # negates, quantifies, points, counts
-        ("end. (so) \"we\" go-on 3rd B2 x", ["go-on", "x"]),  # what hangs on a word, and digits
+        ("not all of two hundred films", ["of", "films"]),  # what negates, quantifies and counts stays
+        ('end. (so) "we" go-on 3rd B2 x', ["go-on", "x"]),  # what hangs on a word, and digits
         ("see <b>bold words</b> or `a code` at www.site.example/a b", ["see", "at", "b"]),
         ("tab\tline\nthree  spaces\u00a0hard", ["tab", "line", "spaces", "hard"]),
-        ("Das schöne Mädchen не знает", ["schöne", "Mädchen", "не", "знает"]),
+        ("Das schöne Mädchen не знает", ["Das", "schöne", "Mädchen", "не", "знает"]),
         ("这是一部电影 天气", []),
         ("ein 电影 Abend", ["Abend"]),
         ("😀 … --- 42", []),
@@ -27,7 +27,7 @@ from hf_unlearnable.text.edits import Edits, LabelledRow, content, edited, undon
 )
 def test_words_that_may_be_replaced_stand_alone_and_turn_nothing(text, free):
     words, starts, numbers = words_of(text)
-    assert [words[i] for i in numbers if words[i] not in ("or",)] == free
+    assert [words[i] for i in numbers] == free
     assert all(text.startswith(word, start) for word, start in zip(words, starts, strict=True))
 
 
@@ -86,7 +86,7 @@ def test_the_store_gives_the_edits_of_each_row_and_no_other():
 @pytest.mark.parametrize(
     ("name", "values", "why"),
     [
-        ("ids", [3, 3, 9], "do not ascend"), ("ends", [1, 0, 4], "as many"), ("ends", [3, 1, 4], "do not ascend"),
+        ("ids", [3, 3, 9], "do not ascend"), ("ends", [1, 4, 5], "as many"), ("ends", [3, 1, 4], "do not ascend"),
         ("after", [1], "as many"), ("old", [0, 1, 2, 9], "that is none"), ("new", [-1, 0, 0, 0], "that is none"),
         ("places", [-1, 0, 0, 0], "that is none"), ("classes", [0, 2, 0], "label that is none"),
     ],

@@ -281,7 +281,7 @@ class ErrorMinTextTransform(TextTransform):
                 )
             else:
                 new.append(i)
-        choices = self._choices([rows[i] for i in new])
+        choices = self._choices([rows[i] for i in new]) if new else []
         return found | {i: rows[i].choose(own, self.rate) for i, own in zip(new, choices, strict=True)}
 
     def _undoing(self, rows: Sequence[LabelledRow | None]) -> dict[int, dict[int, list[Edit]]]:

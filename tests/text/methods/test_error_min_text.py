@@ -38,17 +38,14 @@ def test_the_edit_is_the_one_that_lowers_the_loss_of_the_drawn_network_most():
     cloak = ErrorMinTextTransform(seed=3, rate=0.001).fit(dataset)
     labels = sorted(set(dataset["label"]))
     network = Surrogate(STATE, len(labels), 3)
-
-    def vectors(words):
-        return np.stack([uniform(f"word {word.lower()}", 3, (STATE,)) for word in words])
-
-    for row in dataset.select(range(6)):
+    candidates = {word: uniform(f"word {word}", 3, (STATE,)) for word in cloak._candidates}
+    for row in dataset.select(range(3)):
         words, starts, free = words_of(row["text"])
-        read = vectors(words[:128])
+        read = np.stack([uniform(f"word {word.lower()}", 3, (STATE,)) for word in words[:128]])
         gradient = network.gradients(read[None], np.array([len(read)]), np.array([labels.index(row["label"])]))[0]
         gains = {
-            (starts[i], word): float(gradient[i] @ (uniform(f"word {word}", 3, (STATE,)) - read[i]))
-            for i in free if i < 128 for word in cloak._candidates if word != words[i].lower()
+            (starts[i], word): float(gradient[i] @ (vector - read[i]))
+            for i in free if i < 128 for word, vector in candidates.items() if word != words[i].lower()
         }  # fmt: skip
         place, word = min(gains, key=gains.get)
         after = cloak(row)["text"]
@@ -101,7 +98,7 @@ def test_a_long_text_is_edited_in_all_of_its_stretches():
 # ---------------------------------------------------------------------- restoring
 def test_restore_gives_back_all_rows_where_edits_would_make_texts_alike():
     """One-word texts come out as different words; none comes out as another row was."""
-    texts = ["film", "movie", "story", "kettle", "bucket", "film "] + ["the film", "the movie", "the kettle"]
+    texts = ["film", "movie", "story", "kettle", "bucket", "film ", "the film", "the movie", "the kettle"]
     texts += [f"kettle bucket spoon saucer ladle number{i}" for i in range(30)]
     dataset = tiny(texts, [0] * 9 + [i % 2 for i in range(30)])
     cloak = ErrorMinTextTransform(**FIT).fit(dataset)
@@ -119,7 +116,9 @@ def test_equal_texts_of_different_classes_are_told_apart_by_their_label():
     assert cloak.restore(after)["text"][:] == dataset["text"][:]
 
 
-@pytest.mark.parametrize("options", [{"fraction": 0.5}, {"classes": [1]}, {"mask_column": "mask"}, {"id_column": "id"}])
+@pytest.mark.parametrize(
+    "options", [{"fraction": 0.5}, {"classes": [1]}, {"mask_column": "mask"}, {"id_column": "id"}]
+)
 def test_restore_leaves_the_rows_that_were_not_protected(options):
     dataset = notes(60).add_column("mask", [i % 3 > 0 for i in range(60)]).add_column("id", list(range(60)))
     cloak = ErrorMinTextTransform(seed=7, **options).fit(dataset)
@@ -206,9 +205,7 @@ def test_words_that_the_surrogate_splits_are_replaced_and_never_put_in(model):
     dataset = POTS.map(lambda row, i: {"text": f"{row['text']} number{i}"}, with_indices=True)
     cloak = ErrorMinTextTransform(**FIT, surrogate=model, rate=1.0).fit(dataset)
     assert "kettle" in cloak._candidates and "bucket" not in cloak._candidates
-    pairs = [
-        pair for row in dataset if "bucket" in row["text"] for pair in replaced(row["text"], cloak(row)["text"])
-    ]
+    pairs = [pair for row in dataset if "bucket" in row["text"] for pair in replaced(row["text"], cloak(row)["text"])]
     assert "bucket" in {old for old, _ in pairs} and "bucket" not in {new for _, new in pairs}
 
 

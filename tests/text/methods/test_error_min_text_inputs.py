@@ -17,7 +17,7 @@ def cloak(**options):
 
 
 @pytest.mark.parametrize(
-    "text", [None, "", " \n\t", "\u00a0", "not all of two", "3 + 4 = 7", "这是一部电影", "<b>bold words</b>", "end. stop!", "😀 …"]
+    "text", [None, "", " \n\t", "\u00a0", "not all two", "3 + 4 = 7", "这是一部电影", "<b>bold words</b>", "end. stop!", "😀 …"]
 )  # fmt: skip
 def test_texts_without_a_word_that_may_be_replaced_stay_as_they_are(text):
     dataset = tiny([*TEXTS, text], [*LABELS, 1])
@@ -58,7 +58,9 @@ def test_one_class_and_rows_without_a_label_are_refused():
         cloak().fit(tiny(TEXTS, ["a", None, "b", "b"]))
 
 
-@pytest.mark.parametrize(("label", "message"), [(5, "has the label 5 in column 'label'"), (None, "no label"), (-1, "no label")])
+@pytest.mark.parametrize(
+    ("label", "message"), [(5, "has the label 5 in column 'label'"), (None, "no label"), (-1, "no label")]
+)
 def test_a_label_that_fit_did_not_see_is_refused(label, message):
     fitted = cloak().fit(tiny(TEXTS, LABELS))
     for key_or_fitted in (fitted, load_transform(fitted.key)):
@@ -66,7 +68,7 @@ def test_a_label_that_fit_did_not_see_is_refused(label, message):
             key_or_fitted({"text": ["a kettle", TEXTS[0]], "label": [0, label]})
 
 
-@pytest.mark.parametrize("text", [7, ["a", "b"], b"bytes"])
+@pytest.mark.parametrize("text", [7, 0.5, b"bytes"])
 def test_what_is_no_text_is_refused_with_its_row(text):
     with pytest.raises(ValueError, match=f"Row 1 of this batch holds {type(text).__name__} in column 'text'"):
         cloak().fit(tiny(TEXTS, LABELS))({"text": [TEXTS[0], text], "label": [0, 1]})
@@ -86,7 +88,9 @@ def test_protecting_twice_and_restoring_what_is_not_protected_are_refused():
 def test_a_row_whose_id_had_another_text_at_fit_is_refused():
     dataset = tiny(TEXTS, LABELS).add_column("id", ["a", "b", "c", "d"])
     fitted = cloak(id_column="id").fit(dataset)
-    with pytest.raises(ValueError, match="Row 1 of this batch, column 'text', has another text than the row of that 'id'"):
+    with pytest.raises(
+        ValueError, match="Row 1 of this batch, column 'text', has another text than the row of that 'id'"
+    ):
         fitted({"text": [TEXTS[0], "something else"], "label": [0, 1], "id": ["a", "b"]})
 
 
