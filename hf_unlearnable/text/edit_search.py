@@ -13,8 +13,7 @@ from hf_unlearnable.text.edits import Edit, words_of
 from hf_unlearnable.text.gradients import Surrogate, best_words
 from hf_unlearnable.text.vectors import WordVectors
 
-_TEXTS = 64  # of the network at a time
-_CHOICES = 64  # told of a short text, so that texts that differ in a word need not come out alike
+_TEXTS = 32  # of the network at a time
 _DIGITS = 9  # as for words, see `gradients`
 
 
@@ -45,28 +44,55 @@ class EditSearch:
     min_similarity: float
     max_length: int
 
-    def __call__(self, texts: Sequence[str], classes: Sequence[int]) -> list[list[Edit]]:
+    def __call__(self, texts: Sequence[str], classes: Sequence[int], count: int = 1) -> list[list[Edit]]:
         """The edits that lower each text's loss, the best first.
 
         Args:
             texts: n texts.
             classes: The class of each.
+            count: How many words to tell for each place.
         """
         found: list[list[tuple[float, Edit]]] = [[] for _ in texts]
         stretches = [one for i, text in enumerate(texts) for one in self._stretches(i, text)]
         stretches.sort(key=lambda one: len(one.words))  # so that little is padded
-        number = {word: i for i, word in enumerate(self.candidates)}
-        vectors = self.vectors.of(self.candidates)
+        candidates, number = self.vectors.of(self.candidates), {word: i for i, word in enumerate(self.candidates)}
         for start in range(0, len(stretches), _TEXTS):
             batch = stretches[start : start + _TEXTS]
-            read = np.zeros((len(batch), len(batch[-1].words), vectors.shape[1]))
-            for one, own in zip(batch, read, strict=True):
-                own[: len(one.words)] = self.vectors.of([word.lower() for word in one.words])
+            read = np.zeros((len(batch), len(batch[-1].words), candidates.shape[1]))
             lengths = np.array([len(one.words) for one in batch])
+            inside = np.arange(read.shape[1]) < lengths[:, None]
+            read[inside] = self.vectors.of([word.lower() for one in batch for word in one.words])
             gradients = self.surrogate.gradients(read, lengths, np.array([classes[one.text] for one in batch]))
-            for one, gradient, own in zip(batch, gradients, read, strict=True):
-                found[one.text] += self._ranked(one, gradient[one.free], own[one.free], vectors, number)
+            rows = [i for i, one in enumerate(batch) for _ in one.free]
+            places = [place for one in batch for place in one.free]
+            own, words = read[rows, places], [batch[i].words[place] for i, place in zip(rows, places, strict=True)]
+            never = self._never(own, [number.get(word.lower()) for word in words], candidates)
+            chosen, change = best_words(
+                gradients[rows, places], own, candidates, never, min(count, len(self.candidates))
+            )
+            for i, place, word, numbers, by in zip(rows, places, words, chosen.tolist(), change.tolist(), strict=True):
+                one = batch[i]
+                found[one.text] += [
+                    (value, (one.starts[place], word, self.candidates[number]))
+                    for number, value in zip(numbers, by, strict=True)
+                    if value < np.inf
+                ]
         return [_in_order(edits) for edits in found]
+
+    def _never(self, own: np.ndarray, numbers: Sequence[int | None], candidates: np.ndarray) -> np.ndarray:
+        """Which candidate may not stand in for which word: itself, and those that are not alike; [words, candidates].
+
+        Args:
+            own: The vectors of the words [words, width].
+            numbers: Which candidate each word is, if any.
+            candidates: The vectors of the candidates [candidates, width].
+        """
+        never = np.zeros((len(own), len(candidates)), bool)
+        if self.min_similarity > -1:
+            never = _cosines(own, candidates) < self.min_similarity
+        itself = [i for i, number in enumerate(numbers) if number is not None]
+        never[itself, [numbers[i] for i in itself]] = True
+        return never
 
     def _stretches(self, number: int, text: str) -> Iterator[_Stretch]:
         words, starts, free = words_of(text)
@@ -75,34 +101,6 @@ class EditSearch:
             inside = [i - start for i in free[bisect_left(free, start) : bisect_left(free, end)]]
             if inside:
                 yield _Stretch(number, words[start:end], starts[start:end], inside)
-
-    def _ranked(
-        self, one: _Stretch, gradient: np.ndarray, own: np.ndarray, candidates: np.ndarray, number: dict[str, int]
-    ) -> list[tuple[float, Edit]]:
-        """The edits of a stretch, each with the change of the loss.
-
-        Args:
-            one: The stretch.
-            gradient: By the vectors of its words that may be replaced [n, width].
-            own: These vectors.
-            candidates: Those of the candidates [candidates, width].
-            number: Of each candidate.
-        """
-        never = np.zeros((len(own), len(candidates)), bool)
-        if self.min_similarity > -1:
-            never = _cosines(own, candidates) < self.min_similarity
-        words = [one.words[i] for i in one.free]
-        for i, word in enumerate(words):
-            if word.lower() in number:
-                never[i, number[word.lower()]] = True
-        count = min(-(-_CHOICES // len(words)), len(candidates))
-        chosen, change = best_words(gradient, own, candidates, never, count)
-        return [
-            (float(change[i, k]), (one.starts[one.free[i]], word, self.candidates[chosen[i, k]]))
-            for i, word in enumerate(words)
-            for k in range(count)
-            if np.isfinite(change[i, k])
-        ]
 
 
 def _in_order(edits: list[tuple[float, Edit]]) -> list[Edit]:

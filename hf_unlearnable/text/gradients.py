@@ -94,9 +94,11 @@ def best_words(
         Numbers of candidates [n, count], and by how much the loss changes; infinite for those of `never`.
     """
     gains = gradient @ candidates.T
-    scale = np.abs(gains).max(axis=1, keepdims=True) + 1e-300
-    ranks = np.round(gains / scale, _DIGITS)
+    ranks = np.round(gains / (np.abs(gains).max(axis=1, keepdims=True) + 1e-300), _DIGITS)
     ranks[never] = np.inf
-    chosen = ranks.argmin(1)[:, None] if count == 1 else np.argsort(ranks, axis=1, kind="stable")[:, :count]
+    every, chosen = np.arange(len(ranks)), np.empty((len(ranks), count), np.int64)
+    for k in range(count):
+        chosen[:, k] = ranks.argmin(1)
+        ranks[every, chosen[:, k]] = np.inf
     change = np.take_along_axis(gains, chosen, axis=1) - (gradient * before).sum(axis=1, keepdims=True)
     return chosen, np.where(np.take_along_axis(never, chosen, axis=1), np.inf, change)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _SMALL = 30  # `max_frequency` never leaves out a word that stands in the data so few times
 _ROWS = 1000  # of a dataset at a time
+_MORE = 64  # words for a place where the best one would make two texts alike
 
 
 @dataclass(kw_only=True, repr=False, eq=False)
@@ -186,15 +187,20 @@ class ErrorMinTextTransform(TextTransform):
         for rows in self._rows_of(dataset):
             new = list({row.identity: row for row in rows if row.identity not in found}.values())
             for row, choices in zip(new, self._choices(new), strict=True):
-                found[row.identity] = row.identity, row.number, {}
-                for skipped in range(max(map(len, choices), default=0)):
-                    edits = row.choose(choices, self.rate, skipped)
-                    after = row_stream(content(row.texts, row.label, edits), self._resolved_seed())
-                    if self.id_column or after not in taken:
-                        taken.add(after)
-                        found[row.identity] = after, row.number, edits
-                        break
+                edits = self._free(row, choices, taken) or self._free(row, self._choices([row], _MORE)[0], taken)
+                after = row_stream(content(row.texts, row.label, edits), self._resolved_seed())
+                found[row.identity] = after, row.number, edits
+                taken.add(after)
         return found
+
+    def _free(self, row: LabelledRow, choices: Sequence[Sequence[Edit]], taken: set[int]) -> dict[int, list[Edit]]:
+        """The best edits after which a row is as no other; none where there are no such."""
+        for skipped in range(max(map(len, choices), default=0)):
+            edits = row.choose(choices, self.rate, skipped)
+            after = row_stream(content(row.texts, row.label, edits), self._resolved_seed())
+            if self.id_column or after not in taken:
+                return edits
+        return {}
 
     def _rows_of(self, dataset: Any) -> Iterator[list[LabelledRow]]:
         """The rows of a dataset that have a label and a text, a thousand at a time."""
@@ -227,10 +233,10 @@ class ErrorMinTextTransform(TextTransform):
         ]
 
     # ------------------------------------------------------------------ edits
-    def _choices(self, rows: Sequence[LabelledRow]) -> list[list[list[Edit]]]:
-        """For each text of each row the edits that lower the surrogate's loss, the best first."""
+    def _choices(self, rows: Sequence[LabelledRow], count: int = 1) -> list[list[list[Edit]]]:
+        """For each text of each row the edits that lower the surrogate's loss, the best first; `count` per place."""
         texts = [text or "" for row in rows for text in row.texts]
-        found = iter(self._search(texts, [row.number for row in rows for _ in row.texts]))
+        found = iter(self._search(texts, [row.number for row in rows for _ in row.texts], count))
         return [list(islice(found, len(row.texts))) for row in rows]
 
     @property
