@@ -61,7 +61,7 @@ def llama(*data, **options):
 
 def recurrent(*data, **options):
     pytest.importorskip("torch", reason="the LSTM needs torch")
-    return lstm(*data, hidden_size=64, epochs=8, **options)
+    return lstm(*data, hidden_size=64, batch_size=8, learning_rate=1e-2, epochs=10, **options)
 
 
 def word_tokenizer(folder, **special):
