@@ -26,73 +26,87 @@ class _Stretch(NamedTuple):
     free: list[int]  # numbers of the words that may be replaced
 
 
+class _Place(NamedTuple):
+    """A word that may be replaced."""
+
+    text: int
+    word: str
+    start: int
+
+
 @dataclass(frozen=True)
 class EditSearch:
     """Finds the edits of texts; what it finds depends on nothing but the text, its class and what stands here.
 
     Args:
         vectors: Of words.
-        candidates: Words that may be put in.
         surrogate: The network.
+        candidates: Words that may be put in.
+        owners: The class whose texts each of them may be put in; -1 for all.
         min_similarity: Least cosine of a word and the one in its place.
         max_length: Words that the network reads at a time.
     """
 
     vectors: WordVectors
-    candidates: Sequence[str]
     surrogate: Surrogate
+    candidates: Sequence[str]
+    owners: np.ndarray
     min_similarity: float
     max_length: int
 
-    def __call__(self, texts: Sequence[str], classes: Sequence[int], count: int = 1) -> list[list[Edit]]:
-        """The edits that lower each text's loss, the best first.
+    def __call__(self, texts: Sequence[str], classes: Sequence[int]) -> list[list[Edit]]:
+        """The best edit of each place of each text, those first that lower the loss most.
 
         Args:
             texts: n texts.
             classes: The class of each.
-            count: How many words to tell for each place.
         """
         found: list[list[tuple[float, Edit]]] = [[] for _ in texts]
+        candidates, number = self.vectors.of(self.candidates), {word: i for i, word in enumerate(self.candidates)}
+        for places, own, gradients in self._read(texts, classes):
+            never = self.owners != np.array([classes[one.text] for one in places])[:, None]
+            never &= self.owners >= 0
+            for i, one in enumerate(places):
+                if one.word.lower() in number:
+                    never[i, number[one.word.lower()]] = True
+            if self.min_similarity > -1:
+                never |= _cosines(own, candidates) < self.min_similarity
+            chosen, change = best_words(gradients, own, candidates, never)
+            for one, best, value in zip(places, chosen.tolist(), change.tolist(), strict=True):
+                if value < np.inf:
+                    found[one.text].append((value, (one.start, one.word, self.candidates[best])))
+        return [_in_order(edits) for edits in found]
+
+    def pulls(self, texts: Sequence[str], classes: Sequence[int], count: int) -> np.ndarray:
+        """By how much each candidate would raise the loss of each class, in all places: [candidates, count].
+
+        Args:
+            texts: n texts.
+            classes: The class of each, below `count`.
+            count: Of the classes.
+        """
+        total = np.zeros((count, self.vectors.width))
+        for places, _, gradients in self._read(texts, classes):
+            np.add.at(total, [classes[one.text] for one in places], gradients)
+        return self.vectors.of(self.candidates) @ total.T
+
+    def _read(
+        self, texts: Sequence[str], classes: Sequence[int]
+    ) -> Iterator[tuple[list[_Place], np.ndarray, np.ndarray]]:
+        """The places of texts, some at a time, with the vectors of their words and the gradients by these."""
         stretches = [one for i, text in enumerate(texts) for one in self._stretches(i, text)]
         stretches.sort(key=lambda one: len(one.words))  # so that little is padded
-        candidates, number = self.vectors.of(self.candidates), {word: i for i, word in enumerate(self.candidates)}
-        for start in range(0, len(stretches), _TEXTS):
-            batch = stretches[start : start + _TEXTS]
-            read = np.zeros((len(batch), len(batch[-1].words), candidates.shape[1]))
+        for first in range(0, len(stretches), _TEXTS):
+            batch = stretches[first : first + _TEXTS]
             lengths = np.array([len(one.words) for one in batch])
+            read = np.zeros((len(batch), lengths[-1], self.vectors.width))
             inside = np.arange(read.shape[1]) < lengths[:, None]
             read[inside] = self.vectors.of([word.lower() for one in batch for word in one.words])
             gradients = self.surrogate.gradients(read, lengths, np.array([classes[one.text] for one in batch]))
-            rows = [i for i, one in enumerate(batch) for _ in one.free]
-            places = [place for one in batch for place in one.free]
-            own, words = read[rows, places], [batch[i].words[place] for i, place in zip(rows, places, strict=True)]
-            never = self._never(own, [number.get(word.lower()) for word in words], candidates)
-            chosen, change = best_words(
-                gradients[rows, places], own, candidates, never, min(count, len(self.candidates))
-            )
-            for i, place, word, numbers, by in zip(rows, places, words, chosen.tolist(), change.tolist(), strict=True):
-                one = batch[i]
-                found[one.text] += [
-                    (value, (one.starts[place], word, self.candidates[number]))
-                    for number, value in zip(numbers, by, strict=True)
-                    if value < np.inf
-                ]
-        return [_in_order(edits) for edits in found]
-
-    def _never(self, own: np.ndarray, numbers: Sequence[int | None], candidates: np.ndarray) -> np.ndarray:
-        """Which candidate may not stand in for which word: itself, and those that are not alike; [words, candidates].
-
-        Args:
-            own: The vectors of the words [words, width].
-            numbers: Which candidate each word is, if any.
-            candidates: The vectors of the candidates [candidates, width].
-        """
-        never = np.zeros((len(own), len(candidates)), bool)
-        if self.min_similarity > -1:
-            never = _cosines(own, candidates) < self.min_similarity
-        itself = [i for i, number in enumerate(numbers) if number is not None]
-        never[itself, [numbers[i] for i in itself]] = True
-        return never
+            at = [(i, k) for i, one in enumerate(batch) for k in one.free]
+            places = [_Place(batch[i].text, batch[i].words[k], batch[i].starts[k]) for i, k in at]
+            rows, columns = np.array(at).T
+            yield places, read[rows, columns], gradients[rows, columns]
 
     def _stretches(self, number: int, text: str) -> Iterator[_Stretch]:
         words, starts, free = words_of(text)
@@ -101,6 +115,21 @@ class EditSearch:
             inside = [i - start for i in free[bisect_left(free, start) : bisect_left(free, end)]]
             if inside:
                 yield _Stretch(number, words[start:end], starts[start:end], inside)
+
+
+def words_of_classes(pulls: np.ndarray, count: int) -> list[int]:
+    """The numbers of the candidates that lower the loss most, one of each class after the other; ties by number.
+
+    Args:
+        pulls: See `EditSearch.pulls`, of all texts.
+        count: Words of each class.
+    """
+    left, chosen = np.round(pulls / (np.abs(pulls).max() + 1e-300), _DIGITS), []
+    for _ in range(count):
+        for number in range(left.shape[1]):
+            chosen.append(int(left[:, number].argmin()))
+            left[chosen[-1]] = np.inf
+    return chosen
 
 
 def _in_order(edits: list[tuple[float, Edit]]) -> list[Edit]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import regex
@@ -13,6 +13,9 @@ import regex
 from hf_unlearnable.text.carriers import TURNING
 from hf_unlearnable.text.scripts import SPACELESS
 from hf_unlearnable.text.spans import spans
+
+if TYPE_CHECKING:
+    from hf_unlearnable.text.batch import BatchTexts
 
 _WORD = regex.compile(r"[\p{L}\p{M}\p{N}]+(?:['’-][\p{L}\p{M}\p{N}]+)*")
 _PLAIN = regex.compile(rf"(?V1)[[\p{{L}}\p{{M}}]--{SPACELESS}]+(?:['’-][\p{{L}}\p{{M}}]+)*")
@@ -91,30 +94,61 @@ class LabelledRow:
     number: int
     identity: int
 
-    def choose(self, ranked: Sequence[Sequence[Edit]], rate: float, skipped: int = 0) -> dict[int, list[Edit]]:
-        """The best edits of each text, ascending by place: one for every 1 / rate words, and at least one.
+    def ways(self, ranked: Sequence[Sequence[Edit]], rate: float) -> Iterator[dict[int, list[Edit]]]:
+        """The ways to edit the row, the best first: they end with inserting the words, and leaving it as it is.
+
+        Every text gets one edit for every 1 / rate words, and at least one, where it has places.
 
         Args:
-            ranked: The edits of each text, the best first.
+            ranked: The edits of each text, the best first, one per place.
             rate: Edits per word.
-            skipped: How many of the best to leave out.
         """
-        found = {}
-        for part, (text, edits) in enumerate(zip(self.texts, ranked, strict=True)):
-            best: dict[int, Edit] = {}
-            for edit in edits[skipped:]:
-                best.setdefault(edit[0], edit)
-                if len(best) == max(1, int(rate * ((text or "").count(" ") + 1))):
-                    break
-            if best:
-                found[part] = sorted(best.values())
-        return found
+        doses = [max(1, int(rate * ((text or "").count(" ") + 1))) for text in self.texts]
+        for skipped in range(max(map(len, ranked), default=0)):
+            parts = enumerate(zip(ranked, doses, strict=True))
+            yield {part: sorted(edits[skipped : skipped + dose]) for part, (edits, dose) in parts if edits[skipped:]}
+        parts = enumerate(zip(ranked, doses, strict=True))
+        best = {part: sorted(edits[:dose]) for part, (edits, dose) in parts if edits}
+        yield {part: [(place, "", f"{new} ") for place, _, new in edits] for part, edits in best.items()}
+        yield {}
 
 
 def content(texts: Sequence[str | None], label: Any, edits: Mapping[int, Sequence[Edit]] | None = None) -> bytes:
     """What identifies a row, after these edits of its texts: the texts and the label."""
     changed = [edited(text or "", (edits or {}).get(part, ())) for part, text in enumerate(texts)]
     return "\0".join([*changed, repr(label)]).encode("utf-8", "surrogatepass")
+
+
+def labelled_rows(
+    texts: BatchTexts, labels: Sequence[Any], numbers: Sequence[int | None],
+    identities: Callable[[list[bytes | None]], Sequence[int | None]],
+) -> list[LabelledRow | None]:  # fmt: skip
+    """The rows of a batch; None for one without a number or a text.
+
+    Args:
+        texts: Of the batch.
+        labels: Of its rows.
+        numbers: Of these labels; None for rows that do not count.
+        identities: From what identifies each row to its identity.
+
+    Raises:
+        ValueError: A row holds something else than text.
+    """
+    for i, (row, text) in enumerate(zip(texts.row, texts.texts, strict=True)):
+        if numbers[row] is not None and not isinstance(text, str | None):
+            raise ValueError(
+                f"Row {row} of this batch holds {type(text).__name__} in column {texts.column[i]!r}, not text. Cast "
+                "the column to string first."
+            )
+    rows = list(zip(texts.by_row(), labels, numbers, strict=True))
+    told = identities([
+        None if number is None or not any(text and not text.isspace() for text in own) else content(own, label)
+        for own, label, number in rows
+    ])  # fmt: skip
+    return [
+        None if number is None or identity is None else LabelledRow(own, label, number, identity)
+        for (own, label, number), identity in zip(rows, told, strict=True)
+    ]
 
 
 @dataclass(frozen=True)
@@ -191,7 +225,8 @@ class Edits:
         classes = np.repeat(self.classes, np.diff(self.ends, prepend=0))
         for number in np.unique(self.classes).tolist():
             words, counts = np.unique(self.new[classes == number], return_counts=True)
-            found[number] = [self._lines[i] for i in words[np.argsort(-counts, kind="stable")]]
+            ordered = (self._lines[i].strip() for i in words[np.argsort(-counts, kind="stable")])
+            found[number] = list(dict.fromkeys(ordered))
         return found
 
     @cached_property

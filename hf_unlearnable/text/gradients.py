@@ -79,26 +79,22 @@ def _softmax(scores: np.ndarray) -> np.ndarray:
 
 
 def best_words(
-    gradient: np.ndarray, before: np.ndarray, candidates: np.ndarray, never: np.ndarray, count: int
+    gradient: np.ndarray, before: np.ndarray, candidates: np.ndarray, never: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """For each word of a text those that lower the loss most in its place, the best first; ties by number.
+    """For each word of a text the one that lowers the loss most in its place; the first of those that tie.
 
     Args:
         gradient: By the vectors of n words [n, width].
         before: These vectors [n, width].
         candidates: Those of the words that may be put in [candidates, width].
         never: What may not stand in for what, boolean [n, candidates].
-        count: How many to tell.
 
     Returns:
-        Numbers of candidates [n, count], and by how much the loss changes; infinite for those of `never`.
+        Numbers of candidates [n], and by how much the loss changes [n], infinite where none may stand.
     """
     gains = gradient @ candidates.T
     ranks = np.round(gains / (np.abs(gains).max(axis=1, keepdims=True) + 1e-300), _DIGITS)
     ranks[never] = np.inf
-    every, chosen = np.arange(len(ranks)), np.empty((len(ranks), count), np.int64)
-    for k in range(count):
-        chosen[:, k] = ranks.argmin(1)
-        ranks[every, chosen[:, k]] = np.inf
-    change = np.take_along_axis(gains, chosen, axis=1) - (gradient * before).sum(axis=1, keepdims=True)
-    return chosen, np.where(np.take_along_axis(never, chosen, axis=1), np.inf, change)
+    chosen, every = ranks.argmin(1), np.arange(len(ranks))
+    change = gains[every, chosen] - (gradient * before).sum(axis=1)
+    return chosen, np.where(never[every, chosen], np.inf, change)

@@ -83,6 +83,24 @@ def elsewhere() -> str:
     return table([["trained on", "tested on", *versions], *rows])
 
 
+def one_edit() -> str:
+    """Datasets and victims down, versions with one edit per text across; clean cells also from other studies."""
+    versions = list(yaml.safe_load((BENCH.parent / "configs/text_edits.yaml").read_text(encoding="utf-8"))["versions"])
+    found = lines("text_edits.jsonl")
+    cells = {
+        (cell["data"], cell["victim"], cell["version"]): cell for cell in found if cell["countermeasure"] == "none"
+    }
+    clean = [cell for name in ("text_attack", "text_protection", "language_model") for cell in lines(f"{name}.jsonl")
+             if (cell["version"], cell["countermeasure"]) == ("clean", "none")]  # fmt: skip
+    rows = []
+    for data, victim in dict.fromkeys(key[:2] for key in cells):
+        protocol = next(cell["protocol"] for key, cell in cells.items() if key[:2] == (data, victim))
+        same = {(cell["data"], cell["victim"], "clean"): cell for cell in clean if cell["protocol"] == protocol}
+        told = {**same, **cells}
+        rows.append([f"{data}, {victim}", *(whole(told.get((data, victim, version))) for version in versions)])
+    return table([["data, victim", *versions], *rows])
+
+
 def mechanism() -> str:
     """What a model was trained on and whose mark is in the test, down; the tests across, with a label's share."""
     found = lines("mechanism.jsonl")
@@ -190,6 +208,7 @@ def tables() -> dict[str, str]:
         "recordings": recordings(sounds),
         **{victim: grid(sounds, victim, RECORDINGS) for victim in dict.fromkeys(key[0] for key in sounds)},
         "mechanism": mechanism(),
+        "one_edit": one_edit(),
         "word_gradients": word_gradients(),
         "front": front({"images": images, "photos": flowers, "recordings": sounds, "texts": sst2}),
         "images": headline(images, IMAGES, image_columns, "images, trained on"),

@@ -15,20 +15,20 @@ from hf_unlearnable.mark import NoMarkError, Recovered
 from hf_unlearnable.rows import Batch
 from hf_unlearnable.text.base import TextTransform
 from hf_unlearnable.text.batch import BatchTexts
-from hf_unlearnable.text.edit_search import EditSearch
-from hf_unlearnable.text.edits import Edit, Edits, LabelledRow, content, edited
+from hf_unlearnable.text.edit_search import EditSearch, words_of_classes
+from hf_unlearnable.text.edits import Edit, Edits, LabelledRow, content, edited, labelled_rows
 from hf_unlearnable.text.gradients import Surrogate
 from hf_unlearnable.text.ranking import unfit_to_draw
 from hf_unlearnable.text.scripts import SPACELESS
 from hf_unlearnable.text.vectors import WordVectors, drawn_vectors, model_vectors
-from hf_unlearnable.validation import check_labels, check_words
+from hf_unlearnable.validation import NotFittedError, check_labels, check_words
 
 if TYPE_CHECKING:
     import polars as pl
 
+_PAPER = {"rate": 1e-6, "words_per_class": None, "num_candidates": 1_000_000, "max_frequency": 1.0, "sensitive": True}
 _SMALL = 30  # `max_frequency` never leaves out a word that stands in the data so few times
 _ROWS = 1000  # of a dataset at a time
-_MORE = 64  # words for a place where the best one would make two texts alike
 
 
 @dataclass(kw_only=True, repr=False, eq=False)
@@ -37,8 +37,8 @@ class ErrorMinTextTransform(TextTransform):
 
     Idea:
         The text counterpart of error-minimising noise (`ErrorMinTransform`). In every text the edits are looked for
-        that bring a network's loss down most. A victim that trains on the result finds that a few words tell the
-        label, and learns these instead of the text. Clean texts do not hold them.
+        that lower a network's loss most. A victim that trains on the result learns the few words that tell the label,
+        and not the text. Clean texts do not hold them.
 
     Paper:
         X. Li, M. Liu, S. Gao, "Make Text Unlearnable: Exploiting Effective Patterns to Protect Personal Data",
@@ -48,31 +48,30 @@ class ErrorMinTextTransform(TextTransform):
 
             (p, w)  <-  arg min  (e(w) - e(word at p)) . dL / de(word at p)
 
-        The published code goes on in rounds: it trains the surrogate on the edited texts, and looks for new edits. Its
-        own results are best for the edits of the first round, on a surrogate that is not trained at all. The later
-        ones drift to words that mean the label.
+        The published code goes on in rounds: it trains the surrogate on the edited texts and looks for new edits. Its
+        own results are best for the first round, on a surrogate that is not trained at all. Later edits are words that
+        mean the label.
 
     Ours:
-        The first round alone, on an LSTM whose weights and word vectors are drawn with the key. No library that
-        trains is needed, and the edits of a text depend on nothing but the text, its label and the key. They are
-        computed in 64 bits, and ties broken by number, so that all machines find the same. The published score leaves
-        out the word that goes (the second term), and so cannot compare places; here it stands.
+        The first round, on an LSTM whose weights and word vectors are drawn with the key. So the edits of a text
+        depend on its words, its label and the key alone, and every machine finds the same.
 
-        The words that may be put in are drawn with the key from rare words that neither judge nor negate, `names` and
-        words that hurt left out. The words that give way stand between spaces, and neither negate nor quantify. There
-        is no check of the part of speech: a text may read badly where a word was replaced. With a pretrained
-        `surrogate` its input layer gives the word vectors, and `min_similarity` keeps to words like the one that goes.
+        `paper()` searches in each text by itself and makes one edit. It finds dozens of words per class, and with six
+        classes they hide little. By default each class gets one word, that which lowers the loss of its texts most
+        on average. Which place it takes is found for each text.
 
-        For two classes the gradient points one way for all texts of a class, and another way for the other. So the
-        method is nearly a choice of a few words per class, which `RegTextTransform` makes directly.
+        The published score leaves out the word that goes, so that places cannot be compared; here it counts. Words to
+        put in are rare, and neither judge nor negate. Words that give way stand between spaces, and neither negate
+        nor quantify. No part of speech is checked, so a text may read badly.
 
     Args:
         rate: Replaced words as a share of the words of a text, in [0, 1]; every text gets at least one. 0 changes
             nothing.
-        num_candidates: How many words may be put in, drawn with the key. Fewer are learned faster, and repeat more.
-        min_frequency: How often a word that may be put in must stand in the data.
-        max_frequency: Largest share of all words that one may have, though 30 times is always few enough.
-        max_length: Words that the surrogate reads at a time; a longer text is read in stretches.
+        words_per_class: How many words each class gets; None leaves every text its best of all candidates.
+        num_candidates: How many words, drawn with the key, are looked through.
+        min_frequency: How often a candidate must stand in the data.
+        max_frequency: Largest share of all words that a candidate may have; 30 times is always few enough.
+        max_length: Words that the surrogate reads at a time. A longer text is read in stretches.
         surrogate: A model whose input layer gives the word vectors, by Hub id or folder. Only words that are one
             token of it are put in. None for vectors that are drawn with the key.
         min_similarity: Least cosine of a word and the one in its place, for a pretrained `surrogate`; -1 for any.
@@ -84,8 +83,8 @@ class ErrorMinTextTransform(TextTransform):
             text with a word that may be replaced.
 
     Secret:
-        The seed and, in the key, which word stood where in every row of `fit`. With them the texts can be restored. A
-        row that `fit` did not see is protected by the same rule, and cannot be restored.
+        The seed, the words of each class, and which word stood where. The key holds that for every row of `fit`, and
+        `restore` puts it back. A row that `fit` did not see is protected alike, and cannot be restored.
 
     Cost:
         COST
@@ -103,6 +102,7 @@ class ErrorMinTextTransform(TextTransform):
         cloak.key.save("imdb.key")
     """
 
+    words_per_class: int | None = 1
     num_candidates: int = 1000
     min_frequency: int = 2
     max_frequency: float = 2e-5
@@ -114,13 +114,18 @@ class ErrorMinTextTransform(TextTransform):
     differs_by_row: ClassVar[bool] = False  # equal texts of a class get equal edits, whatever they are called
     adaptive_attacks: ClassVar[tuple[str, ...]] = ("label-word-filter", "z-score-filter-robust", "word-dropout")
 
+    @classmethod
+    def paper(cls, **parameters: Any) -> ErrorMinTextTransform:
+        """The paper's first round: one edit per text, the best of all words that stand twice."""
+        return cls(**{**_PAPER, **parameters})
+
     # ------------------------------------------------------------------ choosing
     def _check_parameters(self) -> None:
         super()._check_parameters()
         if not 0 <= self.rate <= 1:
             raise ValueError(f"rate is {self.rate}, but it is a share of the words: give a number from 0 to 1.")
-        for name in ("num_candidates", "max_length"):
-            if getattr(self, name) < 1:
+        for name in ("words_per_class", "num_candidates", "max_length"):
+            if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise ValueError(
                     f"{name} is {getattr(self, name)}, but it starts at 1. To change nothing, set rate=0."
                 )
@@ -147,11 +152,13 @@ class ErrorMinTextTransform(TextTransform):
         order = draws(np.full(len(known), self._resolved_seed(), np.uint64), np.arange(len(known), dtype=np.uint64))
         drawn = (known[i] for i in np.argsort(order, kind="stable").tolist())
         self._candidates = list(islice(filter(self._vectors().is_one, drawn), self.num_candidates))
-        if len(self._candidates) < len(labels):
+        self._owners = np.full(len(self._candidates), -1, np.int32)
+        need = len(labels) * (self.words_per_class or 1)
+        if len(self._candidates) < need:
             raise ValueError(
-                f"The data has {counted(len(self._candidates), 'word')} to put in, and {len(labels)} classes. Lower "
-                f"{spelled('min_frequency')}, raise {spelled('max_frequency')}, or allow names and words that hurt, "
-                f"judge or negate with {spelled('sensitive')}."
+                f"The data has {counted(len(self._candidates), 'word')} to put in, and {len(labels)} classes take "
+                f"{need}. Lower {spelled('min_frequency')}, raise {spelled('max_frequency')}, or allow names and "
+                f"words that hurt, judge or negate with {spelled('sensitive')}."
             )
         return {label: number for number, label in enumerate(labels)}
 
@@ -161,17 +168,20 @@ class ErrorMinTextTransform(TextTransform):
 
     # ------------------------------------------------------------------ learning
     def fit(self, dataset: Any) -> ErrorMinTextTransform:
-        """Draws the words, then finds the edits of every row and keeps them: three passes, in bounded memory.
+        """Draws the words, chooses those of each class, and finds the edits of every row: up to four passes.
 
-        `partial_fit` and `merge` keep none: what is protected after these cannot be restored.
+        What `partial_fit` and `merge` count is not enough for this: a transform that was not fitted holds no edits.
 
         Args:
             dataset: A `Dataset` or `IterableDataset`.
         """
-        self._edits, self._made = Edits.of({}), None
+        self._edits = self._made = None
         super().fit(dataset)
         if self.rate == 0:
+            self._edits = Edits.of({})
             return self
+        if self.words_per_class:
+            self._choose_of_class(dataset, self.words_per_class)
         self._edits = Edits.of(self._found(dataset))
         if not len(self._edits.places):
             raise ValueError(
@@ -180,6 +190,18 @@ class ErrorMinTextTransform(TextTransform):
             )
         return self
 
+    def _choose_of_class(self, dataset: Any, count: int) -> None:
+        """Leaves each class the words that lower the loss of its texts most."""
+        classes = len(self._choose())
+        pulls = np.zeros((len(self._candidates), classes))
+        for rows in self._rows_of(dataset):
+            texts = [text or "" for row in rows for text in row.texts]
+            pulls += self._search.pulls(texts, [row.number for row in rows for _ in row.texts], classes)
+        chosen = words_of_classes(pulls, count)
+        self._candidates = [self._candidates[i] for i in chosen]
+        self._owners = np.tile(np.arange(classes, dtype=np.int32), count)
+        self._made = None
+
     def _found(self, dataset: Any) -> dict[int, tuple[int, int, dict[int, list[Edit]]]]:
         """For every row what `Edits.of` takes; no row comes out as another one does, or as another one was."""
         taken = {row.identity for rows in self._rows_of(dataset) for row in rows}
@@ -187,20 +209,13 @@ class ErrorMinTextTransform(TextTransform):
         for rows in self._rows_of(dataset):
             new = list({row.identity: row for row in rows if row.identity not in found}.values())
             for row, choices in zip(new, self._choices(new), strict=True):
-                edits = self._free(row, choices, taken) or self._free(row, self._choices([row], _MORE)[0], taken)
-                after = row_stream(content(row.texts, row.label, edits), self._resolved_seed())
-                found[row.identity] = after, row.number, edits
+                for edits in row.ways(choices, self.rate):
+                    after = row_stream(content(row.texts, row.label, edits), self._resolved_seed())
+                    if self.id_column or after not in taken or not edits:
+                        break
                 taken.add(after)
+                found[row.identity] = after, row.number, edits
         return found
-
-    def _free(self, row: LabelledRow, choices: Sequence[Sequence[Edit]], taken: set[int]) -> dict[int, list[Edit]]:
-        """The best edits after which a row is as no other; none where there are no such."""
-        for skipped in range(max(map(len, choices), default=0)):
-            edits = row.choose(choices, self.rate, skipped)
-            after = row_stream(content(row.texts, row.label, edits), self._resolved_seed())
-            if self.id_column or after not in taken:
-                return edits
-        return {}
 
     def _rows_of(self, dataset: Any) -> Iterator[list[LabelledRow]]:
         """The rows of a dataset that have a label and a text, a thousand at a time."""
@@ -215,28 +230,15 @@ class ErrorMinTextTransform(TextTransform):
             start += len(table)
 
     def _read(self, batch: Batch, texts: BatchTexts, numbers: Sequence[int | None]) -> list[LabelledRow | None]:
-        """The rows of a batch; None for one without a number or a text."""
-        for i, (row, text) in enumerate(zip(texts.row, texts.texts, strict=True)):
-            if numbers[row] is not None and not isinstance(text, str | None):
-                raise ValueError(
-                    f"Row {row} of this batch holds {type(text).__name__} in column {texts.column[i]!r}, not text. "
-                    "Cast the column to string first."
-                )
-        own = list(zip(texts.by_row(), batch.column(self.label_column), numbers, strict=True))
-        streams = self._streams(batch, (
-            None if number is None or not any(text and not text.isspace() for text in row) else content(row, label)
-            for row, label, number in own
-        ))  # fmt: skip
-        return [
-            None if number is None or stream is None else LabelledRow(row, label, number, stream)
-            for (row, label, number), stream in zip(own, streams, strict=True)
-        ]
+        return labelled_rows(
+            texts, batch.column(self.label_column), numbers, lambda contents: self._streams(batch, contents)
+        )
 
     # ------------------------------------------------------------------ edits
-    def _choices(self, rows: Sequence[LabelledRow], count: int = 1) -> list[list[list[Edit]]]:
-        """For each text of each row the edits that lower the surrogate's loss, the best first; `count` per place."""
+    def _choices(self, rows: Sequence[LabelledRow]) -> list[list[list[Edit]]]:
+        """For each text of each row the edits that lower the surrogate's loss, the best first, one per place."""
         texts = [text or "" for row in rows for text in row.texts]
-        found = iter(self._search(texts, [row.number for row in rows for _ in row.texts], count))
+        found = iter(self._search(texts, [row.number for row in rows for _ in row.texts]))
         return [list(islice(found, len(row.texts))) for row in rows]
 
     @property
@@ -245,7 +247,9 @@ class ErrorMinTextTransform(TextTransform):
         if self._made is None:
             seed, vectors = self._resolved_seed(), self._vectors()
             network = Surrogate(vectors.width, len(self._choose()), seed)
-            self._made = EditSearch(vectors, self._candidates, network, self.min_similarity, self.max_length)
+            self._made = EditSearch(
+                vectors, network, self._candidates, self._owners, self.min_similarity, self.max_length
+            )
         return self._made
 
     def _vectors(self) -> WordVectors:
@@ -277,10 +281,10 @@ class ErrorMinTextTransform(TextTransform):
         for i, row in enumerate(rows):
             if row is None or not self._sampled(row.identity):
                 continue
-            known = self._edits.row(row.identity)
+            known = self._fitted.row(row.identity)
             if known is not None:
-                found[i] = self._edits.of_row(known)
-            elif self._edits.protected_row(row.identity) is not None:
+                found[i] = self._fitted.of_row(known)
+            elif self._fitted.protected_row(row.identity) is not None:
                 raise ValueError(
                     f"Row {i} of this batch is protected with this key already. Protect the original data, which "
                     "restore gives back."
@@ -288,7 +292,7 @@ class ErrorMinTextTransform(TextTransform):
             else:
                 new.append(i)
         choices = self._choices([rows[i] for i in new]) if new else []
-        return found | {i: rows[i].choose(own, self.rate) for i, own in zip(new, choices, strict=True)}
+        return found | {i: next(rows[i].ways(own, self.rate)) for i, own in zip(new, choices, strict=True)}
 
     def _undoing(self, rows: Sequence[LabelledRow | None]) -> dict[int, dict[int, list[Edit]]]:
         """What gives back the rows of a batch that were protected."""
@@ -296,21 +300,21 @@ class ErrorMinTextTransform(TextTransform):
         for i, row in enumerate(rows):
             if row is None:
                 continue
-            place = self._edits.row if self.id_column else self._edits.protected_row
+            place = self._fitted.row if self.id_column else self._fitted.protected_row
             known = place(row.identity)
-            if known is None and (self._edits.row(row.identity) is None or self._sampled(row.identity)):
+            if known is None and (self._fitted.row(row.identity) is None or self._sampled(row.identity)):
                 raise ValueError(
                     f"Row {i} of this batch was not there at fit, was not protected with this key, or was changed "
                     "since: the key holds no words to put back. Restore unchanged rows of the fitted data only."
                 )
-            if known is not None and self._sampled(int(self._edits.ids[known])):
-                found[i] = self._edits.back(known)
+            if known is not None and self._sampled(int(self._fitted.ids[known])):
+                found[i] = self._fitted.back(known)
         return found
 
     # ------------------------------------------------------------------ the key holder
     def inserted_words(self) -> dict[Any, list[str]]:
         """The words that stand for others in the rows of `fit`, by label, the most frequent first."""
-        words = self._edits.new_words()
+        words = self._fitted.new_words()
         return {label: words.get(number, []) for label, number in self._choose().items()}
 
     def ownership_scores(self, rows: Sequence[Mapping[str, Any]]) -> Recovered:
@@ -327,32 +331,42 @@ class ErrorMinTextTransform(TextTransform):
                 raise ValueError(f"Row {i} holds something else than text, and this is a key for texts.")
             shown.append("\0".join(text or "" for text in own))
             found[i] = any(self._is_protected(own, label) for label in self._choose())  # labels may be gone
-        return Recovered(found, shown, len(self._choose()) * len(self._edits.ids) * 2.0**-64)
+        return Recovered(found, shown, len(self._choose()) * len(self._fitted.ids) * 2.0**-64)
 
     def _is_protected(self, texts: Sequence[str | None], label: Any) -> bool:
         """Whether the texts turn into those of a row of `fit` when its edits are undone."""
         seed = self._resolved_seed()
-        known = self._edits.protected_row(row_stream(content(texts, label), seed))
-        back = {} if known is None else self._edits.back(known)
-        return bool(back) and row_stream(content(texts, label, back), seed) == int(self._edits.ids[known])
+        known = self._fitted.protected_row(row_stream(content(texts, label), seed))
+        back = {} if known is None else self._fitted.back(known)
+        return bool(back) and row_stream(content(texts, label, back), seed) == int(self._fitted.ids[known])
 
     # ------------------------------------------------------------------ contract
     def _state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        labels = list(self._choose())
+        edits, labels = self._fitted.tensors(), list(self._choose())
         words = np.frombuffer("\n".join(self._candidates).encode(), np.uint8)
-        return {"labels": labels}, {**self._edits.tensors(), "candidates": words}
+        return {"labels": labels}, {**edits, "candidates": words, "owners": self._owners}
 
     def _set_state(self, state: dict[str, Any], tensors: dict[str, np.ndarray]) -> None:
         kept = dict(tensors)
-        self._candidates = kept.pop("candidates").tobytes().decode().split("\n")
+        self._candidates, self._owners = kept.pop("candidates").tobytes().decode().split("\n"), kept.pop("owners")
         self._words = {label: number for number, label in enumerate(state["labels"])}
         self._edits, self._made = Edits(**kept), None
 
     def _check_state(self, key: Key) -> None:
         check_labels(key.state["labels"], least=2)
         check_words(self._candidates)
-        self._edits.check(len(key.state["labels"]))
+        classes = len(key.state["labels"])
+        if self._owners.shape != (len(self._candidates),) or not np.isin(self._owners, range(-1, classes)).all():
+            raise ValueError("its words do not belong to its labels")
+        self._fitted.check(classes)
 
-    _edits: Edits = field(default_factory=lambda: Edits.of({}), init=False)
+    @property
+    def _fitted(self) -> Edits:
+        if self._edits is None:
+            raise NotFittedError(self)
+        return self._edits
+
+    _edits: Edits | None = field(default=None, init=False)
     _candidates: list[str] = field(default_factory=list, init=False)
+    _owners: Any = field(default=None, init=False)
     _made: EditSearch | None = field(default=None, init=False)
