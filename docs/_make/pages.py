@@ -71,7 +71,7 @@ def bound(cls: type[Transform]) -> str:
 
     if cls.modality == "text":
         replaces = issubclass(cls, ErrorMinTextTransform)
-        return "words are replaced, none is inserted" if replaces else "words are inserted, none is lost"
+        return "words are replaced, few are inserted" if replaces else "words are inserted, none is lost"
     if issubclass(cls, ErrorMinOnePixelTransform):
         return "epsilon, but for one pixel"
     return "epsilon" if hasattr(cls, "max_levels") else "none"

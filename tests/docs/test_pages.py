@@ -69,7 +69,7 @@ def test_the_table_of_methods_is_right_about_the_bound(name):
         more = [len(b) - len(a) for a, b in pairs]
         lost = [len(Counter(a) - Counter(b)) for a, b in pairs]
         kept = {"words are inserted, none is lost": min(more) > 0 == max(lost),
-                "words are replaced, none is inserted": max(more) == min(more) == 0 < min(lost)}  # fmt: skip
+                "words are replaced, few are inserted": max(more) == min(more) == 0 < min(lost)}  # fmt: skip
         assert kept[pages.bound(cls)]
         return
     rows = pictures(8, classes=2)

@@ -46,19 +46,19 @@ def test_an_edit_of_another_text_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("rate", "skipped", "expected"),
+    ("rate", "expected"),
     [
-        (0.1, 0, {0: [(4, "b", "x")], 1: [(0, "c", "x")]}),
-        (0.5, 0, {0: [(0, "a", "y"), (4, "b", "x")], 1: [(0, "c", "x")]}),
-        (1.0, 0, {0: [(0, "a", "y"), (4, "b", "x")], 1: [(0, "c", "x")]}),
-        (0.1, 1, {0: [(4, "b", "y")]}),  # the next best, of the same word
-        (0.1, 3, {}),
+        (0.1, [{0: [(4, "b", "x")], 1: [(0, "c", "x")]}, {0: [(0, "a", "y")]}]),
+        (0.5, [{0: [(0, "a", "y"), (4, "b", "x")], 1: [(0, "c", "x")]}, {0: [(0, "a", "y")]}]),
     ],
 )
-def test_every_text_gets_its_best_edits_by_rate_and_at_least_one(rate, skipped, expected):
+def test_a_row_is_edited_by_rate_or_with_other_words_or_by_insertion_or_not_at_all(rate, expected):
     row = LabelledRow(["a p b q", "c", None, " "], 0, 0, 1)
-    ranked = [[(4, "b", "x"), (4, "b", "y"), (0, "a", "y")], [(0, "c", "x")], [], []]
-    assert row.choose(ranked, rate, skipped) == expected
+    ways = list(row.ways([[(4, "b", "x"), (0, "a", "y")], [(0, "c", "x")], [], []], rate))
+    inserted = {part: [(place, "", f"{new} ") for place, _, new in edits] for part, edits in expected[0].items()}
+    assert ways == [*expected, inserted, {}]
+    assert edited("a p b q", inserted[0]).endswith("p x b q")
+    assert list(row.ways([[], [], [], []], rate)) == [{}, {}]
 
 
 def store():
@@ -78,6 +78,7 @@ def test_the_store_gives_the_edits_of_each_row_and_no_other():
     assert edits.of_row(0) == {0: [(1, "x", "gist")]} and edits.of_row(2) == {}
     assert edits.back(1)[2] == [(0, "gist", "a"), (7, "plum", "ö")]
     assert edits.new_words() == {0: ["gist"], 1: ["plum", "gist"]}
+    assert Edits.of({1: (2, 0, {0: [(0, "", "gist "), (5, "a", "gist")]})}).new_words() == {0: ["gist"]}
     edits.check(2)
     Edits.of({}).check(2)
     assert Edits.of({}).row(3) is None and Edits.of({}).protected_row(3) is None

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from datasets import Dataset
 
-from hf_unlearnable import ErrorMinTextTransform, Key, load_transform, verify
+from hf_unlearnable import ErrorMinTextTransform, Key, NotFittedError, load_transform, verify
 from hf_unlearnable.text.edits import words_of
 from hf_unlearnable.text.gradients import STATE, Surrogate, uniform
 from tests.examples import notes, tiny
 
-FIT = {"seed": 7, "max_frequency": 1.0}
+FIT = {"seed": 7, "max_frequency": 1.0, "words_per_class": None}
 EDITED = tiny(
     ["the warm film had a kettle", "this drab film with its bucket", "warm words for a kettle"] * 4
     + ["a bucket of cold tea", "the kettle sang", "that drab bucket again"] * 4,
@@ -35,7 +35,7 @@ def protected(cloak, dataset):
 def test_the_edit_is_the_one_that_lowers_the_loss_of_the_drawn_network_most():
     """Every edit tried by itself, the loss to first order computed in full."""
     dataset = notes(40)
-    cloak = ErrorMinTextTransform(seed=3, rate=0.001).fit(dataset)
+    cloak = ErrorMinTextTransform(seed=3, rate=0.001, words_per_class=None).fit(dataset)
     labels = sorted(set(dataset["label"]))
     network = Surrogate(STATE, len(labels), 3)
     candidates = {word: uniform(f"word {word}", 3, (STATE,)) for word in cloak._candidates}
@@ -61,11 +61,28 @@ def test_every_text_gets_its_share_of_edits_of_words_that_may_be_put_in():
         assert {new for _, new in pairs} <= set(cloak._candidates) & set(cloak.inserted_words()[before["label"]])
 
 
-def test_words_are_few_and_tell_the_class():
+@pytest.mark.parametrize(("count", "most"), [(1, 1), (3, 3), (None, 30)])
+def test_each_class_has_words_of_its_own_as_many_as_asked_for(count, most):
     dataset = notes()
-    put_in = ErrorMinTextTransform(seed=7, rate=0.001).fit(dataset).inserted_words()
+    cloak = ErrorMinTextTransform(seed=7, words_per_class=count).fit(dataset)
+    put_in = cloak.inserted_words()
+    assert all(0 < len(words) <= most for words in put_in.values())
     every = Counter(word for words in put_in.values() for word in words)
-    assert len(every) <= 40 and np.mean([count == 1 for count in every.values()]) > 0.8
+    assert count is None or set(every.values()) == {1}
+    if count == 1:  # the word that lowers the loss of the class's texts most, on average
+        alone = ErrorMinTextTransform(seed=7, words_per_class=None).fit(dataset)
+        pulls = sum(alone._search.pulls([row["text"]], [row["label"]], 4) for row in dataset)
+        first = int(pulls[:, 0].argmin())
+        assert put_in[0] == [alone._candidates[first]] and alone._candidates[first] in alone.inserted_words()[0]
+
+
+def test_the_papers_setting_makes_one_edit_per_text_with_any_word_that_stands_twice():
+    dataset = notes(60)
+    cloak = ErrorMinTextTransform.paper(seed=7).fit(dataset)
+    after = protected(cloak, dataset)
+    assert {len(replaced(a, b)) for a, b in zip(dataset["text"], after["text"], strict=True)} == {1}
+    assert len({word for words in cloak.inserted_words().values() for word in words}) > 8
+    assert "the" in cloak._candidates
 
 
 @pytest.mark.parametrize("count", [2, 3])
@@ -96,15 +113,20 @@ def test_a_long_text_is_edited_in_all_of_its_stretches():
 
 
 # ---------------------------------------------------------------------- restoring
-def test_restore_gives_back_all_rows_where_edits_would_make_texts_alike():
-    """One-word texts come out as different words; none comes out as another row was."""
+@pytest.mark.parametrize("count", [None, 1])
+def test_restore_gives_back_all_rows_where_edits_would_make_texts_alike(count):
+    """Texts of one word would all come out as the word of their class: it is inserted there."""
     texts = ["film", "movie", "story", "kettle", "bucket", "film ", "the film", "the movie", "the kettle"]
     texts += [f"kettle bucket spoon saucer ladle number{i}" for i in range(30)]
     dataset = tiny(texts, [0] * 9 + [i % 2 for i in range(30)])
-    cloak = ErrorMinTextTransform(**FIT).fit(dataset)
+    cloak = ErrorMinTextTransform(**{**FIT, "words_per_class": count}).fit(dataset)
     after = protected(cloak, dataset)
     assert len(set(after["text"])) == len(texts)
-    assert sum(a != b for a, b in zip(texts, after["text"], strict=True)) >= len(texts) - 1
+    assert all(a != b for a, b in zip(texts, after["text"], strict=True))
+    if count:
+        (word,) = cloak.inserted_words()[0]
+        others = [text for text in texts[:5] if text != word]
+        assert sum(text.split()[0] == word and len(text.split()) == 2 for text in after["text"][:5]) >= len(others) - 1
     assert cloak.restore(after)["text"][:] == texts
     assert load_transform(cloak.key).restore(after)["text"][:] == texts
 
@@ -152,12 +174,12 @@ def test_a_row_that_fit_did_not_see_is_protected_by_the_same_rule_and_not_restor
         cloak.restore(protected(cloak, new))
 
 
-def test_counts_of_shards_give_the_edits_of_rows_that_fit_did_not_see():
+def test_counts_alone_do_not_make_a_fit():
     dataset = notes(60)
     merged = ErrorMinTextTransform(seed=7).partial_fit(dataset.select(range(30)))
     merged.merge(ErrorMinTextTransform(seed=7).partial_fit(dataset.select(range(30, 60))))
-    whole = ErrorMinTextTransform(seed=7).fit(dataset)
-    assert protected(merged, dataset)["text"][:] == protected(whole, dataset)["text"][:]
+    with pytest.raises(NotFittedError):
+        merged(dataset[:2])
 
 
 def test_a_key_is_found_in_its_rows_without_labels_and_in_no_others():
