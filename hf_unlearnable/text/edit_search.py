@@ -42,7 +42,7 @@ class EditSearch:
         vectors: Of words.
         surrogate: The network.
         candidates: Words that may be put in.
-        owners: The class whose texts each of them may be put in; -1 for all.
+        owners: The class whose texts each of them may be put in; None for all.
         min_similarity: Least cosine of a word and the one in its place.
         max_length: Words that the network reads at a time.
     """
@@ -50,7 +50,7 @@ class EditSearch:
     vectors: WordVectors
     surrogate: Surrogate
     candidates: Sequence[str]
-    owners: np.ndarray
+    owners: np.ndarray | None
     min_similarity: float
     max_length: int
 
@@ -64,8 +64,9 @@ class EditSearch:
         found: list[list[tuple[float, Edit]]] = [[] for _ in texts]
         candidates, number = self.vectors.of(self.candidates), {word: i for i, word in enumerate(self.candidates)}
         for places, own, gradients in self._read(texts, classes):
-            never = self.owners != np.array([classes[one.text] for one in places])[:, None]
-            never &= self.owners >= 0
+            never = np.zeros((len(places), len(candidates)), bool)
+            if self.owners is not None:
+                never = self.owners != np.array([classes[one.text] for one in places])[:, None]
             for i, one in enumerate(places):
                 if one.word.lower() in number:
                     never[i, number[one.word.lower()]] = True

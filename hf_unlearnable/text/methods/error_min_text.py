@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -18,8 +19,7 @@ from hf_unlearnable.text.batch import BatchTexts
 from hf_unlearnable.text.edit_search import EditSearch, words_of_classes
 from hf_unlearnable.text.edits import Edit, Edits, LabelledRow, content, edited, labelled_rows
 from hf_unlearnable.text.gradients import Surrogate
-from hf_unlearnable.text.ranking import unfit_to_draw
-from hf_unlearnable.text.scripts import SPACELESS
+from hf_unlearnable.text.ranking import rare_words, unfit_to_draw
 from hf_unlearnable.text.vectors import WordVectors, drawn_vectors, model_vectors
 from hf_unlearnable.validation import NotFittedError, check_labels, check_words
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     import polars as pl
 
 _PAPER = {"rate": 1e-6, "words_per_class": None, "num_candidates": 1_000_000, "max_frequency": 1.0, "sensitive": True}
-_SMALL = 30  # `max_frequency` never leaves out a word that stands in the data so few times
 _ROWS = 1000  # of a dataset at a time
 
 
@@ -129,30 +128,18 @@ class ErrorMinTextTransform(TextTransform):
                 raise ValueError(
                     f"{name} is {getattr(self, name)}, but it starts at 1. To change nothing, set rate=0."
                 )
-        if not -1 <= self.min_similarity < 1:
-            raise ValueError(f"min_similarity is {self.min_similarity}, but it is a cosine: give -1 or more, below 1.")
-        if self.min_similarity > -1 and self.surrogate is None:
+        if not -1 <= self.min_similarity < 1 or (self.min_similarity > -1 and self.surrogate is None):
             raise ValueError(
-                "min_similarity compares word vectors, and of those that are drawn no two are alike. Name a "
-                "pretrained model with surrogate, or leave min_similarity out."
+                f"min_similarity is {self.min_similarity}, but it is a cosine, from -1 to below 1, of the vectors of a "
+                "pretrained model; drawn vectors are not alike. Name a model with surrogate, or leave it out."
             )
 
     def _chosen_words(self, counts: pl.DataFrame, labels: list) -> dict[Any, int]:
         """The number of each label. The words that may be put in are drawn beside."""
-        import polars as pl
-
-        total, words = pl.col("count").sum().over("word"), pl.col("count").sum()
-        fits = (
-            pl.col("word").str.contains(rf"^[\p{{L}}\p{{M}}--{SPACELESS}]{{2,}}$")
-            & (total >= self.min_frequency)
-            & (total <= pl.max_horizontal(self.max_frequency * words, _SMALL))
-            & ~pl.col("word").is_in(self._left_out())
-        )
-        known = counts.filter(fits)["word"].unique().sort().to_list()
+        known = rare_words(counts, self.min_frequency, self.max_frequency, self._left_out())
         order = draws(np.full(len(known), self._resolved_seed(), np.uint64), np.arange(len(known), dtype=np.uint64))
         drawn = (known[i] for i in np.argsort(order, kind="stable").tolist())
         self._candidates = list(islice(filter(self._vectors().is_one, drawn), self.num_candidates))
-        self._owners = np.full(len(self._candidates), -1, np.int32)
         need = len(labels) * (self.words_per_class or 1)
         if len(self._candidates) < need:
             raise ValueError(
@@ -170,7 +157,7 @@ class ErrorMinTextTransform(TextTransform):
     def fit(self, dataset: Any) -> ErrorMinTextTransform:
         """Draws the words, chooses those of each class, and finds the edits of every row: up to four passes.
 
-        What `partial_fit` and `merge` count is not enough for this: a transform that was not fitted holds no edits.
+        Counts alone (`partial_fit`, `merge`) are not enough: the edits are those of the rows of one fit.
 
         Args:
             dataset: A `Dataset` or `IterableDataset`.
@@ -197,9 +184,7 @@ class ErrorMinTextTransform(TextTransform):
         for rows in self._rows_of(dataset):
             texts = [text or "" for row in rows for text in row.texts]
             pulls += self._search.pulls(texts, [row.number for row in rows for _ in row.texts], classes)
-        chosen = words_of_classes(pulls, count)
-        self._candidates = [self._candidates[i] for i in chosen]
-        self._owners = np.tile(np.arange(classes, dtype=np.int32), count)
+        self._candidates = [self._candidates[i] for i in words_of_classes(pulls, count)]
         self._made = None
 
     def _found(self, dataset: Any) -> dict[int, tuple[int, int, dict[int, list[Edit]]]]:
@@ -224,15 +209,11 @@ class ErrorMinTextTransform(TextTransform):
         for table in dataset.with_format("arrow").iter(batch_size=_ROWS):
             labelled = self._labelled(table, start, feature)
             batch = Batch(labelled, self._columns(), self._is_row)
-            classes = [numbers[label] for label in batch.column(self.label_column)]
+            labels = batch.column(self.label_column)
             texts = BatchTexts({name: batch.column(name) for name in self._columns()}, self.role)
-            yield [row for row in self._read(batch, texts, classes) if row is not None]
+            found = labelled_rows(texts, labels, [numbers[label] for label in labels], partial(self._streams, batch))
+            yield [row for row in found if row is not None]
             start += len(table)
-
-    def _read(self, batch: Batch, texts: BatchTexts, numbers: Sequence[int | None]) -> list[LabelledRow | None]:
-        return labelled_rows(
-            texts, batch.column(self.label_column), numbers, lambda contents: self._streams(batch, contents)
-        )
 
     # ------------------------------------------------------------------ edits
     def _choices(self, rows: Sequence[LabelledRow]) -> list[list[list[Edit]]]:
@@ -245,11 +226,10 @@ class ErrorMinTextTransform(TextTransform):
     def _search(self) -> EditSearch:
         """Made when it is first needed, for a surrogate may be gone: rows that were there at `fit` need none."""
         if self._made is None:
-            seed, vectors = self._resolved_seed(), self._vectors()
-            network = Surrogate(vectors.width, len(self._choose()), seed)
-            self._made = EditSearch(
-                vectors, network, self._candidates, self._owners, self.min_similarity, self.max_length
-            )
+            vectors, classes = self._vectors(), len(self._choose())
+            network = Surrogate(vectors.width, classes, self._resolved_seed())
+            owners = np.arange(len(self._candidates)) % classes if self.words_per_class else None
+            self._made = EditSearch(vectors, network, self._candidates, owners, self.min_similarity, self.max_length)
         return self._made
 
     def _vectors(self) -> WordVectors:
@@ -261,7 +241,8 @@ class ErrorMinTextTransform(TextTransform):
         if self.rate == 0:
             return columns
         texts = BatchTexts(columns, self.role)
-        own = self._read(rows, texts, self._chosen(rows, texts.num_rows))
+        numbers = self._chosen(rows, texts.num_rows)
+        own = labelled_rows(texts, rows.column(self.label_column), numbers, partial(self._streams, rows))
         edits = self._undoing(own) if restore else self._protecting(own)
         changed = list(texts.texts)
         for i, (row, part) in enumerate(zip(texts.row, texts.part, strict=True)):
@@ -344,11 +325,11 @@ class ErrorMinTextTransform(TextTransform):
     def _state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         edits, labels = self._fitted.tensors(), list(self._choose())
         words = np.frombuffer("\n".join(self._candidates).encode(), np.uint8)
-        return {"labels": labels}, {**edits, "candidates": words, "owners": self._owners}
+        return {"labels": labels}, {**edits, "candidates": words}
 
     def _set_state(self, state: dict[str, Any], tensors: dict[str, np.ndarray]) -> None:
         kept = dict(tensors)
-        self._candidates, self._owners = kept.pop("candidates").tobytes().decode().split("\n"), kept.pop("owners")
+        self._candidates = kept.pop("candidates").tobytes().decode().split("\n")
         self._words = {label: number for number, label in enumerate(state["labels"])}
         self._edits, self._made = Edits(**kept), None
 
@@ -356,8 +337,8 @@ class ErrorMinTextTransform(TextTransform):
         check_labels(key.state["labels"], least=2)
         check_words(self._candidates)
         classes = len(key.state["labels"])
-        if self._owners.shape != (len(self._candidates),) or not np.isin(self._owners, range(-1, classes)).all():
-            raise ValueError("its words do not belong to its labels")
+        if self.words_per_class and self.rate and len(self._candidates) != classes * self.words_per_class:
+            raise ValueError("its labels do not have as many words as words_per_class says")
         self._fitted.check(classes)
 
     @property
@@ -368,5 +349,4 @@ class ErrorMinTextTransform(TextTransform):
 
     _edits: Edits | None = field(default=None, init=False)
     _candidates: list[str] = field(default_factory=list, init=False)
-    _owners: Any = field(default=None, init=False)
     _made: EditSearch | None = field(default=None, init=False)
