@@ -130,7 +130,7 @@ class ErrorMinTextTransform(TextTransform):
                 )
         if not -1 <= self.min_similarity < 1 or (self.min_similarity > -1 and self.surrogate is None):
             raise ValueError(
-                f"min_similarity is {self.min_similarity}, but it is a cosine, from -1 to below 1, of the vectors of a "
+                f"min_similarity is {self.min_similarity}, but it is a cosine, from -1 to below 1, of vectors of a "
                 "pretrained model; drawn vectors are not alike. Name a model with surrogate, or leave it out."
             )
 
