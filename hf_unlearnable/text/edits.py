@@ -35,7 +35,9 @@ def words_of(text: str) -> tuple[list[str], list[int], list[int]]:
     Returns:
         The words, where each one starts, and the numbers of those that may be replaced.
     """
-    words, starts, free = [], [], []
+    words: list[str] = []
+    starts: list[int] = []
+    free: list[int] = []
     held, i = spans(text, addresses=True), 0
     for match in _WORD.finditer(text):
         word, (start, end) = match[0], match.span()
@@ -60,7 +62,8 @@ def edited(text: str, edits: Sequence[Edit]) -> str:
     Raises:
         ValueError: A word is not where it should be.
     """
-    parts, last = [], 0
+    parts: list[str] = []
+    last = 0
     for place, old, new in edits:
         if not text.startswith(old, place):
             raise ValueError("a word is not where it was at fit")

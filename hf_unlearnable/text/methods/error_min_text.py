@@ -36,8 +36,8 @@ class ErrorMinTextTransform(TextTransform):
 
     Idea:
         The text counterpart of error-minimising noise (`ErrorMinTransform`). In every text the edits are looked for
-        that lower a network's loss most. A victim that trains on the result learns the few words that tell the label,
-        and not the text. Clean texts do not hold them.
+        that lower a network's loss most. A victim then learns the few words that tell the label, and not the text.
+        Clean texts do not hold them.
 
     Paper:
         X. Li, M. Liu, S. Gao, "Make Text Unlearnable: Exploiting Effective Patterns to Protect Personal Data",
@@ -47,21 +47,20 @@ class ErrorMinTextTransform(TextTransform):
 
             (p, w)  <-  arg min  (e(w) - e(word at p)) . dL / de(word at p)
 
-        The published code goes on in rounds: it trains the surrogate on the edited texts and looks for new edits. Its
-        own results are best for the first round, on a surrogate that is not trained at all. Later edits are words that
-        mean the label.
+        The published code then trains the surrogate and looks for new edits, in rounds. Its own results are best for
+        the first round, on an untrained surrogate: later edits are words that mean the label.
 
     Ours:
         The first round, on an LSTM whose weights and word vectors are drawn with the key. So the edits of a text
         depend on its words, its label and the key alone, and every machine finds the same.
 
-        `paper()` searches in each text by itself and makes one edit. It finds dozens of words per class, and with six
-        classes they hide little. By default each class gets one word, that which lowers the loss of its texts most
-        on average. Which place it takes is found for each text.
+        `paper()` searches in each text by itself and makes one edit. It finds dozens of words per class, which hide
+        little of six classes. By default each class gets one word, the one that lowers the loss of its texts most on
+        average, and each text the place for it.
 
-        The published score leaves out the word that goes, so that places cannot be compared; here it counts. Words to
-        put in are rare, and neither judge nor negate. Words that give way stand between spaces, and neither negate
-        nor quantify. No part of speech is checked, so a text may read badly.
+        The published score leaves out the word that goes; here it counts, so that places can be compared. Words to put
+        in are rare and do not judge. Words that give way stand between spaces, and do not negate or quantify. No part
+        of speech is checked. A text that would come out as another one gets its word inserted instead.
 
     Args:
         rate: Replaced words as a share of the words of a text, in [0, 1]; every text gets at least one. 0 changes
@@ -74,8 +73,6 @@ class ErrorMinTextTransform(TextTransform):
         surrogate: A model whose input layer gives the word vectors, by Hub id or folder. Only words that are one
             token of it are put in. None for vectors that are drawn with the key.
         min_similarity: Least cosine of a word and the one in its place, for a pretrained `surrogate`; -1 for any.
-        exclude: Words never to put in; one text "a,b" means two.
-        sensitive: Whether names and words that hurt, judge or negate may be put in.
 
     Raises:
         ValueError: At `fit`: a column is missing, there are fewer than two classes, too few words to put in, or no
@@ -86,13 +83,15 @@ class ErrorMinTextTransform(TextTransform):
         `restore` puts it back. A row that `fit` did not see is protected alike, and cannot be restored.
 
     Cost:
-        COST
+        A hundred reviews of IMDb per second of one core, all of it at `fit`. The key grows by some 30 bytes per edit.
 
     Breaks:
-        BREAKS
+        What breaks `RegTextTransform`, for each class has a word of its own: filters of words by label. Models of
+        word counts are hardly hurt, and rows that are left clean teach as much as ever.
 
     Prefer:
-        PREFER
+        To compare with the literature, or where no word may be added. At the same dose `RegTextTransform` hides as
+        much or more (see docs/results), costs a hundredth of the time and keeps every word of a text.
 
     Example:
         ds = load_dataset("stanfordnlp/imdb", split="train")
@@ -155,22 +154,17 @@ class ErrorMinTextTransform(TextTransform):
 
     # ------------------------------------------------------------------ learning
     def fit(self, dataset: Any) -> ErrorMinTextTransform:
-        """Draws the words, chooses those of each class, and finds the edits of every row: up to four passes.
-
-        Counts alone (`partial_fit`, `merge`) are not enough: the edits are those of the rows of one fit.
+        """Draws words, chooses those of each class, finds the edits of every row. Counts of shards are not enough.
 
         Args:
             dataset: A `Dataset` or `IterableDataset`.
         """
         self._edits = self._made = None
         super().fit(dataset)
-        if self.rate == 0:
-            self._edits = Edits.of({})
-            return self
-        if self.words_per_class:
+        if self.rate and self.words_per_class:
             self._choose_of_class(dataset, self.words_per_class)
-        self._edits = Edits.of(self._found(dataset))
-        if not len(self._edits.places):
+        self._edits = Edits.of(self._found(dataset) if self.rate else {})
+        if self.rate and not len(self._edits.places):
             raise ValueError(
                 f"No text in {', '.join(map(repr, self._columns()))} holds a word that may be replaced: one between "
                 "spaces, of letters alone, that does not negate or quantify. Scripts without spaces have none."
@@ -258,7 +252,7 @@ class ErrorMinTextTransform(TextTransform):
 
     def _protecting(self, rows: Sequence[LabelledRow | None]) -> dict[int, dict[int, list[Edit]]]:
         """The edits of the rows of a batch: those that are kept, or for rows that `fit` did not see the best."""
-        found, new = {}, []
+        found, new = {}, {}
         for i, row in enumerate(rows):
             if row is None or not self._sampled(row.identity):
                 continue
@@ -271,9 +265,10 @@ class ErrorMinTextTransform(TextTransform):
                     "restore gives back."
                 )
             else:
-                new.append(i)
-        choices = self._choices([rows[i] for i in new]) if new else []
-        return found | {i: next(rows[i].ways(own, self.rate)) for i, own in zip(new, choices, strict=True)}
+                new[i] = row
+        choices = self._choices(list(new.values())) if new else []
+        ways = (row.ways(own, self.rate) for row, own in zip(new.values(), choices, strict=True))
+        return found | dict(zip(new, map(next, ways), strict=True))
 
     def _undoing(self, rows: Sequence[LabelledRow | None]) -> dict[int, dict[int, list[Edit]]]:
         """What gives back the rows of a batch that were protected."""
@@ -281,8 +276,7 @@ class ErrorMinTextTransform(TextTransform):
         for i, row in enumerate(rows):
             if row is None:
                 continue
-            place = self._fitted.row if self.id_column else self._fitted.protected_row
-            known = place(row.identity)
+            known = (self._fitted.row if self.id_column else self._fitted.protected_row)(row.identity)
             if known is None and (self._fitted.row(row.identity) is None or self._sampled(row.identity)):
                 raise ValueError(
                     f"Row {i} of this batch was not there at fit, was not protected with this key, or was changed "
@@ -298,7 +292,11 @@ class ErrorMinTextTransform(TextTransform):
         words = self._fitted.new_words()
         return {label: words.get(number, []) for label, number in self._choose().items()}
 
-    def ownership_scores(self, rows: Sequence[Mapping[str, Any]]) -> Recovered:
+    def secrets(self) -> dict[str, Any]:
+        """The seed and each class's words, if they are few."""
+        return {**super().secrets(), "words": list(self.inserted_words().values()) if self.words_per_class else []}
+
+    def ownership_scores(self, rows: Sequence[Mapping[str, Any]]) -> Recovered:  # type: ignore[override]
         """Which rows turn into an original of `fit` when the key's edits are undone."""
         if self.id_column:
             raise NoMarkError(
@@ -311,7 +309,7 @@ class ErrorMinTextTransform(TextTransform):
             if not all(isinstance(text, str | None) for text in own):
                 raise ValueError(f"Row {i} holds something else than text, and this is a key for texts.")
             shown.append("\0".join(text or "" for text in own))
-            found[i] = any(self._is_protected(own, label) for label in self._choose())  # labels may be gone
+            found[i] = any(self._is_protected(own, label) for label in self._choose())  # its own may be gone
         return Recovered(found, shown, len(self._choose()) * len(self._fitted.ids) * 2.0**-64)
 
     def _is_protected(self, texts: Sequence[str | None], label: Any) -> bool:
@@ -323,9 +321,9 @@ class ErrorMinTextTransform(TextTransform):
 
     # ------------------------------------------------------------------ contract
     def _state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        edits, labels = self._fitted.tensors(), list(self._choose())
-        words = np.frombuffer("\n".join(self._candidates).encode(), np.uint8)
-        return {"labels": labels}, {**edits, "candidates": words}
+        tensors = self._fitted.tensors()
+        tensors["candidates"] = np.frombuffer("\n".join(self._candidates).encode(), np.uint8)
+        return {"labels": list(self._choose())}, tensors
 
     def _set_state(self, state: dict[str, Any], tensors: dict[str, np.ndarray]) -> None:
         kept = dict(tensors)
@@ -336,10 +334,9 @@ class ErrorMinTextTransform(TextTransform):
     def _check_state(self, key: Key) -> None:
         check_labels(key.state["labels"], least=2)
         check_words(self._candidates)
-        classes = len(key.state["labels"])
+        self._fitted.check(classes := len(key.state["labels"]))
         if self.words_per_class and self.rate and len(self._candidates) != classes * self.words_per_class:
             raise ValueError("its labels do not have as many words as words_per_class says")
-        self._fitted.check(classes)
 
     @property
     def _fitted(self) -> Edits:
