@@ -10,7 +10,7 @@ from hf_unlearnable._extras import require
 from hf_unlearnable.text.gradients import STATE, uniform
 from hf_unlearnable.text.language_model.loading import had
 
-_KEPT = 200_000  # vectors in memory
+_KEPT = 100_000  # vectors in memory
 _DEVIATION = 3**-0.5  # of the vectors that are drawn
 
 

@@ -135,6 +135,7 @@ class ErrorMinTextTransform(TextTransform):
 
     def _chosen_words(self, counts: pl.DataFrame, labels: list) -> dict[Any, int]:
         """The number of each label. The words that may be put in are drawn beside."""
+        self._edits = self._made = None
         known = rare_words(counts, self.min_frequency, self.max_frequency, self._left_out())
         order = draws(np.full(len(known), self._resolved_seed(), np.uint64), np.arange(len(known), dtype=np.uint64))
         drawn = (known[i] for i in np.argsort(order, kind="stable").tolist())
@@ -159,7 +160,6 @@ class ErrorMinTextTransform(TextTransform):
         Args:
             dataset: A `Dataset` or `IterableDataset`.
         """
-        self._edits = self._made = None
         super().fit(dataset)
         if self.rate and self.words_per_class:
             self._choose_of_class(dataset, self.words_per_class)
@@ -321,9 +321,8 @@ class ErrorMinTextTransform(TextTransform):
 
     # ------------------------------------------------------------------ contract
     def _state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        tensors = self._fitted.tensors()
-        tensors["candidates"] = np.frombuffer("\n".join(self._candidates).encode(), np.uint8)
-        return {"labels": list(self._choose())}, tensors
+        labels, words = list(self._choose()), "\n".join(self._candidates).encode()
+        return {"labels": labels}, {**self._fitted.tensors(), "candidates": np.frombuffer(words, np.uint8)}
 
     def _set_state(self, state: dict[str, Any], tensors: dict[str, np.ndarray]) -> None:
         kept = dict(tensors)

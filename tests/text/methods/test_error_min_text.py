@@ -178,8 +178,10 @@ def test_counts_alone_do_not_make_a_fit():
     dataset = notes(60)
     merged = ErrorMinTextTransform(seed=7).partial_fit(dataset.select(range(30)))
     merged.merge(ErrorMinTextTransform(seed=7).partial_fit(dataset.select(range(30, 60))))
-    with pytest.raises(NotFittedError):
-        merged(dataset[:2])
+    more = ErrorMinTextTransform(seed=7).fit(dataset).partial_fit(dataset)
+    for counted in (merged, more):
+        with pytest.raises(NotFittedError):
+            counted(dataset[:2])
 
 
 def test_a_key_is_found_in_its_rows_without_labels_and_in_no_others():
