@@ -85,20 +85,21 @@ def elsewhere() -> str:
 
 def one_edit() -> str:
     """Datasets and victims down, versions with one edit per text across; clean cells also from other studies."""
-    versions = list(yaml.safe_load((BENCH.parent / "configs/text_edits.yaml").read_text(encoding="utf-8"))["versions"])
-    found = lines("text_edits.jsonl")
-    cells = {
-        (cell["data"], cell["victim"], cell["version"]): cell for cell in found if cell["countermeasure"] == "none"
-    }
-    clean = [cell for name in ("text_attack", "text_protection", "language_model") for cell in lines(f"{name}.jsonl")
-             if (cell["version"], cell["countermeasure"]) == ("clean", "none")]  # fmt: skip
-    rows = []
-    for data, victim in dict.fromkeys(key[:2] for key in cells):
-        protocol = next(cell["protocol"] for key, cell in cells.items() if key[:2] == (data, victim))
-        same = {(cell["data"], cell["victim"], "clean"): cell for cell in clean if cell["protocol"] == protocol}
-        told = {**same, **cells}
-        rows.append([f"{data}, {victim}", *(whole(told.get((data, victim, version))) for version in versions)])
-    return table([["data, victim", *versions], *rows])
+    study = yaml.safe_load((BENCH.parent / "configs/text_edits.yaml").read_text(encoding="utf-8"))
+    others = [line for name in ("text_attack", "text_protection", "language_model") for line in lines(f"{name}.jsonl")]
+    found = [line for line in others if line["version"] == "clean"] + lines("text_edits.jsonl")
+    rows = [["data, victim", *study["versions"]]]
+    for data, settings in study["datasets"].items():
+        for victim, protocol in settings["victims"].items():
+            cells = {
+                line["version"]: line
+                for line in found
+                if (line["data"], line["victim"], line["protocol"]) == (data, victim, protocol)
+                and line["countermeasure"] == "none"
+            }
+            if len(cells) > 1:
+                rows.append([f"{data}, {victim}", *(whole(cells.get(version)) for version in study["versions"])])
+    return table(rows)
 
 
 def mechanism() -> str:
