@@ -55,8 +55,8 @@ class ErrorMinTextTransform(TextTransform):
         depend on its words, its label and the key alone, and every machine finds the same.
 
         `paper()` searches in each text by itself and makes one edit. It finds dozens of words per class, which hide
-        little of six classes. By default each class gets one word, the one that lowers the loss of its texts most on
-        average, and each text the place for it.
+        little of six classes. By default each class gets one word: that which lowers the loss of its texts most on
+        average. Where it goes is found for each text.
 
         The published score leaves out the word that goes; here it counts, so that places can be compared. Words to put
         in are rare and do not judge. Words that give way stand between spaces, and do not negate or quantify. No part
@@ -75,8 +75,8 @@ class ErrorMinTextTransform(TextTransform):
         min_similarity: Least cosine of a word and the one in its place, for a pretrained `surrogate`; -1 for any.
 
     Raises:
-        ValueError: At `fit`: a column is missing, there are fewer than two classes, too few words to put in, or no
-            text with a word that may be replaced.
+        ValueError: At `fit`: a column is missing, there are fewer than two classes, too few candidates, or no word
+            may be replaced.
 
     Secret:
         The seed, the words of each class, and which word stood where. The key holds that for every row of `fit`, and
