@@ -132,7 +132,7 @@ class EqualizerTransform(FilterTransform):
         return np.stack([symmetric_filter(10 ** (state / 20), half) for state in levels])
 
     def _decibels(self, label: Any, hertz: np.ndarray, rate: int) -> np.ndarray:
-        return 10 * np.log10((10 ** (self._states(label, hertz, rate) / 10)).mean(axis=0))
+        return self._states(label, hertz, rate).mean(axis=0)
 
     def _states(self, label: Any, hertz: np.ndarray, rate: int) -> np.ndarray:
         """What is done to frequencies in each state of a class, in decibels [hops, frequencies]."""
