@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -96,6 +97,18 @@ class AudioTransform(LabelledFiles):
             raise ValueError(f"{source}: the recording {error}.") from None
         return target
 
+    def to_files(self, batch: Any, folder: str | os.PathLike) -> Any:
+        """As a call, but recordings that lie in files go to files of a folder, block by block: a row holds their path.
+
+        Args:
+            batch: As for a call.
+            folder: One that is there.
+        """
+        self._state()
+        self._used = True
+        rows = Batch(batch, self._columns(), self._is_row)
+        return rows.replaced(self._protect(rows, partial(_into, Path(folder))))
+
     def _changed(self, recording: Recording, label: Any, stream: int | None = None) -> Iterator[np.ndarray]:
         """The protected samples as the file will hold them."""
         if stream is None:
@@ -107,10 +120,11 @@ class AudioTransform(LabelledFiles):
     def _is_row(self, value: Any) -> bool:
         return not isinstance(value, list)
 
-    def _protect(self, rows: Batch) -> dict[str, list]:
+    def _protect(self, rows: Batch, kept: Callable[[Any, Recording, Iterator], Any] | None = None) -> dict[str, list]:
         values = rows.stored(self.audio_column)
         if getattr(self, self.strength_parameter) == 0 or self.fraction == 0:
             return {self.audio_column: values}
+        kept = kept or like
         eligible = self._eligible(rows, len(values))
         labels = rows.column(self.label_column) if self.needs_labels else [None] * len(values)
         feature = feature_of(rows, self.label_column)
@@ -128,7 +142,7 @@ class AudioTransform(LabelledFiles):
                 check_label(labels[i], where[i], self.label_column, feature)
             try:
                 with opened(value) as recording:
-                    changed.append(like(value, recording, self._changed(recording, labels[i], stream)))
+                    changed.append(kept(value, recording, self._changed(recording, labels[i], stream)))
             except RecordingError as error:
                 named = f"{where[i]}{self._named(rows, i)}"
                 raise ValueError(f"{named}, column {self.audio_column!r}: the recording {error}.") from None
@@ -210,3 +224,13 @@ def like(value: Any, recording: Recording, blocks: Iterator[np.ndarray]) -> Any:
         return {**value, "array": samples[:, 0] if np.ndim(value["array"]) == 1 else samples.T}
     data = encode(recording.format, blocks, recording.frames)
     return data if isinstance(value, bytes) else {"bytes": data, "path": None}
+
+
+def _into(folder: Path, value: Any, recording: Recording, blocks: Iterator[np.ndarray]) -> Any:
+    """As `like`, but what comes from a file goes to a new one in a folder."""
+    if not isinstance(value, dict) or "array" in value or value.get("bytes") is not None:
+        return like(value, recording, blocks)
+    number, path = tempfile.mkstemp(dir=folder)
+    os.close(number)
+    write(path, recording.format, blocks, recording.frames)
+    return {"bytes": None, "path": path}
