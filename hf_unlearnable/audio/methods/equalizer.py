@@ -170,10 +170,15 @@ class EqualizerTransform(FilterTransform):
         Returns:
             float64 [hops, frames], of sum 1.
         """
-        away = (turns - np.arange(self.hops)[:, None] + self.hops / 2) % self.hops - self.hops / 2
-        passing = (np.abs(away) - 0.5) * 2 * self.dwell / _FADE  # -1 to 1
-        weights = 0.5 - 0.5 * np.sin(np.pi / 2 * passing.clip(-1, 1))
-        return weights / weights.sum(axis=0)
+        if self.hops == 1:
+            return np.ones((1, len(turns)))
+        turns = turns - self.hops * np.floor(turns / self.hops)  # as % does it, in a fifth of the time
+        away = np.abs(turns - np.arange(self.hops)[:, None])
+        passing = (np.minimum(away, self.hops - away) - 0.5) * 2 * self.dwell / _FADE  # -1 to 1: it comes or goes
+        weights = (passing < 0).astype(np.float64)
+        between = np.abs(passing) < 1
+        weights[between] = 0.5 - 0.5 * np.sin(np.pi / 2 * passing[between])
+        return weights
 
 
 @lru_cache(maxsize=64)
