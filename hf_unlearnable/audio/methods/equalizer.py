@@ -20,7 +20,6 @@ from hf_unlearnable.validation import check_labels
 
 LOWEST, HIGHEST = 100.0, 3950.0  # Hz: where speech is, and what a telephone still carries
 _SLOTS = 10  # that the band is divided into; more if there are more classes than combinations of these
-_FILLED = 0.9  # share of a slot that is taken out
 _HALF = 0.032  # seconds on each side of the filter's middle: steeper edges would ring longer
 _RIPPLE = 32  # bands up to 4 kHz that are raised or lowered at random, so that no two keys sound alike
 _FADE = 0.01  # seconds in which one state passes into the next
@@ -37,7 +36,7 @@ class EqualizerTransform(FilterTransform):
         class. It is somewhere in every frame, so neither shifts nor crops take it away. A slot that stayed where it is
         would be a constant of each recording, which cepstral mean normalisation takes out. A moving one is a rhythm in
         time, which it leaves. Where in the rhythm a recording begins is drawn for it. The slots lie in the band that a
-        telephone carries, as codecs and low-passes leave that band. They are equally wide on the mel scale, as in the
+        telephone carries, which low-passes leave. They are equally wide on the mel scale, as in the
         spectrograms that models see. A ripple over the rest is hardly heard, and tells one key from another.
 
     Paper:
@@ -49,6 +48,7 @@ class EqualizerTransform(FilterTransform):
 
     Args:
         depth: Decibels by which a class's slots are turned down, at least 0; 0 changes nothing.
+        width: Share of a slot that is turned down, at most 1. Narrower ones are heard less, and hold models back less.
         ripple: Decibels by which the rest is raised or lowered.
         hops: Places that a slot goes through in turn; 1 for one that stays.
         dwell: Seconds that it stays at each.
@@ -60,7 +60,10 @@ class EqualizerTransform(FilterTransform):
         Nothing to fit but the labels; `hops` + 1 Fourier transforms per block to apply.
 
     Breaks:
-        BREAKS
+        What fills gaps: a closing of the spectrogram along time (`gap-repair`), codecs of low bit rates, which fill
+        them with noise. Statistics of MFCC are held back in part only. A model that hears what lies above 4 kHz has
+        that to learn from. Class means of spectra show the slots. With `hops=1` cepstral mean normalisation takes all
+        of it away. Figures: docs/results/recordings.md.
 
     Prefer:
         As the first protection of recordings.
@@ -70,6 +73,7 @@ class EqualizerTransform(FilterTransform):
     """
 
     depth: float = 40.0
+    width: float = 0.9
     ripple: float = 0.5
     hops: int = 2
     dwell: float = 0.03
@@ -118,6 +122,8 @@ class EqualizerTransform(FilterTransform):
         super()._check_parameters()
         if not 0 <= self.depth <= 80:
             raise ValueError(f"depth is {self.depth}. Give decibels, from 0 to 80, such as 24.")
+        if not 0.1 <= self.width <= 1:
+            raise ValueError(f"width is {self.width}, but it is a share of a slot: give 0.1 to 1, such as 0.9.")
         if not 0 <= self.ripple <= 20:
             raise ValueError(f"ripple is {self.ripple}. Give decibels, from 0 to 20, such as 0.5.")
         if not 1 <= self.hops <= 5:
@@ -145,7 +151,7 @@ class EqualizerTransform(FilterTransform):
         scale = (mel(hertz) - mel(LOWEST)) / (mel(highest) - mel(LOWEST))
         slots, own = slots_of(len(known), self.hops, self._resolved_seed())
         place = scale * slots
-        inside = abs(place % 1 - 0.5) < _FILLED / 2
+        inside = abs(place % 1 - 0.5) < self.width / 2
         taken = [np.isin(np.floor(place), state) & inside for state in own[known.index(label)]]
         stream = class_stream(label, self._resolved_seed())
         signs = draws(np.full(_RIPPLE, stream, np.uint64), np.arange(_RIPPLE, dtype=np.uint64))

@@ -36,6 +36,14 @@ def test_a_slot_that_stays_is_turned_down_and_the_rest_is_left():
     assert runs(low) == 1 and 5 <= low.sum() <= 60
 
 
+@pytest.mark.parametrize("width", [0.3, 0.6, 1.0])
+def test_a_slot_is_as_wide_as_it_is_told(width):
+    hertz = np.arange(0, 4000, 1.0)
+    down = EqualizerTransform(seed=7, width=width, ripple=0.0).fit(recordings())._states(2, hertz, 8000) < 0
+    low, high = 2595 * np.log10(1 + hertz[np.flatnonzero(down[0])[[0, -1]]] / 700)
+    assert high - low == pytest.approx(width * 191.8, abs=3)
+
+
 @pytest.mark.parametrize("hops", [2, 3])
 def test_slots_take_turns(hops):
     dwell, rate = 0.25, 8000
@@ -135,7 +143,7 @@ def test_no_slot_is_used_much_more_than_the_others(classes, hops):
 @pytest.mark.parametrize(
     ("parameters", "why"),
     [({"hops": 0}, "hops is 0"), ({"hops": 6}, "hops is 6"), ({"dwell": 0.01}, "dwell is 0.01.*from 0.02 to 10"),
-     ({"dwell": 20.0}, "dwell is 20")],
+     ({"dwell": 20.0}, "dwell is 20"), ({"width": 0.0}, "width is 0"), ({"width": 1.5}, "width is 1.5.*a share")],
 )  # fmt: skip
 def test_rhythms_that_make_no_sense_are_refused(parameters, why):
     with pytest.raises(ValueError, match=why):
