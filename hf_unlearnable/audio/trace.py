@@ -1,9 +1,9 @@
 """What a filter leaves in recordings, and how to see it without the originals.
 
-A filter multiplies the spectrum, so that it adds to its logarithm, and one that moves adds its mean to the mean of that
-over a recording. That mean is taken at equal steps of frequency, in decibels. Its smooth course is the speaker's, the instrument's or the room's and is taken off,
-and so is what all recordings have in common. What is left is compared with the response of each class's filter, of
-which the same was taken off.
+A filter multiplies the spectrum, so that it adds to its logarithm. One that moves adds its mean to the mean of that
+over a recording. That mean is taken at equal steps of frequency, in decibels. Its smooth course is the speaker's, the
+instrument's or the room's and is taken off, and so is what all recordings have in common. What is left is compared
+with the response of each class's filter, of which the same was taken off.
 """
 
 from __future__ import annotations

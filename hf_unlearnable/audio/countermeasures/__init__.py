@@ -48,9 +48,9 @@ from hf_unlearnable.audio.countermeasures.filters import (
 from hf_unlearnable.audio.wear.codecs import CODECS, MU_LAW
 
 __all__ = [
-    "AUDIO_COUNTERMEASURES", "additive_noise", "class_spectrum_inversion", "gap_repair", "half_rate", "high_pass", "low_pass",
-    "notch_repair", "patch_cut", "pitch_shift", "random_crop", "random_equaliser", "random_hops", "random_notches", "spec_augment",
-    "spectral_gating", "spectral_whitening", "speed_perturbation", "time_shift",
+    "AUDIO_COUNTERMEASURES", "additive_noise", "class_spectrum_inversion", "gap_repair", "half_rate", "high_pass",
+    "low_pass", "notch_repair", "patch_cut", "pitch_shift", "random_crop", "random_equaliser", "random_hops",
+    "random_notches", "spec_augment", "spectral_gating", "spectral_whitening", "speed_perturbation", "time_shift",
 ]  # fmt: skip
 
 AUDIO_COUNTERMEASURES: dict[str, Countermeasure] = {
