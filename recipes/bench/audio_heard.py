@@ -55,9 +55,8 @@ def main() -> None:
             changed = rows.map(method_class(method)(seed=seed, **parameters).fit(rows), batched=True)
             found = [audio_fidelity(rows.select(own), changed.select(own), "audio") for own in streams]
             heard.append([np.median([getattr(one, measure) for one in found]) for measure in ("pesq", "stoi")])
-        print(
-            f"| {name} | {' | '.join(', '.join(f'{v:.2f}' for v in values) for values in zip(*heard))} |", flush=True
-        )
+        columns = (", ".join(f"{value:.2f}" for value in values) for values in zip(*heard, strict=True))
+        print(f"| {name} | {' | '.join(columns)} |", flush=True)
 
 
 if __name__ == "__main__":
