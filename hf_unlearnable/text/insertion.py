@@ -16,12 +16,16 @@ import re
 from bisect import bisect_right
 from collections.abc import Collection, Sequence
 from itertools import pairwise
+from typing import TYPE_CHECKING
 from unicodedata import category
 
 import regex
 
 from hf_unlearnable.text.scripts import BEFORE_PLACE, mostly_spaceless
 from hf_unlearnable.text.spans import may_hold_spans, spans
+
+if TYPE_CHECKING:
+    import numpy as np
 
 _MANY = 12  # words of a pool; more are looked up rather than searched for
 _BREAK = "<br />"
@@ -171,6 +175,24 @@ class Canonical:
             if not place:
                 break
         return sorted(taken)
+
+    @property
+    def in_spans(self) -> bool:
+        """Whether spans leave fewer places: the last of those up to an offset is then taken, not the next one."""
+        return bool(self._spans)
+
+    def is_open(self) -> tuple[bool, np.ndarray]:
+        """Where places are, in a script with spaces.
+
+        Returns:
+            Whether the start of the text is one, and which of its spaces have one behind them, bool [spaces].
+        """
+        import numpy as np
+
+        text, shadow = (
+            np.frombuffer(one.encode("utf-32-le", "surrogatepass"), "<u4") for one in (self.text, self._shadow)
+        )
+        return self._is_place(0), shadow[text == 32] == 32
 
     # ------------------------------------------------------------------ the full text
     def with_words(self, places: Sequence[int], words: Sequence[str]) -> str:

@@ -13,10 +13,9 @@ import numpy as np
 from hf_unlearnable._words import counted, spelled
 from hf_unlearnable.key import Key, draws
 from hf_unlearnable.mark import NoMarkError, RowMarks
-from hf_unlearnable.text.base import TextTransform
 from hf_unlearnable.text.insertion import Canonical
 from hf_unlearnable.text.ranking import rank_words, unfit_to_draw, words_by_association
-from hf_unlearnable.text.spread import spread
+from hf_unlearnable.text.spread import SpreadTransform, drawn, spread
 from hf_unlearnable.validation import check_words
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ _SMALL = 30  # `max_frequency` never leaves out a word that stands in the data s
 
 
 @dataclass(kw_only=True, repr=False, eq=False)
-class RegTextTransform(TextTransform):
+class RegTextTransform(SpreadTransform):
     """RegText: gives every class words of its own and inserts them into every text of that class.
 
     Idea:
@@ -289,23 +288,24 @@ class RegTextTransform(TextTransform):
     def _planned(
         self, texts: Sequence[Canonical], chosen: Sequence[list[str]], streams: np.ndarray, parts: np.ndarray
     ) -> Iterator[tuple[Sequence[int], Sequence[str]]]:
-        doses = np.array([self._dose(text.words) for text in texts], np.int64)
-        offsets, which = spread(doses, streams, parts, np.array([len(text.text) for text in texts], np.int64))
+        doses = self._doses(np.array([text.words for text in texts], np.int64))
+        offsets, bits = spread(doses, streams, parts, np.array([len(text.text) for text in texts], np.int64))
+        offsets = offsets.tolist()
+        which = drawn(bits, np.repeat([len(pool) for pool in chosen], doses)).tolist()
         start = 0
         for text, pool, dose in zip(texts, chosen, doses.tolist(), strict=True):
             places = text.places(self.position, offsets[start : start + dose])
-            words = pool * len(places)
-            if len(pool) > 1:
-                words = [pool[w * len(pool) >> 32] for w in which[start : start + len(places)]]
+            yield places, [pool[i] for i in which[start : start + len(places)]]
             start += dose
-            yield places, words
 
     def _changed(self, text: Canonical, places: Sequence[int], words: Sequence[str]) -> str:
         return text.with_words(places, words) if self.mode == "insert" else text.with_replacements(places, words)
 
-    def _dose(self, words: int) -> int:
-        dose = max(1, int(self.rate * words))
-        return dose if self.max_tokens is None else min(dose, self.max_tokens)
+    def _doses(self, words: np.ndarray) -> np.ndarray:
+        return np.clip((self.rate * words).astype(np.int64), 1, self.max_tokens)
+
+    def _is_spread(self) -> bool:
+        return self.mode == "insert" and self.position == "random"
 
     def ownership_scores(self, rows: Sequence[Mapping[str, Any]]) -> RowMarks:
         """As for all texts; words that stand for others, or one word always at the same place, tell of no seed."""
