@@ -48,33 +48,28 @@ class TextColumn:
         self._buf = np.zeros(stop - start + 8, np.uint8)  # eight more, so that `_windows` reads no further
         if stop > start:
             self._buf[:-8] = np.frombuffer(array.buffers()[2], np.uint8)[start:stop]
-        self._bytes = memoryview(self._buf)
         buf, off = self._buf[:-8], self._off
         self._spaces = np.flatnonzero(buf == _SPACE)
         self._first = np.searchsorted(self._spaces, off)
+        self._behind = self._buf.take(self._spaces + 1)  # the first byte of the piece behind each space
         self.words = np.diff(self._first) + 1
-        self._continued = np.flatnonzero((buf & 0xC0) == 0x80) if buf.size and buf.max() >= 0x80 else buf[:0]
+        self._continued = np.flatnonzero((buf & 0xC0) == 0x80) if buf.size and buf.max() >= 0x80 else self._first[:0]
         self._before = np.searchsorted(self._continued, off)  # bytes that continue a letter, in front of each text
         self.letters = np.diff(off) - np.diff(self._before)
         self._hidden = np.zeros(len(self._spaces), bool)
         self._bounded = np.zeros(size, bool)  # places come from spans: none is behind its offset
         self._from_start = np.ones(size, bool)  # whether the start of the text is a place
-        odd = np.zeros(size, bool)
+        odd = self._maybe_spaceless()
         for at in (self._strange_spaces(), self._signs(), self._near(words)):
             odd[self._text_at(at)] = True
         full = np.flatnonzero(np.diff(off))
         odd[full[_one_of(_BLANKS)[buf[off[full]]]]] = True
-        odd |= self._maybe_spaceless()
         self.odd: list[int] = np.flatnonzero(odd).tolist()
 
-    def content(self, i: int) -> memoryview:
-        """The bytes of a text."""
-        return self._bytes[self._off[i] : self._off[i + 1]]
-
-    def contents(self) -> list[memoryview]:
-        """The bytes of all texts."""
-        edges, content = self._off.tolist(), self._bytes
-        return [content[a:b] for a, b in pairwise(edges)]
+    def contents(self) -> list[bytes]:
+        """The bytes of each text."""
+        whole, edges = self._buf.tobytes(), self._off.tolist()
+        return [whole[a:b] for a, b in pairwise(edges)]
 
     def look_at(self, i: int, text: Canonical) -> bool:
         """Takes the places of one text from its canonical form; False where a word does not simply go between bytes.
@@ -91,6 +86,10 @@ class TextColumn:
         return True
 
     # ------------------------------------------------------------------ what needs a look
+    def _at_edge(self, at: np.ndarray) -> np.ndarray:
+        """Whether one text ends at each place, and the next one starts, bool [n]."""
+        return self._off[np.searchsorted(self._off, at)] == at
+
     def _windows(self, at: np.ndarray, count: int) -> np.ndarray:
         """So many bytes from each place on, as one number."""
         seen = np.ndarray((len(self._buf) - 7,), "<u8", self._buf, 0, (1,))[at]
@@ -101,30 +100,30 @@ class TextColumn:
 
     def _strange_spaces(self) -> np.ndarray:
         """Hides spaces that stand in front of white space; where a mark or other white space follows one."""
-        behind = self._buf[self._spaces + 1]
-        last = self._first[1:][np.diff(self._first) > 0] - 1  # the last space of each text; nothing follows at its end
-        ends = np.searchsorted(self._off, self._spaces[last] + 1)
-        behind[last[self._off[ends] == self._spaces[last] + 1]] = ord("a")
-        kinds = _kinds()[behind]
-        self._hidden |= kinds == _HIDES
-        strange = kinds == _STRANGE
-        wide = np.flatnonzero(kinds == _WIDE)
-        if len(wide):
-            strange[wide] = _strange(self._windows(self._spaces[wide] + 1, 4))
-        return self._spaces[strange]
+        at = np.flatnonzero((self._behind <= _SPACE) | (self._behind >= 0x80))
+        at = at[~self._at_edge(self._spaces[at] + 1)]
+        kinds = _kinds()[self._behind[at]]
+        self._hidden[at[kinds == _HIDES]] = True
+        strange, wide = kinds == _STRANGE, kinds == _WIDE
+        if wide.any():
+            strange[wide] = _strange(self._windows(self._spaces[at[wide]] + 1, 4))
+        return self._spaces[at[strange]]
 
     def _signs(self) -> np.ndarray:
         """Hides the spaces in line breaks; where any other markup, or another span, may begin."""
         buf = self._buf[:-8]
-        found = [np.flatnonzero(_one_of(_SIGNS)[buf])]
-        tags = np.flatnonzero(buf == _LESS)
+        signs = buf == _SIGNS[0]
+        for sign in _SIGNS[1:]:
+            signs |= buf == sign
+        found = [np.flatnonzero(signs)]
+        tags, ends = np.flatnonzero(buf == _LESS), np.flatnonzero(buf == _LINE_END)
         if len(tags):
             breaks = self._windows(tags, 6) == _BREAK
-            of_breaks = tags[breaks]
-            breaks[breaks] = self._text_at(of_breaks) == self._text_at(of_breaks + 5)
+            breaks[breaks] = self._text_at(tags[breaks]) == self._text_at(tags[breaks] + 5)
             self._hidden[np.searchsorted(self._spaces, tags[breaks] + 3)] = True
-            found.append(tags[~breaks])
-        ends = np.flatnonzero(buf == _LINE_END)
+            # What stands behind a break may stand at the start of a text, or of a line, without it.
+            behind = np.isin(self._text_at(tags), self._text_at(ends)) | self._at_edge(tags)
+            found.append(tags[~breaks | behind])
         if len(ends):
             found.append(ends[(self._windows(ends, 2) == 0x090A) | (self._windows(ends, 5) == 0x202020200A)])
         return np.concatenate(found)
@@ -132,17 +131,19 @@ class TextColumn:
     def _near(self, words: Iterable[str]) -> np.ndarray:
         """Where a piece is one of some words: its first eight bytes and its length tell, so rarely one too many."""
         known = sorted({word.encode() for word in words})
-        starts = np.concatenate([self._off[:-1], self._spaces + 1])
-        begins = np.zeros((256, 256), bool)  # by the second byte and the first: most pieces begin like no word
-        for word in known:
-            begins[word[1] if len(word) > 1 else slice(None), word[0]] = True
-        starts = starts[begins.ravel()[self._windows(starts, 2)]]
+        starts = [self._off[:-1]]
+        letters = {word[0] for word in known}
+        if len(letters) < 8:
+            starts += [self._spaces[self._behind == letter] + 1 for letter in letters]
+        else:
+            starts.append(self._spaces[_one_of(tuple(letters)).take(self._behind)] + 1)
+        starts = np.concatenate(starts)
         seen, found = self._windows(starts, 8), [starts[:0]]
         for word in known:
             mask = np.uint64((1 << 8 * min(8, len(word))) - 1)
             near = starts[seen & mask == np.uint64(int.from_bytes(word[:8], "little"))]
             ends = np.minimum(near + len(word), self._off[-1])
-            found.append(near[(self._buf[ends] == _SPACE) | (self._off[np.searchsorted(self._off, ends)] == ends)])
+            found.append(near[(self._buf[ends] == _SPACE) | self._at_edge(ends)])
         return np.concatenate(found)
 
     def _maybe_spaceless(self) -> np.ndarray:

@@ -189,9 +189,8 @@ class Canonical:
         """
         import numpy as np
 
-        text, shadow = (
-            np.frombuffer(one.encode("utf-32-le", "surrogatepass"), "<u4") for one in (self.text, self._shadow)
-        )
+        code, kind = ("ascii", "u1") if self.text.isascii() else ("utf-32-le", "<u4")
+        text, shadow = (np.frombuffer(one.encode(code, "surrogatepass"), kind) for one in (self.text, self._shadow))
         return self._is_place(0), shadow[text == 32] == 32
 
     # ------------------------------------------------------------------ the full text

@@ -98,10 +98,12 @@ class SpreadTransform(TextTransform):
             chosen: What was chosen for the label of each; None for texts that stay.
             ids: What identifies each; None for their own bytes.
         """
-        pools = {id(own): list(self._pool(own)) for own in chosen if own is not None}
-        number = {**dict(zip(pools, range(len(pools)), strict=True)), id(None): -1}
+        distinct = {id(own): own for own in chosen}
+        distinct.pop(id(None), None)
+        pools = [list(self._pool(own)) for own in distinct.values()]
+        number = {id(None): -1, **{own: i for i, own in enumerate(distinct)}}
         pool_of = np.array([number[id(own)] for own in chosen], np.int64)
-        words = [word for pool in pools.values() for word in pool]
+        words = [word for pool in pools for word in pool]
         column = TextColumn(array.fill_null("") if array.null_count else array, words)
         active = (pool_of >= 0) & (column.letters > 0)
         alone = {}
@@ -126,7 +128,7 @@ class SpreadTransform(TextTransform):
         doses = self._doses(column.words[at])
         offsets, bits = spread(doses, streams[at], np.zeros(len(at), np.int64), column.letters[at])
         of, places, kept = column.places(at, doses, offsets)
-        sizes = np.array([len(pool) for pool in pools.values()], np.int64)
+        sizes = np.array([len(pool) for pool in pools], np.int64)
         own = pool_of[of]
         which = (np.cumsum(sizes) - sizes)[own] + drawn(bits[kept], sizes[own])
         edits = [Edit(i, text, chosen[i], int(streams[i])) for i, text in alone.items() if active[i]]

@@ -65,6 +65,7 @@ def small_columns(monkeypatch):
 @example(["a", "b c", "", None, " ", "\u3000"], {"rate": 1.0}, WORDS, 1)
 @example(["a piston b", "gist", "x gist"], {"rate": 0.5}, MANY, 40)
 @example(["ends with <br", " />begins so", "a\n", "    b c d"], {"rate": 1.0}, WORDS, 1 << 19)
+@example(["<br />" + " a" * 40, "x\n<br />    " + "a b" * 40, " <br /> a b"], {"rate": 0.5}, WORDS, 1 << 19)
 @example(["word " * 30, "$5 and {a b} c d", "`a b c` `d e`", "{a b c}"], {"rate": 0.5}, WORDS, 1 << 19)
 def test_columns_get_the_bytes_of_texts_one_by_one(values, parameters, words, size):
     monkeypatch = pytest.MonkeyPatch()
