@@ -38,6 +38,7 @@ class TextColumn:
         letters: Of each text, int64 [n].
         words: Of each text, as a dose counts them, int64 [n].
         odd: Which texts `look_at` has to be asked of, ascending.
+        marked: Which others `hide` has to be told the spans of.
     """
 
     def __init__(self, array: pa.LargeStringArray, words: Iterable[str]):
@@ -60,11 +61,14 @@ class TextColumn:
         self._bounded = np.zeros(size, bool)  # places come from spans: none is behind its offset
         self._from_start = np.ones(size, bool)  # whether the start of the text is a place
         odd = self._maybe_spaceless()
-        for at in (self._strange_spaces(), self._signs(), self._near(words)):
+        for at in (self._strange_spaces(), self._near(words)):
             odd[self._text_at(at)] = True
         full = np.flatnonzero(np.diff(off))
         odd[full[_one_of(_BLANKS)[buf[off[full]]]]] = True
         self.odd: list[int] = np.flatnonzero(odd).tolist()
+        marked = np.zeros(size, bool)
+        marked[self._text_at(self._signs())] = True
+        self.marked: list[int] = np.flatnonzero(marked & ~odd).tolist()
 
     def contents(self) -> list[bytes]:
         """The bytes of each text."""
@@ -84,6 +88,25 @@ class TextColumn:
         self._hidden[self._first[i] : self._first[i + 1]] = ~behind
         self._bounded[i] = text.in_spans
         return True
+
+    def hide(self, texts: Sequence[int], spans: Sequence[tuple[int, int]]) -> None:
+        """Takes the places in spans away.
+
+        Args:
+            texts: The text of each span, ascending.
+            spans: In bytes from the start of the text, -1 for one that the start of the text is in, see `spans.spans`.
+        """
+        of, edges = np.array(texts, np.int64), np.array(spans, np.int64).reshape(-1, 2)
+        self._bounded[of] = True
+        self._from_start[of[edges[:, 0] < 0]] = False
+        start, end = self._off[of] + np.maximum(edges[:, 0], 0), self._off[of] + edges[:, 1]
+        a, b = np.searchsorted(self._spaces, start), np.searchsorted(self._spaces, end)
+        last = np.maximum(b - 1, 0)
+        b = b - ((b > a) & (self._spaces[last] == end - 1) & ~self._hidden[last])  # a place behind a span's last space
+        depth = np.zeros(len(self._spaces) + 1, np.int64)
+        np.add.at(depth, a, 1)
+        np.add.at(depth, b, -1)
+        self._hidden |= np.cumsum(depth[:-1]) > 0
 
     # ------------------------------------------------------------------ what needs a look
     def _at_edge(self, at: np.ndarray) -> np.ndarray:

@@ -37,6 +37,11 @@ _BEHIND_SPACE = re.compile(" ([^\x00-\u02ff])")
 _NO_PLACE_MARKS = regex.compile(r" (?=[\s\p{M}\u200d])")
 
 
+def spans_in_words(text: str) -> list[tuple[int, int]]:
+    """The `spans` of a text in a script with spaces; none where line breaks are all the markup, as in most texts."""
+    return spans(text) if may_hold_spans(text.replace(_BREAK, "") if "<br" in text else text) else []
+
+
 class Canonical:
     """A text without its pool words, and the places in it where a word may go.
 
@@ -68,14 +73,12 @@ class Canonical:
         else:
             self.words = self.text.count(" ") + 1
             self._shadow = self._shadow_behind_spaces()
-        plain = self.text
-        if "<br" in plain and pool and not self.spaceless:
-            # Line breaks are all the markup that most texts hold: hiding their space is enough, and fast.
-            plain = plain.replace(_BREAK, "")
-            self._shadow = self._shadow.replace(_BREAK, "<br_/>")
-        self._spans = []
-        if self.spaceless or not pool or may_hold_spans(plain):
-            self._spans = spans(self.text, addresses=self.spaceless or not pool)
+        if self.spaceless or not pool:
+            self._spans = spans(self.text, addresses=True)
+        else:
+            if "<br" in self.text:
+                self._shadow = self._shadow.replace(_BREAK, "<br_/>")
+            self._spans = spans_in_words(self.text)
         if self._spans:
             self._shadow = self._shadow_outside_spans()
 

@@ -14,6 +14,7 @@ from hf_unlearnable.text.base import TextTransform
 from hf_unlearnable.text.batch import BatchTexts
 from hf_unlearnable.text.columns import TextColumn
 from hf_unlearnable.text.editing import Edit
+from hf_unlearnable.text.insertion import spans_in_words
 from hf_unlearnable.transform import _FRACTION_DRAW
 
 if TYPE_CHECKING:
@@ -106,19 +107,19 @@ class SpreadTransform(TextTransform):
         words = [word for pool in pools for word in pool]
         column = TextColumn(array.fill_null("") if array.null_count else array, words)
         active = (pool_of >= 0) & (column.letters > 0)
+        contents = column.contents()
         alone = {}
         for i in column.odd:
             if active[i]:
-                text = self._canonical_type(str(array[i]), self._pool(chosen[i]))
+                text = self._canonical_type(contents[i].decode(), self._pool(chosen[i]))
                 active[i] = bool(text.text) and not text.text.isspace()
                 if not column.look_at(i, text) and active[i]:
                     alone[i] = text
-        contents = ids
-        if contents is None:
-            contents = column.contents()
-            for i, text in alone.items():
-                contents[i] = text.text.encode()
-        streams = row_streams(contents, self._resolved_seed())
+                    contents[i] = text.text.encode()
+        found = [(i, span) for i in column.marked if active[i] for span in _spans_of(contents[i])]
+        if found:
+            column.hide(*zip(*found, strict=True))
+        streams = row_streams(contents if ids is None else ids, self._resolved_seed())
         if self.fraction != 1:  # `_sampled`, of all
             limit = np.uint64(math.ceil(self.fraction * 2.0**64))
             active &= draws(streams, np.full(len(streams), _FRACTION_DRAW, np.uint64)) < limit
@@ -133,6 +134,15 @@ class SpreadTransform(TextTransform):
         which = (np.cumsum(sizes) - sizes)[own] + drawn(bits[kept], sizes[own])
         edits = [Edit(i, text, chosen[i], int(streams[i])) for i, text in alone.items() if active[i]]
         return column.with_words(of, places, words, which), edits, int(active.sum())
+
+
+def _spans_of(content: bytes) -> list[tuple[int, int]]:
+    """The spans of a text, in its bytes."""
+    text = content.decode()
+    found = spans_in_words(text)
+    if text.isascii():
+        return found
+    return [(len(text[:start].encode()) if start > 0 else start, len(text[:end].encode())) for start, end in found]
 
 
 def drawn(bits: np.ndarray, sizes: np.ndarray) -> np.ndarray:
