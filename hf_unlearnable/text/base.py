@@ -96,7 +96,7 @@ class TextTransform(TextEdits):
     def partial_fit(self: Self, dataset: Any) -> Self:
         """Counts one shard more. The words are chosen when they are first needed."""
         self._check_parameters()
-        counts = self._counts = self._counts or WordCounts()
+        counts = self._counts = self._counts or self._new_counts()
         feature = (getattr(dataset, "features", None) or {}).get(self.label_column)
         labelled = partial(self._labelled, feature=feature)
         for texts, labels in text_batches(dataset, self._columns(), self.label_column, self.role, labelled):
@@ -111,10 +111,13 @@ class TextTransform(TextEdits):
             other: Another transform, or its `counts`, which can be saved and loaded.
         """
         counts = other if isinstance(other, WordCounts) else other.counts
-        self._counts = self._counts or WordCounts()
+        self._counts = self._counts or self._new_counts()
         self._counts.merge(counts)
         self._words = None
         return self
+
+    def _new_counts(self) -> WordCounts:
+        return WordCounts()
 
     @property
     def counts(self) -> WordCounts:

@@ -13,6 +13,7 @@ import numpy as np
 from hf_unlearnable._words import counted, spelled
 from hf_unlearnable.key import Key, draws
 from hf_unlearnable.mark import NoMarkError, RowMarks
+from hf_unlearnable.text.counting import WordCounts
 from hf_unlearnable.text.insertion import Canonical
 from hf_unlearnable.text.ranking import rank_words, unfit_to_draw, words_by_association
 from hf_unlearnable.text.spread import SpreadTransform, drawn, spread
@@ -72,6 +73,8 @@ class RegTextTransform(SpreadTransform):
         max_frequency: Largest share of all words that one may have: leaves out stop words in any language.
         digits: Whether words with digits may be chosen.
         disjoint: Whether a word that several classes hold may only go to the one that it is most frequent in.
+        sample_words: Of data with more words, `fit` counts a sample of at least so many, drawn with the key: the same
+            one in any order, in shards and in streams. None counts all, as the paper's ranking always does.
 
     Raises:
         ValueError: At `fit`: a column is missing, there are fewer than two classes, a class has too few words, ...
@@ -116,12 +119,14 @@ class RegTextTransform(SpreadTransform):
     max_frequency: float = 1e-3
     digits: bool = False
     disjoint: bool = True
+    sample_words: int | None = 1_000_000
 
     method: ClassVar[str] = "regtext"
     # 2: nothing into code, markup and data; no names nor words that can hurt; 3: nor names without capitals;
     # 4: nor, where words are drawn, words that judge or negate and pieces of words ("ve")
-    method_version: ClassVar[int] = 4
-    reads_versions: ClassVar[tuple[int, ...]] = (2, 3)  # whose keys hold their words
+    # 5: words are drawn from a sample of more than `sample_words`
+    method_version: ClassVar[int] = 5
+    reads_versions: ClassVar[tuple[int, ...]] = (2, 3, 4)  # whose keys hold their words
     choices: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "word_source": ("neutral", "regtext", "random"), "mode": ("insert", "replace"),
         "position": ("random", "begin", "middle", "end"),
@@ -140,6 +145,8 @@ class RegTextTransform(SpreadTransform):
             raise ValueError(f"rate is {self.rate}, but it is a share of the words: give a number from 0 to 1.")
         if self.tokens_per_class < 1 or (self.max_tokens is not None and self.max_tokens < 1):
             raise ValueError("tokens_per_class and max_tokens start at 1. To change nothing, set rate=0.")
+        if self.sample_words is not None and self.sample_words < 1:
+            raise ValueError("sample_words starts at 1. To count all words, set sample_words=None.")
         if isinstance(self.word_source, Mapping):
             self._check_by_label(self.word_source)
         if any(not isinstance(word, str) or not re.fullmatch(r"\S+", word) for word in self._own_words()):
@@ -159,6 +166,11 @@ class RegTextTransform(SpreadTransform):
                     f"word_source gives the label {label!r} {got}, and tokens_per_class is {self.tokens_per_class}. "
                     "Give every label a list of so many words."
                 )
+
+    def _new_counts(self) -> WordCounts:
+        if self.word_source == "regtext":  # whose best words are rare ones
+            return WordCounts()
+        return WordCounts(sample_words=self.sample_words, seed=self._resolved_seed())
 
     def _chosen_words(self, counts: pl.DataFrame, labels: list) -> dict[Any, list[str]]:
         if isinstance(self.word_source, Mapping):
