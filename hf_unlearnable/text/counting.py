@@ -62,6 +62,8 @@ class WordCounts:
         self._texts = np.zeros(LEVELS, np.int64)  # how many texts there are of each level, and about how many words
         self._words = np.zeros(LEVELS, np.int64)
         self._pending: list[pl.DataFrame] = []
+        self._held: list[tuple[pa.Array, pa.Array, np.ndarray]] = []  # texts of the sample that are not counted yet
+        self._found: pl.DataFrame | None = None  # the sum of all that, once it was asked for
 
     @property
     def num_rows(self) -> int:
@@ -80,7 +82,6 @@ class WordCounts:
             labels: the label of each [n].
         """
         import polars as pl
-        import pyarrow as pa
 
         if len(texts) == 0:
             return
@@ -88,36 +89,18 @@ class WordCounts:
         seen = pl.Series("label", labels).unique().to_frame()
         none = {"word": pl.lit(None, pl.String), "count": pl.lit(0, pl.Int64), "lean": pl.lit(0, pl.Int64)}
         self._pending.append(seen.select("label", level=pl.lit(LEVELS, pl.UInt8), **none))
+        self._found = None
         levels = np.zeros(len(texts), np.int64)
-        if self.sample_words is not None:
-            levels = levels_of(texts, self.seed)
+        if self.sample_words is None:
+            self._pending.append(_counted(texts, labels, levels))
+            self._texts[0] += len(texts)
+        else:
+            levels, before = levels_of(texts, self.seed), self._level
             self._words += words_at(texts, levels)
-        self._texts += np.bincount(levels, minlength=LEVELS)
-        kept = levels >= self._level
-        if not kept.any():
-            return
-        texts, labels, levels = texts.filter(pa.array(kept)), labels.filter(pa.array(kept)), levels[kept]
-        frame = pl.DataFrame(
-            {"label": pl.Series(labels), "level": levels.astype(np.uint8), "piece": _prose(pl.Series(texts))}
-        )
-        word = pl.col("piece").str.replace_all(_NOISE, " ").str.extract_all(_WORD)
-        lean = pl.col("word").str.contains(r"^\p{Lu}").cast(pl.Int64)
-        lean -= pl.col("word").str.contains(r"^\p{Ll}").cast(pl.Int64)
-        words = (
-            _pieces(frame)
-            .lazy()
-            .with_columns(word=word, count=pl.col("count").cast(pl.Int64))
-            .explode("word")
-            .drop_nulls("word")
-            .with_columns(
-                lean=lean * pl.col("count"),
-                word=pl.col("word").str.replace(_MARK, "", literal=True).str.to_lowercase(),
-            )
-            .group_by("label", "level", "word")
-            .agg(pl.col("count").sum(), pl.col("lean").sum())
-            .collect(engine="streaming")
-        )
-        self._pending.append(words)
+            self._texts += np.bincount(levels, minlength=LEVELS)
+            self._held.append(_from_level(self._level, texts, labels, levels))
+            if self._level > before:
+                self._held = [_from_level(self._level, *held) for held in self._held]
         if sum(map(len, self._pending)) > _PENDING_ROWS + self.max_entries:
             self._compact()
 
@@ -127,14 +110,14 @@ class WordCounts:
             if self._pending and frame.schema != self._pending[0].schema:
                 raise ValueError("The labels of the two shards are of different types. Cast them to the same one.")
             self._pending.append(frame)
+        self._held += other._held
+        self._found = None
         self._texts += other._texts
         self._words += other._words
 
     def table(self) -> pl.DataFrame:
         """Columns `label`, `word` and `count`, one row each pair seen; a null word carries what was dropped."""
-        import polars as pl
-
-        return self._summed().group_by("label", "word").agg(pl.col("count").sum())
+        return self._summed().select("label", "word", "count")
 
     def names(self) -> pl.Series:
         """Words that stand with a capital more often than without, where no sentence begins: names, German nouns.
@@ -158,9 +141,13 @@ class WordCounts:
 
     def save(self, path: str | os.PathLike) -> None:
         """Writes the counts as Parquet, to be merged elsewhere. They tell of the clean texts: keep them private."""
+        if self._held:
+            self._pending.append(_counted(*_from_level(self._level, *_joined(self._held))))
+            self._held = []
+        self._compact()
         told = {"texts": self._texts.tolist(), "words": self._words.tolist(), "seed": self.seed,
                 "sample_words": self.sample_words}  # fmt: skip
-        self._summed().write_parquet(Path(path), metadata={"told": json.dumps(told)})
+        self._pending[0].write_parquet(Path(path), metadata={"told": json.dumps(told)})
 
     @classmethod
     def load(cls, path: str | os.PathLike, max_entries: int = 2_000_000) -> WordCounts:
@@ -174,15 +161,23 @@ class WordCounts:
         return counts
 
     def _summed(self) -> pl.DataFrame:
-        """The counts of the sample, one row for each label, level and word."""
-        if not self._pending:
-            raise ValueError("Nothing was counted yet: call fit or partial_fit first.")
-        self._compact()
-        return self._pending[0]
+        """The counts of the sample, one row for each label and word."""
+        import polars as pl
+
+        if self._found is None:
+            self._compact()
+            found = list(self._pending)
+            if self._held:
+                texts, labels, levels = _from_level(self._level, *_joined(self._held))
+                found.append(_counted(texts, labels, np.zeros_like(levels)))
+            self._found = pl.concat(found).group_by("label", "word").agg(pl.col("count", "lean").sum())
+        return self._found
 
     def _compact(self) -> None:
         import polars as pl
 
+        if not self._pending:
+            raise ValueError("Nothing was counted yet: call fit or partial_fit first.")
         every = ["label", "level", "word"]
         sampled = pl.concat(self._pending).filter(pl.col("level") >= self._level)
         table = sampled if len(self._pending) == 1 else sampled.group_by(every).agg(pl.col("count", "lean").sum())
@@ -197,6 +192,47 @@ class WordCounts:
             word = pl.when(pl.col("count") > floor).then("word")
             table = table.with_columns(word=word).group_by(every).agg(pl.col("count", "lean").sum())
         self._pending = [table]
+
+
+def _from_level(least: int, texts: pa.Array, labels: pa.Array, levels: np.ndarray) -> tuple[Any, Any, np.ndarray]:
+    """The texts from a level on, with their labels and levels."""
+    import pyarrow as pa
+
+    kept = pa.array(levels >= least)
+    return texts.filter(kept), labels.filter(kept), levels[levels >= least]
+
+
+def _joined(held: Sequence[tuple[pa.Array, pa.Array, np.ndarray]]) -> tuple[Any, Any, np.ndarray]:
+    import pyarrow as pa
+
+    texts, labels, levels = zip(*held, strict=True)
+    return pa.concat_arrays(texts), pa.concat_arrays(labels), np.concatenate(levels)
+
+
+def _counted(texts: pa.Array, labels: pa.Array, levels: np.ndarray) -> pl.DataFrame:
+    """How often each word stands under each label and level, and how many times more with a capital than without."""
+    import polars as pl
+
+    frame = pl.DataFrame(
+        {"label": pl.Series(labels), "level": levels.astype(np.uint8), "piece": _prose(pl.Series(texts))}
+    )
+    word = pl.col("piece").str.replace_all(_NOISE, " ").str.extract_all(_WORD)
+    lean = pl.col("word").str.contains(r"^\p{Lu}").cast(pl.Int64)
+    lean -= pl.col("word").str.contains(r"^\p{Ll}").cast(pl.Int64)
+    return (
+        _pieces(frame)
+        .lazy()
+        .with_columns(word=word, count=pl.col("count").cast(pl.Int64))
+        .explode("word")
+        .drop_nulls("word")
+        .with_columns(
+            lean=lean * pl.col("count"),
+            word=pl.col("word").str.replace(_MARK, "", literal=True).str.to_lowercase(),
+        )
+        .group_by("label", "level", "word")
+        .agg(pl.col("count").sum(), pl.col("lean").sum())
+        .collect(engine="streaming")
+    )
 
 
 def _prose(texts: pl.Series) -> pl.Series:
