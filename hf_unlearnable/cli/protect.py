@@ -11,7 +11,7 @@ from typing import Any
 from hf_unlearnable._words import as_option
 from hf_unlearnable.cli import printing, reading, writing
 from hf_unlearnable.cli.method_options import MethodParser, add_options, plain
-from hf_unlearnable.data import format_of, load_rows, load_splits, shards_of, source_form
+from hf_unlearnable.data import format_of, load_rows, shards_of, source_form
 from hf_unlearnable.data.sources import tables_of
 from hf_unlearnable.data.tables import reader_of
 from hf_unlearnable.key import Key
@@ -156,11 +156,15 @@ def _are_parquet(files: Sequence[Path]) -> bool:
 
 
 def _run_shards(arguments: argparse.Namespace, files: dict[str, Path]) -> dict[str, Any]:
+    from datasets import Dataset
+
     from hf_unlearnable.protection import with_key
+    from hf_unlearnable.protection.run import parquet
     from hf_unlearnable.protection.shards import protect_shards
 
     cls, there = method_class(arguments.method), Path(arguments.key).exists()
-    rows = load_splits(list(map(str, files.values())), streaming=True)["train"]
+    with parquet(next(iter(files.values()))) as first:
+        rows = Dataset(first.schema_arrow.empty_table())  # for the names of columns and classes
     options = {name[7:]: value for name, value in vars(arguments).items() if name.startswith("option_")}
     of_key = Key.load(arguments.key).parameters if there else {}
     options = {name: plain(cls, name, value, rows, {**of_key, **options}) for name, value in options.items()}

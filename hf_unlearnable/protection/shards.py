@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from multiprocessing import get_context
+from multiprocessing import get_all_start_methods, get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +30,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_ROW_GROUP = 32 << 20  # bytes of rows that are written at once
+_ROW_GROUP = 16 << 20  # bytes of rows that are written at once
+_COUNTED = 5000  # rows that are counted at once
+_ROW = re.compile(r"^Row (\d+) ")
 _CODECS = {"UNCOMPRESSED": "none", "LZ4_RAW": "lz4"}  # as a file says, and as its writer takes it
 
 
@@ -158,13 +161,31 @@ def _count(run: Run, made: Any, mine: Sequence[str], num_proc: int | None) -> bo
 
 
 def _count_shard(cls: type[Any], options: dict[str, Any], file: Path, stamp: list[int], place: Path) -> None:
-    with unchanged(file, stamp):
-        counts = cls(**options).partial_fit(load_splits(str(file), streaming=True)["train"]).counts
+    from datasets import Dataset
+
+    part, row = cls(**options), 0
+    columns = [*part._columns(), part.label_column, *filter(None, (part.mask_column,))]
+    with unchanged(file, stamp), parquet(file) as opened:
+        for table in _tables(opened, _COUNTED, columns):
+            try:
+                part.partial_fit(Dataset(table))
+            except ValueError as error:
+                told = _ROW.sub(lambda found, start=row: f"Row {start + int(found[1])} ", str(error))
+                raise ValueError(told) from None
+            row += len(table)
     with whole_or_nothing(place, replace=True) as scratch:
-        counts.save(scratch)
+        part.counts.save(scratch)
 
 
 # ---------------------------------------------------------------------- the shards
+def _context() -> Any:
+    """How processes start: from a clean one that has imported what they need, where there is that."""
+    context = get_context("forkserver" if "forkserver" in get_all_start_methods() else "spawn")
+    if context.get_start_method() == "forkserver":
+        context.set_forkserver_preload([__name__, "polars", "datasets", "pyarrow.parquet"])
+    return context
+
+
 def _check_first_rows(file: Path, transform: Transform) -> None:
     from datasets import Dataset
 
@@ -181,7 +202,7 @@ def _each(function: Callable, tasks: Sequence[tuple], num_proc: int | None, told
     if (num_proc or 1) == 1 or len(tasks) < 2:
         yield from (function(*task) for task in tqdm(tasks, desc=told, unit=" shards", disable=not tasks or None))
         return
-    pool = ProcessPoolExecutor(min(int(num_proc or 1), len(tasks)), get_context("spawn"))
+    pool = ProcessPoolExecutor(min(int(num_proc or 1), len(tasks)), _context())
     try:
         futures = [pool.submit(function, *task) for task in tasks]
         for future in tqdm(as_completed(futures), total=len(futures), desc=told, unit=" shards"):
@@ -214,11 +235,11 @@ def _protect_shard(
     return rows, changed, fidelity, example
 
 
-def _tables(opened: Any, rows: int) -> Iterator[pa.Table]:
+def _tables(opened: Any, rows: int, columns: list[str] | None = None) -> Iterator[pa.Table]:
     import pyarrow as pa
 
-    for batch in opened.iter_batches(rows):
-        yield pa.Table.from_batches([batch], opened.schema_arrow)
+    for batch in opened.iter_batches(rows, columns=columns):
+        yield pa.Table.from_batches([batch]).replace_schema_metadata(opened.schema_arrow.metadata)
 
 
 @contextmanager
