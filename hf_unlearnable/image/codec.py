@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 ENCODINGS = ("png", "png-fast", "webp")
-_LARGE = 3_000_000  # values of an image, from which "png-fast" is written with run-length coding alone
+_LARGE = 3_000_000  # values of an image, from which a PNG is compressed less, and by "png-fast" least of all
 
 
 # Modes whose pixels are what they are, and those that turn into one of them without losing a level.
@@ -249,8 +249,8 @@ def encode(picture: Picture, encoding: str = "png") -> bytes:
         return file.getvalue()
     image = open_picture(picture)
     quickly: dict[str, Any] = {}
-    if encoding == "png-fast" and image.width * image.height * len(image.getbands()) > _LARGE:
-        quickly = {"compress_level": 1, "compress_type": zlib.Z_RLE}
+    if image.width * image.height * len(image.getbands()) > _LARGE:
+        quickly = {"compress_level": 1, **({"compress_type": zlib.Z_RLE} if encoding == "png-fast" else {})}
     image.save(file, format="PNG", **quickly)
     data, header = file.getvalue(), len(PNG) + 25
     return data[:header] + b"".join(_chunk(*chunk) for chunk in picture.colour_chunks) + data[header:]
