@@ -27,8 +27,8 @@ class ImageTransform(LabelledFiles):
         image_column: Column of images.
         label_column: Column of labels: class names or numbers, not floats. Rows without one (None, or -1 of a
             `ClassLabel`) are an error unless `classes` or `mask_column` leaves them out.
-        encoding: How a protected image is stored. "png"; "png-fast", which writes photos in a third of the time, as
-            larger files; or "webp" for lossless WebP. A later `map` that opens WebP images stores them lossily again.
+        encoding: How a protected image is stored: "png", or "webp" for lossless WebP. A later `map` that opens WebP
+            images stores them lossily again. "png-fast" is an older name of "png".
         id_column: Column that identifies a row; None identifies it by its pixels, and equal images get equal noise.
         mask_column: Column of booleans: which rows to protect.
         classes: Labels whose rows are protected; None for all.
