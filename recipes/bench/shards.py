@@ -128,9 +128,10 @@ def main() -> None:
         folder = Path(name)
         size = make(folder / "in", arguments.gigabytes, arguments.shards)
         seconds, most, held = run(folder, "out", "key", arguments.workers)
+        print(f"{seconds:.1f} s in peace, {most >> 20} MB of memory", file=sys.stderr, flush=True)
         draw = random.Random(0)
         for _ in range(arguments.kills):
-            run(folder, "killed", "key2", arguments.workers, stop_after=draw.uniform(0.2, 0.9) * seconds)
+            run(folder, "killed", "key2", arguments.workers, stop_after=draw.uniform(0.1, 0.3) * seconds)
         run(folder, "killed", "key2", arguments.workers)
         left = [
             path.name for path in folder.iterdir() if path.name not in ("in", "out", "killed", "key", "key2", "cache")
