@@ -57,7 +57,8 @@ def test_large_noise_is_mapped_protects_alike_and_is_gone_with_its_transform(cac
 
 def test_a_copy_in_a_forked_process_does_not_remove_the_file(cache, monkeypatch):
     array = on_disk(np.ones(_mapped._LARGE, np.int8))
-    monkeypatch.setattr(os, "getpid", lambda own=os.getpid(): own + 1)
+    other = os.getpid() + 1
+    monkeypatch.setattr(os, "getpid", lambda: other)
     place = Path(array.filename)
     del array
     gc.collect()
