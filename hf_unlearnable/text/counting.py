@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hf_unlearnable.rows import require_columns
-from hf_unlearnable.text.sampling import LEVELS, levels_of, sampled_level, words_at
+from hf_unlearnable.text.sampling import LEVELS, from_level, joined, levels_of, sampled_level, words_at
 from hf_unlearnable.text.scripts import SPACELESS
 from hf_unlearnable.text.spans import may_hold_spans, without_spans
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _CHUNK_BYTES = 32 << 20  # text counted at a time
+_PART_BYTES = 4 << 20  # of it where a sample is counted
 _PENDING_ROWS = 1_000_000  # partial counts held before they are added up
 _SEPARATE_LABELS = 1000  # up to so many labels are counted one by one; each costs some 0.5 ms
 
@@ -98,9 +99,9 @@ class WordCounts:
             levels, before = levels_of(texts, self.seed), self._level
             self._words += words_at(texts, levels)
             self._texts += np.bincount(levels, minlength=LEVELS)
-            self._held.append(_from_level(self._level, texts, labels, levels))
+            self._held.append(from_level(self._level, texts, labels, levels))
             if self._level > before:
-                self._held = [_from_level(self._level, *held) for held in self._held]
+                self._held = [from_level(self._level, *held) for held in self._held]
         if sum(map(len, self._pending)) > _PENDING_ROWS + self.max_entries:
             self._compact()
 
@@ -142,7 +143,7 @@ class WordCounts:
     def save(self, path: str | os.PathLike) -> None:
         """Writes the counts as Parquet, to be merged elsewhere. They tell of the clean texts: keep them private."""
         if self._held:
-            self._pending.append(_counted(*_from_level(self._level, *_joined(self._held))))
+            self._pending += _counted_in_parts(*from_level(self._level, *joined(self._held)))
             self._held = []
         self._compact()
         told = {"texts": self._texts.tolist(), "words": self._words.tolist(), "seed": self.seed,
@@ -168,8 +169,8 @@ class WordCounts:
             self._compact()
             found = list(self._pending)
             if self._held:
-                texts, labels, levels = _from_level(self._level, *_joined(self._held))
-                found.append(_counted(texts, labels, np.zeros_like(levels)))
+                texts, labels, levels = from_level(self._level, *joined(self._held))
+                found += _counted_in_parts(texts, labels, np.zeros_like(levels))
             self._found = pl.concat(found).group_by("label", "word").agg(pl.col("count", "lean").sum())
         return self._found
 
@@ -194,19 +195,11 @@ class WordCounts:
         self._pending = [table]
 
 
-def _from_level(least: int, texts: pa.Array, labels: pa.Array, levels: np.ndarray) -> tuple[Any, Any, np.ndarray]:
-    """The texts from a level on, with their labels and levels."""
-    import pyarrow as pa
-
-    kept = pa.array(levels >= least)
-    return texts.filter(kept), labels.filter(kept), levels[levels >= least]
-
-
-def _joined(held: Sequence[tuple[pa.Array, pa.Array, np.ndarray]]) -> tuple[Any, Any, np.ndarray]:
-    import pyarrow as pa
-
-    texts, labels, levels = zip(*held, strict=True)
-    return pa.concat_arrays(texts), pa.concat_arrays(labels), np.concatenate(levels)
+def _counted_in_parts(texts: pa.Array, labels: pa.Array, levels: np.ndarray) -> list[pl.DataFrame]:
+    """`_counted` of some megabytes at a time, whose pieces take many times as much memory."""
+    step = max(1, _PART_BYTES * len(texts) // max(1, texts.nbytes))
+    parts = (slice(start, start + step) for start in range(0, len(texts), step))
+    return [_counted(texts[part], labels[part], levels[part]) for part in parts]
 
 
 def _counted(texts: pa.Array, labels: pa.Array, levels: np.ndarray) -> pl.DataFrame:

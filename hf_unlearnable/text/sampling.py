@@ -7,7 +7,8 @@ add up to the sample of all.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -55,3 +56,19 @@ def sampled_level(words: np.ndarray, least: int | None) -> int:
     """
     from_level = np.cumsum(words[::-1])[::-1]
     return 0 if least is None else max(0, int(np.count_nonzero(from_level >= least)) - 1)
+
+
+def from_level(least: int, texts: pa.Array, labels: pa.Array, levels: np.ndarray) -> tuple[Any, Any, np.ndarray]:
+    """The texts from a level on, with their labels and levels."""
+    import pyarrow as pa
+
+    kept = pa.array(levels >= least)
+    return texts.filter(kept), labels.filter(kept), levels[levels >= least]
+
+
+def joined(held: Sequence[tuple[pa.Array, pa.Array, np.ndarray]]) -> tuple[Any, Any, np.ndarray]:
+    """Texts, labels and levels of several batches as one."""
+    import pyarrow as pa
+
+    texts, labels, levels = zip(*held, strict=True)
+    return pa.concat_arrays(texts), pa.concat_arrays(labels), np.concatenate(levels)

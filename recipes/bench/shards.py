@@ -6,9 +6,9 @@
     python recipes/bench/shards.py --gigabytes 1 --shards 20 --workers 2 --kills 3
 
 Makes synthetic texts in Parquet files and protects them with `hf-unlearnable protect regtext --num-proc`, once in
-peace and once with kills. Prints one JSON line: the time of the run in peace, megabytes of text per second, the most
-memory of all its processes together (proportional set size, read every 0.2 s), the most disk beside the output, and
-whether the killed run left the same bytes as the other one. Linux only, for it reads /proc.
+peace and once with kills. Prints one JSON line: the time of the run in peace, megabytes of text per second of it and
+per CPU second, the most memory of all its processes together (proportional set size, read every 0.2 s), the most disk
+beside the output, and whether the killed run left the same bytes as the other one. Linux only, for it reads /proc.
 """
 
 from __future__ import annotations
@@ -127,7 +127,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         size = make(folder / "in", arguments.gigabytes, arguments.shards)
+        before = os.times()
         seconds, most, held = run(folder, "out", "key", arguments.workers)
+        cpu = os.times().children_user + os.times().children_system - before.children_user - before.children_system
         print(f"{seconds:.1f} s in peace, {most >> 20} MB of memory", file=sys.stderr, flush=True)
         draw = random.Random(0)
         for _ in range(arguments.kills):
@@ -138,6 +140,7 @@ def main() -> None:
         ]
         print(json.dumps({
             **vars(arguments), "seconds": round(seconds, 1), "megabytes_per_second": round(size / 1e6 / seconds, 1),
+            "cpu_seconds": round(cpu, 1), "megabytes_per_cpu_second": round(size / 1e6 / cpu, 1),
             "memory_megabytes": most >> 20, "disk_megabytes": held >> 20,
             "shard_megabytes": max(path.stat().st_size for path in (folder / "out").iterdir()) >> 20,
             "same_after_kills": digest(folder / "out") == digest(folder / "killed"), "left": left,
