@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -31,8 +30,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _ROW_GROUP = 16 << 20  # bytes of rows that are written at once
-_COUNTED = 5000  # rows that are counted at once
-_ROW = re.compile(r"^Row (\d+) ")
 _CODECS = {"UNCOMPRESSED": "none", "LZ4_RAW": "lz4"}  # as a file says, and as its writer takes it
 
 
@@ -161,20 +158,29 @@ def _count(run: Run, made: Any, mine: Sequence[str], num_proc: int | None) -> bo
 
 
 def _count_shard(cls: type[Any], options: dict[str, Any], file: Path, stamp: list[int], place: Path) -> None:
-    from datasets import Dataset
-
-    part, row = cls(**options), 0
-    columns = [*part._columns(), part.label_column, *filter(None, (part.mask_column,))]
+    part = cls(**options)
     with unchanged(file, stamp), parquet(file) as opened:
-        for table in _tables(opened, _COUNTED, columns):
-            try:
-                part.partial_fit(Dataset(table))
-            except ValueError as error:
-                told = _ROW.sub(lambda found, start=row: f"Row {start + int(found[1])} ", str(error))
-                raise ValueError(told) from None
-            row += len(table)
+        part.partial_fit(_Rows(opened, [*part._columns(), part.label_column, *filter(None, (part.mask_column,))]))
     with whole_or_nothing(place, replace=True) as scratch:
         part.counts.save(scratch)
+
+
+class _Rows:
+    """The rows of an opened file for `partial_fit`: a stream that starts neither torch nor a cache, as others do."""
+
+    def __init__(self, opened: Any, column_names: list[str]):
+        from datasets import Features
+
+        self.opened, self.column_names = opened, column_names
+        self.features = Features.from_arrow_schema(opened.schema_arrow)
+
+    def with_format(self, name: str) -> _Rows:
+        """As it is: its tables are of Arrow."""
+        return self
+
+    def iter(self, batch_size: int) -> Iterator[pa.Table]:
+        """The rows in tables of so many."""
+        return _tables(self.opened, batch_size, self.column_names)
 
 
 # ---------------------------------------------------------------------- the shards
@@ -251,7 +257,8 @@ def _writer(place: Path, source: Any) -> Iterator[Callable[[Any], None]]:
     from datasets.features.features import require_storage_embed
     from datasets.table import embed_table_storage
 
-    schema, held = source.schema_arrow, []
+    schema = source.schema_arrow
+    held: list[pa.Table] = []
     embeds = any(map(require_storage_embed, Features.from_arrow_schema(schema).values()))
     groups = source.metadata.num_row_groups and source.metadata.num_columns
     codec = source.metadata.row_group(0).column(0).compression if groups else "SNAPPY"
@@ -259,7 +266,8 @@ def _writer(place: Path, source: Any) -> Iterator[Callable[[Any], None]]:
 
         def flush() -> None:
             if held:
-                writer.write_table(pa.concat_tables(held), row_group_size=sum(map(len, held)))
+                whole = pa.concat_tables(held)
+                writer.write_table(whole, row_group_size=len(whole))
             held.clear()
 
         def write(table: Any) -> None:

@@ -154,13 +154,12 @@ class TextColumn:
     def _near(self, words: Iterable[str]) -> np.ndarray:
         """Where a piece is one of some words: its first eight bytes and its length tell, so rarely one too many."""
         known = sorted({word.encode() for word in words})
-        starts = [self._off[:-1]]
         letters = {word[0] for word in known}
         if len(letters) < 8:
-            starts += [self._spaces[self._behind == letter] + 1 for letter in letters]
+            within = [self._spaces[self._behind == letter] + 1 for letter in letters]
         else:
-            starts.append(self._spaces[_one_of(tuple(letters)).take(self._behind)] + 1)
-        starts = np.concatenate(starts)
+            within = [self._spaces[_one_of(tuple(letters)).take(self._behind)] + 1]
+        starts = np.concatenate([self._off[:-1], *within])
         seen, found = self._windows(starts, 8), [starts[:0]]
         for word in known:
             mask = np.uint64((1 << 8 * min(8, len(word))) - 1)

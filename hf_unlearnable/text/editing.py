@@ -83,7 +83,7 @@ class TextEdits(Transform):
         edits = [
             Edit(i, text, chosen[batch.row[i]], stream)
             for i, text in enumerate(canonical)
-            if text is not None and self._sampled(stream := streams[batch.row[i]])  # type: ignore[arg-type]
+            if text is not None and (stream := streams[batch.row[i]]) is not None and self._sampled(stream)
         ]
         texts = list(batch.texts)
         for i, text in self._made(edits, batch, restore, len(edits)):

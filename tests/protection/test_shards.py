@@ -205,6 +205,14 @@ def test_an_error_names_the_file_and_its_row_and_the_run_goes_on_when_it_is_mend
     assert names("out") == ["a.parquet", "b.parquet"]
 
 
+def test_an_error_while_counting_names_the_file_and_its_row(here):
+    rows = notes(120).map(lambda row, i: {"label": -1 if i == 57 else row["label"]}, with_indices=True)
+    files = written(rows)
+    with pytest.raises(ValueError, match=r"in/c.parquet: Row 7 has no label in column 'label'"):
+        protect_shards(files, RegTextTransform(), "out", key="k")
+    assert names("out") == [] and not Path("k").exists()
+
+
 def test_a_shard_that_changes_between_the_passes_is_named(here):
     files = written(notes(120))
     protect_shards(files, RegTextTransform(), "out", key="k", rank=0, world_size=2)
