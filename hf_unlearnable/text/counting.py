@@ -115,6 +115,8 @@ class WordCounts:
         self._found = None
         self._texts += other._texts
         self._words += other._words
+        if self.sample_words is not None or sum(map(len, self._pending)) > _PENDING_ROWS + self.max_entries:
+            self._compact()  # now, for with every shard more of the earlier ones is left out
 
     def table(self) -> pl.DataFrame:
         """Columns `label`, `word` and `count`, one row each pair seen; a null word carries what was dropped."""

@@ -59,17 +59,35 @@ def make(folder: Path, gigabytes: float, shards: int) -> int:
     return size
 
 
-def memory(group: int) -> int:
-    """Bytes that all processes of a group hold, pages that they share in parts."""
-    total = 0
-    for entry in Path("/proc").iterdir():
-        try:
-            if entry.name.isdigit() and os.getpgid(int(entry.name)) == group:
-                rollup = Path(entry, "smaps_rollup").read_text()
-                total += int(next(line for line in rollup.splitlines() if line.startswith("Pss:")).split()[1]) << 10
-        except (OSError, StopIteration):  # it has ended meanwhile
-            continue
-    return total
+class Group:
+    """All processes of a group, looked at while they run.
+
+    Attributes:
+        memory: The most bytes that they held together, pages that they share in parts.
+        seconds: CPU seconds, those after the last look left out.
+    """
+
+    def __init__(self, group: int):
+        self._group, self._ticks = group, dict[str, int]()
+        self.memory = 0
+
+    def look(self) -> None:
+        """Adds what they hold and have used now."""
+        held = 0
+        for entry in Path("/proc").iterdir():
+            try:
+                if entry.name.isdigit() and os.getpgid(int(entry.name)) == self._group:
+                    rollup = Path(entry, "smaps_rollup").read_text()
+                    held += int(next(line for line in rollup.splitlines() if line.startswith("Pss:")).split()[1]) << 10
+                    used = Path(entry, "stat").read_text().rpartition(")")[2].split()[11:13]
+                    self._ticks[entry.name] = sum(map(int, used))
+            except (OSError, StopIteration):  # it has ended meanwhile
+                continue
+        self.memory = max(self.memory, held)
+
+    @property
+    def seconds(self) -> float:
+        return sum(self._ticks.values()) / os.sysconf("SC_CLK_TCK")
 
 
 def disk(folder: Path) -> int:
@@ -84,24 +102,28 @@ def disk(folder: Path) -> int:
     return total
 
 
-def run(folder: Path, output: str, key: str, workers: int, stop_after: float | None = None) -> tuple[float, int, int]:
-    """Seconds, the most memory and the most disk of a run, which is killed after so many seconds."""
+def run(
+    folder: Path, output: str, key: str, workers: int, stop_after: float | None = None
+) -> tuple[float, Group, int]:
+    """Seconds, the processes and the most disk of a run, which is killed after so many seconds."""
     command = [
         sys.executable, "-m", "hf_unlearnable", "protect", "regtext", "in", "--output", output, "--key", key,
         "--num-proc", str(workers), "--seed", "7", "--quiet",
     ]  # fmt: skip
     environment = {**os.environ, "HF_HOME": str(folder / "cache"), "HF_HUB_OFFLINE": "1", "POLARS_MAX_THREADS": "1"}
-    start, most, held = time.monotonic(), 0, 0
+    start, held = time.monotonic(), 0
     process = subprocess.Popen(command, cwd=folder, env=environment, start_new_session=True)
+    group = Group(process.pid)
     while process.poll() is None:
         if stop_after is not None and time.monotonic() - start > stop_after:
             os.killpg(process.pid, signal.SIGKILL)
             break
-        most, held = max(most, memory(process.pid)), max(held, disk(folder))
+        group.look()
+        held = max(held, disk(folder))
         time.sleep(0.2)
     if process.wait() not in (0, -signal.SIGKILL):
         raise SystemExit(f"{' '.join(command)} ended with {process.returncode}.")
-    return time.monotonic() - start, most, held
+    return time.monotonic() - start, group, held
 
 
 def digest(folder: Path) -> str:
@@ -127,10 +149,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         size = make(folder / "in", arguments.gigabytes, arguments.shards)
-        before = os.times()
-        seconds, most, held = run(folder, "out", "key", arguments.workers)
-        cpu = os.times().children_user + os.times().children_system - before.children_user - before.children_system
-        print(f"{seconds:.1f} s in peace, {most >> 20} MB of memory", file=sys.stderr, flush=True)
+        seconds, group, held = run(folder, "out", "key", arguments.workers)
         draw = random.Random(0)
         for _ in range(arguments.kills):
             run(folder, "killed", "key2", arguments.workers, stop_after=draw.uniform(0.1, 0.3) * seconds)
@@ -140,8 +159,8 @@ def main() -> None:
         ]
         print(json.dumps({
             **vars(arguments), "seconds": round(seconds, 1), "megabytes_per_second": round(size / 1e6 / seconds, 1),
-            "cpu_seconds": round(cpu, 1), "megabytes_per_cpu_second": round(size / 1e6 / cpu, 1),
-            "memory_megabytes": most >> 20, "disk_megabytes": held >> 20,
+            "cpu_seconds": round(group.seconds, 1), "megabytes_per_cpu_second": round(size / 1e6 / group.seconds, 1),
+            "memory_megabytes": group.memory >> 20, "disk_megabytes": held >> 20,
             "shard_megabytes": max(path.stat().st_size for path in (folder / "out").iterdir()) >> 20,
             "same_after_kills": digest(folder / "out") == digest(folder / "killed"), "left": left,
         }))  # fmt: skip
