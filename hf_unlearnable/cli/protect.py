@@ -156,6 +156,7 @@ def _are_parquet(files: Sequence[Path]) -> bool:
 
 
 def _run_shards(arguments: argparse.Namespace, files: dict[str, Path]) -> dict[str, Any]:
+    """Protects the files of this process, and prints what that gave."""
     from datasets import Dataset
 
     from hf_unlearnable.protection import with_key
@@ -179,7 +180,7 @@ def _run_shards(arguments: argparse.Namespace, files: dict[str, Path]) -> dict[s
             _show_words(done.transform, rows, key_is_new=not there)
         print(f"{done.changed} of {done.rows} rows protected with {arguments.method}: {arguments.output}")
         for column, found in done.fidelity.items():
-            print(f"First rows of {done.written[0]}, {column}: {found}")
+            print(f"First rows, {column}: {found}")
         for line in done.example:
             print(line)
         if done.missing:

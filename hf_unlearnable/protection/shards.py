@@ -80,7 +80,7 @@ def protect_shards(
         output: A folder: a new one, or that of an earlier run with the same files and key.
         key: Folder of the key: where it is saved, or where that of `transform` is.
         rank: Number of this process, from 0.
-        world_size: How many processes share the shards; each takes every so-manieth one.
+        world_size: How many processes share the shards: one takes the first, the next one the second, and so on.
         num_proc: How many processes this one starts on its machine.
 
     Returns:
@@ -103,14 +103,16 @@ def protect_shards(
     is_new = not key.exists()
     if is_new and not _make_key(run, transform, key, mine, num_proc):
         return ShardsProtected(None, [], run.missing())
-    transform = load_transform(key) if is_new else run.with_key(transform, key)
+    transform = run.with_key(load_transform(key) if is_new else transform, key)
     todo = [name for name in mine if name in run.missing()]
     if todo and not is_new:
         _check_first_rows(files[todo[0]], transform)
     rows, changed, first = 0, 0, None
     tasks = [(transform, files[name], run.stamps[name], output / name) for name in todo]
     for found in _each(_protect_shard, tasks, num_proc, "Protecting"):
-        rows, changed, first = rows + found[0], changed + found[1], first or found
+        rows, changed, first = rows + found[0], changed + found[1], first or (found if found[2] else None)
+    if rows and not changed and transform.classes:
+        logger.warning("No row of these shards has one of %s: nothing was protected.", spelled("classes"))
     missing = run.missing()
     if not missing:
         run.end()

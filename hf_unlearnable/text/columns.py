@@ -99,6 +99,8 @@ class TextColumn:
         of, edges = np.array(texts, np.int64), np.array(spans, np.int64).reshape(-1, 2)
         self._bounded[of] = True
         self._from_start[of[edges[:, 0] < 0]] = False
+        if not len(self._spaces):
+            return
         start, end = self._off[of] + np.maximum(edges[:, 0], 0), self._off[of] + edges[:, 1]
         a, b = np.searchsorted(self._spaces, start), np.searchsorted(self._spaces, end)
         last = np.maximum(b - 1, 0)

@@ -252,6 +252,23 @@ def test_an_output_with_shards_of_another_key_is_refused(here, where):
     assert names("out") == ["a.parquet", "c.parquet"]
 
 
+def test_a_key_that_the_run_made_is_the_only_one_that_it_goes_on_with(here):
+    files = written(notes(120))
+    for rank in (0, 1):
+        protect_shards(files, RegTextTransform(), "out", key="k", rank=rank, world_size=2)
+    RegTextTransform(**GIVEN).fit(notes(120)).key.save("k2")
+    with pytest.raises(ValueError, match="out holds shards of another key than k2"):
+        protect_shards(files, load_transform("k2"), "out", key="k2", rank=0, world_size=2)
+
+
+def test_classes_that_no_row_has_are_warned_of(here, caplog):
+    files = written(notes(120).filter(lambda row: row["label"] != 2), (40, 40))
+    by_label = {i: [word] for i, word in enumerate(GIVEN["word_source"])}
+    RegTextTransform(seed=7, word_source=by_label, classes=[2]).key.save("k")
+    assert protect_shards(files, load_transform("k"), "out", key="k").changed == 0
+    assert "No row of these shards has one of classes" in caplog.text
+
+
 def test_other_options_or_files_than_the_run_began_with_are_refused(here):
     files = written(notes(120))
     protect_shards(files, RegTextTransform(), "out", key="k", rank=0, world_size=2)

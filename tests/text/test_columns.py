@@ -64,6 +64,7 @@ def small_columns(monkeypatch):
 @given(columns, settings_of, st.sampled_from([WORDS, MANY]), st.sampled_from([1, 40, 1 << 19]))
 @example(["a", "b c", "", None, " ", "\u3000"], {"rate": 1.0}, WORDS, 1)
 @example(["a piston b", "gist", "x gist"], {"rate": 0.5}, MANY, 40)
+@example(["{ab}", "$x$", "<a>", "x"], {"rate": 1.0}, WORDS, 1)
 @example(["ends with <br", " />begins so", "a\n", "    b c d"], {"rate": 1.0}, WORDS, 1 << 19)
 @example(["<br />" + " a" * 40, "x\n<br />    " + "a b" * 40, " <br /> a b"], {"rate": 0.5}, WORDS, 1 << 19)
 @example(["word " * 30, "$5 and {a b} c d", "`a b c` `d e`", "{a b c}"], {"rate": 0.5}, WORDS, 1 << 19)
