@@ -74,7 +74,7 @@ class RegTextTransform(SpreadTransform):
         digits: Whether words with digits may be chosen.
         disjoint: Whether a word that several classes hold may only go to the one that it is most frequent in.
         sample_words: Of data with more words, `fit` counts a sample of at least so many, drawn with the key. It is the
-            same one in any order, in shards and in streams. None counts all, as the paper's ranking always does.
+            same one in any order, in shards and in streams. To count all, give None; the paper's ranking always does.
 
     Raises:
         ValueError: At `fit`: a column is missing, there are fewer than two classes, a class has too few words, ...
