@@ -83,6 +83,25 @@ def elsewhere() -> str:
     return table([["trained on", "tested on", *versions], *rows])
 
 
+def one_edit() -> str:
+    """Datasets and victims down, versions with one edit per text across; clean cells also from other studies."""
+    study = yaml.safe_load((BENCH.parent / "configs/text_edits.yaml").read_text(encoding="utf-8"))
+    others = [line for name in ("text_attack", "text_protection", "language_model") for line in lines(f"{name}.jsonl")]
+    found = [line for line in others if line["version"] == "clean"] + lines("text_edits.jsonl")
+    rows = [["data, victim", *study["versions"]]]
+    for data, settings in study["datasets"].items():
+        for victim, protocol in settings["victims"].items():
+            cells = {
+                line["version"]: line
+                for line in found
+                if (line["data"], line["victim"], line["protocol"]) == (data, victim, protocol)
+                and line["countermeasure"] == "none"
+            }
+            if len(cells) > 1:
+                rows.append([f"{data}, {victim}", *(whole(cells.get(version)) for version in study["versions"])])
+    return table(rows)
+
+
 def mechanism() -> str:
     """What a model was trained on and whose mark is in the test, down; the tests across, with a label's share."""
     found = lines("mechanism.jsonl")
@@ -190,6 +209,7 @@ def tables() -> dict[str, str]:
         "recordings": recordings(sounds),
         **{victim: grid(sounds, victim, RECORDINGS) for victim in dict.fromkeys(key[0] for key in sounds)},
         "mechanism": mechanism(),
+        "one_edit": one_edit(),
         "word_gradients": word_gradients(),
         "front": front({"images": images, "photos": flowers, "recordings": sounds, "texts": sst2}),
         "images": headline(images, IMAGES, image_columns, "images, trained on"),
