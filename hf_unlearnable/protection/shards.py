@@ -128,7 +128,7 @@ def _make_key(run: Run, transform: Transform, key: Path, mine: Sequence[str], nu
             f"{spelled('world_size')}."
         )
     made: Any = type(transform)(**{**transform.get_params(), "seed": run.seed})
-    if not hasattr(made, "merge"):
+    if not getattr(made, "learns_by_counting", False):
         made.fit(load_splits(list(map(str, run.files.values())), streaming=True)["train"])
     elif not _count(run, made, mine, num_proc):
         return False

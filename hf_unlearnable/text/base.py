@@ -58,6 +58,7 @@ class TextTransform(TextEdits):
     modality: ClassVar[str] = "text"
     column_parameter: ClassVar[str] = "text_column"
     strength_parameter: ClassVar[str] = "rate"
+    learns_by_counting: ClassVar[bool] = True  # whether `partial_fit` and `merge` do all that `fit` does
     open_parameters: ClassVar[tuple[str, ...]] = (*Transform.open_parameters, "text_column", "role")
 
     _counts: WordCounts | None = field(default=None, init=False)

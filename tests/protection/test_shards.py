@@ -347,3 +347,11 @@ def test_two_processes_on_a_machine_give_the_bytes_of_one(here):
     assert [load_rows(Path("two", name))["text"][:] for name in files] == [
         load_rows(Path("one", name))["text"][:] for name in files
     ]
+
+
+def test_a_text_method_that_does_more_than_count_learns_from_all_shards_at_once(here):
+    from hf_unlearnable import ErrorMinTextTransform
+
+    files = written(notes(40), (20, 20))
+    done = protect_shards(files, ErrorMinTextTransform(seed=7), "out", key="k")
+    assert done.transform.key.same_secret(ErrorMinTextTransform(seed=7).fit(all_rows(files)).key)
