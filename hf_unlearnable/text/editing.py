@@ -86,11 +86,13 @@ class TextEdits(Transform):
             if text is not None and (stream := streams[batch.row[i]]) is not None and self._sampled(stream)
         ]
         texts = list(batch.texts)
-        for i, text in self._made(edits, batch, restore, len(edits)):
+        for i, text in self._edits_made(edits, batch, restore, len(edits)):
             texts[i] = text
         return batch.columns(texts)
 
-    def _made(self, edits: Sequence[Edit], batch: BatchTexts, restore: bool, active: int) -> Iterable[tuple[int, str]]:
+    def _edits_made(
+        self, edits: Sequence[Edit], batch: BatchTexts, restore: bool, active: int
+    ) -> Iterable[tuple[int, str]]:
         """The number of each text, and the text with its words or without.
 
         Args:

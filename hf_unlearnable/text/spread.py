@@ -83,7 +83,7 @@ class SpreadTransform(TextTransform):
         texts = pa.concat_arrays(parts)
         if alone:
             batch = BatchTexts({name: [""] * len(array)}, self.role)
-            made = dict(self._made(alone, batch, False, active))
+            made = dict(self._edits_made(alone, batch, False, active))
             mask = np.zeros(len(array), bool)
             mask[list(made)] = True
             texts = pc.replace_with_mask(texts, mask, pa.array(made.values(), texts.type))
