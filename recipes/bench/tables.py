@@ -12,6 +12,7 @@ Those of attacks are in `attack_tables.py`.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 import yaml
 from attack_tables import (
@@ -38,7 +39,8 @@ from hf_unlearnable.markdown import table
 
 ROOT = BENCH.parents[1]
 PAGES = (
-    ROOT / "README.md", ROOT / "docs/guides/visibility.md", ROOT / "docs/guides/where-data-goes.md",
+    ROOT / "README.md",
+    *(ROOT / f"docs/guides/{name}.md" for name in ("attack", "signals", "visibility", "where-data-goes")),
     ROOT / "hf_unlearnable/space/worth.md", *sorted(ROOT.glob("docs/results/*.md")),
 )  # fmt: skip
 
@@ -176,6 +178,54 @@ def text_survival() -> str:
     return table([["wear", *columns], *rows])
 
 
+def identity(datasets: Mapping[str, str]) -> str:
+    """Methods down; dataset and hash across: the share in percent that a service still finds.
+
+    Args:
+        datasets: What each is called at the head of its columns.
+    """
+    cells = [cell for cell in lines("identity.jsonl") if cell["data"] in datasets]
+    found = {(cell["method"], cell["data"], cell["hash"]): cell["found"] for cell in cells}
+    columns = dict.fromkeys(key[1:] for key in found)
+    rows = [["method", *(datasets[data] + (f", {name}" if name != "minhash" else "") for data, name in columns)]]
+    for method in sorted(dict.fromkeys(key[0] for key in found), key=lambda one: one == "strangers"):
+        shown = [found.get((method, *column)) for column in columns]
+        rows.append([method, *("" if share is None else f"{100 * share:.0f}" for share in shown)])
+    return table(rows)
+
+
+def label_free(datasets: Mapping[str, str]) -> str:
+    """Datasets and versions down, filters across: what is left of a protection, and what clean rows lose.
+
+    Args:
+        datasets: What each is called.
+    """
+    found = [cell for cell in lines("label_free.jsonl") if cell["data"] in datasets]
+    names = list(dict.fromkeys(cell["filter"] for cell in found))
+    cells = {(cell["data"], cell["version"], cell["filter"]): cell for cell in found}
+    rows = []
+    for data, version in dict.fromkeys(key[:2] for key in cells):
+        tried = [cells.get((data, version, name)) for name in names]
+        rows.append(
+            [
+                datasets[data],
+                version,
+                *("" if one is None else f"{one['left']:.2f} ({one['lost']:.2g})" for one in tried),
+            ]
+        )
+    return table([["data", "protected with", *names], *rows])
+
+
+def watermark() -> str:
+    """Methods down: bits of a watermark that are read, by which came first, and what is left of the protection."""
+    found = {(cell["method"], cell["order"]): cell for cell in lines("watermark.jsonl")}
+    rows = [["method", "bits read, protection first", "protection left", "bits read, watermark first"]]
+    for method in dict.fromkeys(method for method, _ in found if method != "none"):
+        first, last = found[method, "protection first"], found[method, "watermark first"]
+        rows.append([method, f"{100 * first['read']:.0f}", f"{first['left']:.2f}", f"{100 * last['read']:.0f}"])
+    return table(rows)
+
+
 def tables() -> dict[str, str]:
     """All tables by name."""
     images, texts, sounds = (load(f"{name}.jsonl") for name in ("image_attack", "text_attack", "audio_attack"))
@@ -204,6 +254,11 @@ def tables() -> dict[str, str]:
         "resizers_cifar10": survival("cifar10_jpeg", "contrast"),
         "resizers_flowers": survival("flowers", "contrast"),
         "text_survival": text_survival(),
+        "watermark": watermark(),
+        "label_free_texts": label_free({"imdb": "IMDb", "sst2": "SST-2", "trec": "TREC"}),
+        "label_free_images": label_free({"flowers": "flowers, 224 px", "cifar10_jpeg": "CIFAR-10, 32 px"}),
+        "identity_images": identity({"flowers": "224 px", "cifar10_jpeg": "32 px"}),
+        "identity_texts": identity({"sst2": "SST-2", "imdb": "IMDb"}),
         "elsewhere": elsewhere(),
         "meaning": meaning(),
         "recordings": recordings(sounds),

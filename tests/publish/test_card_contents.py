@@ -13,6 +13,7 @@ from PIL import Image
 from hf_unlearnable import push_protected, report
 from hf_unlearnable.cli import main
 from hf_unlearnable.data import fingerprint
+from hf_unlearnable.publish import sections
 from hf_unlearnable.publish.card import Wishes, lacking, render
 from hf_unlearnable.publish.reports import _seed_of_example
 from hf_unlearnable.registry import METHODS, countermeasures_of, method_class
@@ -261,3 +262,17 @@ def test_a_report_of_an_earlier_version_is_refused(tmp_path):
     path.write_text(path.read_text(encoding="utf-8").replace("verdict_unnamed", "verdict_unknown"), encoding="utf-8")
     with pytest.raises(ValueError, match="no report of this version: write it again"):
         push_protected(protected, "me/x", key=cloak, original=clean, report=tmp_path, dry_run=tmp_path / "look")
+
+
+def test_the_card_shows_the_wear_of_its_report_unless_what_undoes_it_is_left_out():
+    worn = {"protected": "| wear | encoder |\n|---|---|\n| jpeg-75-420 | 66.0 (81.0) |"}
+    report = {
+        "measured": True, "verdict": ["Named."], "verdict_unnamed": ["Unnamed."], "warnings": [], "not_run": [],
+        "table": "| trained on | encoder |", "attacks": {}, "wear": worn, "protocol": {},
+    }  # fmt: skip
+    told = sections.attack(report, {}, countermeasures=True)
+    assert "protected after wear, what codecs, resizers and cleaning do without an attacker" in told
+    assert worn["protected"] in told
+    assert "wear" not in sections.attack(report, {}, countermeasures=False)
+    earlier = {name: value for name, value in report.items() if name != "wear"}
+    assert "wear" not in sections.attack(earlier, {}, countermeasures=True)
