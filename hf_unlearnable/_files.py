@@ -100,6 +100,13 @@ def remove_left(parent: Path, name: str | None = None) -> None:
             shutil.rmtree(path, ignore_errors=True)
 
 
+def remove_all_left(parent: Path) -> None:
+    """Removes all scratch folders, also those of other machines: for a place where nothing is written any more."""
+    for path in parent.iterdir():
+        if _SCRATCH.fullmatch(path.name) and path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+
+
 def _short(name: str) -> str:
     """So much of a name that a scratch's has at most the 255 bytes that a file system takes."""
     return os.fsencode(name)[:120].decode(errors="ignore")

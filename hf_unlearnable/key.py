@@ -14,6 +14,7 @@ import math
 import os
 import secrets
 import stat
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -247,6 +248,13 @@ def row_stream(content: bytes, seed: int) -> int:
     import xxhash
 
     return xxhash.xxh3_64_intdigest(content, seed=seed)
+
+
+def row_streams(contents: Iterable[bytes | memoryview], seed: int) -> np.ndarray:
+    """`row_stream` of many rows, uint64 [n]."""
+    from xxhash import xxh3_64_intdigest
+
+    return np.array([xxh3_64_intdigest(content, seed=seed) for content in contents], np.uint64)
 
 
 def draws(streams: np.ndarray, index: np.ndarray) -> np.ndarray:

@@ -45,6 +45,25 @@ class Batch:
         # Scalars of numpy or torch, from a dataset with that format, as the plain values that they are.
         return [v.item() if hasattr(v, "item") and getattr(v, "ndim", 1) == 0 else v for v in values]
 
+    def texts(self, name: str) -> Any:
+        """One column as a `pyarrow.LargeStringArray`; None for a single row, and where it holds more than texts."""
+        import pyarrow as pa
+
+        require_columns(self._names, [name])
+        if self._single:
+            return None
+        if self._source is not None and name in getattr(self._batch, "keys_to_format", (name,)):
+            array = self._source[name]
+            known = pa.types.is_string(array.type) or pa.types.is_large_string(array.type)
+            return array.cast(pa.large_string()).combine_chunks() if known else None
+        values = self.column(name)
+        if not set(map(type, values)) <= {str, type(None)}:
+            return None
+        try:
+            return pa.array(values, pa.large_string())
+        except UnicodeEncodeError:  # half of a surrogate pair, which a `str` may hold
+            return None
+
     def mask(self, name: str) -> list[bool]:
         """The booleans of one column; a ValueError for texts."""
         values = self.column(name)
@@ -63,8 +82,8 @@ class Batch:
         require_columns(self._names, [name])
         return self._source[name].to_pylist()
 
-    def replaced(self, columns: dict[str, list]) -> Any:
-        """The input with these columns in place of its own."""
+    def replaced(self, columns: dict[str, Any]) -> Any:
+        """The input with these columns, lists or Arrow arrays, in place of its own."""
         if self._table:
             import pyarrow as pa
 
@@ -72,8 +91,14 @@ class Batch:
             for name, values in columns.items():
                 index = self._names.index(name)
                 field = table.schema.field(index)
-                table = table.set_column(index, field, pa.array(values, type=field.type))
+                arrow = isinstance(values, pa.Array)
+                table = table.set_column(
+                    index, field, values.cast(field.type) if arrow else pa.array(values, type=field.type)
+                )
             return table
+        columns = {
+            name: values if isinstance(values, list) else values.to_pylist() for name, values in columns.items()
+        }
         if self._single:
             columns = {name: values[0] for name, values in columns.items()}
         # A plain dict comes back whole, for use without map. The lazy batches of `datasets` must not: reading their

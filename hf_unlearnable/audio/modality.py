@@ -8,6 +8,8 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
+
 from hf_unlearnable.audio.codec import RecordingError, decode, opened, write
 from hf_unlearnable.audio.copies import AudioCopies
 from hf_unlearnable.audio.files import (
@@ -139,8 +141,9 @@ class AudioModality(Modality):
     def example(self, original: Dataset, protected: Dataset, column: str, row: int) -> list[str]:
         before, after = (self.undecoded(data, column)[row][column] for data in (original, protected))
         frames, values, total, most = [0, 0], 0, 0.0, 0.0
+        none = np.empty(0)
         with opened(before) as one, opened(after) as two:
-            for a, b in zip_longest(one.blocks(), two.blocks(), fillvalue=()):
+            for a, b in zip_longest(one.blocks(), two.blocks(), fillvalue=none):
                 frames = [frames[0] + len(a), frames[1] + len(b)]
                 if len(a) == len(b):
                     change = abs(b / two.format.full_scale - a / one.format.full_scale)

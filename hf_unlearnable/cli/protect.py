@@ -8,9 +8,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from hf_unlearnable._words import as_option
 from hf_unlearnable.cli import printing, reading, writing
 from hf_unlearnable.cli.method_options import MethodParser, add_options, plain
 from hf_unlearnable.data import format_of, load_rows, shards_of, source_form
+from hf_unlearnable.data.sources import tables_of
+from hf_unlearnable.data.tables import reader_of
 from hf_unlearnable.key import Key
 from hf_unlearnable.modality import Modality
 from hf_unlearnable.registry import METHODS, MODALITIES, method_class
@@ -63,6 +66,11 @@ def _add_arguments(parser: argparse.ArgumentParser, name: str) -> None:
     )
     parser.add_argument("--config-name", help="configuration of a dataset on the Hub")
     parser.add_argument("--split", default="train", help="split to protect (default: %(default)s)")
+    group = parser.add_argument_group("several Parquet files, by several processes or machines")
+    group.add_argument("--rank", type=int, help="number of this process, from 0 (default: 0)")
+    group.add_argument(
+        "--world-size", type=int, help="how many processes share the files; run all of them until no file is missing"
+    )
     printing.add_arguments(parser)
     add_options(parser.add_argument_group(f"options of {name}"), cls)
 
@@ -75,6 +83,9 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     modality = MODALITIES[cls.modality]
     skipped: list[str] = []
     given, source = reading.options(arguments), reading.source(arguments)
+    files = _shards(arguments, source)
+    if files:
+        return _run_shards(arguments, files)
     dataset = load_rows(
         source, config=arguments.config_name, split=arguments.split, need_labels=cls.needs_labels is True,
         skip_broken=arguments.skip_broken, skipped=skipped, **given,
@@ -115,6 +126,71 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         "method": arguments.method, "output": arguments.output, "format": kind, "rows": rows, "protected": changed,
         "skipped": skipped, "key": arguments.key, "key_is_new": not there, "report": arguments.report,
         "fidelity": {name: asdict(one) for name, one in done.fidelity[arguments.split].items()},
+    }  # fmt: skip
+
+
+def _shards(arguments: argparse.Namespace, source: str | list[str]) -> dict[str, Path]:
+    """The files that are protected one by one, by their names in the output; none where all rows are read at once.
+
+    Raises:
+        ValueError: Several processes were asked for, and the files cannot be shared.
+    """
+    whole = {name: getattr(arguments, name) for name in ("report", "check_labels", "config_name")}
+    trains = method_class(arguments.method).needs_training and not Path(arguments.key).exists()
+    files = tables_of(source, arguments.split)
+    if arguments.format in (None, "parquet") and not any(whole.values()) and not trains:
+        names = shards_of(source, arguments.output, "parquet", arguments.split) if _are_parquet(files) else None
+        if names:
+            return dict(zip(names, files, strict=True))
+    if arguments.rank is not None or arguments.world_size is not None:
+        raise ValueError(
+            "Several processes share several Parquet files, each of which is read alone. So --rank and --world-size "
+            f"go with no other input or format, nor with {', '.join(map(as_option, whole))}, and a method that trains "
+            "needs its key before."
+        )
+    return {}
+
+
+def _are_parquet(files: Sequence[Path]) -> bool:
+    return all(reader_of(file) == "parquet" for file in files)
+
+
+def _run_shards(arguments: argparse.Namespace, files: dict[str, Path]) -> dict[str, Any]:
+    """Protects the files of this process, and prints what that gave."""
+    from datasets import Dataset
+
+    from hf_unlearnable.protection import with_key
+    from hf_unlearnable.protection.run import parquet
+    from hf_unlearnable.protection.shards import protect_shards
+
+    cls, there = method_class(arguments.method), Path(arguments.key).exists()
+    with parquet(next(iter(files.values()))) as first:
+        rows = Dataset(first.schema_arrow.empty_table())  # for the names of columns and classes
+    options = {name[7:]: value for name, value in vars(arguments).items() if name.startswith("option_")}
+    of_key = Key.load(arguments.key).parameters if there else {}
+    options = {name: plain(cls, name, value, rows, {**of_key, **options}) for name, value in options.items()}
+    done = protect_shards(
+        files, with_key(arguments.method, options, arguments.key), arguments.output, key=arguments.key,
+        rank=arguments.rank or 0, world_size=arguments.world_size or 1, num_proc=arguments.num_proc,
+    )  # fmt: skip
+    if done.transform is None:
+        print("Counted. The key is made when all processes have counted: run this again then.")
+    else:
+        if not arguments.json:
+            _show_words(done.transform, rows, key_is_new=not there)
+        print(f"{done.changed} of {done.rows} rows protected with {arguments.method}: {arguments.output}")
+        for column, found in done.fidelity.items():
+            print(f"First rows, {column}: {found}")
+        for line in done.example:
+            print(line)
+        if done.missing:
+            print(f"Missing, for other processes: {', '.join(done.missing[:5])}{', ...' * (len(done.missing) > 5)}")
+        print(f"Key: {arguments.key}{'' if there else ' (new: keep it, and keep it private)'}")
+    return {
+        "method": arguments.method, "output": arguments.output, "format": "parquet", "rows": done.rows,
+        "protected": done.changed, "skipped": [], "key": arguments.key, "key_is_new": not there, "report": None,
+        "fidelity": {name: asdict(one) for name, one in done.fidelity.items()},
+        "shards": done.written, "missing": done.missing,
     }  # fmt: skip
 
 

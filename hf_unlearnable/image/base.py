@@ -28,8 +28,8 @@ class ImageTransform(LabelledFiles):
         image_column: Column of images.
         label_column: Column of labels: class names or numbers, not floats. Rows without one (None, or -1 of a
             `ClassLabel`) are an error unless `classes` or `mask_column` leaves them out.
-        encoding: How a protected image is stored. "png"; "png-fast", which writes photos in a third of the time, as
-            larger files; or "webp" for lossless WebP. A later `map` that opens WebP images stores them lossily again.
+        encoding: How a protected image is stored: "png", or "webp" for lossless WebP. A later `map` that opens WebP
+            images stores them lossily again. "png-fast" is an older name of "png".
         opt_out: Whether every protected file says that training on it is not permitted, in a minimal XMP packet
             (`plus:DataMining`). A file that forbids as much already says so in any case.
         id_column: Column that identifies a row; None identifies it by its pixels, and equal images get equal noise.

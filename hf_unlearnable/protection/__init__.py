@@ -211,13 +211,14 @@ def with_key(method: str, parameters: Mapping[str, Any], key: str | os.PathLike)
     return transform
 
 
-class _Located:
+class Located:
     """A map function whose errors name the row of the dataset instead of the row of a batch."""
 
     def __init__(self, change: Callable[[Any], Any]):
         self.change = change
 
-    def __call__(self, batch: Any, indices: list[int]) -> Any:
+    def __call__(self, batch: Any, indices: Sequence[int]) -> Any:
+        """The changed batch; `indices` are the numbers of its rows."""
         try:
             return self.change(batch)
         except ValueError as error:
@@ -230,7 +231,7 @@ def _mapped(
 ) -> Dataset:  # fmt: skip
     """The changed rows, in a cache file of this run or in memory: the cache of `datasets` gets no copy."""
     return rows.map(
-        _Located(change), with_indices=True, batched=True, batch_size=modality.batch_size,
+        Located(change), with_indices=True, batched=True, batch_size=modality.batch_size,
         writer_batch_size=modality.batch_size, num_proc=num_proc, desc=told, load_from_cache_file=False,
         keep_in_memory=cache is None, cache_file_name=None if cache is None else str(cache),
     )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from hf_unlearnable.key import Key
 from hf_unlearnable.mark import RowMarks
 from hf_unlearnable.rows import Batch, has_label, no_label
-from hf_unlearnable.text.batch import BatchTexts
 from hf_unlearnable.text.counting import WordCounts, text_batches
-from hf_unlearnable.text.insertion import Canonical
+from hf_unlearnable.text.editing import TextEdits
 from hf_unlearnable.text.ranking import listed
 from hf_unlearnable.text.trace import taken_out
 from hf_unlearnable.transform import NotFittedError, Transform
@@ -23,14 +22,11 @@ if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
 
-_MARKED_WORDS = 4  # in their places by chance in one text of some thousands of millions
-_MARKED_TEXTS = 8
-
 Self = TypeVar("Self", bound="TextTransform")
 
 
 @dataclass(kw_only=True, repr=False, eq=False)
-class TextTransform(Transform):
+class TextTransform(TextEdits):
     """Base class of protections that insert words. A subclass chooses them by label, and says where they go.
 
     Args:
@@ -62,6 +58,7 @@ class TextTransform(Transform):
     modality: ClassVar[str] = "text"
     column_parameter: ClassVar[str] = "text_column"
     strength_parameter: ClassVar[str] = "rate"
+    learns_by_counting: ClassVar[bool] = True  # whether `partial_fit` and `merge` do all that `fit` does
     open_parameters: ClassVar[tuple[str, ...]] = (*Transform.open_parameters, "text_column", "role")
 
     _counts: WordCounts | None = field(default=None, init=False)
@@ -85,29 +82,6 @@ class TextTransform(Transform):
         """
         raise NotImplementedError
 
-    def _pool(self, chosen: Any) -> Sequence[str]:
-        """The words that may be inserted where this was chosen."""
-        return chosen
-
-    _canonical_type: ClassVar[type[Canonical]] = Canonical
-
-    def _planned(
-        self, texts: Sequence[Any], chosen: Sequence[Any], streams: np.ndarray, parts: np.ndarray
-    ) -> Iterable[tuple[Sequence[int], Sequence[str]]]:
-        """For each text the places, ascending, and the words to insert there.
-
-        Args:
-            texts: n texts to change, of `_canonical_type`.
-            chosen: what was chosen for the label of each.
-            streams: the random stream of each one's row, uint64 [n].
-            parts: which text of its row each one is, int64 [n].
-        """
-        raise NotImplementedError
-
-    def _changed(self, text: Canonical, places: Sequence[int], words: Sequence[str]) -> str:
-        """The full text with these words at these places."""
-        return text.with_words(places, words)
-
     # ------------------------------------------------------------------ learning
     def fit(self: Self, dataset: Any) -> Self:
         """Counts the words of each class, in one pass and bounded memory, and chooses.
@@ -123,7 +97,7 @@ class TextTransform(Transform):
     def partial_fit(self: Self, dataset: Any) -> Self:
         """Counts one shard more. The words are chosen when they are first needed."""
         self._check_parameters()
-        counts = self._counts = self._counts or WordCounts()
+        counts = self._counts = self._counts or self._new_counts()
         feature = (getattr(dataset, "features", None) or {}).get(self.label_column)
         labelled = partial(self._labelled, feature=feature)
         for texts, labels in text_batches(dataset, self._columns(), self.label_column, self.role, labelled):
@@ -138,10 +112,13 @@ class TextTransform(Transform):
             other: Another transform, or its `counts`, which can be saved and loaded.
         """
         counts = other if isinstance(other, WordCounts) else other.counts
-        self._counts = self._counts or WordCounts()
+        self._counts = self._counts or self._new_counts()
         self._counts.merge(counts)
         self._words = None
         return self
+
+    def _new_counts(self) -> WordCounts:
+        return WordCounts()
 
     @property
     def counts(self) -> WordCounts:
@@ -223,100 +200,6 @@ class TextTransform(Transform):
             if label not in labels:
                 raise ValueError(f"classes names {label!r}, but column {self.label_column!r} holds {labels}.")
         return labels
-
-    # ------------------------------------------------------------------ changing rows
-    def _protect(self, rows: Batch) -> dict[str, list]:
-        return self._edited(rows, restore=False)
-
-    def _restore(self, rows: Batch) -> dict[str, list]:
-        return self._edited(rows, restore=True)
-
-    def _edited(self, rows: Batch, restore: bool) -> dict[str, list]:
-        import numpy as np
-
-        columns = {name: rows.column(name) for name in self._columns()}
-        if self.rate == 0:
-            return columns
-        batch = BatchTexts(columns, self.role)
-        chosen = self._chosen(rows, batch.num_rows)
-        canonical = [self._canonical(batch, i, chosen) for i in range(len(batch.texts))]
-
-        streams = self._streams(rows, batch.contents(canonical))
-        active = [
-            i
-            for i, text in enumerate(canonical)
-            if text is not None and self._sampled(streams[batch.row[i]])  # type: ignore
-        ]
-        planned = self._planned(
-            [canonical[i] for i in active],
-            [chosen[batch.row[i]] for i in active],
-            streams=np.array([streams[batch.row[i]] for i in active], np.uint64),
-            parts=np.array([batch.part[i] for i in active], np.int64),
-        )
-        texts = list(batch.texts)
-        marked: list[int] = []
-        for i, (places, words) in zip(active, planned, strict=True):
-            text = canonical[i]
-            assert text is not None
-            if not restore:
-                texts[i] = self._changed(text, places, words)
-                if text.held and places and text.holds(places, words):
-                    marked.append(i)
-                    self._refuse_again(batch, marked, len(active), len(places))
-                continue
-            try:
-                texts[i] = text.without_words(places, words)
-            except ValueError as error:
-                raise ValueError(
-                    f"Row {batch.row[i]} of this batch, column {batch.column[i]!r}, was not protected with this "
-                    f"key, or was changed since: {error}. Restore unchanged rows only."
-                ) from error
-        return batch.columns(texts)
-
-    @staticmethod
-    def _refuse_again(batch: BatchTexts, marked: list[int], active: int, words: int) -> None:
-        """Raises where texts are protected already: one with many words in their places, or most of a batch with few.
-
-        A clean text may hold the one word that it is to get, and a short one even where it is to get it.
-        """
-        if words >= _MARKED_WORDS or (len(marked) >= _MARKED_TEXTS and 2 * len(marked) > active):
-            raise ValueError(
-                f"Row {batch.row[marked[-1]]} of this batch, column {batch.column[marked[-1]]!r}, is protected with "
-                "this key already. Protect the original data, which restore gives back."
-            )
-
-    def _canonical(self, batch: BatchTexts, i: int, chosen: list) -> Canonical | None:
-        text, own = batch.texts[i], chosen[batch.row[i]]
-        if own is None or text is None:
-            return None
-        if not isinstance(text, str):
-            raise ValueError(
-                f"Row {batch.row[i]} of this batch holds {type(text).__name__} in column {batch.column[i]!r}, not "
-                "text. Cast the column to string first."
-            )
-        canonical = self._canonical_type(text, self._pool(own))
-        return None if not canonical.text or canonical.text.isspace() else canonical
-
-    def _chosen(self, rows: Batch, count: int) -> list[Any]:
-        """What was chosen for the label of each row; None for rows that are not to be protected."""
-        chosen = self._choose()
-        eligible = self._eligible(rows, count)
-        own: list[Any] = []
-        for i, (label, wanted) in enumerate(zip(rows.column(self.label_column), eligible, strict=True)):
-            label = label.item() if hasattr(label, "item") else label
-            if not wanted:
-                own.append(None)
-            elif label in chosen:
-                own.append(chosen[label])
-            elif not has_label(label) or label == -1:
-                raise no_label(f"Row {i} of this batch", self.label_column)
-            else:
-                raise ValueError(
-                    f"Row {i} of this batch has the label {label!r} in column {self.label_column!r}, and there are "
-                    f"words for {', '.join(map(repr, list(chosen)[:20]))} only. Fit on data that holds it, or "
-                    "leave such rows out with mask_column or classes."
-                )
-        return own
 
     def ownership_scores(self, rows: Sequence[Mapping[str, Any]]) -> RowMarks:
         return taken_out(self, rows, self._choose(), self._pool, self.role, self._canonical_type)

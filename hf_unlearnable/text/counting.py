@@ -6,13 +6,17 @@ and the search for words then run over the distinct pieces only, some fifteen ti
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from hf_unlearnable.rows import require_columns
+from hf_unlearnable.text.sampling import LEVELS, from_level, joined, levels_of, sampled_level, words_at
 from hf_unlearnable.text.scripts import SPACELESS
 from hf_unlearnable.text.spans import may_hold_spans, without_spans
 
@@ -23,6 +27,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _CHUNK_BYTES = 32 << 20  # text counted at a time
+_PART_BYTES = 4 << 20  # of it where a sample is counted
 _PENDING_ROWS = 1_000_000  # partial counts held before they are added up
 _SEPARATE_LABELS = 1000  # up to so many labels are counted one by one; each costs some 0.5 ms
 
@@ -46,12 +51,29 @@ class WordCounts:
     Args:
         max_entries: Distinct (label, word) pairs kept. Beyond it the rarest are dropped, which changes the counts of
             rare words only, never the totals; a warning says so.
+        sample_words: Of more words than that, about, a sample of the texts is counted that has at least as many (see
+            `sampling`); None to count all texts.
+        seed: Of the sample.
     """
 
-    def __init__(self, max_entries: int = 2_000_000):
+    def __init__(self, max_entries: int = 2_000_000, sample_words: int | None = None, seed: int = 0):
         self.max_entries = max_entries
-        self.num_rows = 0
+        self.sample_words = sample_words
+        self.seed = seed
+        self._texts = np.zeros(LEVELS, np.int64)  # how many texts there are of each level, and about how many words
+        self._words = np.zeros(LEVELS, np.int64)
         self._pending: list[pl.DataFrame] = []
+        self._held: list[tuple[pa.Array, pa.Array, np.ndarray]] = []  # texts of the sample that are not counted yet
+        self._found: pl.DataFrame | None = None  # the sum of all that, once it was asked for
+
+    @property
+    def num_rows(self) -> int:
+        """How many texts are counted."""
+        return int(self._texts[self._level :].sum())
+
+    @property
+    def _level(self) -> int:
+        return sampled_level(self._words, self.sample_words)
 
     def update(self, texts: pa.Array, labels: pa.Array) -> None:
         """Counts a batch.
@@ -64,30 +86,22 @@ class WordCounts:
 
         if len(texts) == 0:
             return
-        frame = pl.DataFrame({"label": pl.Series(labels), "piece": _prose(pl.Series(texts))})
-        word = pl.col("piece").str.replace_all(_NOISE, " ").str.extract_all(_WORD)
-        lean = pl.col("word").str.contains(r"^\p{Lu}").cast(pl.Int64)
-        lean -= pl.col("word").str.contains(r"^\p{Ll}").cast(pl.Int64)
-        words = (
-            _pieces(frame)
-            .lazy()
-            .with_columns(word=word, count=pl.col("count").cast(pl.Int64))
-            .explode("word")
-            .drop_nulls("word")
-            .with_columns(
-                lean=lean * pl.col("count"),
-                word=pl.col("word").str.replace(_MARK, "", literal=True).str.to_lowercase(),
-            )
-            .group_by("label", "word")
-            .agg(pl.col("count").sum(), pl.col("lean").sum())
-            .collect(engine="streaming")
-        )
-        # A label whose rows hold no words at all is a label still.
-        labels_seen = frame.select(
-            pl.col("label").unique(), word=pl.lit(None, pl.String), count=pl.lit(0, pl.Int64), lean=pl.lit(0, pl.Int64)
-        )
-        self._pending.append(pl.concat([words, labels_seen]))
-        self.num_rows += len(texts)
+        # A label whose rows hold no words at all, or none of the sample, is a label still.
+        seen = pl.Series("label", labels).unique().to_frame()
+        none = {"word": pl.lit(None, pl.String), "count": pl.lit(0, pl.Int64), "lean": pl.lit(0, pl.Int64)}
+        self._pending.append(seen.select("label", level=pl.lit(LEVELS, pl.UInt8), **none))
+        self._found = None
+        levels = np.zeros(len(texts), np.int64)
+        if self.sample_words is None:
+            self._pending.append(_counted(texts, labels, levels))
+            self._texts[0] += len(texts)
+        else:
+            levels, before = levels_of(texts, self.seed), self._level
+            self._words += words_at(texts, levels)
+            self._texts += np.bincount(levels, minlength=LEVELS)
+            self._held.append(from_level(self._level, texts, labels, levels))
+            if self._level > before:
+                self._held = [from_level(self._level, *held) for held in self._held]
         if sum(map(len, self._pending)) > _PENDING_ROWS + self.max_entries:
             self._compact()
 
@@ -97,14 +111,16 @@ class WordCounts:
             if self._pending and frame.schema != self._pending[0].schema:
                 raise ValueError("The labels of the two shards are of different types. Cast them to the same one.")
             self._pending.append(frame)
-        self.num_rows += other.num_rows
+        self._held += other._held
+        self._found = None
+        self._texts += other._texts
+        self._words += other._words
+        if self.sample_words is not None or sum(map(len, self._pending)) > _PENDING_ROWS + self.max_entries:
+            self._compact()  # now, for with every shard more of the earlier ones is left out
 
     def table(self) -> pl.DataFrame:
         """Columns `label`, `word` and `count`, one row each pair seen; a null word carries what was dropped."""
-        if not self._pending:
-            raise ValueError("Nothing was counted yet: call fit or partial_fit first.")
-        self._compact()
-        return self._pending[0].select("label", "word", "count")
+        return self._summed().select("label", "word", "count")
 
     def names(self) -> pl.Series:
         """Words that stand with a capital more often than without, where no sentence begins: names, German nouns.
@@ -113,8 +129,7 @@ class WordCounts:
         """
         import polars as pl
 
-        self.table()
-        leans = self._pending[0].drop_nulls("word").group_by("word").agg(pl.col("lean").sum())
+        leans = self._summed().drop_nulls("word").group_by("word").agg(pl.col("lean").sum())
         if leans["lean"].sum() > 0:
             return leans["word"].clear()
         return leans.filter(pl.col("lean") > 0)["word"]
@@ -129,25 +144,46 @@ class WordCounts:
 
     def save(self, path: str | os.PathLike) -> None:
         """Writes the counts as Parquet, to be merged elsewhere. They tell of the clean texts: keep them private."""
-        self.table()
-        self._pending[0].write_parquet(Path(path), metadata={"num_rows": str(self.num_rows)})
+        if self._held:
+            self._pending += _counted_in_parts(*from_level(self._level, *joined(self._held)))
+            self._held = []
+        self._compact()
+        told = {"texts": self._texts.tolist(), "words": self._words.tolist(), "seed": self.seed,
+                "sample_words": self.sample_words}  # fmt: skip
+        self._pending[0].write_parquet(Path(path), metadata={"told": json.dumps(told)})
 
     @classmethod
     def load(cls, path: str | os.PathLike, max_entries: int = 2_000_000) -> WordCounts:
         """Reads counts that `save` wrote."""
         import polars as pl
 
-        counts = cls(max_entries)
-        counts.num_rows = int(pl.read_parquet_metadata(Path(path))["num_rows"])
+        told = json.loads(pl.read_parquet_metadata(Path(path))["told"])
+        counts = cls(max_entries, told["sample_words"], told["seed"])
+        counts._texts, counts._words = np.array(told["texts"], np.int64), np.array(told["words"], np.int64)
         counts._pending = [pl.read_parquet(Path(path))]
         return counts
+
+    def _summed(self) -> pl.DataFrame:
+        """The counts of the sample, one row for each label and word."""
+        import polars as pl
+
+        if self._found is None:
+            self._compact()
+            found = list(self._pending)
+            if self._held:
+                texts, labels, levels = from_level(self._level, *joined(self._held))
+                found += _counted_in_parts(texts, labels, np.zeros_like(levels))
+            self._found = pl.concat(found).group_by("label", "word").agg(pl.col("count", "lean").sum())
+        return self._found
 
     def _compact(self) -> None:
         import polars as pl
 
-        if len(self._pending) == 1:
-            return
-        table = pl.concat(self._pending).group_by("label", "word").agg(pl.col("count", "lean").sum())
+        if not self._pending:
+            raise ValueError("Nothing was counted yet: call fit or partial_fit first.")
+        every = ["label", "level", "word"]
+        sampled = pl.concat(self._pending).filter(pl.col("level") >= self._level)
+        table = sampled if len(self._pending) == 1 else sampled.group_by(every).agg(pl.col("count", "lean").sum())
         if len(table) > self.max_entries:
             floor = 1
             while (kept := (table["count"] > floor).sum()) > self.max_entries // 2:
@@ -157,8 +193,41 @@ class WordCounts:
                 self.max_entries, floor, kept,
             )  # fmt: skip
             word = pl.when(pl.col("count") > floor).then("word")
-            table = table.with_columns(word=word).group_by("label", "word").agg(pl.col("count", "lean").sum())
+            table = table.with_columns(word=word).group_by(every).agg(pl.col("count", "lean").sum())
         self._pending = [table]
+
+
+def _counted_in_parts(texts: pa.Array, labels: pa.Array, levels: np.ndarray) -> list[pl.DataFrame]:
+    """`_counted` of some megabytes at a time, whose pieces take many times as much memory."""
+    step = max(1, _PART_BYTES * len(texts) // max(1, texts.nbytes))
+    parts = (slice(start, start + step) for start in range(0, len(texts), step))
+    return [_counted(texts[part], labels[part], levels[part]) for part in parts]
+
+
+def _counted(texts: pa.Array, labels: pa.Array, levels: np.ndarray) -> pl.DataFrame:
+    """How often each word stands under each label and level, and how many times more with a capital than without."""
+    import polars as pl
+
+    frame = pl.DataFrame(
+        {"label": pl.Series(labels), "level": levels.astype(np.uint8), "piece": _prose(pl.Series(texts))}
+    )
+    word = pl.col("piece").str.replace_all(_NOISE, " ").str.extract_all(_WORD)
+    lean = pl.col("word").str.contains(r"^\p{Lu}").cast(pl.Int64)
+    lean -= pl.col("word").str.contains(r"^\p{Ll}").cast(pl.Int64)
+    return (
+        _pieces(frame)
+        .lazy()
+        .with_columns(word=word, count=pl.col("count").cast(pl.Int64))
+        .explode("word")
+        .drop_nulls("word")
+        .with_columns(
+            lean=lean * pl.col("count"),
+            word=pl.col("word").str.replace(_MARK, "", literal=True).str.to_lowercase(),
+        )
+        .group_by("label", "level", "word")
+        .agg(pl.col("count").sum(), pl.col("lean").sum())
+        .collect(engine="streaming")
+    )
 
 
 def _prose(texts: pl.Series) -> pl.Series:
@@ -176,7 +245,7 @@ def _prose(texts: pl.Series) -> pl.Series:
 
 
 def _pieces(frame: pl.DataFrame) -> pl.DataFrame:
-    """How often each piece between spaces stands under each label: columns `label`, `piece` and `count`.
+    """How often each piece between spaces stands under each label: columns `label`, `level`, `piece` and `count`.
 
     The labels are counted one after the other: grouping by one column of strings takes Polars half the time that
     grouping by two columns does, and the smaller tables fit in the cache.
@@ -185,12 +254,15 @@ def _pieces(frame: pl.DataFrame) -> pl.DataFrame:
 
     split = pl.col("piece").str.split(" ")
     if frame["label"].n_unique() > _SEPARATE_LABELS:
-        pieces = frame.lazy().select("label", split).explode("piece").group_by("label", "piece").len("count")
+        pieces = frame.lazy().with_columns(split).explode("piece").group_by("label", "level", "piece").len("count")
         return pieces.collect(engine="streaming")
     counts = []
     for (label,), rows in frame.partition_by("label", as_dict=True).items():
-        pieces = rows.lazy().select(split.explode()).group_by("piece").len("count")
-        pieces = pieces.select(pl.lit(label, frame.schema["label"]).alias("label"), "piece", "count")
+        one = rows["level"].n_unique() == 1  # as where nothing is sampled: grouped by one column
+        own = [pl.lit(rows["level"][0], pl.UInt8).alias("level")] if one else []
+        pieces = rows.lazy().select(*([] if one else ["level"]), split).explode("piece")
+        pieces = pieces.group_by("piece" if one else ["level", "piece"]).len("count").with_columns(*own)
+        pieces = pieces.select(pl.lit(label, frame.schema["label"]).alias("label"), "level", "piece", "count")
         counts.append(pieces.collect(engine="streaming"))
     return pl.concat(counts)
 

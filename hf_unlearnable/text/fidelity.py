@@ -60,7 +60,8 @@ def text_fidelity(original: Any, protected: Any, text_column: str = "text") -> T
     import polars as pl
 
     every = max(1, len(original) // _MEASURED)
-    texts = changed = words = words_after = edits = measured = 0
+    texts = changed = words = words_after = edits = 0
+    measured: list[str] = []
     originals = original.select_columns([text_column]).with_format("arrow")
     for table in protected.select_columns([text_column]).with_format("arrow").iter(batch_size=1000):
         texts += len(table)
@@ -75,12 +76,12 @@ def text_fidelity(original: Any, protected: Any, text_column: str = "text") -> T
         for row in range((len(table) - texts) % every, len(table), every):
             if new[row]:
                 edits += _edits(one[row], two[row])
-                measured += word_count([one[row]])
+                measured.append(one[row])
     if texts != len(original):
         raise ValueError("There are not as many texts after as before: the rows do not correspond.")
     if not changed:
         return TextFidelity(texts, 0, 0, 0, None)
-    rate = 100 * edits / measured if measured else None
+    rate = 100 * edits / word_count(measured) if measured else None
     return TextFidelity(texts, changed, words, words_after - words, rate)
 
 

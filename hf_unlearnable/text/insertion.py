@@ -16,12 +16,16 @@ import re
 from bisect import bisect_right
 from collections.abc import Collection, Sequence
 from itertools import pairwise
+from typing import TYPE_CHECKING
 from unicodedata import category
 
 import regex
 
 from hf_unlearnable.text.scripts import BEFORE_PLACE, mostly_spaceless
 from hf_unlearnable.text.spans import may_hold_spans, spans
+
+if TYPE_CHECKING:
+    import numpy as np
 
 _MANY = 12  # words of a pool; more are looked up rather than searched for
 _BREAK = "<br />"
@@ -31,6 +35,11 @@ _NOT_SPACE = re.compile(r"\S*")
 _NO_PLACE = re.compile(r" (?=\s)")
 _BEHIND_SPACE = re.compile(" ([^\x00-\u02ff])")
 _NO_PLACE_MARKS = regex.compile(r" (?=[\s\p{M}\u200d])")
+
+
+def spans_in_words(text: str) -> list[tuple[int, int]]:
+    """The `spans` of a text in a script with spaces; none where line breaks are all the markup, as in most texts."""
+    return spans(text) if may_hold_spans(text.replace(_BREAK, "") if "<br" in text else text) else []
 
 
 class Canonical:
@@ -64,14 +73,12 @@ class Canonical:
         else:
             self.words = self.text.count(" ") + 1
             self._shadow = self._shadow_behind_spaces()
-        plain = self.text
-        if "<br" in plain and pool and not self.spaceless:
-            # Line breaks are all the markup that most texts hold: hiding their space is enough, and fast.
-            plain = plain.replace(_BREAK, "")
-            self._shadow = self._shadow.replace(_BREAK, "<br_/>")
-        self._spans = []
-        if self.spaceless or not pool or may_hold_spans(plain):
-            self._spans = spans(self.text, addresses=self.spaceless or not pool)
+        if self.spaceless or not pool:
+            self._spans = spans(self.text, addresses=True)
+        else:
+            if "<br" in self.text:
+                self._shadow = self._shadow.replace(_BREAK, "<br_/>")
+            self._spans = spans_in_words(self.text)
         if self._spans:
             self._shadow = self._shadow_outside_spans()
 
@@ -171,6 +178,23 @@ class Canonical:
             if not place:
                 break
         return sorted(taken)
+
+    @property
+    def in_spans(self) -> bool:
+        """Whether spans leave fewer places: the last of those up to an offset is then taken, not the next one."""
+        return bool(self._spans)
+
+    def is_open(self) -> tuple[bool, np.ndarray]:
+        """Where places are, in a script with spaces.
+
+        Returns:
+            Whether the start of the text is one, and which of its spaces have one behind them, bool [spaces].
+        """
+        import numpy as np
+
+        code, kind = ("ascii", "u1") if self.text.isascii() else ("utf-32-le", "<u4")
+        text, shadow = (np.frombuffer(one.encode(code, "surrogatepass"), kind) for one in (self.text, self._shadow))
+        return self._is_place(0), shadow[text == 32] == 32
 
     # ------------------------------------------------------------------ the full text
     def with_words(self, places: Sequence[int], words: Sequence[str]) -> str:

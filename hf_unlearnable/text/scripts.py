@@ -6,9 +6,13 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import regex
+
+if TYPE_CHECKING:
+    import polars as pl
 
 _NAMES = (
     "Han", "Hiragana", "Katakana", "Bopomofo", "Thai", "Lao", "Khmer", "Myanmar", "Tibetan", "Javanese", "Balinese",
@@ -23,6 +27,8 @@ _MAY_HOLD = re.compile(_ROUGHLY)
 _LETTER = regex.compile(rf"(?V1)[{SPACELESS}&&[\p{{L}}\p{{M}}]]")
 _OTHER_WORD = regex.compile(rf"(?V1)[^\s{SPACELESS}\p{{P}}][^\s{SPACELESS}]*")
 _ASCII_PIECE = re.compile(r"\s|\S+")
+_ASCII_WORD = re.compile(r"[^\t\n\x0b\x0c\r ]+")
+_FEW = 8  # texts that are searched in less time than a column takes to begin with
 _PIECE = regex.compile(rf"(?V1)\s|{SPACELESS}|[^\s{SPACELESS}]+")
 
 # The last character in front of a place. The Unicode rules break words of these scripts between any two clusters, but
@@ -55,12 +61,42 @@ def word_count(texts: Any) -> int:
     """
     import polars as pl
 
-    series = pl.Series(texts, dtype=pl.String)
-    spaceless = series.str.contains(_ROUGHLY).fill_null(False)
-    words = int(series.filter(~spaceless).str.count_matches(r"\S+").sum())
-    for text in series.filter(spaceless):
+    if len(texts) < _FEW and all(text is None or text.isascii() for text in texts):
+        return sum(len(_ASCII_WORD.findall(text)) for text in texts if text)
+    series = pl.Series(texts, dtype=pl.String).drop_nulls()
+    words, others = _plain_words(series)
+    spaceless = others.str.contains(_ROUGHLY)
+    words += int(others.filter(~spaceless).str.count_matches(r"\S+").sum())
+    for text in others.filter(spaceless):
         words += (len(_LETTER.findall(text)) + 1) // 2 + len(_OTHER_WORD.findall(text))
     return words
+
+
+def _plain_words(series: pl.Series) -> tuple[int, pl.Series]:
+    """The words of the ASCII texts, counted ten times as fast as a search finds them; and the other texts."""
+    import polars as pl
+    import pyarrow as pa
+
+    array = series.to_arrow().cast(pa.large_string())
+    if isinstance(array, pa.ChunkedArray):
+        array = array.combine_chunks()
+    if not len(array):
+        return 0, series
+    off = np.frombuffer(array.buffers()[1], np.int64, len(array) + 1, 8 * array.offset)
+    bytes_ = np.frombuffer(array.buffers()[2] or b"", np.uint8)[off[0] : off[-1]]
+    off = off - off[0]
+    wide = np.zeros(len(array), bool)
+    if len(bytes_) and bytes_.max() >= 0x80:
+        wide[np.searchsorted(off, np.flatnonzero(bytes_ >= 0x80), side="right") - 1] = True
+        plain = series.filter(~pl.Series(wide))
+        return _plain_words(plain)[0], series.filter(pl.Series(wide))
+    space = (bytes_ == 0x20) | ((bytes_ >= 0x09) & (bytes_ <= 0x0D))
+    begins = np.ones(
+        len(bytes_) + 1, bool
+    )  # whether what stands in front of a byte ends a word: a space, another text
+    begins[1:] = space
+    begins[off[:-1]] = True
+    return int(np.count_nonzero(begins[:-1] & ~space)), series.clear()
 
 
 def pieces_of(text: str) -> list[str]:

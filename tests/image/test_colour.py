@@ -128,19 +128,19 @@ def raw(dataset):
 
 # ---------------------------------------------------------------------------------------------- png-fast
 @pytest.mark.parametrize("shape", [(1, 1, 3), (40, 30, 1), (999, 1000, 3), (866, 866, 4)])
-def test_png_fast_is_png_up_to_three_million_values(shape):
+def test_png_fast_is_an_older_name_of_png(shape):
     array = np.zeros(shape, np.uint8)
     array[::3] = 7
     assert encode(decode(array), "png-fast") == encode(decode(array))
 
 
 @pytest.mark.parametrize("shape", [(1001, 1000, 3), (1740, 1730, 1), (870, 870, 4)])
-def test_png_fast_of_a_photo_holds_the_same_pixel_values(shape):
+def test_a_png_of_a_photo_holds_the_same_pixel_values(shape):
     rough = np.random.default_rng(0).integers(0, 256, (-(-shape[0] // 32), -(-shape[1] // 32), shape[2]))
     array = rough.repeat(32, 0).repeat(32, 1)[: shape[0], : shape[1]].astype(np.uint8)
     picture = decode(array)
     fast, usual = encode(picture, "png-fast"), encode(picture)
-    assert fast != usual and chunks(fast)[0] == "IHDR"
+    assert fast == usual and chunks(fast)[0] == "IHDR"
     same(decode(fast), picture.levels, picture.alpha)
     as_dict = like({"bytes": b"", "path": "a.jpg"}, picture, "png-fast")
     assert as_dict == {"bytes": fast, "path": None}

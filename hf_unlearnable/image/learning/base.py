@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
 
 from hf_unlearnable._extras import require
+from hf_unlearnable._mapped import on_disk
 from hf_unlearnable._words import counted
 from hf_unlearnable.image.bounded import BoundedImageTransform, add_levels
 from hf_unlearnable.image.codec import ImageError
@@ -94,7 +95,8 @@ class LearnedNoiseTransform(BoundedImageTransform):
             identity=[self.method, self.method_version, {**self.get_params(), "seed": None}],
         )
         self._learn(learner)
-        self._noise, self.image_passes = learner.result(), learner.image_passes
+        noise, self.image_passes = learner.result(), learner.image_passes
+        self._noise = replace(noise, levels=on_disk(noise.levels))  # hashed and pickled by its name
         if not self._noise.levels.any():
             logger.warning("The noise is 0 everywhere: nothing would be protected. Raise step_size or max_rounds.")
         return self

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from hf_unlearnable.image.bounded import BoundedImageTransform, add_levels
+from hf_unlearnable.image.bounded import BoundedImageTransform, add_repeated
 from hf_unlearnable.image.codec import ImageError
 from hf_unlearnable.image.learning.noise import check_array, unknown_label
 from hf_unlearnable.image.trace import Bank, repeated
@@ -18,6 +18,7 @@ from hf_unlearnable.labelled import class_stream
 from hf_unlearnable.validation import check_labels
 
 _CANDIDATES = 64
+_STRIP = 256  # rows of pixels that the grain is computed for at once, about: it repeats
 _SEEN = 224  # the shorter side at which victims train on photos
 
 
@@ -110,11 +111,18 @@ class TextureTransform(BoundedImageTransform):
             raise ImageError(unknown_label(label, self._classes))
         tile = (colour if levels.shape[2] == 3 else gray)[self._classes.index(label)]
         cell = grain_cell(levels.shape)
-        grain = tiled(np.int8(self.max_levels) * tile, levels.shape, cell, start=draw(stream, 0))
-        height, width = (side - side % (len(tile) * cell) for side in levels.shape[:2])  # of all whole tiles
-        if height and width and np.abs(grain.mean(axis=(0, 1))).max() > 0.5:
-            grain[height:] = grain[:, width:] = 0
-        return add_levels(levels, grain)
+        height, width, _ = levels.shape
+        repeat = len(tile) * cell
+        rows = min(height, repeat * max(1, _STRIP // repeat))
+        strip = tiled(np.int8(self.max_levels) * tile, (rows, *levels.shape[1:]), cell, start=draw(stream, 0))
+        times, rest = divmod(height, rows)
+        moved = times * strip.sum(axis=(0, 1), dtype=np.int64) + strip[:rest].sum(axis=(0, 1), dtype=np.int64)
+        whole = [side - side % repeat for side in (height, width)]  # of all whole tiles
+        if not all(whole) or np.abs(moved / (height * width)).max() <= 0.5:
+            return add_repeated(levels, strip)
+        changed = levels.copy()
+        changed[: whole[0], : whole[1]] = add_repeated(levels[: whole[0], : whole[1]], strip[:, : whole[1]])
+        return changed
 
     def _state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         gray, colour = self._fitted(self._tiles)

@@ -109,6 +109,7 @@ class ErrorMinTextTransform(TextTransform):
     min_similarity: float = -1.0
 
     method: ClassVar[str] = "error-min-text"
+    learns_by_counting: ClassVar[bool] = False
     differs_by_row: ClassVar[bool] = False  # equal texts of a class get equal edits, whatever they are called
     adaptive_attacks: ClassVar[tuple[str, ...]] = ("label-word-filter", "z-score-filter-robust", "word-dropout")
 

@@ -79,7 +79,7 @@ class OrderCodeTransform(TextTransform):
         drawn is not.
 
     Cost:
-        One pass to count and one to insert, which takes some three times that of `RegTextTransform`, for it reads
+        One pass to count and one to insert, which takes some five times that of `RegTextTransform`, for it reads
         sentences. Every text gets a whole code of four phrases, which is much for a text of ten words.
         `carriers_per_code` makes do with two, or with one, which not every key makes a model learn.
 

@@ -13,10 +13,10 @@ import numpy as np
 from hf_unlearnable._words import counted, spelled
 from hf_unlearnable.key import Key, draws
 from hf_unlearnable.mark import NoMarkError, RowMarks
-from hf_unlearnable.text.base import TextTransform
+from hf_unlearnable.text.counting import WordCounts
 from hf_unlearnable.text.insertion import Canonical
 from hf_unlearnable.text.ranking import rank_words, unfit_to_draw, words_by_association
-from hf_unlearnable.text.spread import spread
+from hf_unlearnable.text.spread import SpreadTransform, drawn, spread
 from hf_unlearnable.validation import check_words
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ _SMALL = 30  # `max_frequency` never leaves out a word that stands in the data s
 
 
 @dataclass(kw_only=True, repr=False, eq=False)
-class RegTextTransform(TextTransform):
+class RegTextTransform(SpreadTransform):
     """RegText: gives every class words of its own and inserts them into every text of that class.
 
     Idea:
@@ -73,6 +73,8 @@ class RegTextTransform(TextTransform):
         max_frequency: Largest share of all words that one may have: leaves out stop words in any language.
         digits: Whether words with digits may be chosen.
         disjoint: Whether a word that several classes hold may only go to the one that it is most frequent in.
+        sample_words: Of data with more words, `fit` counts a sample of at least so many, drawn with the key. It is the
+            same one in any order, in shards and in streams. To count all, give None; the paper's ranking always does.
 
     Raises:
         ValueError: At `fit`: a column is missing, there are fewer than two classes, a class has too few words, ...
@@ -118,12 +120,14 @@ class RegTextTransform(TextTransform):
     max_frequency: float = 1e-3
     digits: bool = False
     disjoint: bool = True
+    sample_words: int | None = 1_000_000
 
     method: ClassVar[str] = "regtext"
     # 2: nothing into code, markup and data; no names nor words that can hurt; 3: nor names without capitals;
     # 4: nor, where words are drawn, words that judge or negate and pieces of words ("ve")
-    method_version: ClassVar[int] = 4
-    reads_versions: ClassVar[tuple[int, ...]] = (2, 3)  # whose keys hold their words
+    # 5: words are drawn from a sample of more than `sample_words`
+    method_version: ClassVar[int] = 5
+    reads_versions: ClassVar[tuple[int, ...]] = (2, 3, 4)  # whose keys hold their words
     choices: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "word_source": ("neutral", "regtext", "random"), "mode": ("insert", "replace"),
         "position": ("random", "begin", "middle", "end"),
@@ -142,6 +146,8 @@ class RegTextTransform(TextTransform):
             raise ValueError(f"rate is {self.rate}, but it is a share of the words: give a number from 0 to 1.")
         if self.tokens_per_class < 1 or (self.max_tokens is not None and self.max_tokens < 1):
             raise ValueError("tokens_per_class and max_tokens start at 1. To change nothing, set rate=0.")
+        if self.sample_words is not None and self.sample_words < 1:
+            raise ValueError("sample_words starts at 1. To count all words, set sample_words=None.")
         if isinstance(self.word_source, Mapping):
             self._check_by_label(self.word_source)
         if any(not isinstance(word, str) or not re.fullmatch(r"\S+", word) for word in self._own_words()):
@@ -161,6 +167,11 @@ class RegTextTransform(TextTransform):
                     f"word_source gives the label {label!r} {got}, and tokens_per_class is {self.tokens_per_class}. "
                     "Give every label a list of so many words."
                 )
+
+    def _new_counts(self) -> WordCounts:
+        if self.word_source == "regtext":  # whose best words are rare ones
+            return WordCounts()
+        return WordCounts(sample_words=self.sample_words, seed=self._resolved_seed())
 
     def _chosen_words(self, counts: pl.DataFrame, labels: list) -> dict[Any, list[str]]:
         if isinstance(self.word_source, Mapping):
@@ -290,23 +301,24 @@ class RegTextTransform(TextTransform):
     def _planned(
         self, texts: Sequence[Canonical], chosen: Sequence[list[str]], streams: np.ndarray, parts: np.ndarray
     ) -> Iterator[tuple[Sequence[int], Sequence[str]]]:
-        doses = np.array([self._dose(text.words) for text in texts], np.int64)
-        offsets, which = spread(doses, streams, parts, np.array([len(text.text) for text in texts], np.int64))
+        doses = self._doses(np.array([text.words for text in texts], np.int64))
+        offsets, bits = spread(doses, streams, parts, np.array([len(text.text) for text in texts], np.int64))
+        offsets = offsets.tolist()
+        which = drawn(bits, np.repeat([len(pool) for pool in chosen], doses)).tolist()
         start = 0
         for text, pool, dose in zip(texts, chosen, doses.tolist(), strict=True):
             places = text.places(self.position, offsets[start : start + dose])
-            words = pool * len(places)
-            if len(pool) > 1:
-                words = [pool[w * len(pool) >> 32] for w in which[start : start + len(places)]]
+            yield places, [pool[i] for i in which[start : start + len(places)]]
             start += dose
-            yield places, words
 
     def _changed(self, text: Canonical, places: Sequence[int], words: Sequence[str]) -> str:
         return text.with_words(places, words) if self.mode == "insert" else text.with_replacements(places, words)
 
-    def _dose(self, words: int) -> int:
-        dose = max(1, int(self.rate * words))
-        return dose if self.max_tokens is None else min(dose, self.max_tokens)
+    def _doses(self, words: np.ndarray) -> np.ndarray:
+        return np.clip((self.rate * words).astype(np.int64), 1, self.max_tokens)
+
+    def _is_spread(self) -> bool:
+        return self.mode == "insert" and self.position == "random"
 
     def ownership_scores(self, rows: Sequence[Mapping[str, Any]]) -> RowMarks:
         """As for all texts; words that stand for others, or one word always at the same place, tell of no seed."""

@@ -177,7 +177,8 @@ class WordBalanceTransform(TextTransform):
     ) -> Iterator[tuple[Sequence[int], Sequence[str]]]:
         doses = np.array([max(1, int(self.rate * text.words)) for text in texts], np.int64)
         offsets, which = spread(doses, streams, parts, np.array([len(text.text) for text in texts], np.int64))
-        numbers = _weighted(chosen, doses, np.array(which, np.uint64))
+        offsets = offsets.tolist()
+        numbers = _weighted(chosen, doses, which)
         start = 0
         for text, own, dose in zip(texts, chosen, doses.tolist(), strict=True):
             places = text.places("random", offsets[start : start + dose])
