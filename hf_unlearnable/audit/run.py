@@ -128,12 +128,7 @@ def attack(
         ValueError: The three datasets do not belong together (which row or label, and what to do), or the test is
             protected. A name is unknown, or a victim that was named needs a model and has none.
     """
-    if seeds is not None and seeds < 1:
-        raise ValueError(f"{spelled('seeds')} is {seeds}, and each cell takes one training or more. Give 1 or more.")
-    if budget is not None and budget < 0:
-        raise ValueError(f"{spelled('budget')} is negative. Give the time that the trainings may take.")
-    if certify < 0:
-        raise ValueError(f"{spelled('certify')} is {certify}, but it is a number of draws: 0 or more.")
+    _check_numbers(seeds, budget, certify)
     chosen = EFFORTS[_checked([effort], EFFORTS, "effort")[0]] if isinstance(effort, str) else effort
     column = input_column or usual_column(clean.column_names)
     cloak = key if key is None or isinstance(key, Transform) else load_transform(key)
@@ -152,6 +147,10 @@ def attack(
     (test,) = _sampled(chosen.test_rows, test)
     attacker, clean, protected = _equipped(attacker or Attacker(), own, tried, clean, protected, column, label_column)
     versions, every_seed = versions_of(clean, protected, column, chosen.shares), range(seeds or chosen.seeds)
+    proved = certified(
+        modality, versions[:2] if certify else [], (column, label_column), rows_of(test, (column, label_column)),
+        attacker.clean, certify, every_seed[0], Store(store),
+    )  # fmt: skip
     found = audit(
         versions, test, run, tried, attacker=attacker, seeds=every_seed, input_column=column,
         label_column=label_column, store=store, budget=chosen.budget if budget is None else budget, on_cell=on_cell,
@@ -167,13 +166,16 @@ def attack(
         "victims": {name: _settings(victim) for name, victim in run.items()},
         **({"wear by": ", ".join(dict.fromkeys(one.tools for one in worn.values()))} if worn else {}),
     }  # fmt: skip
-    if certify:
-        proved = certified(
-            modality, versions[:2], (column, label_column), rows_of(test, (column, label_column)), attacker.clean,
-            certify, every_seed[0], Store(store),
-        )  # fmt: skip
-        found = replace(found, certificates=proved)
-    return replace(found, protocol=protocol, warnings=warnings + more, fingerprints=fingerprints)
+    return replace(found, protocol=protocol, warnings=warnings + more, fingerprints=fingerprints, certificates=proved)
+
+
+def _check_numbers(seeds: int | None, budget: float | None, certify: int) -> None:
+    if seeds is not None and seeds < 1:
+        raise ValueError(f"{spelled('seeds')} is {seeds}, and each cell takes one training or more. Give 1 or more.")
+    if budget is not None and budget < 0:
+        raise ValueError(f"{spelled('budget')} is negative. Give the time that the trainings may take.")
+    if certify < 0:
+        raise ValueError(f"{spelled('certify')} is {certify}, but it is a number of draws: 0 or more.")
 
 
 def _in_order(clean: Dataset, protected: Dataset, column: str, cloak: Transform | None) -> Dataset:

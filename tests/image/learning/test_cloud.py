@@ -8,8 +8,8 @@ from hf_unlearnable.image.learning.cloud import Cloud
 from hf_unlearnable.image.learning.surrogate import image_classifier
 
 
-def cloud_of(model, sigma=0.1, num_pairs=2, seed=0):
-    return Cloud(model, sigma, num_pairs, torch.Generator().manual_seed(seed))
+def cloud_of(model, sigma=0.1, num_pairs=2, seed=0, in_turn=None):
+    return Cloud(model, sigma, num_pairs, torch.Generator().manual_seed(seed), in_turn)
 
 
 def net(seed=0):
@@ -27,12 +27,13 @@ def shaken(model, sigma, num_pairs, seed):
     return [{name: value[i] for name, value in every.items()} for i in range(cloud.copies)]
 
 
+@pytest.mark.parametrize("in_turn", [True, False])
 @pytest.mark.parametrize(("num_pairs", "sigma"), [(1, 0.3), (2, 0.1), (4, 0.05)])
-def test_one_batch_answers_as_the_copies_one_by_one(num_pairs, sigma):
+def test_one_batch_answers_as_the_copies_one_by_one(num_pairs, sigma, in_turn):
     model, images = net().eval(), torch.rand(5, 3, 12, 12)
     copies = shaken(model, sigma, num_pairs, seed=3)
     expected = torch.cat([functional_call(model, copy, (images,)) for copy in copies])
-    got = cloud_of(model, sigma, num_pairs, seed=3)(images.repeat(1 + 2 * num_pairs, 1, 1, 1))
+    got = cloud_of(model, sigma, num_pairs, 3, in_turn)(images.repeat(1 + 2 * num_pairs, 1, 1, 1))
     assert torch.allclose(got, expected, atol=1e-4)
 
 
@@ -58,7 +59,8 @@ def test_every_call_draws_anew_and_a_generator_of_the_same_seed_draws_alike():
     assert torch.equal(cloud_of(model)(images), first)
 
 
-def test_in_training_gradients_reach_the_model_and_its_statistics_are_the_mean_of_the_copies():
+@pytest.mark.parametrize("in_turn", [True, False])
+def test_in_training_gradients_reach_the_model_and_its_statistics_are_the_mean_of_the_copies(in_turn):
     model = net().train()
     images = torch.rand(6, 3, 12, 12)
     copies = shaken(model, 0.2, 1, seed=2)
@@ -69,7 +71,7 @@ def test_in_training_gradients_reach_the_model_and_its_statistics_are_the_mean_o
         functional_call(model, (leaf, own), (images,)).square().sum().backward()
         statistics.append(own)
         gradients.append({name: value.grad for name, value in leaf.items()})
-    cloud_of(model, 0.2, 1, seed=2)(images.repeat(3, 1, 1, 1)).square().sum().backward()
+    cloud_of(model, 0.2, 1, 2, in_turn)(images.repeat(3, 1, 1, 1)).square().sum().backward()
     for name, value in model.named_parameters():
         expected = sum(one[name] for one in gradients)
         assert torch.allclose(value.grad, expected, rtol=1e-3, atol=1e-3 * float(expected.abs().max()))
