@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hf_unlearnable.adversary import Rows
 from hf_unlearnable.audit.inputs import rows_of
@@ -12,12 +13,15 @@ from hf_unlearnable.audit.records import Version
 from hf_unlearnable.audit.store import Store, digest
 from hf_unlearnable.modality import Modality
 
+if TYPE_CHECKING:
+    from datasets import Dataset
+
 RADII = (0.0, 0.25, 0.5, 1.0, 2.0)  # in units of sigma; the last one takes some 9,000 draws
 
 
 def certified(
-    modality: Modality, versions: Sequence[Version], columns: tuple[str, str], test: Rows, clean: Rows | None,
-    draws: int, seed: int, store: Store,
+    modality: Modality, versions: Sequence[Version], columns: tuple[str, str], test: Dataset, clean: Rows | None,
+    draws: int, store: str | os.PathLike | None, seed: int = 0,
 ) -> list[dict[str, Any]]:  # fmt: skip
     """Certifies a network of each version, and attacks it within the same radii.
 
@@ -28,8 +32,8 @@ def certified(
         test: Clean rows to test on.
         clean: What the recovery attack has; None leaves it out.
         draws: Noisy copies of each network.
+        store: Folder where finished ones stand, or None.
         seed: Of the trainings and of the draws.
-        store: Where finished ones stand.
 
     Returns:
         Of each version JSON values: "version", "accuracy" of the network, "bayes_error" of its features of the test
@@ -39,18 +43,18 @@ def certified(
     Raises:
         ValueError: Nothing is certified of this kind of data.
     """
-    found = []
+    tested, kept, found = rows_of(test, columns), Store(store), []
     for version in versions:
         assert not callable(version.rows)
         rows = rows_of(version.rows, columns)
         own = None if clean is None else (clean.inputs, clean.labels)
-        name = digest("certificate", rows.inputs, rows.labels, test.inputs, test.labels, own, draws, seed)
-        result = store.get(name)
+        name = digest("certificate", rows.inputs, rows.labels, tested.inputs, tested.labels, own, draws, seed)
+        result = kept.get(name)
         if result is None:
             result = _of_network(
-                *modality.network(rows, [test, *([] if clean is None else [clean])], seed), draws, seed
+                *modality.network(rows, [tested, *([] if clean is None else [clean])], seed), draws, seed
             )
-            store.put(name, result)
+            kept.put(name, result)
         found.append({"version": version.name, **result})
     return found
 

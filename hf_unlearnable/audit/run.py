@@ -19,7 +19,6 @@ from hf_unlearnable.audit.held_out import check_unprotected, looks_protected
 from hf_unlearnable.audit.inputs import identities, prepared, rows_of, trained_on
 from hf_unlearnable.audit.plan import lacks
 from hf_unlearnable.audit.records import NONE, Audit, Cell
-from hf_unlearnable.audit.store import Store
 from hf_unlearnable.audit.versions import check_names, check_pair, check_test, set_aside, versions_of
 from hf_unlearnable.audit.wear import chosen_wear
 from hf_unlearnable.data import fingerprint, paired
@@ -147,10 +146,8 @@ def attack(
     (test,) = _sampled(chosen.test_rows, test)
     attacker, clean, protected = _equipped(attacker or Attacker(), own, tried, clean, protected, column, label_column)
     versions, every_seed = versions_of(clean, protected, column, chosen.shares), range(seeds or chosen.seeds)
-    proved = certified(
-        modality, versions[:2] if certify else [], (column, label_column), rows_of(test, (column, label_column)),
-        attacker.clean, certify, every_seed[0], Store(store),
-    )  # fmt: skip
+    pair = versions[:2] if certify else []
+    proved = certified(modality, pair, (column, label_column), test, attacker.clean, certify, store)
     found = audit(
         versions, test, run, tried, attacker=attacker, seeds=every_seed, input_column=column,
         label_column=label_column, store=store, budget=chosen.budget if budget is None else budget, on_cell=on_cell,

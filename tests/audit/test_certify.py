@@ -1,6 +1,7 @@
 """The certificate as a part of an attack and of its report."""
 
 import json
+import re
 
 import pytest
 
@@ -41,10 +42,8 @@ def test_a_certificate_has_a_curve_for_clean_and_protected_rows_and_a_recovery_a
     again = attack(clean, protected, test, effort=CERTIFIED, certify=60, own_clean=own, store=tmp_path)
     assert again.certificates == found.certificates and set(tmp_path.glob("*.json")) == files
     told = "\n".join(part.markdown() for part in _parts(found, as_dict(found), []))
-    assert (
-        "## Certified learnability" in told
-        and "| clean, certified | clean, recovered | protected, certified |" in told
-    )
+    assert "## Certified learnability" in told
+    assert re.search(r"\| radius +\| clean, certified +\| clean, recovered +\| protected, certified +\|", told)
     assert "standard deviation" in told and as_dict(found)["certificates"] == found.certificates
 
 
@@ -71,7 +70,7 @@ def test_the_command_line_prints_the_curve_and_keeps_it_in_the_report(textured, 
     data = [f"--{name}={tmp_path / name}.parquet" for name in ("clean", "protected", "test")]
     options = ["--quick", "--victims", "small_cnn", "--countermeasures", "none", "--certify", "7", "--budget", "9"]
     assert main(["attack", *data, f"--report={tmp_path / 'report'}", *options]) == 0
-    assert "Certified learnability in percent:\n\n| radius " in capsys.readouterr().out
+    assert "Certified learnability in percent:\n\n| radius" in capsys.readouterr().out
     stored = json.loads((tmp_path / "report" / "report.json").read_text())
     assert [one["draws"] for one in stored["certificates"]] == [7, 7]
     assert "abstains: 44 draws would do" in (tmp_path / "report" / "report.html").read_text()
