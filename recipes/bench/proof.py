@@ -42,10 +42,9 @@ from hf_unlearnable.image.victims.networks import small_cnn_of
 from hf_unlearnable.registry import method_class
 
 COLUMNS = ("image", "label")
-SHARES = (0.5, 0.75, 0.95, 0.25, 1.0)  # the published one first
-DRAWS, SIGMA, RADII = 200, 0.02, (0.0, 0.005, 0.01, 0.02)
-CERTIFIED = {
-    "clean": None,
+SHARES = (0.5, 0.75, 0.95, 0.25)  # the published one first
+DRAWS, SIGMA, RADII = 100, 0.02, (0.0, 0.004, 0.008, 0.02)
+CERTIFIED: dict[str, dict[str, Any]] = {
     "error-min, class-wise": {"method": "error-min", "noise": "class"},
     "provable-error-min (PUE)": {"method": "provable-error-min"},
 }  # fmt: skip
@@ -71,13 +70,13 @@ class Study:
     @cache  # noqa: B019 (one study a run)
     def protected(self, name: str, seed: int) -> Rows:
         """The published rows, protected."""
-        options = dict({**CERTIFIED, **MIXED}[name])
+        options = dict({**MIXED, **CERTIFIED}[name] or {})
         cloak = method_class(options.pop("method"))(**options, seed=2026 + seed).fit(self.published)
         return rows_of(self.published.map(cloak, batched=True, load_from_cache_file=False), COLUMNS)
 
     def certificate(self, name: str, seed: int) -> dict[str, Any]:
         """The plain accuracy of a network, its certificate, its Bayes error and what the recovery attack reaches."""
-        rows = self.clean if CERTIFIED[name] is None else self.protected(name, seed)
+        rows = self.protected(name, seed)
         few = Rows(self.test.inputs[:500], self.test.labels[:500])
         model, (every, part, own) = small_cnn_of(rows, [self.test, few, self.own], seed)
         plain = certified_learnability(model, every, sigma=SIGMA, draws=1).accuracy
@@ -91,7 +90,7 @@ class Study:
                 {"radius": radius, "learnability": first.at(radius).learnability, "said": str(first.at(radius))}
                 for radius in RADII
             ],
-            "recovered": {str(radius): recovered_accuracy(model, own, every, radius) for radius in (0.01, 1.0)},
+            "recovered": {str(radius): recovered_accuracy(model, own, every, radius) for radius in (1.0,)},
         }  # fmt: skip
 
     def mixture(self, name: str, share: float, seed: int) -> dict[str, Any]:
@@ -103,8 +102,6 @@ class Study:
             protected, kept = self.protected(name, seed), np.arange(len(inputs))
             for row in there:
                 inputs[row] = protected.inputs[row]
-        if not len(kept):
-            return {"accuracy": float(np.bincount(self.test.labels).max() / len(self.test))}
         given = [inputs[i] for i in kept], [self.clean.labels[i] for i in kept]
         found = small_cnn(*given, self.test.inputs, seed=seed)
         return {"accuracy": float(np.mean(found == np.array(self.test.labels)))}

@@ -67,7 +67,7 @@ class ProvableErrorMinTransform(LearnedNoiseTransform):
 
     noise: str = "class"
     sigma: float = 0.05
-    num_pairs: int = 2
+    num_pairs: int = 1
     max_rounds: int = 15
     stop_error: float | None = 0.05
     num_steps: int = 1
