@@ -48,4 +48,4 @@ def mixtures() -> str:
         [method, *(shown([cell["accuracy"] for cell in cells if cell["share"] == share]) for share in shares)]
         for method, cells in found.items()
     ]
-    return table([["the other rows are", *(f"{100 * share:g} % protected" for share in shares)], *rows])
+    return table([["method", *(f"{100 * share:g} % protected" for share in shares)], *rows])

@@ -33,8 +33,8 @@ def test_a_certificate_has_a_curve_for_clean_and_protected_rows_and_a_recovery_a
     assert [one["version"] for one in found.certificates] == ["clean", "protected"]
     for one in found.certificates:
         bounds = [point["learnability"] for point in one["curve"]]
-        assert [point["radius"] / one["sigma"] for point in one["curve"]] == [0.0, 0.25, 0.5, 1.0, 2.0]
-        assert 0 <= bounds[0] <= 1 and bounds[1:] == [None] * 4  # 60 draws show a sixth of sigma
+        assert [point["radius"] / one["sigma"] for point in one["curve"]] == [0.0, 0.25, 0.5, 1.0, 2.0, 50.0]
+        assert 0 <= bounds[0] <= 1 and bounds[1:] == [None] * 5  # 60 draws show a sixth of sigma
         assert one["curve"][4]["said"] == "abstains: 8,920 draws would do"
         assert all(0 <= point["recovered"] <= 1 for point in one["curve"])
         assert 0 <= one["bayes_error"] <= 0.75 and one["draws"] == 60
