@@ -45,7 +45,9 @@ def push(rows):
 
 
 @pytest.mark.parametrize("faults", in_turn(FAULTS))
-@pytest.mark.parametrize("earlier", [False, True], ids=["new repository", "second push"])
+@pytest.mark.parametrize(
+    "earlier", [pytest.param(False, id="new repository", marks=pytest.mark.slow), pytest.param(True, id="second push")]
+)
 def test_every_call_fails_once(hub, faults, earlier):
     def failing_at(call):
         seen = []

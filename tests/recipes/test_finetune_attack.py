@@ -240,6 +240,7 @@ def test_accelerate_launch(tmp_path):
     assert "clean: 64 of 64 texts cut to max_length 96" in log and "16 test rows, 16 cut" in log
 
 
+@pytest.mark.slow  # the suite starts two processes in test_protect_images.py
 def test_two_processes(weather, tmp_path):
     launched(
         tmp_path, "torch.distributed.run", "--standalone", "--nproc_per_node", "2",

@@ -4,6 +4,7 @@ import io
 import re
 from pathlib import Path
 
+import pytest
 from pyarrow import parquet
 
 from hf_unlearnable.samples import load_notes
@@ -51,6 +52,7 @@ def test_signed_in_the_push_goes_through(visit, hub, shots):
     assert not any("key" in name or "safetensors" in name for name in files)
 
 
+@pytest.mark.slow  # starts a page of its own
 def test_a_local_page_pushes_with_the_local_token(visit, hub, tmp_path):
     with served(hub, tmp_path, HF_TOKEN="hf_test") as local:
         tab = visit(local.url)

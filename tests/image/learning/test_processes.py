@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 
 from tests import ROOT
 
@@ -13,6 +14,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from hf_unlearnable import ErrorMinTransform
 from hf_unlearnable.image.learning.processes import processes
@@ -46,6 +48,7 @@ for run, saving in (("whole", save), ("killed", saved_then_killed), ("killed", s
 """
 
 
+@pytest.mark.slow  # two processes are in recipes/test_protect_images.py, kills in interrupted/
 def test_a_killed_fit_of_two_processes_goes_on_bit_for_bit(tmp_path):
     (tmp_path / "fit.py").write_text(_FIT)
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
