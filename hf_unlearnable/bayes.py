@@ -80,7 +80,7 @@ def bayes_error_gradient(features: Tensor, labels: Tensor, bandwidth: float) -> 
     """The error of features and its gradient with respect to them, in memory for a few rows of distances.
 
     Args:
-        features: Float [rows, features], at least two rows; not scaled here.
+        features: Float [rows, features]; not scaled here. A single row has no neighbours, and so no error.
         labels: Class indices, int64 [rows], from 0 on.
         bandwidth: In units of the features.
 
@@ -89,6 +89,8 @@ def bayes_error_gradient(features: Tensor, labels: Tensor, bandwidth: float) -> 
     """
     import torch
 
+    if len(features) < 2:
+        return 0.0, torch.zeros_like(features)
     found = features - features.mean(0)  # the same distances, with less rounding
     gradient, columns = torch.zeros_like(found), found.new_zeros(len(found))
     error = 0.0

@@ -113,6 +113,11 @@ def test_the_error_of_two_normal_classes_is_near_the_true_one():
     assert bayes_error(features, labels, bandwidth=0.03) == pytest.approx(0.1587, abs=0.02)
 
 
+def test_a_single_row_has_no_error_and_no_gradient():
+    error, gradient = bayes_error_gradient(torch.ones(1, 3), torch.tensor([0]), 0.3)
+    assert error == 0.0 and torch.equal(gradient, torch.zeros(1, 3))
+
+
 def test_equal_features_have_no_gradient():
     error, gradient = bayes_error_gradient(torch.full((6, 3), 2.0), torch.tensor([0, 0, 0, 0, 1, 1]), 0.3)
     assert error == pytest.approx((4 * 2 / 5 + 2 * 1 / 5) / 6) and torch.equal(gradient, torch.zeros(6, 3))

@@ -103,8 +103,7 @@ def _add_effort(parser: argparse.ArgumentParser) -> None:
         const=1000,
         default=0,
         metavar="DRAWS",
-        help="bound the accuracy of most models near a small CNN by so many random ones (without a number 1,000); "
-        "images only, minutes on top of the budget",
+        help="bound the accuracy of most models near a small CNN by so many random ones (default: 1,000; images only)",
     )
     parser.add_argument("--seeds", type=int, help="trainings of each combination (default: 3, with --quick 1)")
     parser.add_argument(

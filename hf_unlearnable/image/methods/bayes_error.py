@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from hf_unlearnable.bayes import BANDWIDTH, bayes_error_gradient, scale_of
 from hf_unlearnable.image.learning.base import LearnedNoiseTransform
 from hf_unlearnable.image.learning.features import features_of, headless
 from hf_unlearnable.image.learning.pgd import MAXIMIZE
 from hf_unlearnable.image.learning.rounds import NoiseLearner
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(kw_only=True, repr=False, eq=False)
@@ -105,7 +109,11 @@ class BayesErrorTransform(LearnedNoiseTransform):
             error, gradient = bayes_error_gradient(features, learner.targets, self.bandwidth * scale_of(features))
             learner.update(
                 this, max_levels=self.max_levels, step_size=step_size, num_steps=1, direction=MAXIMIZE, model=model,
-                targets=lambda rows, _, gradient=gradient: gradient[rows.to(gradient.device)],
-                loss=lambda features, gradient: (features * gradient).sum(),
+                targets=partial(_directions, gradient), loss=lambda features, along: (features * along).sum(),
             )  # fmt: skip
             this.error, this.loss = error, loss
+
+
+def _directions(gradient: Tensor, rows: Tensor, classes: Tensor) -> Tensor:
+    """Where the features of rows shall go."""
+    return gradient[rows.to(gradient.device)]
