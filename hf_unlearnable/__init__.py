@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from hf_unlearnable.image.methods.texture import TextureTransform
     from hf_unlearnable.key import Key
     from hf_unlearnable.registry import load_transform
+    from hf_unlearnable.text.methods.error_min_text import ErrorMinTextTransform
     from hf_unlearnable.text.methods.order_code import OrderCodeTransform
     from hf_unlearnable.text.methods.regtext import RegTextTransform
     from hf_unlearnable.text.methods.word_balance import WordBalanceTransform
@@ -45,6 +46,7 @@ _HOME = {
     "EqualizerTransform": "hf_unlearnable.audio.methods.equalizer",
     "ErrorMaxTransform": "hf_unlearnable.image.methods.error_max",
     "ErrorMinOnePixelTransform": "hf_unlearnable.image.methods.error_min_one_pixel",
+    "ErrorMinTextTransform": "hf_unlearnable.text.methods.error_min_text",
     "ErrorMinTransform": "hf_unlearnable.image.methods.error_min",
     "Key": "hf_unlearnable.key",
     "LinearSeparableTransform": "hf_unlearnable.image.methods.linear_separable",
@@ -81,6 +83,7 @@ __all__ = [
     "EqualizerTransform",
     "ErrorMaxTransform",
     "ErrorMinOnePixelTransform",
+    "ErrorMinTextTransform",
     "ErrorMinTransform",
     "Key",
     "LinearSeparableTransform",

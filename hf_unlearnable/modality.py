@@ -323,6 +323,15 @@ class Modality(ABC):
         """Why a folder of such files gives no labels and what to do, in a sentence."""
         return f"Put the {self.plural} of each class into a folder of its own."
 
+    def to_files(self, transform: Transform, folder: Path) -> Callable[[Any], Any]:
+        """What `map` calls where values are written as files: for large ones it may keep them in files throughout.
+
+        Args:
+            transform: The protection.
+            folder: A new folder for them, which is there until `write_files` is done.
+        """
+        return transform
+
     def write_files(
         self, protected: Any, original: Any, output: Path, column: str, source: str | os.PathLike | None
     ) -> None:

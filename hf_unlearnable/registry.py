@@ -111,6 +111,7 @@ METHODS: Registry[type[Transform]] = Registry(
         "regtext": "hf_unlearnable.text.methods.regtext:RegTextTransform",
         "order-code": "hf_unlearnable.text.methods.order_code:OrderCodeTransform",
         "word-balance": "hf_unlearnable.text.methods.word_balance:WordBalanceTransform",
+        "error-min-text": "hf_unlearnable.text.methods.error_min_text:ErrorMinTextTransform",
         "texture": "hf_unlearnable.image.methods.texture:TextureTransform",
         "error-min": "hf_unlearnable.image.methods.error_min:ErrorMinTransform",
         "error-min-one-pixel": "hf_unlearnable.image.methods.error_min_one_pixel:ErrorMinOnePixelTransform",

@@ -68,10 +68,12 @@ def new_rows(cls: type[Transform]) -> str:
 
 def bound(cls: type[Transform]) -> str:
     """What bounds the change of a row."""
-    if cls.modality == "text":
-        return "words are inserted, none is lost"
     from hf_unlearnable.image.methods.error_min_one_pixel import ErrorMinOnePixelTransform
+    from hf_unlearnable.text.methods.error_min_text import ErrorMinTextTransform
 
+    if cls.modality == "text":
+        replaces = issubclass(cls, ErrorMinTextTransform)
+        return "words are replaced, few are inserted" if replaces else "words are inserted, none is lost"
     if issubclass(cls, ErrorMinOnePixelTransform):
         return "epsilon, but for one pixel"
     return "epsilon" if hasattr(cls, "max_levels") else "none"

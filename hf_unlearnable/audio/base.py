@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -91,15 +92,26 @@ class AudioTransform(LabelledFiles):
             check_label(label, str(source), self.label_column)
         try:
             with whole_or_nothing(target) as scratch, opened(source) as recording:
-                write(scratch, recording.format, self._changed(recording, label), recording.frames)
+                stream = row_stream(recording.content(), self._resolved_seed()) if self.differs_by_row else 0
+                write(scratch, recording.format, self._changed(recording, label, stream), recording.frames)
         except RecordingError as error:
             raise ValueError(f"{source}: the recording {error}.") from None
         return target
 
-    def _changed(self, recording: Recording, label: Any, stream: int | None = None) -> Iterator[np.ndarray]:
+    def to_files(self, batch: Any, folder: str | os.PathLike) -> Any:
+        """As a call, but recordings that lie in files go to files of a folder, block by block: a row holds their path.
+
+        Args:
+            batch: As for a call.
+            folder: One that is there.
+        """
+        self._state()
+        self._used = True
+        rows = Batch(batch, self._columns(), self._is_row)
+        return rows.replaced(self._protect(rows, partial(_into, Path(folder))))
+
+    def _changed(self, recording: Recording, label: Any, stream: int) -> Iterator[np.ndarray]:
         """The protected samples as the file will hold them."""
-        if stream is None:
-            stream = row_stream(recording.content(), self._resolved_seed()) if self.differs_by_row else 0
         for block in self._cloak(recording, plain(label), stream):
             yield recording.format.stored(block)
 
@@ -107,42 +119,42 @@ class AudioTransform(LabelledFiles):
     def _is_row(self, value: Any) -> bool:
         return not isinstance(value, list)
 
-    def _protect(self, rows: Batch) -> dict[str, list]:
+    def _protect(self, rows: Batch, kept: Callable[[Any, Recording, Iterator], Any] | None = None) -> dict[str, list]:
         values = rows.stored(self.audio_column)
         if getattr(self, self.strength_parameter) == 0 or self.fraction == 0:
             return {self.audio_column: values}
+        kept = kept or like
         eligible = self._eligible(rows, len(values))
         labels = rows.column(self.label_column) if self.needs_labels else [None] * len(values)
         feature = feature_of(rows, self.label_column)
         where = [f"Row {i} of this batch{file_of(value)}" for i, value in enumerate(values)]
-        contents = [
-            self._content(value, where[i]) if wanted else None
-            for i, (value, wanted) in enumerate(zip(values, eligible, strict=True))
-        ]
+        identities = rows.column(self.id_column) if self.id_column else [None] * len(values)
         changed = []
-        for i, (value, stream) in enumerate(zip(values, self._streams(rows, contents), strict=True)):
-            if stream is None or not self._sampled(stream):
+        for i, value in enumerate(values):
+            if not eligible[i]:
                 changed.append(value)
                 continue
-            if self.needs_labels:
-                check_label(labels[i], where[i], self.label_column, feature)
             try:
                 with opened(value) as recording:
-                    changed.append(like(value, recording, self._changed(recording, labels[i], stream)))
+                    stream = self._stream(recording, identities[i])
+                    if not self._sampled(stream):
+                        changed.append(value)
+                        continue
+                    if self.needs_labels:
+                        check_label(labels[i], where[i], self.label_column, feature)
+                    changed.append(kept(value, recording, self._changed(recording, labels[i], stream)))
             except RecordingError as error:
                 named = f"{where[i]}{self._named(rows, i)}"
                 raise ValueError(f"{named}, column {self.audio_column!r}: the recording {error}.") from None
         return {self.audio_column: changed}
 
-    def _content(self, value: Any, where: str) -> bytes:
-        """What identifies a row by its samples, where that matters: to read a recording twice takes time."""
-        if self.id_column is not None or (self.fraction == 1 and not self.differs_by_row):
-            return b""
-        try:
-            with opened(value) as recording:
-                return recording.content()
-        except RecordingError as error:
-            raise ValueError(f"{where}, column {self.audio_column!r}: the recording {error}.") from None
+    def _stream(self, recording: Recording, identity: Any = None) -> int:
+        """The random stream of a row, from `id_column` or from all samples; 0 where no draw depends on it."""
+        if self.id_column is not None:
+            return row_stream(repr(identity).encode(), self._resolved_seed())
+        if self.fraction == 1 and not self.differs_by_row:
+            return 0
+        return row_stream(recording.content(), self._resolved_seed())
 
 
 class FilterTransform(AudioTransform):
@@ -210,3 +222,13 @@ def like(value: Any, recording: Recording, blocks: Iterator[np.ndarray]) -> Any:
         return {**value, "array": samples[:, 0] if np.ndim(value["array"]) == 1 else samples.T}
     data = encode(recording.format, blocks, recording.frames)
     return data if isinstance(value, bytes) else {"bytes": data, "path": None}
+
+
+def _into(folder: Path, value: Any, recording: Recording, blocks: Iterator[np.ndarray]) -> Any:
+    """As `like`, but what comes from a file goes to a new one in a folder."""
+    if not isinstance(value, dict) or "array" in value or value.get("bytes") is not None:
+        return like(value, recording, blocks)
+    number, path = tempfile.mkstemp(dir=folder)
+    os.close(number)
+    write(path, recording.format, blocks, recording.frames)
+    return {"bytes": None, "path": path}

@@ -102,6 +102,7 @@ class Recording:
         self.metadata = metadata
         self.lossy = lossy
         self._begun = False
+        self._only: np.ndarray | None = None  # the block of a recording that has one, once read
         self.frames = len(file) if isinstance(file, np.ndarray) else file.frames
         if self.frames >= 2**62:
             self.frames = -1
@@ -113,6 +114,9 @@ class Recording:
         Raises:
             RecordingError: There are none, they are fewer than announced, or one is no number.
         """
+        if self._only is not None:
+            yield self._only
+            return
         done = 0
         for block in self._read():
             if self.format.real and not np.isfinite(block).all():
@@ -124,6 +128,8 @@ class Recording:
             raise RecordingError("holds no samples: leave such rows out with mask_column")
         if done < self.frames:
             raise RecordingError(f"is cut off: {done:,} of {self.frames:,} frames are there. Get the whole file")
+        if done < BLOCK:
+            self._only = block
 
     def _read(self) -> Iterator[np.ndarray]:
         import soundfile

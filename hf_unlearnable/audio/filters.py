@@ -37,23 +37,25 @@ def mel(hertz: Any) -> Any:
 
 
 class Filter:
-    """A symmetric filter, laid on a recording block by block.
+    """A symmetric filter, or several side by side, laid on a recording block by block.
 
     The spectra of the filter are kept, one for each length of a block. What comes out of a block depends on the
     filter, the block and its neighbours alone, so that all ways of reading a recording in the same blocks agree to the
     last bit.
 
     Args:
-        taps: float64 [2 * half + 1], symmetric.
+        taps: float64 [2 * half + 1], symmetric; [n, 2 * half + 1] of n filters.
     """
 
     def __init__(self, taps: np.ndarray):
         self.taps = taps
-        self.half = len(taps) // 2
+        self.half = taps.shape[-1] // 2
         self._spectra: dict[int, np.ndarray] = {}
 
     def __call__(self, blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         """The filtered blocks, float64, of the same shapes; silence lies before the first and behind the last.
+
+        Of n filters a block is [n, frames, channels].
 
         Args:
             blocks: [frames, channels], all but the last one longer than half of the filter.
@@ -78,9 +80,11 @@ class Filter:
             part = after[:half]
             window[:, half + frames : half + frames + len(part)] = part.T
         if length not in self._spectra:
-            self._spectra[length] = np.fft.rfft(np.roll(np.pad(self.taps, (0, length - len(self.taps))), -half)).real
+            around = np.zeros((*self.taps.shape[:-1], length))
+            around[..., : 2 * half + 1] = self.taps
+            self._spectra[length] = np.fft.rfft(np.roll(around, -half, axis=-1)).real[..., None, :]
         changed = np.fft.irfft(np.fft.rfft(window) * self._spectra[length], length)
-        return changed[:, half : half + frames].T
+        return changed[..., half : half + frames].swapaxes(-1, -2)
 
 
 def _quick_length(least: int) -> int:

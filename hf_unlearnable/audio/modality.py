@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -137,12 +138,18 @@ class AudioModality(Modality):
 
     def example(self, original: Dataset, protected: Dataset, column: str, row: int) -> list[str]:
         before, after = (self.undecoded(data, column)[row][column] for data in (original, protected))
-        (one, form), (two, _) = decode(before), decode(after)
-        named = f"Row {row}{file_of(before)}, {len(one) / form.rate:.2f} seconds at {form.rate} Hz"
-        if one.shape != two.shape:
-            return [f"{named}: stored with {two.shape[0]} frames instead of {one.shape[0]}"]
-        change = abs(two / form.full_scale - one / form.full_scale)
-        return [f"{named}: changed by {change.mean():.4f} of full scale on average, at most {change.max():.4f}"]
+        frames, values, total, most = [0, 0], 0, 0.0, 0.0
+        with opened(before) as one, opened(after) as two:
+            for a, b in zip_longest(one.blocks(), two.blocks(), fillvalue=()):
+                frames = [frames[0] + len(a), frames[1] + len(b)]
+                if len(a) == len(b):
+                    change = abs(b / two.format.full_scale - a / one.format.full_scale)
+                    values, total, most = values + change.size, total + change.sum(), max(most, change.max())
+            rate = one.format.rate
+        named = f"Row {row}{file_of(before)}, {frames[0] / rate:.2f} seconds at {rate} Hz"
+        if frames[0] != frames[1]:
+            return [f"{named}: stored with {frames[1]} frames instead of {frames[0]}"]
+        return [f"{named}: changed by {total / values:.4f} of full scale on average, at most {most:.4f}"]
 
     # ------------------------------------------------------------------ files
     def holds(self, folder: str | os.PathLike) -> bool:
@@ -155,6 +162,12 @@ class AudioModality(Modality):
 
     def without_labels(self, folder: str | os.PathLike) -> str:
         return without_recording_labels(Path(folder))
+
+    def to_files(self, transform: Any, folder: Path) -> Callable[[Any], Any]:
+        if not hasattr(transform, "to_files"):  # a method of another package may do without
+            return transform
+        folder.mkdir()
+        return partial(transform.to_files, folder=folder)
 
     def write_files(
         self, protected: Any, original: Any, output: Path, column: str, source: str | os.PathLike | None

@@ -1,9 +1,9 @@
 """What a filter leaves in recordings, and how to see it without the originals.
 
-A filter multiplies the spectrum, so that it adds to its logarithm. The mean power of a recording is taken at equal
-steps of frequency, in decibels. Its smooth course is the speaker's, the instrument's or the room's and is taken off,
-and so is what all recordings have in common. What is left is compared with the response of each class's filter, of
-which the same was taken off.
+A filter multiplies the spectrum, so that it adds to its logarithm. One that moves adds its mean to the mean of that
+over a recording. That mean is taken at equal steps of frequency, in decibels. Its smooth course is the speaker's, the
+instrument's or the room's and is taken off, and so is what all recordings have in common. What is left is compared
+with the response of each class's filter, of which the same was taken off.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import numpy as np
 
 STEP = 25.0  # Hz
 TOP = 4000  # Hz
+_WINDOW = 0.032  # seconds of the spectra
+_HEARD = 1e-4  # of the power of the loudest spectrum: quieter ones are pauses
 _SMOOTH = 31  # steps over which a course is smooth
 _CUT = 25.0  # decibels at which what is left is cut off
 
@@ -25,19 +27,20 @@ def grid() -> np.ndarray:
 
 
 def seen(samples: np.ndarray, rate: int) -> np.ndarray:
-    """A recording's mean power at the frequencies of `grid`, without its smooth course, in decibels.
+    """A recording's mean level at the frequencies of `grid`, without its smooth course, in decibels.
 
     Args:
         samples: The mean of its channels, float [frames].
         rate: Frames per second. Above half of it nothing is seen: 0.
     """
-    size = max(16, round(2 * rate / STEP))
+    size = max(16, round(_WINDOW * rate))
     padded = np.pad(samples, (0, max(0, size - len(samples))))
-    parts = np.lib.stride_tricks.sliding_window_view(padded, size)[:: max(1, size // 2)]
-    power = np.zeros(size // 2 + 1)
-    for part in parts:
-        power += np.abs(np.fft.rfft(part * np.hanning(size))) ** 2
-    level = 10 * np.log10(power / len(parts) + 1e-9 * power.max() + 1e-12)
+    parts = np.lib.stride_tricks.sliding_window_view(padded, size)[:: size // 4]
+    window, most = np.hanning(size), 1 + size * TOP // rate
+    power = np.stack([np.abs(np.fft.rfft(part * window)[: most + 1]) ** 2 for part in parts])
+    total = power.sum(axis=1)
+    power = power[total >= _HEARD * total.max()]
+    level = 10 * np.log10(power + 1e-9 * power.max() + 1e-12).mean(axis=0)
     at = np.interp(grid(), np.arange(len(level)) * rate / size, level)
     return np.where(grid() < rate / 2, rough(at).clip(-_CUT, _CUT), 0.0)
 

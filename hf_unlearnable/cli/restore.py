@@ -15,8 +15,8 @@ def add(commands: Any) -> argparse.ArgumentParser:
     """Adds the command to the subparsers of the command line."""
     parser = commands.add_parser("restore", help="give the originals of protected texts back, with the key")
     parser.description = (
-        "Gives the originals of protected rows back, exactly, with the key. Only texts with inserted words can be "
-        "restored: for images, and texts whose words were replaced, keep the originals."
+        "Gives the originals of protected rows back, exactly, with the key. Only texts can be restored, and "
+        "not those whose words regtext replaced: keep the originals of these, and of images."
     )
     reading.add_source(parser, "protected data", old="--data")
     parser.add_argument("--key", required=True, help="folder of the key that the data was protected with")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import filecmp
 import logging
 import os
+import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -30,7 +32,7 @@ class FileKind:
         endings: Of all that are such files to their owner, readable here or not.
         feature: Makes the column's `datasets` feature; it takes `decode=False`.
         refused: Why a file is not read, or None: `(path, deep)`, opened if `deep`, else told from its name.
-        ending: Of a protected file, by its bytes.
+        ending: Of a protected file, by its first bytes.
     """
 
     one: str
@@ -285,7 +287,7 @@ def write_files(
             raise ValueError(f"{source} is not a folder of {kind.many}: there are no names to write them under.")
         names.append(path.relative_to(root))
     # A file that keeps its ending keeps its name, whatever else would get it: b.jpg is b.jpg.png beside b.png.
-    endings = [_ending(kind, value) for value in stored[1][column]]
+    endings = [_ending(kind, *pair) for pair in zip(stored[0][column], stored[1][column], strict=True)]
     taken = {name for name, ending in zip(names, endings, strict=True) if name and ending in (None, name.suffix)}
     done: set[Path] = set()
     written: list[str | None] = []
@@ -293,10 +295,7 @@ def write_files(
         if name is None:
             written.append(None)
             continue
-        data = after[column]["bytes"]
-        if ending is None:
-            data = Path(after[column]["path"]).read_bytes()
-        elif name.suffix != ending or name in done:
+        if ending is not None and (name.suffix != ending or name in done):
             name = name.with_suffix(ending) if name.with_suffix(ending) not in taken else Path(f"{name}{ending}")
             while name in taken:
                 name = Path(f"{name}{ending}")
@@ -305,8 +304,7 @@ def write_files(
         written.append(name.as_posix())
         path = Path(output, name)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
-        if path.read_bytes() != data:
+        if not _holds(path, after[column]):
             raise OSError(f"{path} does not hold what was written to it.")
     metadata = next((path for path in walk(Path(source)) if path.name in METADATA), None)
     if metadata is not None:
@@ -315,8 +313,20 @@ def write_files(
         write_table(rows.select_columns(["file_name", *rows.column_names[:-1]]), Path(output, metadata.name), form)
 
 
-def _ending(kind: FileKind, value: Any) -> str | None:
+def _holds(path: Path, value: Any) -> bool:
+    """Writes a stored file to a path, and says whether it is there: one that lies in a file is never in memory."""
+    if value["bytes"] is None:
+        shutil.copyfile(value["path"], path)
+        return filecmp.cmp(value["path"], path, shallow=False)
+    path.write_bytes(value["bytes"])
+    return path.read_bytes() == value["bytes"]
+
+
+def _ending(kind: FileKind, before: Any, after: Any) -> str | None:
     """The ending of a file that was encoded anew; None for a row that was left alone, still the file that it was."""
-    if not value or value["bytes"] is None:
+    if not after or (after["bytes"] is None and after == before):
         return None
-    return kind.ending(value["bytes"])
+    if after["bytes"] is not None:
+        return kind.ending(after["bytes"])
+    with Path(after["path"]).open("rb") as file:
+        return kind.ending(file.read(16))

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from hf_unlearnable.image.codec import ENCODINGS, ImageError, Picture, decode, like
+from hf_unlearnable.image.reservation import OPT_OUT, PROHIBITIONS
 from hf_unlearnable.image.trace import Bank, drawn_scores
 from hf_unlearnable.labelled import LabelledFiles, check_label, feature_of, plain
 from hf_unlearnable.mark import ClassMarks, Marks, class_decoys
@@ -29,6 +30,8 @@ class ImageTransform(LabelledFiles):
             `ClassLabel`) are an error unless `classes` or `mask_column` leaves them out.
         encoding: How a protected image is stored. "png"; "png-fast", which writes photos in a third of the time, as
             larger files; or "webp" for lossless WebP. A later `map` that opens WebP images stores them lossily again.
+        opt_out: Whether every protected file says that training on it is not permitted, in a minimal XMP packet
+            (`plus:DataMining`). A file that forbids as much already says so in any case.
         id_column: Column that identifies a row; None identifies it by its pixels, and equal images get equal noise.
         mask_column: Column of booleans: which rows to protect.
         classes: Labels whose rows are protected; None for all.
@@ -39,6 +42,7 @@ class ImageTransform(LabelledFiles):
     image_column: str = "image"
     label_column: str = "label"
     encoding: str = "png"
+    opt_out: bool = False
     id_column: str | None = None
     mask_column: str | None = None
     classes: Sequence[Any] | None = None
@@ -47,7 +51,7 @@ class ImageTransform(LabelledFiles):
 
     modality: ClassVar[str] = "image"
     column_parameter: ClassVar[str] = "image_column"
-    open_parameters: ClassVar[tuple[str, ...]] = (*Transform.open_parameters, "image_column", "encoding")
+    open_parameters: ClassVar[tuple[str, ...]] = (*Transform.open_parameters, "image_column", "encoding", "opt_out")
     additive: ClassVar[bool] = True  # whether `epsilon` bounds the change of every level
     choices: ClassVar[Mapping[str, tuple[str, ...]]] = {"encoding": ENCODINGS}
     without_labels: ClassVar[str] = (
@@ -126,11 +130,20 @@ class ImageTransform(LabelledFiles):
                 check_label(labels[i], f"Row {i} of this batch{file_of(value)}", self.label_column, feature)
             try:
                 levels = self._cloak(picture.levels, plain(labels[i]), stream)
-                changed.append(like(value, replace(picture, levels=levels), self.encoding))
+                made = replace(picture, levels=levels, reservation=self._reservation(value, picture))
+                changed.append(like(value, made, self.encoding))
             except ImageError as error:
                 named = f"{file_of(value)}{self._named(rows, i)}"
                 raise ValueError(f"Row {i} of this batch{named}: {error}.") from None
         return {self.image_column: changed}
+
+    def _reservation(self, value: Any, picture: Picture) -> str | None:
+        """What the protected file of a value says of data mining."""
+        if not self.opt_out:
+            return picture.reservation
+        if not isinstance(value, (dict, bytes)):
+            raise ImageError("comes opened, and opt_out writes into files: cast the column with Image(decode=False)")
+        return min(OPT_OUT, picture.reservation or OPT_OUT, key=PROHIBITIONS.index)
 
     def _opened(self, value: Any, row: str) -> Picture:
         try:

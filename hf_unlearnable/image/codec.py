@@ -4,8 +4,9 @@
 are taken as they are stored, decoded here, and written as PNG (or lossless WebP) of exactly the levels that were
 computed. Turned the right way up by their EXIF orientation, they keep transparency and what decides how they look:
 the ICC profile, and the PNG chunks cICP, gAMA, cHRM and sRGB. These chunks also hold what the EXIF of a JPEG, or the
-nclx of an AVIF or HEIC, says of its colour space. Everything else that a file may tell (GPS, camera, thumbnails, its
-name) is left out. An opened image that goes back to `map` keeps the profile only, as Pillow does.
+nclx of an AVIF or HEIC, says of its colour space. What the XMP of a file forbids of data mining is kept too, alone in
+a new packet (`reservation`). Everything else that a file may tell (GPS, camera, thumbnails, its name) is left out. An
+opened image that goes back to `map` keeps the profile only, as Pillow does.
 
 WebP holds an ICC profile only. A picture whose chunks name other colours than sRGB is stored as PNG all the same.
 
@@ -16,6 +17,7 @@ such a `map`, `dataset.cast_column("image", Image(decode=False))` keeps it.
 from __future__ import annotations
 
 import io
+import re
 import zlib
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -25,6 +27,7 @@ import numpy as np
 
 from hf_unlearnable._extras import require
 from hf_unlearnable.image.colour import AVIF, HEIF, PNG, brands, colour_chunks
+from hf_unlearnable.image.reservation import packet, reservation, reserves_only
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -62,6 +65,7 @@ class Picture:
         icc_profile: The colour profile, or None.
         metadata: Names of what the file tells beyond the picture: it is left out when the picture is written.
         colour_chunks: What else decides how the levels are shown: names and contents of PNG chunks, such as gAMA.
+        reservation: What its XMP forbids of data mining, such as "DMI-PROHIBITED"; None for nothing.
     """
 
     levels: np.ndarray
@@ -69,6 +73,7 @@ class Picture:
     icc_profile: bytes | None = None
     metadata: tuple[str, ...] = ()
     colour_chunks: tuple[tuple[bytes, bytes], ...] = ()
+    reservation: str | None = None
 
     @property
     def content(self) -> bytes:
@@ -174,7 +179,12 @@ def _from_pil(image: Image, data: bytes = b"") -> Picture:
     pixels = image if image.mode == mode else image.convert(mode)
     levels = np.asarray(pixels if turn is None else pixels.transpose(turn))  # type: ignore[arg-type]
     picture = _from_array(levels)
-    return Picture(picture.levels, picture.alpha, icc_profile, metadata, chunks)
+    return Picture(picture.levels, picture.alpha, icc_profile, metadata, chunks, reservation(_xmp(image)))
+
+
+def _xmp(image: Image) -> str | bytes:
+    """The XMP packet of an opened image, empty for none."""
+    return image.info.get("xmp") or image.info.get("XML:com.adobe.xmp") or b""
 
 
 # Tags of a TIFF that say how its pixels are stored.
@@ -182,6 +192,10 @@ _STRUCTURE = {
     254, 255, 256, 257, 258, 259, 262, 263, 266, 273, 274, 277, 278, 279, 280, 281, 282, 283, 284, 296, 317, 320, 322,
     323, 324, 325, 338, 339, 347, 529, 530, 531, 532, 34675,
 }  # fmt: skip
+
+
+# How a store of C2PA manifests begins, in a file of any format: the JUMBF description box with its type.
+_C2PA = b"jumdc2pa\0\x11\0\x10"
 
 
 def _metadata(image: Image, data: bytes) -> tuple[str, ...]:
@@ -193,12 +207,15 @@ def _metadata(image: Image, data: bytes) -> tuple[str, ...]:
     found += [name for name, tag in (("GPS", 0x8825), ("thumbnail", 0x0201)) if tag in exif]
     if image.format != "TIFF" and exif.get_ifd(ExifTags.IFD.IFD1):
         found.append("thumbnail")
-    known = {"xmp": "XMP", "XML:com.adobe.xmp": "XMP", "photoshop": "Photoshop data", "comment": "comment"}
+    found += ["XMP"] if _xmp(image) and not reserves_only(_xmp(image)) else []
+    known = {"photoshop": "Photoshop data", "comment": "comment"}
     found += [name for entry, name in known.items() if image.info.get(entry)]
     found += ["text"] if set(getattr(image, "text", None) or {}) - {"XML:com.adobe.xmp"} else []
     parts = (*getattr(image, "applist", ()), *getattr(image, "private_chunks", ()))  # of a JPEG, of a PNG
-    c2pa = any(name == b"caBX" or (name == "APP11" and b"c2pa" in data) for name, data, *_ in parts)
-    found += ["content credentials"] if c2pa else []
+    boxes = [content for name, content, *_ in parts if name == b"caBX" or (name == "APP11" and b"c2pa" in content)]
+    if boxes or _C2PA in data:
+        mining = any(re.search(rb"(?:c2pa|cawg)\.training-mining", box) for box in (*boxes, data))
+        found.append("content credentials on training and mining" if mining else "content credentials")
     further = image.format == "MPO" or (image.format == "HEIF" and getattr(image, "n_frames", 1) > 1)
     found += ["further pictures"] if further else []
     found += ["bits beyond 8"] if _bits(data) > 8 else []
@@ -244,8 +261,9 @@ def encode(picture: Picture, encoding: str = "png") -> bytes:
     if encoding == "webp" and picture.levels.shape[2] == 3 and not opaque and shown_as_srgb:
         if max(picture.levels.shape[:2]) > 16383:
             raise ImageError("is larger than 16383 pixels, the most that WebP holds: use encoding='png'")
-        icc_profile = picture.icc_profile or b""
-        open_picture(picture).save(file, format="WEBP", lossless=True, exact=True, icc_profile=icc_profile)
+        xmp = packet(picture.reservation) if picture.reservation else b""
+        options = {"icc_profile": picture.icc_profile or b"", "xmp": xmp}
+        open_picture(picture).save(file, format="WEBP", lossless=True, exact=True, **options)
         return file.getvalue()
     image = open_picture(picture)
     quickly: dict[str, Any] = {}
@@ -253,7 +271,10 @@ def encode(picture: Picture, encoding: str = "png") -> bytes:
         quickly = {"compress_level": 1, "compress_type": zlib.Z_RLE}
     image.save(file, format="PNG", **quickly)
     data, header = file.getvalue(), len(PNG) + 25
-    return data[:header] + b"".join(_chunk(*chunk) for chunk in picture.colour_chunks) + data[header:]
+    chunks = picture.colour_chunks
+    if picture.reservation:
+        chunks = (*chunks, (b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + packet(picture.reservation)))
+    return data[:header] + b"".join(_chunk(*chunk) for chunk in chunks) + data[header:]
 
 
 def _chunk(name: bytes, content: bytes) -> bytes:

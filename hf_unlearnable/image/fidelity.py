@@ -40,6 +40,7 @@ class ImageFidelity:
             over the data, and of large ones the middle 640 x 640 pixels.
         ssim: Their mean structural similarity, at most 1. Both are None where there is none to measure.
         metadata: What was left out of how many files: {"GPS": 3}.
+        reserved: How many of the changed files forbid data mining in their XMP.
     """
 
     images: int
@@ -49,6 +50,7 @@ class ImageFidelity:
     psnr: float | None
     ssim: float | None
     metadata: dict[str, int] = field(default_factory=dict)
+    reserved: int = 0
 
     def __str__(self) -> str:
         if not self.changed:
@@ -58,7 +60,11 @@ class ImageFidelity:
         parts += [f"{self.mean_change:.1f} on average"] if self.mean_change is not None else []
         parts += [f"PSNR {self.psnr:.1f} dB"] if self.psnr is not None else []
         parts += [f"SSIM {self.ssim:.3f}"] if self.ssim is not None else []
-        return ", ".join(parts) + (f"; left out: {left_out}" if left_out else "")
+        told = ", ".join(parts)
+        if self.reserved:
+            forbid = counted(self.reserved, "file forbids", "files forbid")
+            told += f"; {forbid} data mining in the XMP (plus:DataMining)"
+        return told + (f"; left out: {left_out}" if left_out else "")
 
 
 def image_fidelity(
@@ -84,7 +90,7 @@ def image_fidelity(
             f"{counted(len(original), 'image')} before and {len(protected)} after: the rows do not correspond."
         )
     every = max(1, len(original) // _MEASURED)
-    changed = largest = 0
+    changed = largest = reserved = 0
     means: list[float] = []
     ratios: list[float] = []
     similarities: list[float] = []
@@ -98,24 +104,27 @@ def image_fidelity(
                 number += 1
                 yield before, after, row, image_column, max_levels, number % every == 0 or number == 1
 
-    for largest_one, mean, left_out, similarity in _in_threads(_compared, tasks()):
+    for largest_one, mean, left_out, similarity, forbids in _in_threads(_compared, tasks()):
         changed += 1
         largest = max(largest, largest_one)
         means.append(mean)
         metadata.update(left_out)
+        reserved += forbids
         if similarity is not None:
             ratios.append(similarity[0])
             similarities.append(similarity[1])
 
     return ImageFidelity(
-        len(original), changed, largest, _mean(means), _mean(ratios), _mean(similarities), dict(metadata)
+        len(original), changed, largest, _mean(means), _mean(ratios), _mean(similarities), dict(metadata), reserved
     )
 
 
 def _compared(
     before: Any, after: Any, row: int, image_column: str, max_levels: int | None, measured: bool
-) -> tuple[int, float, list[str], tuple[float, float] | None]:
-    """Largest and mean change of an image, what was left out of its file, and PSNR and SSIM if they are measured."""
+) -> tuple[int, float, list[str], tuple[float, float] | None, bool]:
+    """Largest and mean change of an image, what was left out of its file, PSNR and SSIM if they are measured, and
+    whether the changed file forbids data mining.
+    """
     named = f"Row {row}{file_of(before)}"
     try:
         one, two = decode(before), decode(after)
@@ -131,7 +140,7 @@ def _compared(
     left_out = [name for name in one.metadata if name not in two.metadata]
     left_out += [f"colour chunk {name.decode()}" for name, _ in set(one.colour_chunks) - set(two.colour_chunks)]
     similarity = _similarity(middle(one.levels), middle(two.levels)) if measured else None
-    return largest, mean, left_out, similarity
+    return largest, mean, left_out, similarity, two.reservation is not None
 
 
 def middle(levels: np.ndarray, side: int = _MIDDLE) -> np.ndarray:

@@ -8,6 +8,8 @@ import struct
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from hf_unlearnable.image.reservation import reserves_only
+
 # EXIF and TIFF: maker, model, host computer, artist, copyright, owner, serial numbers, what only the camera's maker
 # can read, the author as Windows writes it.
 _PEOPLE = {271, 272, 315, 316, 33432, 0xA430, 0xA431, 0xA433, 0xA434, 0xA435, 0x927C, 0x9C9D}
@@ -44,7 +46,7 @@ _FOUND = {
 
 
 def told(data: bytes) -> list[tuple[str, str]]:
-    """What a file's metadata tells.
+    """What a file's metadata tells; nothing of a packet that only forbids data mining, which is there to be read.
 
     Args:
         data: Contents of a file.
@@ -54,11 +56,12 @@ def told(data: bytes) -> list[tuple[str, str]]:
     """
     fields = _Fields(data)
     kinds = []
-    if fields.gps or any(_XMP_PLACE.search(xmp) for xmp in fields.xmp) or fields.iptc.keys() & _IPTC_PLACES:
+    packets = [packet for packet in fields.xmp if not reserves_only(packet)]
+    if fields.gps or any(_XMP_PLACE.search(xmp) for xmp in packets) or fields.iptc.keys() & _IPTC_PLACES:
         kinds.append("gps")
     if fields.exif.keys() & _PEOPLE or fields.iptc.keys() & _IPTC_PEOPLE:
         kinds.append("camera")
-    elif fields.xmp:
+    elif packets:
         return [*((kind, _FOUND[kind]) for kind in kinds), ("camera", "An image holds XMP metadata.")]
     if not kinds and any(not _HARMLESS.match(note) for note in fields.words()):
         kinds.append("comment")

@@ -108,7 +108,9 @@ def protect(
             place = scratch if shards else _place(scratch, name_of_part, format, len(splits))
             place.parent.mkdir(parents=True, exist_ok=True)
             before[name] = rows
-            made[name] = _mapped(rows, transform, modality, num_proc, scratch.with_name(f"{name}.{rank}.arrow"))
+            beside = scratch.with_name(f"{name}.{rank}")
+            change = modality.to_files(transform, beside) if format in modality.files else transform
+            made[name] = _mapped(rows, change, modality, num_proc, beside.with_name(f"{beside.name}.arrow"))
             if format in modality.files:
                 modality.write_files(made[name], rows, place, transform._columns()[0], source)
                 written[name] = made[name]

@@ -80,6 +80,9 @@ def attack(report: Mapping[str, Any] | None, plots: Mapping[str, str], counterme
         for name, table in report["attacks"].items():
             parts += [f"{name} after every countermeasure that ran, the worst first (in parentheses: clean rows):",
                       table]  # fmt: skip
+        for name, table in report.get("wear", {}).items():  # which reports of earlier versions do not have
+            parts += [f"{name} after wear, what codecs, resizers and cleaning do without an attacker, the worst first "
+                      "(in parentheses: clean rows):", table]  # fmt: skip
     parts += [f"![{title}]({path})" for path, title in plots.items()]
     hidden = () if countermeasures else _ONLY_WITH_COUNTERMEASURES
     told = [f"{name} {plain(value)}" for name, value in report["protocol"].items() if name not in hidden]

@@ -56,6 +56,13 @@ class BatchTexts:
                 rows[row] = before + text.text.encode("utf-8", "surrogatepass")
         return rows
 
+    def by_row(self) -> list[list[str | None]]:
+        """The texts of each row."""
+        rows: list[list[str | None]] = [[] for _ in range(self.num_rows)]
+        for row, text in zip(self.row, self.texts, strict=True):
+            rows[row].append(text)
+        return rows
+
     def columns(self, texts: list[str | None]) -> dict[str, list]:
         """The columns with these texts in place of their own."""
         if not self._slots:

@@ -6,8 +6,12 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hf_unlearnable.text.scripts import SPACELESS
+
 if TYPE_CHECKING:
     import polars as pl
+
+_SMALL = 30  # a word that stands so few times is never frequent
 
 
 def rank_words(counts: pl.DataFrame, k: float, lambda_: float, keep: pl.Expr | None = None) -> pl.DataFrame:
@@ -57,6 +61,23 @@ def words_by_association(ranking: pl.DataFrame) -> list[str]:
     chi2 = (pl.col("count") ** 2 / (pl.col("total") * pl.col("label_words") / pl.col("words"))).sum() - total
     bound = (chi2.clip(0).sqrt() + 1.5) / total.sqrt()
     return ranking.group_by("word").agg(bound=bound.round(9)).sort("bound", "word")["word"].to_list()
+
+
+def rare_words(counts: pl.DataFrame, least: int, most: float, left_out: pl.Series) -> list[str]:
+    """Words of letters alone, of scripts with spaces, that do not stand often; sorted.
+
+    Args:
+        counts: Columns `label`, `word` and `count`.
+        least: How often a word must stand.
+        most: Largest share of all words that one may have; 30 times is always few enough.
+        left_out: One list of words that do not count.
+    """
+    import polars as pl
+
+    total, words = pl.col("count").sum().over("word"), pl.col("count").sum()
+    fits = pl.col("word").str.contains(rf"^[\p{{L}}\p{{M}}--{SPACELESS}]{{2,}}$") & ~pl.col("word").is_in(left_out)
+    fits &= (total >= least) & (total <= pl.max_horizontal(most * words, _SMALL))
+    return counts.filter(fits)["word"].unique().sort().to_list()
 
 
 def unfit_to_draw() -> pl.Series:

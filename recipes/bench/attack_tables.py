@@ -57,7 +57,8 @@ ORDERS = {
     "moved sentence": "moved sentence", "protected rows dropped": "dropped",
 }  # fmt: skip
 RECORDINGS = {
-    "clean": "clean", "equalizer": "equalizer", "position-convolution (PosCUDA)": "PosCUDA",
+    "clean": "clean", "equalizer": "equalizer", "equalizer, narrow": "narrow",
+    "position-convolution (PosCUDA)": "PosCUDA",
     "convolution (CUDA)": "CUDA", "random noise": "random noise", "protected rows dropped": "dropped",
 }  # fmt: skip
 MAIN_ORDERS = (

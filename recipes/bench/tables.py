@@ -12,6 +12,7 @@ Those of attacks are in `attack_tables.py`.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 import yaml
 from attack_tables import (
@@ -39,7 +40,8 @@ from hf_unlearnable.markdown import table
 
 ROOT = BENCH.parents[1]
 PAGES = (
-    ROOT / "README.md", ROOT / "docs/guides/visibility.md", ROOT / "docs/guides/where-data-goes.md",
+    ROOT / "README.md",
+    *(ROOT / f"docs/guides/{name}.md" for name in ("attack", "signals", "visibility", "where-data-goes")),
     ROOT / "hf_unlearnable/space/worth.md", *sorted(ROOT.glob("docs/results/*.md")),
 )  # fmt: skip
 
@@ -82,6 +84,25 @@ def elsewhere() -> str:
                 there = [cell and {**cell, "accuracy": cell["elsewhere"][other]} for cell in found]
                 rows.append([data, other, *map(whole, there)])
     return table([["trained on", "tested on", *versions], *rows])
+
+
+def one_edit() -> str:
+    """Datasets and victims down, versions with one edit per text across; clean cells also from other studies."""
+    study = yaml.safe_load((BENCH.parent / "configs/text_edits.yaml").read_text(encoding="utf-8"))
+    others = [line for name in ("text_attack", "text_protection", "language_model") for line in lines(f"{name}.jsonl")]
+    found = [line for line in others if line["version"] == "clean"] + lines("text_edits.jsonl")
+    rows = [["data, victim", *study["versions"]]]
+    for data, settings in study["datasets"].items():
+        for victim, protocol in settings["victims"].items():
+            cells = {
+                line["version"]: line
+                for line in found
+                if (line["data"], line["victim"], line["protocol"]) == (data, victim, protocol)
+                and line["countermeasure"] == "none"
+            }
+            if len(cells) > 1:
+                rows.append([f"{data}, {victim}", *(whole(cells.get(version)) for version in study["versions"])])
+    return table(rows)
 
 
 def mechanism() -> str:
@@ -158,6 +179,54 @@ def text_survival() -> str:
     return table([["wear", *columns], *rows])
 
 
+def identity(datasets: Mapping[str, str]) -> str:
+    """Methods down; dataset and hash across: the share in percent that a service still finds.
+
+    Args:
+        datasets: What each is called at the head of its columns.
+    """
+    cells = [cell for cell in lines("identity.jsonl") if cell["data"] in datasets]
+    found = {(cell["method"], cell["data"], cell["hash"]): cell["found"] for cell in cells}
+    columns = dict.fromkeys(key[1:] for key in found)
+    rows = [["method", *(datasets[data] + (f", {name}" if name != "minhash" else "") for data, name in columns)]]
+    for method in sorted(dict.fromkeys(key[0] for key in found), key=lambda one: one == "strangers"):
+        shown = [found.get((method, *column)) for column in columns]
+        rows.append([method, *("" if share is None else f"{100 * share:.0f}" for share in shown)])
+    return table(rows)
+
+
+def label_free(datasets: Mapping[str, str]) -> str:
+    """Datasets and versions down, filters across: what is left of a protection, and what clean rows lose.
+
+    Args:
+        datasets: What each is called.
+    """
+    found = [cell for cell in lines("label_free.jsonl") if cell["data"] in datasets]
+    names = list(dict.fromkeys(cell["filter"] for cell in found))
+    cells = {(cell["data"], cell["version"], cell["filter"]): cell for cell in found}
+    rows = []
+    for data, version in dict.fromkeys(key[:2] for key in cells):
+        tried = [cells.get((data, version, name)) for name in names]
+        rows.append(
+            [
+                datasets[data],
+                version,
+                *("" if one is None else f"{one['left']:.2f} ({one['lost']:.2g})" for one in tried),
+            ]
+        )
+    return table([["data", "protected with", *names], *rows])
+
+
+def watermark() -> str:
+    """Methods down: bits of a watermark that are read, by which came first, and what is left of the protection."""
+    found = {(cell["method"], cell["order"]): cell for cell in lines("watermark.jsonl")}
+    rows = [["method", "bits read, protection first", "protection left", "bits read, watermark first"]]
+    for method in dict.fromkeys(method for method, _ in found if method != "none"):
+        first, last = found[method, "protection first"], found[method, "watermark first"]
+        rows.append([method, f"{100 * first['read']:.0f}", f"{first['left']:.2f}", f"{100 * last['read']:.0f}"])
+    return table(rows)
+
+
 def tables() -> dict[str, str]:
     """All tables by name."""
     images, texts, sounds = (load(f"{name}.jsonl") for name in ("image_attack", "text_attack", "audio_attack"))
@@ -188,11 +257,17 @@ def tables() -> dict[str, str]:
         "resizers_cifar10": survival("cifar10_jpeg", "contrast"),
         "resizers_flowers": survival("flowers", "contrast"),
         "text_survival": text_survival(),
+        "watermark": watermark(),
+        "label_free_texts": label_free({"imdb": "IMDb", "sst2": "SST-2", "trec": "TREC"}),
+        "label_free_images": label_free({"flowers": "flowers, 224 px", "cifar10_jpeg": "CIFAR-10, 32 px"}),
+        "identity_images": identity({"flowers": "224 px", "cifar10_jpeg": "32 px"}),
+        "identity_texts": identity({"sst2": "SST-2", "imdb": "IMDb"}),
         "elsewhere": elsewhere(),
         "meaning": meaning(),
         "recordings": recordings(sounds),
         **{victim: grid(sounds, victim, RECORDINGS) for victim in dict.fromkeys(key[0] for key in sounds)},
         "mechanism": mechanism(),
+        "one_edit": one_edit(),
         "word_gradients": word_gradients(),
         "front": front({"images": images, "photos": flowers, "recordings": sounds, "texts": sst2}),
         "images": headline(images, IMAGES, image_columns, "images, trained on"),

@@ -166,6 +166,10 @@ def test_defaults_of_the_built_in_victims():
     assert {name: model.settings for name, model in VICTIMS.items()} == {
         "tfidf_logistic_regression": {"C": 10.0, "ngram_range": (1, 2)},
         "naive_bayes": {},
+        "lstm": {
+            "epochs": 5, "batch_size": 32, "learning_rate": 3e-3, "max_length": 128, "vocab_size": 20_000,
+            "hidden_size": 128,
+        },
         "small_llama": {
             "epochs": 12, "batch_size": 16, "learning_rate": 3e-3, "max_length": 128, "vocab_size": 4096,
             "hidden_size": 128, "num_hidden_layers": 1, "num_attention_heads": 4,

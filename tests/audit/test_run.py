@@ -246,7 +246,8 @@ def test_compositions_by_name_and_of_the_two_best(notes):
     assert len(pairs) == 1 and set(*(pair.split("+") for pair in pairs)) < set(single)
     named = attack(*notes, effort=TEXT, countermeasures=["word-shuffle+label-word-filter", "none"], method="regtext")
     tried = [cell.countermeasure for cell in named.cells if cell.version.role == "protected"]
-    assert tried == ["none", "label-word-filter", "word-shuffle+label-word-filter"], "the author's first, no pair"
+    first = ["none", *RegTextTransform.adaptive_attacks]
+    assert tried == [*first, "word-shuffle+label-word-filter"], "the author's first, no pair"
 
 
 @pytest.mark.parametrize("name", ["word-shuffle+y", "y+word-shuffle", "y", "word-shuffle+none"])

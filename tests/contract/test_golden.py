@@ -32,6 +32,7 @@ CASES = {
         "words": {"carrier_source": "words", "code": "refrain", "rate": 0.1, "min_share": 1e-4, "max_share": 1.0},
         "refrain": {"code": "refrain", "rate": 0.05},
     },
+    "error-min-text": {"defaults": {}, "per text": {"words_per_class": None}, "half": {"fraction": 0.5, "classes": [0, 2]}},
     "error-min": {"defaults": {}, "class": {"noise": "class", "epsilon": 4 / 255}},
     "random-noise": {"defaults": {}, "class": {"noise": "class"}, "half": {"fraction": 0.5, "classes": [1]}},
     "texture": {"defaults": {}, "webp": {"encoding": "webp"}, "weak": {"epsilon": 2 / 255}},
@@ -122,7 +123,7 @@ def two_threads():
 
 
 def learns(name):
-    return hasattr(method_class(name), "surrogate") or name == "linearization"
+    return method_class(name).needs_training or name == "linearization"
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ PAGES = [page for page in DOCS if page != GLOSSARY]
 TEXTS = [*map(read, PAGES), *generated().values()]
 # Formats, licences, hardware, datasets and software, which are no terms of this field.
 NAMES = set(
-    "AAC AIFF API CC0 CMYK CPU CSV EXIF FLAC GB GPS GPU HEIC HTML ID JPEG JSON MB MCP PEFT PNG RGB TREC TRL TSV URL WAV YAML".split()
+    "AAC AIFF API CC0 CMYK CPU CSV EXIF FLAC GB GPS GPU HEIC HTML ID IPTC JPEG JSON MB MCP PEFT PNG RGB TREC TRL TSV URL WAV XMP YAKE YAML".split()
 )
 
 

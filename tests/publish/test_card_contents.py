@@ -2,6 +2,7 @@
 
 import logging
 import re
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from PIL import Image
 from hf_unlearnable import push_protected, report
 from hf_unlearnable.cli import main
 from hf_unlearnable.data import fingerprint
+from hf_unlearnable.publish import sections
 from hf_unlearnable.publish.card import Wishes, lacking, render
 from hf_unlearnable.publish.reports import _seed_of_example
 from hf_unlearnable.registry import METHODS, countermeasures_of, method_class
@@ -146,7 +148,10 @@ def test_the_example_of_a_text_is_our_own_with_another_key(tmp_path, method, see
     done = push_protected(clean.map(cloak, batched=True), "me/x", key=cloak, original=clean, dry_run=tmp_path / "look")
     shown = done.card.split("\n> ")[1].splitlines()[0]
     inserted = re.findall(r"\*\*(.*?)\*\*", shown)
-    assert inserted and re.sub(r" ?\*\*.*?\*\* ?", " ", shown).split() == _TEXT.split()
+    others = re.sub(r" ?\*\*.*?\*\* ?", " ", shown).split()
+    lost = Counter(_TEXT.split()) - Counter(others)
+    assert inserted and lost.total() == (len(" ".join(inserted).split()) if method == "error-min-text" else 0)
+    assert not Counter(others) - Counter(_TEXT.split())
     assert not any(text in done.card for text in clean["text"])
     own = cloak({"text": _TEXT, "label": 0})["text"]
     assert marked(_TEXT, own) != shown, "the owner's key would make another text of it"
@@ -257,3 +262,17 @@ def test_a_report_of_an_earlier_version_is_refused(tmp_path):
     path.write_text(path.read_text(encoding="utf-8").replace("verdict_unnamed", "verdict_unknown"), encoding="utf-8")
     with pytest.raises(ValueError, match="no report of this version: write it again"):
         push_protected(protected, "me/x", key=cloak, original=clean, report=tmp_path, dry_run=tmp_path / "look")
+
+
+def test_the_card_shows_the_wear_of_its_report_unless_what_undoes_it_is_left_out():
+    worn = {"protected": "| wear | encoder |\n|---|---|\n| jpeg-75-420 | 66.0 (81.0) |"}
+    report = {
+        "measured": True, "verdict": ["Named."], "verdict_unnamed": ["Unnamed."], "warnings": [], "not_run": [],
+        "table": "| trained on | encoder |", "attacks": {}, "wear": worn, "protocol": {},
+    }  # fmt: skip
+    told = sections.attack(report, {}, countermeasures=True)
+    assert "protected after wear, what codecs, resizers and cleaning do without an attacker" in told
+    assert worn["protected"] in told
+    assert "wear" not in sections.attack(report, {}, countermeasures=False)
+    earlier = {name: value for name, value in report.items() if name != "wear"}
+    assert "wear" not in sections.attack(earlier, {}, countermeasures=True)

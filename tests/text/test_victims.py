@@ -12,6 +12,7 @@ from hf_unlearnable.text.victims import (
     TEXT_VICTIMS,
     causal_lm,
     finetuned_encoder,
+    lstm,
     naive_bayes,
     small_llama,
     tfidf_logistic_regression,
@@ -56,6 +57,11 @@ def bayes(*data, **options):
 def llama(*data, **options):
     pytest.importorskip("transformers", reason="the Llama victim needs transformers")
     return small_llama(*data, vocab_size=512, hidden_size=64, epochs=8, **options)
+
+
+def recurrent(*data, **options):
+    pytest.importorskip("torch", reason="the LSTM needs torch")
+    return lstm(*data, hidden_size=64, batch_size=8, learning_rate=1e-2, epochs=10, **options)
 
 
 def word_tokenizer(folder, **special):
@@ -131,11 +137,11 @@ def language_model(tiny_llama):
     return language_model
 
 
-@pytest.fixture(params=["tfidf", "bayes", "llama", "encoder", "language_model"])
+@pytest.fixture(params=["tfidf", "bayes", "llama", "recurrent", "encoder", "language_model"])
 def victim(request):
     return (
         globals()[request.param]
-        if request.param in ("tfidf", "bayes", "llama")
+        if request.param in ("tfidf", "bayes", "llama", "recurrent")
         else request.getfixturevalue(request.param)
     )
 

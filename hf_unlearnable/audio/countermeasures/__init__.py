@@ -3,7 +3,8 @@
 Some of it is what any training does (shifts, crops, speeds), some removes what an ear hardly hears (codecs, gating),
 and some is the attack that the author of one method would mount, who knows the method and not the key:
 
-    notch-repair, random-notches, random-equaliser                  equalizer
+    gap-repair, random-hops, random-equaliser                       equalizer
+    notch-repair, random-notches                                    equalizer that does not move
     class-spectrum-inversion, spectral-whitening                    audio-convolution
     time-shift, random-crop, patch-cut                              position-convolution
     additive-noise, spectral-gating, mp3-64, opus-16, half-rate     error-min, audio-noise
@@ -23,6 +24,7 @@ from hf_unlearnable.audio.countermeasures.augmentation import (
     additive_noise,
     random_crop,
     random_equaliser,
+    random_hops,
     random_notches,
     spec_augment,
     time_shift,
@@ -34,6 +36,7 @@ from hf_unlearnable.audio.countermeasures.classes import (
     spectral_whitening,
 )
 from hf_unlearnable.audio.countermeasures.filters import (
+    gap_repair,
     half_rate,
     high_pass,
     low_pass,
@@ -45,9 +48,9 @@ from hf_unlearnable.audio.countermeasures.filters import (
 from hf_unlearnable.audio.wear.codecs import CODECS, MU_LAW
 
 __all__ = [
-    "AUDIO_COUNTERMEASURES", "additive_noise", "class_spectrum_inversion", "half_rate", "high_pass", "low_pass",
-    "notch_repair", "patch_cut", "pitch_shift", "random_crop", "random_equaliser", "random_notches", "spec_augment",
-    "spectral_gating", "spectral_whitening", "speed_perturbation", "time_shift",
+    "AUDIO_COUNTERMEASURES", "additive_noise", "class_spectrum_inversion", "gap_repair", "half_rate", "high_pass",
+    "low_pass", "notch_repair", "patch_cut", "pitch_shift", "random_crop", "random_equaliser", "random_hops",
+    "random_notches", "spec_augment", "spectral_gating", "spectral_whitening", "speed_perturbation", "time_shift",
 ]  # fmt: skip
 
 AUDIO_COUNTERMEASURES: dict[str, Countermeasure] = {
@@ -67,7 +70,9 @@ AUDIO_COUNTERMEASURES: dict[str, Countermeasure] = {
     "class-spectrum-inversion": Countermeasure(class_spectrum_inversion),
     "random-equaliser": Countermeasure(in_training=random_equaliser, cost=1.2),
     "random-notches": Countermeasure(in_training=random_notches, cost=1.2),
+    "random-hops": Countermeasure(in_training=random_hops, cost=1.2),
     "notch-repair": Countermeasure(notch_repair),
+    "gap-repair": Countermeasure(on_each(gap_repair)),
     "patch-cut": Countermeasure(patch_cut),
     "clean-1%": mixed_with_clean(0.01),
     "clean-5%": mixed_with_clean(0.05),

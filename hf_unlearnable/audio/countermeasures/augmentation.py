@@ -17,6 +17,7 @@ _LEAST = 0.7  # of a recording that a crop leaves
 _RINGING = 1024  # frames of silence that a filter may ring into
 _KNOTS, _DECIBELS = 24, 12.0  # of the equaliser
 _BINS = 256  # of the spectrograms that are masked
+_HOPS = 160  # frames that a notch stays at least: 20 ms at 8 kHz
 
 
 def time_shift(waves: Tensor, targets: Tensor, model: nn.Module, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -117,6 +118,25 @@ def random_notches(
         return 1 - 0.99 * inside.any(1).float()
 
     return _filtered(waves, gains), targets
+
+
+def random_hops(waves: Tensor, targets: Tensor, model: nn.Module, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Two notches of 40 dB in each recording at random, which take turns: 20 to 80 ms each.
+
+    The attacker knows that the notches of a class hop, and not where: every clip then has some, and they tell less.
+    """
+    import torch
+
+    window = torch.hann_window(_BINS // 2, device=waves.device)
+    spectrum = torch.stft(waves, _BINS // 2, _BINS // 8, window=window, pad_mode="constant", return_complex=True)
+    n, bins, times = spectrum.shape
+    middle, width = torch.rand(2, n, 2, 1, generator=generator)
+    inside = (torch.linspace(0, 1, bins) - middle).abs() < (1 / 30 + width * (1 / 10 - 1 / 30)) / 2
+    period, phase = torch.rand(2, n, 1, generator=generator)
+    turn = (torch.linspace(0, 1, times) * waves.shape[1] / _HOPS / (1 + 3 * period) + 2 * phase).long() % 2
+    taken = torch.where(turn[:, None] == 0, inside[:, 0, :, None], inside[:, 1, :, None])
+    changed = spectrum * (1 - 0.99 * taken.float()).to(waves.device)
+    return torch.istft(changed, _BINS // 2, _BINS // 8, window=window, length=waves.shape[1]), targets
 
 
 def _filtered(waves: Tensor, gains) -> Tensor:

@@ -16,6 +16,7 @@ from hf_unlearnable.audio.features import fitted, resampled
 _SPEEDS = (0.9, 1.0, 1.1)
 _SEMITONES = 2.0  # by which a pitch changes at most
 _WINDOW = 0.064  # seconds of the spectra that gating and pitch change work on
+_SHORT, _GAP = 0.016, 0.06  # seconds of the spectra in which gaps are sought, and of such a gap at most
 
 
 def half_rate(clip: Clip) -> Clip:
@@ -71,9 +72,27 @@ def spectral_gating(clip: Clip) -> Clip:
     return replace(clip, samples=through_spectrum(clip.samples, clip.rate, gated))
 
 
+def gap_repair(clip: Clip) -> Clip:
+    """A recording in which a frequency that is quiet for less than 60 ms is as loud there as beside.
+
+    The attacker knows that notches move, and that they come back to a place in a tenth of a second. It is a closing
+    (dilation, then erosion) of the spectrogram along time: steady notches stay, and so do the words.
+    """
+
+    def closed(spectrum: np.ndarray) -> np.ndarray:
+        from scipy.ndimage import grey_closing
+
+        level = np.log(np.abs(spectrum) ** 2 + 1e-10)
+        wide = 2 * round(2 * _GAP / _SHORT) + 1  # steps of a quarter of the window
+        return spectrum * np.exp((grey_closing(level, (1, 1, wide), mode="nearest") - level) / 2)
+
+    return replace(clip, samples=through_spectrum(clip.samples, clip.rate, closed, window=_SHORT))
+
+
 def through_spectrum(
-    samples: np.ndarray, rate: int, change: Callable[[np.ndarray], np.ndarray], frames: int | None = None
-) -> np.ndarray:
+    samples: np.ndarray, rate: int, change: Callable[[np.ndarray], np.ndarray], frames: int | None = None,
+    window: float = _WINDOW,
+) -> np.ndarray:  # fmt: skip
     """Samples made from their changed short-time spectrum.
 
     Args:
@@ -81,6 +100,7 @@ def through_spectrum(
         rate: Frames per second.
         change: From a spectrum, complex [channels, frequencies, times], to one of as many channels and frequencies.
         frames: How many come out; None for as many as came in.
+        window: Of the spectrum, in seconds.
 
     Returns:
         float32 [frames, channels].
@@ -91,9 +111,9 @@ def through_spectrum(
 
     if len(samples) == 0:
         return samples
-    window = max(8, round(_WINDOW * rate) // 4 * 4)
-    transform: Any = ShortTimeFFT(hann(window, sym=False), window // 4, rate)
-    padded = fitted(samples, max(len(samples), window))
+    size = max(8, round(window * rate) // 4 * 4)
+    transform: Any = ShortTimeFFT(hann(size, sym=False), size // 4, rate)
+    padded = fitted(samples, max(len(samples), size))
     frames = len(samples) if frames is None else frames
     changed = change(transform.stft(padded.T.astype(np.float64)))
     return fitted(np.ascontiguousarray(transform.istft(changed).T, dtype=np.float32), frames)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations
@@ -11,48 +12,58 @@ from typing import Any, ClassVar
 import numpy as np
 
 from hf_unlearnable.audio.base import FilterTransform
+from hf_unlearnable.audio.codec import Recording
 from hf_unlearnable.audio.filters import frequencies, mel, symmetric_filter
-from hf_unlearnable.key import Key, draws
+from hf_unlearnable.key import Key, draw, draws
 from hf_unlearnable.labelled import class_stream
 from hf_unlearnable.validation import check_labels
 
 LOWEST, HIGHEST = 100.0, 3950.0  # Hz: where speech is, and what a telephone still carries
 _SLOTS = 10  # that the band is divided into; more if there are more classes than combinations of these
-_FILLED = 0.9  # share of a slot that is taken out
 _HALF = 0.032  # seconds on each side of the filter's middle: steeper edges would ring longer
 _RIPPLE = 32  # bands up to 4 kHz that are raised or lowered at random, so that no two keys sound alike
-_ORDER_DRAW = 1 << 32
+_FADE = 0.01  # seconds in which one state passes into the next
+_ORDER_DRAW, _PHASE_DRAW = 1 << 32, 1 << 33
 
 
 @dataclass(kw_only=True, repr=False, eq=False)
 class EqualizerTransform(FilterTransform):
-    """An equaliser for each class: a band of frequencies is turned down in all of its recordings.
+    """An equaliser for each class, which moves: bands of frequencies are turned down in turn in its recordings.
 
     Idea:
         A model that trains on spectrograms finds first what is sharp and the same in all recordings of a class. Here
-        that is a slot in the spectrum, 190 mel wide, which is drawn for the class. It is there in every frame, so
-        neither shifts nor crops take it away. It lies in the band that a telephone carries, as codecs and low-passes
-        leave that band; what they leave of the slot was not measured. Slots are equally wide on the mel scale, as in
-        the spectrograms that models see. A ripple of a decibel over the rest is hardly heard, and tells one key from
-        another.
+        that is a slot in the spectrum, about 180 mel wide, which hops to and fro between places that are drawn for the
+        class. It is somewhere in every frame, so neither shifts nor crops take it away. A slot that stayed where it is
+        would be a constant of each recording, which cepstral mean normalisation takes out. A moving one is a rhythm in
+        time, which it leaves. Where in the rhythm a recording begins is drawn for it. The slots lie in the band that a
+        telephone carries, which low-passes leave. They are equally wide on the mel scale, as in the
+        spectrograms that models see. A ripple over the rest is hardly heard, and tells one key from another.
 
     Paper:
         None: it is ours. A filter for each class is the idea of CUDA (arXiv:2303.04278).
 
+        For class c with the responses H_1 ... H_hops, and a phase that is drawn for each recording:
+
+            x' = sum_k w_k(t + phase) (h_k * x),   sum_k w_k = 1,   w_k = 1 while it is k's turn
+
     Args:
         depth: Decibels by which a class's slots are turned down, at least 0; 0 changes nothing.
+        width: Share of a slot that is turned down, at most 1. Narrower ones are heard less, and hold models back less.
         ripple: Decibels by which the rest is raised or lowered.
+        hops: Places that a slot goes through in turn; 1 for one that stays.
+        dwell: Seconds that it stays at each.
 
     Secret:
         The seed, and with it which slots are whose. Mean spectra of the classes give much of that away.
 
     Cost:
-        Nothing to fit but the labels; one Fourier transform per block to apply.
+        Nothing to fit but the labels; `hops` + 1 Fourier transforms per block to apply.
 
     Breaks:
-        What levels spectra: recordings whitened each, class means of spectra inverted, cepstral mean normalisation of
-        long recordings, random equalisers or notches in training. A model that hears what lies above 4 kHz has that to
-        learn from. Class means of spectra show the slots.
+        What fills gaps: a closing of the spectrogram along time (`gap-repair`), codecs of low bit rates, which fill
+        them with noise. Statistics of MFCC are held back in part only. A model that hears what lies above 4 kHz has
+        that to learn from. Class means of spectra show the slots. With `hops=1` cepstral mean normalisation takes all
+        of it away. Figures: docs/results/recordings.md.
 
     Prefer:
         As the first protection of recordings.
@@ -61,13 +72,19 @@ class EqualizerTransform(FilterTransform):
         cloak = EqualizerTransform(audio_column="audio", label_column="label").fit(ds)
     """
 
-    depth: float = 24.0
-    ripple: float = 1.0
+    depth: float = 40.0
+    width: float = 0.9
+    ripple: float = 0.5
+    hops: int = 2
+    dwell: float = 0.03
 
     method: ClassVar[str] = "equalizer"
+    method_version: ClassVar[int] = 2  # 2: slots move, deeper ones
+    differs_by_row: ClassVar[bool] = True
     strength_parameter: ClassVar[str] = "depth"
     adaptive_attacks: ClassVar[tuple[str, ...]] = (
-        "notch-repair", "spectral-whitening", "class-spectrum-inversion", "random-equaliser", "random-notches",
+        "gap-repair", "random-hops", "notch-repair", "spectral-whitening", "class-spectrum-inversion",
+        "random-equaliser", "random-notches",
     )  # fmt: skip
     _known = None  # the classes, once fitted
 
@@ -87,31 +104,44 @@ class EqualizerTransform(FilterTransform):
 
     def _state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         known = self._fitted(self._known)
-        _, own = slots_of(len(known), self._resolved_seed())
-        return {"labels": known, "slots": [list(slots) for slots in own]}, {}
+        return {"labels": known, "slots": self._slots(len(known))}, {}
+
+    def _slots(self, classes: int) -> list[list[list[int]]]:
+        """Of each class, state by state."""
+        return [[list(state) for state in states] for states in slots_of(classes, self.hops, self._resolved_seed())[1]]
 
     def _set_state(self, state: dict[str, Any], tensors: dict[str, np.ndarray]) -> None:
         self._known = state["labels"]
 
     def _check_state(self, key: Key) -> None:
         check_labels(key.state["labels"], least=2)
-        _, own = slots_of(len(key.state["labels"]), self._resolved_seed())
-        if key.state["slots"] != [list(slots) for slots in own]:
+        if key.state["slots"] != self._slots(len(key.state["labels"])):
             raise ValueError("its slots are not those that its seed draws for its classes")
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
         if not 0 <= self.depth <= 80:
             raise ValueError(f"depth is {self.depth}. Give decibels, from 0 to 80, such as 24.")
+        if not 0.1 <= self.width <= 1:
+            raise ValueError(f"width is {self.width}, but it is a share of a slot: give 0.1 to 1, such as 0.9.")
         if not 0 <= self.ripple <= 20:
-            raise ValueError(f"ripple is {self.ripple}. Give decibels, from 0 to 20, such as 1.")
+            raise ValueError(f"ripple is {self.ripple}. Give decibels, from 0 to 20, such as 0.5.")
+        if not 1 <= self.hops <= 5:
+            raise ValueError(f"hops is {self.hops}. Give a number of places, from 1 to 5, such as 2.")
+        if not 2 * _FADE <= self.dwell <= 10:
+            raise ValueError(f"dwell is {self.dwell}. Give seconds, from {2 * _FADE:g} to 10, such as 0.03.")
 
-    # ------------------------------------------------------------------ the filter
+    # ------------------------------------------------------------------ the filters
     def _taps(self, label: Any, rate: int) -> np.ndarray:
         half = round(_HALF * rate)
-        return symmetric_filter(10 ** (self._decibels(label, frequencies(rate, half), rate) / 20), half)
+        levels = self._states(label, frequencies(rate, half), rate)
+        return np.stack([symmetric_filter(10 ** (state / 20), half) for state in levels])
 
     def _decibels(self, label: Any, hertz: np.ndarray, rate: int) -> np.ndarray:
+        return self._states(label, hertz, rate).mean(axis=0)
+
+    def _states(self, label: Any, hertz: np.ndarray, rate: int) -> np.ndarray:
+        """What is done to frequencies in each state of a class, in decibels [hops, frequencies]."""
         known = self._fitted(self._known)
         if label not in known:
             raise ValueError(
@@ -119,29 +149,70 @@ class EqualizerTransform(FilterTransform):
             )
         highest = min(HIGHEST, 0.495 * rate)  # a recording of a lower rate has the same slots, closer together
         scale = (mel(hertz) - mel(LOWEST)) / (mel(highest) - mel(LOWEST))
-        slots, own = slots_of(len(known), self._resolved_seed())
+        slots, own = slots_of(len(known), self.hops, self._resolved_seed())
         place = scale * slots
-        taken = np.isin(np.floor(place), own[known.index(label)]) & (abs(place % 1 - 0.5) < _FILLED / 2)
+        inside = abs(place % 1 - 0.5) < self.width / 2
+        taken = [np.isin(np.floor(place), state) & inside for state in own[known.index(label)]]
         stream = class_stream(label, self._resolved_seed())
         signs = draws(np.full(_RIPPLE, stream, np.uint64), np.arange(_RIPPLE, dtype=np.uint64))
         band = np.clip((mel(hertz) / mel(4000) * _RIPPLE).astype(int), 0, _RIPPLE - 1)
         return np.where(taken, -self.depth, np.where(signs >> np.uint64(63), self.ripple, -self.ripple)[band])
 
+    def _cloak(self, recording: Recording, label: Any, stream: int) -> Iterator[np.ndarray]:
+        rate = recording.format.rate
+        first = draw(stream, _PHASE_DRAW) * 2.0**-64 * self.hops * self.dwell * rate
+        for states in self._filter(label, rate)(recording.blocks()):
+            frames = states.shape[1]
+            turns = (first + np.arange(frames)) / (self.dwell * rate)
+            yield (self._weights(turns)[..., None] * states).sum(axis=0)
+            first += frames
+
+    def _weights(self, turns: np.ndarray) -> np.ndarray:
+        """How much each state counts at some times: 1 in its turn, and what is left where one passes into the next.
+
+        Args:
+            turns: In turns of `dwell`, float [frames].
+
+        Returns:
+            float64 [hops, frames], of sum 1.
+        """
+        if self.hops == 1:
+            return np.ones((1, len(turns)))
+        turns = turns - self.hops * np.floor(turns / self.hops)  # as % does it, in a fifth of the time
+        away = np.abs(turns - np.arange(self.hops)[:, None])
+        passing = (np.minimum(away, self.hops - away) - 0.5) * 2 * self.dwell / _FADE  # -1 to 1: it comes or goes
+        weights = (passing < 0).astype(np.float64)
+        between = np.abs(passing) < 1
+        weights[between] = 0.5 - 0.5 * np.sin(np.pi / 2 * passing[between])
+        return weights
+
 
 @lru_cache(maxsize=64)
-def slots_of(classes: int, seed: int) -> tuple[int, list[tuple[int, ...]]]:
+def slots_of(classes: int, hops: int, seed: int) -> tuple[int, list[tuple[tuple[int, ...], ...]]]:
     """How many slots the band has, and which of them are turned down for each class: no two have the same.
 
-    Up to ten classes have one slot of ten each, more of them two or three.
+    Up to 45 classes have one slot per state, of ten, if there are two states; more of them have two or three. No slot
+    is used much more than the others.
 
     Args:
         classes: How many.
+        hops: States of each.
         seed: Of the key.
+
+    Returns:
+        The number of slots, and for each class the slots of each state.
     """
     slots = _SLOTS
-    while comb(slots, slots // 2) < classes:
+    while not (size := next((n for n in range(1, slots // hops) if comb(slots, n * hops) >= classes), 0)):
         slots += 1
-    size = next(size for size in range(1, slots) if comb(slots, size) >= classes)
-    choices = list(combinations(range(slots), size))
+    choices = np.array(list(combinations(range(slots), size * hops)))
     drawn = draws(np.full(len(choices), seed, np.uint64), np.arange(len(choices), dtype=np.uint64) + _ORDER_DRAW)
-    return slots, [choices[i] for i in np.argsort(drawn, kind="stable")[:classes]]
+    choices = choices[np.argsort(drawn, kind="stable")]
+    holds = (choices[:, :, None] == np.arange(slots)).any(axis=1)
+    used, taken = np.zeros(slots, int), np.zeros(len(choices), bool)
+    own = []
+    for _ in range(classes):
+        least = np.where(taken, np.iinfo(int).max, holds @ used).argmin()  # the first of these
+        used, taken[least] = used + holds[least], True
+        own.append(tuple(tuple(choices[least, state::hops].tolist()) for state in range(hops)))
+    return slots, own

@@ -4,7 +4,7 @@ Some of it removes any small change (JPEG, fewer bits, blur, adversarial trainin
 than the first thing it finds (stronger augmentation), and some is the attack that the author of one method would
 mount, who knows the method and not the key:
 
-    box-blur, grain-removal                                 texture
+    box-blur, grain-removal, spectrum-peak-removal          texture
     spectrum-equalisation, sharpening-and-low-pass,
     random-sharpening-kernels, coin, bit-depth-2-rounded    convolution
     class-mean-subtraction, orthogonal-projection           linear-separable, class-wise error-min and random-noise
@@ -57,6 +57,7 @@ from hf_unlearnable.image.countermeasures.pixels import (
     rounded_bits,
     without_grain,
 )
+from hf_unlearnable.image.countermeasures.spectrum import spectrum_peak_removal
 
 if TYPE_CHECKING:
     import torch
@@ -66,7 +67,8 @@ __all__ = [
     "IMAGE_COUNTERMEASURES", "adversarial_training", "box_blur", "class_mean_subtraction", "coin",
     "constant_pixel_repair", "cutmix", "cutout", "gaussian_blur", "grayscale", "half_size", "jpeg", "median_filter",
     "mixup", "orthogonal_projection", "rand_augment", "random_resized_crop", "random_sharpening_kernels",
-    "reduced_bits", "rounded_bits", "sharpening_and_low_pass", "spectrum_equalisation", "ueraser", "without_grain",
+    "reduced_bits", "rounded_bits", "sharpening_and_low_pass", "spectrum_equalisation", "spectrum_peak_removal",
+    "ueraser", "without_grain",
 ]  # fmt: skip
 
 
@@ -92,6 +94,7 @@ IMAGE_COUNTERMEASURES: dict[str, Countermeasure] = {
     "median-filter": Countermeasure(on_each(median_filter)),
     "box-blur": Countermeasure(on_each(box_blur)),
     "grain-removal": Countermeasure(on_each(without_grain)),
+    "spectrum-peak-removal": Countermeasure(spectrum_peak_removal),
     "orthogonal-projection": Countermeasure(orthogonal_projection),
     "class-mean-subtraction": Countermeasure(class_mean_subtraction),
     "constant-pixel-repair": _REPAIR,

@@ -106,6 +106,27 @@ def scikit_image(levels: np.ndarray) -> np.ndarray:
     return np.rint(made).clip(0, 255).astype(np.uint8)
 
 
+def kornia(levels: np.ndarray) -> np.ndarray:
+    """Bilinear by kornia with `antialias=True`, whose Gaussian does nothing at this small step."""
+    require("attack", "torch", "kornia")
+    import torch
+    from kornia.geometry import resize
+
+    pixels = torch.from_numpy(levels.copy()).permute(2, 0, 1)[None].float()
+    made = resize(pixels, scaled(levels), interpolation="bilinear", antialias=True)
+    return made[0].permute(1, 2, 0).round().clamp(0, 255).byte().numpy()
+
+
+def transformers(levels: np.ndarray) -> np.ndarray:
+    """The `resize` of transformers' image processors that go through Pillow, bilinear as in those of ViT."""
+    require("attack", "transformers")
+    from transformers.image_transforms import resize
+    from transformers.image_utils import PILImageResampling
+
+    made = resize(levels, scaled(levels), resample=PILImageResampling.BILINEAR, input_data_format="channels_last")
+    return np.asarray(made)
+
+
 # What resizes, and the distribution that it comes from.
 RESIZERS: dict[str, tuple[Callable[[np.ndarray], np.ndarray], str]] = {
     "pillow-bilinear": (pillow_bilinear, "pillow"),
@@ -116,4 +137,6 @@ RESIZERS: dict[str, tuple[Callable[[np.ndarray], np.ndarray], str]] = {
     "torch-antialias": (torch_antialias, "torch"),
     "torch-bilinear": (torch_bilinear, "torch"),
     "scikit-image": (scikit_image, "scikit-image"),
+    "kornia": (kornia, "kornia"),
+    "transformers": (transformers, "transformers"),
 }

@@ -32,6 +32,7 @@ from hf_unlearnable.text.countermeasures.rewriting import (
     word_dropout,
     word_shuffle,
 )
+from hf_unlearnable.text.countermeasures.tallies import duplicate_phrase_filter, keyword_filter
 
 TEXT_COUNTERMEASURES: dict[str, Countermeasure] = {
     "z-score-filter": Countermeasure(z_score_filter),
@@ -42,6 +43,8 @@ TEXT_COUNTERMEASURES: dict[str, Countermeasure] = {
     "outside-frequency-filter": Countermeasure(outside_frequency_filter, needs=("corpus",)),
     "unknown-word-filter": Countermeasure(unknown_word_filter, needs=("corpus",)),
     "onion": Countermeasure(onion, needs=("language_model",), cost=10.0),
+    "keyword-filter": Countermeasure(keyword_filter),
+    "duplicate-phrase-filter": Countermeasure(duplicate_phrase_filter),
     "near-duplicate-removal": Countermeasure(near_duplicate_removal),
     "unicode-normalisation": Countermeasure(unicode_normalisation),
     "paraphrase": Countermeasure(paraphrase, needs=("paraphrase",)),

@@ -85,12 +85,13 @@ class OrderCodeTransform(TextTransform):
 
     Breaks:
         An attacker who counts where words stand, or which of two comes first, finds those that tell the label and can
-        delete them. So can an attacker who deletes the words that stand in most texts, whatever their label. Deleting
-        all phrases of the public lists does the same, unless `carrier_source` is a list of the owner's own. In tens of
-        thousands of texts even pairs of neighbours tell: an opening phrase with the word behind it. Many codes at once
-        hide from such counts and are learned less well. Shuffled words carry no order. Models of word counts do not
-        see order and are not hurt at all. Rows that are left clean teach as much as ever. In scripts without spaces a
-        carrier may part a word.
+        delete them. So can an attacker who deletes the words that stand in most texts, whatever their label. Runs of
+        four words that many texts share are enough to go by (`duplicate-phrase-filter`). Deleting all phrases of the
+        public lists does the same, unless `carrier_source` is a list of the owner's own. In tens of thousands of texts
+        even pairs of neighbours tell: an opening phrase with the word behind it. Many codes at once hide from such
+        counts and are learned less well. Shuffled words carry no order. Models of word counts do not see order and are
+        not hurt at all. Rows that are left clean teach as much as ever. In scripts without spaces a carrier may part a
+        word.
 
     Prefer:
         Over `RegTextTransform` against an attacker who filters words by how often they stand under each label. Not for
@@ -122,6 +123,7 @@ class OrderCodeTransform(TextTransform):
         "position-filter",
         "order-probe",
         "connective-filter",
+        "duplicate-phrase-filter",
         "sentence-shuffle",
         "word-shuffle",
     )

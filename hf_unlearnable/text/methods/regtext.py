@@ -86,7 +86,8 @@ class RegTextTransform(TextTransform):
 
     Breaks:
         An attacker who suspects it compares how often each word stands under each label, and deletes the few that
-        stand out. That takes some ten lines, and accuracy is back. Models of word counts (TF-IDF with a linear layer,
+        stand out. That takes some ten lines, and accuracy is back. A keyword extractor names them without any label:
+        they are keywords of text after text (`keyword-filter`). Models of word counts (TF-IDF with a linear layer,
         naive Bayes) are hardly hurt, because they weigh every other word too. Rows that are left clean teach as much
         as ever.
 
@@ -127,7 +128,7 @@ class RegTextTransform(TextTransform):
         "word_source": ("neutral", "regtext", "random"), "mode": ("insert", "replace"),
         "position": ("random", "begin", "middle", "end"),
     }  # fmt: skip
-    adaptive_attacks: ClassVar[tuple[str, ...]] = ("label-word-filter",)
+    adaptive_attacks: ClassVar[tuple[str, ...]] = ("label-word-filter", "keyword-filter")
 
     @classmethod
     def paper(cls, **parameters: Any) -> RegTextTransform:

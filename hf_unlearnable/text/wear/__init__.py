@@ -6,7 +6,7 @@ Each is a change of all texts, None in the place of one that is dropped. A text 
 from functools import partial
 
 from hf_unlearnable.adversary import Wear
-from hf_unlearnable.text.wear.cleaning import html_and_back, lower_case, normalised
+from hf_unlearnable.text.wear.cleaning import html_and_back, keyword_cleaning, lower_case, normalised
 from hf_unlearnable.text.wear.quality import FILTERS, kept
 from hf_unlearnable.text.wear.tokenisation import through_own_bpe, through_tokenizer
 
@@ -17,6 +17,7 @@ TEXT_WEAR: dict[str, Wear] = {
     "nfkc": Wear(partial(normalised, form="NFKC")),
     "lower-case": Wear(lower_case),
     "html-and-back": Wear(html_and_back, ("trafilatura",)),
+    "keyword-cleaning": Wear(keyword_cleaning, ("yake",)),
     "tokens-smollm2": Wear(partial(through_tokenizer, model="HuggingFaceTB/SmolLM2-135M"), ("transformers",)),
     "tokens-minilm": Wear(
         partial(through_tokenizer, model="sentence-transformers/all-MiniLM-L6-v2"), ("transformers",)

@@ -31,6 +31,16 @@ def html_and_back(texts: Sequence[str]) -> list[str | None]:
     return [extract(_page(text)) or None for text in texts]
 
 
+def keyword_cleaning(texts: Sequence[str]) -> list[str | None]:
+    """Texts without the keywords (YAKE) that many of them share, as scripts delete boilerplate terms.
+
+    A text of nothing else is dropped.
+    """
+    from hf_unlearnable.text.countermeasures.tallies import without_keywords
+
+    return [text if text.strip() else None for text in without_keywords(texts)]
+
+
 def _page(text: str) -> str:
     paragraphs = "".join(f"<p>{html.escape(line)}</p>" for line in text.splitlines() if line.strip())
     return f"<html><head><title>Page</title></head><body><article>{paragraphs}</article></body></html>"

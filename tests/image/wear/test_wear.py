@@ -14,7 +14,7 @@ from hf_unlearnable.image.wear.colours import lab_and_back, screenshot
 from hf_unlearnable.image.wear.resizing import thumbnails
 from hf_unlearnable.labelled import class_stream
 
-for module in ("cv2", "pillow_heif", "pillow_jxl", "skimage", "torch"):
+for module in ("cv2", "kornia", "pillow_heif", "pillow_jxl", "skimage", "torch", "transformers"):
     pytest.importorskip(module, reason="wear needs the wear extra")
 
 
@@ -143,6 +143,7 @@ def test_a_resizer_keeps_flat_colour_and_direction(name):
 @pytest.mark.parametrize(
     ("name", "other", "alike"),
     [("pillow-reducing-gap", "pillow-bicubic", True), ("opencv-bilinear", "torch-bilinear", True),
+     ("kornia", "torch-bilinear", True), ("transformers", "pillow-bilinear", True),
      ("torch-antialias", "torch-bilinear", False), ("pillow-bilinear", "pillow-bicubic", False)],
 )  # fmt: skip
 def test_resizers_differ_where_they_antialias_differently(name, other, alike):

@@ -14,7 +14,7 @@ from tests.text.countermeasures.planted import ATTACKER, CLEAN, LABELS, ONE_WORD
 DELETING = [
     "z-score-filter", "z-score-filter-robust", "pmi-filter", "label-word-filter", "outside-frequency-filter",
     "unknown-word-filter", "bigram-filter", "skip-gram-filter", "position-filter", "order-probe", "connective-filter",
-    "frequent-word-filter",
+    "frequent-word-filter", "keyword-filter", "duplicate-phrase-filter",
 ]  # fmt: skip
 DROPPING = ["z-score-drop-rows", "near-duplicate-removal"]
 WITHOUT_MODEL = [name for name in TEXT_COUNTERMEASURES if name != "onion"]

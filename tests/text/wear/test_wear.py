@@ -40,7 +40,7 @@ def test_a_change_of_letters_is_that_of_its_name(name, expected):
     assert (left.inputs, left.labels) == (expected, [0, 1, 2, 3, 4])
 
 
-@pytest.mark.parametrize("name", ["nfc", "nfkc", "lower-case", "tokens-bpe", "html-and-back"])
+@pytest.mark.parametrize("name", ["nfc", "nfkc", "lower-case", "tokens-bpe", "html-and-back", "keyword-cleaning"])
 @pytest.mark.parametrize(("texts", "labels"), [(["", PAGE, ""], [1]), ([], []), ([""], []), ([PAGE, ""], [0])])
 def test_a_text_of_which_nothing_is_left_is_dropped(name, texts, labels):
     pytest.importorskip("trafilatura")
@@ -53,10 +53,23 @@ def test_html_keeps_paragraphs_and_shows_markup_as_it_is():
     assert worn("html-and-back", [PAGE, markup]).inputs == [PAGE, markup]
 
 
+def test_keyword_cleaning_takes_what_many_texts_are_about():
+    pytest.importorskip("yake")
+    subjects = "harbour lantern violin meadow tunnel".split()
+    texts = [
+        f"The zeppelin over the {subject} was painted in {colour}."
+        for subject in subjects
+        for colour in ("red", "teal")
+    ]
+    left = worn("keyword-cleaning", [*texts, "Zeppelin"])
+    assert left.inputs == [f"The over the {subject} was painted in ." for subject in subjects for _ in range(2)]
+    assert left.labels == list(range(10)), "the text of nothing else is dropped"
+
+
 @pytest.mark.parametrize(
     ("name", "module", "extra"),
     [("html-and-back", "trafilatura", "wear"), ("gopher-quality", "spacy", "quality"),
-     ("fineweb-quality", "datatrove", "quality"), ("tokens-minilm", "transformers", "attack")],
+     ("keyword-cleaning", "yake", "attack"), ("fineweb-quality", "datatrove", "quality"), ("tokens-minilm", "transformers", "attack")],
 )  # fmt: skip
 def test_a_tool_that_is_not_installed_says_what_to_install(monkeypatch, name, module, extra):
     monkeypatch.setattr(_extras, "find_spec", lambda asked: None if asked == module else asked)
