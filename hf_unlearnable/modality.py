@@ -234,12 +234,7 @@ class Modality(ABC):
         return self.victims[name]([*clean, *protected], labels, asked, seed=0, **settings) == 1
 
     def network(self, rows: Rows, others: Sequence[Rows], seed: int) -> tuple[Any, list[tuple[Any, Any]]]:
-        """A network that is trained on rows, for `certified_learnability`.
-
-        Args:
-            rows: To train on.
-            others: Rows that shall be as the network sees them.
-            seed: Of the training.
+        """A network that is trained on rows, for `certified_learnability`, with other rows as it sees them.
 
         Returns:
             A `torch.nn.Module` in evaluation mode, and of each of `others` inputs and class indices as tensors.
