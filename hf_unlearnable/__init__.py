@@ -14,7 +14,11 @@ if TYPE_CHECKING:
     from hf_unlearnable.audio.methods.noise import AudioNoiseTransform
     from hf_unlearnable.audio.methods.position import PositionConvolutionTransform
     from hf_unlearnable.audit import report
+    from hf_unlearnable.audit.certificate import certified_learnability
+    from hf_unlearnable.audit.recovery import recovered_accuracy
     from hf_unlearnable.audit.run import attack
+    from hf_unlearnable.bayes import bayes_error
+    from hf_unlearnable.image.methods.bayes_error import BayesErrorTransform
     from hf_unlearnable.image.methods.convolution import ConvolutionTransform
     from hf_unlearnable.image.methods.error_max import ErrorMaxTransform
     from hf_unlearnable.image.methods.error_min import ErrorMinTransform
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
     from hf_unlearnable.image.methods.linear_separable import LinearSeparableTransform
     from hf_unlearnable.image.methods.linearization import LinearizationTransform
     from hf_unlearnable.image.methods.one_pixel import OnePixelTransform
+    from hf_unlearnable.image.methods.provable_error_min import ProvableErrorMinTransform
     from hf_unlearnable.image.methods.random_noise import RandomNoiseTransform
     from hf_unlearnable.image.methods.stable_error_min import StableErrorMinTransform
     from hf_unlearnable.image.methods.texture import TextureTransform
@@ -36,6 +41,7 @@ if TYPE_CHECKING:
 _HOME = {
     "AudioConvolutionTransform": "hf_unlearnable.audio.methods.convolution",
     "AudioNoiseTransform": "hf_unlearnable.audio.methods.noise",
+    "BayesErrorTransform": "hf_unlearnable.image.methods.bayes_error",
     "ConvolutionTransform": "hf_unlearnable.image.methods.convolution",
     "EqualizerTransform": "hf_unlearnable.audio.methods.equalizer",
     "ErrorMaxTransform": "hf_unlearnable.image.methods.error_max",
@@ -49,6 +55,7 @@ _HOME = {
     "OnePixelTransform": "hf_unlearnable.image.methods.one_pixel",
     "OrderCodeTransform": "hf_unlearnable.text.methods.order_code",
     "PositionConvolutionTransform": "hf_unlearnable.audio.methods.position",
+    "ProvableErrorMinTransform": "hf_unlearnable.image.methods.provable_error_min",
     "RandomNoiseTransform": "hf_unlearnable.image.methods.random_noise",
     "RegTextTransform": "hf_unlearnable.text.methods.regtext",
     "StableErrorMinTransform": "hf_unlearnable.image.methods.stable_error_min",
@@ -56,9 +63,12 @@ _HOME = {
     "Transform": "hf_unlearnable.transform",
     "WordBalanceTransform": "hf_unlearnable.text.methods.word_balance",
     "attack": "hf_unlearnable.audit.run",
+    "bayes_error": "hf_unlearnable.bayes",
+    "certified_learnability": "hf_unlearnable.audit.certificate",
     "load_transform": "hf_unlearnable.registry",
     "protect": "hf_unlearnable.protection",
     "push_protected": "hf_unlearnable.publish",
+    "recovered_accuracy": "hf_unlearnable.audit.recovery",
     "register": "hf_unlearnable.registry",
     "report": "hf_unlearnable.audit.report",
     "restore": "hf_unlearnable.protection",
@@ -68,6 +78,7 @@ _HOME = {
 __all__ = [
     "AudioConvolutionTransform",
     "AudioNoiseTransform",
+    "BayesErrorTransform",
     "ConvolutionTransform",
     "EqualizerTransform",
     "ErrorMaxTransform",
@@ -81,6 +92,7 @@ __all__ = [
     "OnePixelTransform",
     "OrderCodeTransform",
     "PositionConvolutionTransform",
+    "ProvableErrorMinTransform",
     "RandomNoiseTransform",
     "RegTextTransform",
     "StableErrorMinTransform",
@@ -89,9 +101,12 @@ __all__ = [
     "WordBalanceTransform",
     "__version__",
     "attack",
+    "bayes_error",
+    "certified_learnability",
     "load_transform",
     "protect",
     "push_protected",
+    "recovered_accuracy",
     "register",
     "report",
     "restore",

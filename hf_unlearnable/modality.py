@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     from datasets import Dataset
 
-    from hf_unlearnable.adversary import Countermeasure, Victim, Wear
+    from hf_unlearnable.adversary import Countermeasure, Rows, Victim, Wear
     from hf_unlearnable.transform import Transform
 
 
@@ -232,6 +232,17 @@ class Modality(ABC):
         name, settings = next(iter(self.grids["quick"].victims.items()))
         labels = [0] * len(clean) + [1] * len(protected)
         return self.victims[name]([*clean, *protected], labels, asked, seed=0, **settings) == 1
+
+    def network(self, rows: Rows, others: Sequence[Rows], seed: int) -> tuple[Any, list[tuple[Any, Any]]]:
+        """A network that is trained on rows, for `certified_learnability`, with other rows as it sees them.
+
+        Returns:
+            A `torch.nn.Module` in evaluation mode, and of each of `others` inputs and class indices as tensors.
+
+        Raises:
+            ValueError: There is none for this kind of data.
+        """
+        raise ValueError(f"Nothing is certified of {self.plural}. Leave {spelled('certify')} out.")
 
     # ------------------------------------------------------------------ what it costs a reader
     @abstractmethod

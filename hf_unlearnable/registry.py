@@ -116,6 +116,8 @@ METHODS: Registry[type[Transform]] = Registry(
         "error-min": "hf_unlearnable.image.methods.error_min:ErrorMinTransform",
         "error-min-one-pixel": "hf_unlearnable.image.methods.error_min_one_pixel:ErrorMinOnePixelTransform",
         "stable-error-min": "hf_unlearnable.image.methods.stable_error_min:StableErrorMinTransform",
+        "provable-error-min": "hf_unlearnable.image.methods.provable_error_min:ProvableErrorMinTransform",
+        "bayes-error": "hf_unlearnable.image.methods.bayes_error:BayesErrorTransform",
         "error-max": "hf_unlearnable.image.methods.error_max:ErrorMaxTransform",
         "convolution": "hf_unlearnable.image.methods.convolution:ConvolutionTransform",
         "one-pixel": "hf_unlearnable.image.methods.one_pixel:OnePixelTransform",

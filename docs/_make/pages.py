@@ -61,7 +61,9 @@ def new_rows(cls: type[Transform]) -> str:
     """Whether a key protects rows that `fit` has not seen."""
     if not cls.needs_training:
         return "yes, of known classes" if cls.needs_labels is True else "yes"
-    return 'with `noise="class"`' if "class" in cls.choices.get("noise", ()) else "no"
+    if "class" not in cls.choices.get("noise", ()):
+        return "no"
+    return "yes, of known classes" if getattr(cls, "noise", None) == "class" else 'with `noise="class"`'
 
 
 def bound(cls: type[Transform]) -> str:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from hf_unlearnable.adversary.victims import Training
 
 if TYPE_CHECKING:
@@ -30,9 +28,9 @@ def trained(
     scored: Callable[[nn.Module, Tensor, torch.Generator], tuple[Tensor, Tensor]],
     optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer],
     schedule: Callable[[Any, int], torch.optim.lr_scheduler.LRScheduler],
-    predicted: Callable[[nn.Module], np.ndarray],
+    predicted: Callable[[nn.Module], Any],
     largest_norm: float = float("inf"),
-) -> np.ndarray:
+) -> Any:
     """Builds a model, trains it on the cross-entropy and labels the test rows.
 
     Torch's global generators, which initial weights and dropout draw from, are borrowed, seeded and given back as
@@ -47,7 +45,8 @@ def trained(
             probabilities [batch, classes].
         optimizer: Makes the optimizer of these parameters.
         schedule: `(optimizer, steps) -> schedule` of the learning rate, stepped after every batch.
-        predicted: From the model to what is returned; it may leave the model in evaluation mode.
+        predicted: From the model to what is returned, labels [test rows] where `on_epoch` looks at them; it may leave
+            the model in evaluation mode.
         largest_norm: Gradients of a larger norm are scaled down to it.
 
     Returns:

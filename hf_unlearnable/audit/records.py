@@ -116,6 +116,7 @@ class Audit:
         fingerprints: `data.fingerprint` of the clean and the protected column, by which a report finds its data again.
         missing: The trainings that were planned and did not run.
         wear: Which of the countermeasures are none, by name: what happens to data without an attacker.
+        certificates: What is certified of a network of each version, see `certify.certified`.
     """
 
     cells: list[Cell]
@@ -126,6 +127,7 @@ class Audit:
     fingerprints: dict[str, str] = field(default_factory=dict)
     missing: list[Missing] = field(default_factory=list)
     wear: list[str] = field(default_factory=list)
+    certificates: list[dict[str, Any]] = field(default_factory=list)
 
     def __repr__(self) -> str:
         warned = f", {len(self.warnings)} warnings" if self.warnings else ""

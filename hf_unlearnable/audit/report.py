@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from hf_unlearnable import _words
 from hf_unlearnable._files import files_into
+from hf_unlearnable.audit.certify import curve_table, explained
 from hf_unlearnable.audit.page import Heading, Items, Paragraph, Part, Picture, Table, as_markdown, as_page
 from hf_unlearnable.audit.plots import PLOTS, write_plots
 from hf_unlearnable.audit.records import NONE
@@ -252,6 +253,9 @@ def _parts(audit: Audit, contents: dict[str, Any], plots: list[Path]) -> list[Pa
     for name in contents["wear"]:
         parts += [Heading(f"Wear: {name}"), Paragraph(f"{_WEAR} {_wear_ran(audit)}")]
         parts += [_grid_table(audit, name, wear=True)]
+    if audit.certificates:
+        parts += [Heading("Certified learnability"), Paragraph(explained(audit.certificates[0]))]
+        parts += [curve_table(audit.certificates)]
     if plots:
         parts += [Heading("Plots"), *(Picture(plot, PLOTS[plot.stem][0]) for plot in plots)]
     protocol = [f"{name}: {_words.plain(value)}" for name, value in contents["protocol"].items()]
@@ -271,8 +275,8 @@ def as_dict(audit: Audit) -> dict[str, Any]:
         "measured" (whether any training on protected rows ran), "trainings" (how many "ran" and were "planned"),
         "verdict", "verdict_unnamed" (which names no countermeasure), "warnings", "table" (Markdown, without
         countermeasures), "attacks" and "wear" (Markdown by protected version, where there were any), "protocol",
-        "fingerprints" of the data, "cells", "not_run" (a line per reason) and "missing" (every training that did not
-        run).
+        "fingerprints" of the data, "cells", "certificates" (where there are any), "not_run" (a line per reason) and
+        "missing" (every training that did not run).
     """
     tried = {cell.version.name for cell in audit.cells if cell.countermeasure not in (NONE, *audit.wear)}
     worn = {cell.version.name for cell in audit.cells if cell.countermeasure in audit.wear}
@@ -293,6 +297,7 @@ def as_dict(audit: Audit) -> dict[str, Any]:
         "protocol": {**audit.protocol, "versions": library_versions()},
         "fingerprints": audit.fingerprints,
         "cells": [as_json(audit, cell) for cell in audit.cells],
+        **({"certificates": audit.certificates} if audit.certificates else {}),
         "not_run": audit.not_run,
         "missing": [
             {"version": one.version.name, "victim": one.victim, "countermeasure": one.countermeasure,

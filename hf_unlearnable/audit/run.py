@@ -13,12 +13,13 @@ import numpy as np
 
 from hf_unlearnable._words import spelled
 from hf_unlearnable.adversary import Attacker, Countermeasure, Victim, composed
+from hf_unlearnable.audit.certify import certified
 from hf_unlearnable.audit.grid import audit
 from hf_unlearnable.audit.held_out import check_unprotected, looks_protected
 from hf_unlearnable.audit.inputs import identities, prepared, rows_of, trained_on
 from hf_unlearnable.audit.plan import lacks
-from hf_unlearnable.audit.records import NONE, Audit, Cell, Version
-from hf_unlearnable.audit.versions import check_names, check_pair, check_test, dropped, random_dose, set_aside
+from hf_unlearnable.audit.records import NONE, Audit, Cell
+from hf_unlearnable.audit.versions import check_names, check_pair, check_test, set_aside, versions_of
 from hf_unlearnable.audit.wear import chosen_wear
 from hf_unlearnable.data import fingerprint, paired
 from hf_unlearnable.modality import Grid, Modality
@@ -84,6 +85,7 @@ def attack(
     on_cell: Callable[[Cell], Any] = lambda cell: None,
     on_plan: Callable[[str], Any] = logger.info,
     wear: bool | Sequence[str] = False,
+    certify: int = 0,
 ) -> Audit:
     """Trains on the clean and the protected rows, on these without the protected ones and on a random dose.
 
@@ -114,6 +116,9 @@ def attack(
         on_plan: Called with a sentence on how many trainings there are, and what they would take.
         wear: What happens without an attacker and is tried too, after the countermeasures: names, or True for what
             the effort tries.
+        certify: Draws of the certificate of a small CNN, see `certified_learnability`, and the recovery attack with
+            the attacker's clean rows; 0 for neither. Each draw is a pass over the test. Images only, on top of the
+            budget.
 
     Returns:
         The audit, with its protocol and what a reader should know of the data.
@@ -122,10 +127,7 @@ def attack(
         ValueError: The three datasets do not belong together (which row or label, and what to do), or the test is
             protected. A name is unknown, or a victim that was named needs a model and has none.
     """
-    if seeds is not None and seeds < 1:
-        raise ValueError(f"{spelled('seeds')} is {seeds}, and each cell takes one training or more. Give 1 or more.")
-    if budget is not None and budget < 0:
-        raise ValueError(f"{spelled('budget')} is negative. Give the time that the trainings may take.")
+    _check_numbers(seeds, budget, certify)
     chosen = EFFORTS[_checked([effort], EFFORTS, "effort")[0]] if isinstance(effort, str) else effort
     column = input_column or usual_column(clean.column_names)
     cloak = key if key is None or isinstance(key, Transform) else load_transform(key)
@@ -143,7 +145,9 @@ def attack(
     clean, protected = _sampled(chosen.rows, clean, protected)
     (test,) = _sampled(chosen.test_rows, test)
     attacker, clean, protected = _equipped(attacker or Attacker(), own, tried, clean, protected, column, label_column)
-    versions, every_seed = _versions(clean, protected, column, chosen.shares), range(seeds or chosen.seeds)
+    versions, every_seed = versions_of(clean, protected, column, chosen.shares), range(seeds or chosen.seeds)
+    pair = versions[:2] if certify else []
+    proved = certified(modality, pair, (column, label_column), test, attacker.clean, certify, store)
     found = audit(
         versions, test, run, tried, attacker=attacker, seeds=every_seed, input_column=column,
         label_column=label_column, store=store, budget=chosen.budget if budget is None else budget, on_cell=on_cell,
@@ -159,7 +163,16 @@ def attack(
         "victims": {name: _settings(victim) for name, victim in run.items()},
         **({"wear by": ", ".join(dict.fromkeys(one.tools for one in worn.values()))} if worn else {}),
     }  # fmt: skip
-    return replace(found, protocol=protocol, warnings=warnings + more, fingerprints=fingerprints)
+    return replace(found, protocol=protocol, warnings=warnings + more, fingerprints=fingerprints, certificates=proved)
+
+
+def _check_numbers(seeds: int | None, budget: float | None, certify: int) -> None:
+    if seeds is not None and seeds < 1:
+        raise ValueError(f"{spelled('seeds')} is {seeds}, and each cell takes one training or more. Give 1 or more.")
+    if budget is not None and budget < 0:
+        raise ValueError(f"{spelled('budget')} is negative. Give the time that the trainings may take.")
+    if certify < 0:
+        raise ValueError(f"{spelled('certify')} is {certify}, but it is a number of draws: 0 or more.")
 
 
 def _in_order(clean: Dataset, protected: Dataset, column: str, cloak: Transform | None) -> Dataset:
@@ -258,36 +271,6 @@ def _sampled(most: int, *parts: Dataset) -> list[Dataset]:
     """The same rows of each part, in their order, at most so many, drawn at random."""
     keep = np.sort(np.random.default_rng(0).permutation(len(parts[0]))[:most])
     return [part.select(keep) for part in parts]
-
-
-def _versions(clean: Dataset, protected: Dataset, column: str, shares: Sequence[float]) -> list[Version]:
-    left = dropped(clean, protected, column)
-    share = 1 - len(left) / len(clean)
-    versions = [
-        Version("clean", clean, "clean", share=0.0),
-        Version("protected", protected, "protected", share=share),
-        Version("protected rows dropped", left, "dropped", share=share),
-        Version("random change, same dose", random_dose(clean, protected, column, seed=0), "random", share=share),
-    ]
-    order = np.random.default_rng(0).permutation(len(clean))
-    for part in shares:
-        there = np.zeros(len(clean), bool)
-        there[order[: round(part * len(clean))]] = True
-        if share == 1.0 and 0 < there.sum() < len(clean):
-            name = f"{100 * part:.0f} % of the rows"
-            versions += [
-                Version(f"{name} protected", _mixed(clean, protected, there), "partly", share=part),
-                Version(f"{name} dropped", clean.select(np.flatnonzero(~there)), "dropped", share=part),
-            ]
-    return versions
-
-
-def _mixed(clean: Dataset, protected: Dataset, use_protected: np.ndarray) -> Dataset:
-    """The rows in their order, each from one of two versions."""
-    from datasets import concatenate_datasets
-
-    both = concatenate_datasets([clean, protected.cast(clean.features)])
-    return both.select(np.arange(len(clean)) + len(clean) * use_protected)
 
 
 def _checked(names: Any, known: Mapping[str, Any], what: str) -> list[str]:

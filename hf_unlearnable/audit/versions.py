@@ -11,12 +11,13 @@ Inputs are compared by what they show: a protection may store an image that it l
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hf_unlearnable.audit.inputs import changed_rows, check_length, column_of, identities, trained_on
+from hf_unlearnable.audit.records import Version
 from hf_unlearnable.registry import modality_of
 from hf_unlearnable.rows import require_columns
 
@@ -194,3 +195,40 @@ def random_dose(clean: Dataset, protected: Dataset, input_column: str, *, seed: 
     """
     check_length(clean, protected)
     return modality_of(clean.features, input_column).random_dose(clean, protected, input_column, seed)
+
+
+def versions_of(clean: Dataset, protected: Dataset, column: str, shares: Sequence[float]) -> list[Version]:
+    """What an attack trains on: clean, protected, dropped, random, and shares of the protected rows beside clean ones.
+
+    Args:
+        clean, protected: The rows before and after, in the same order.
+        column: The protected one.
+        shares: Of the protected rows, from 0 to 1; for data that is protected whole.
+    """
+    left = dropped(clean, protected, column)
+    share = 1 - len(left) / len(clean)
+    versions = [
+        Version("clean", clean, "clean", share=0.0),
+        Version("protected", protected, "protected", share=share),
+        Version("protected rows dropped", left, "dropped", share=share),
+        Version("random change, same dose", random_dose(clean, protected, column, seed=0), "random", share=share),
+    ]
+    order = np.random.default_rng(0).permutation(len(clean))
+    for part in shares:
+        there = np.zeros(len(clean), bool)
+        there[order[: round(part * len(clean))]] = True
+        if share == 1.0 and 0 < there.sum() < len(clean):
+            name = f"{100 * part:.0f} % of the rows"
+            versions += [
+                Version(f"{name} protected", _mixed(clean, protected, there), "partly", share=part),
+                Version(f"{name} dropped", clean.select(np.flatnonzero(~there)), "dropped", share=part),
+            ]
+    return versions
+
+
+def _mixed(clean: Dataset, protected: Dataset, use_protected: np.ndarray) -> Dataset:
+    """The rows in their order, each from one of two versions."""
+    from datasets import concatenate_datasets
+
+    both = concatenate_datasets([clean, protected.cast(clean.features)])
+    return both.select(np.arange(len(clean)) + len(clean) * use_protected)

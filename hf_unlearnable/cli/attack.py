@@ -96,6 +96,15 @@ def _add_effort(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=ID",
         help="model that a pretrained victim starts from, or tokenizer of a wear: a folder, or an id on the Hub",
     )
+    parser.add_argument(
+        "--certify",
+        nargs="?",
+        type=int,
+        const=1000,
+        default=0,
+        metavar="DRAWS",
+        help="bound the accuracy of most models near a small CNN by so many random ones (default: 1,000; images only)",
+    )
     parser.add_argument("--seeds", type=int, help="trainings of each combination (default: 3, with --quick 1)")
     parser.add_argument(
         "--budget",
@@ -123,6 +132,7 @@ def _add_attacker(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> dict[str, Any]:
     """Runs the command."""
+    from hf_unlearnable.audit.certify import curve_table
     from hf_unlearnable.audit.report import coverage, markdown_table, verdict, wear_table, write_report
     from hf_unlearnable.audit.run import attack
 
@@ -155,6 +165,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
             f"{cell.version.name}, {cell.victim}, {cell.countermeasure}: {cell.accuracy}", flush=True
         ),
         on_plan=partial(print, flush=True), wear=arguments.wear or arguments.wear is not None,
+        certify=arguments.certify,
     )  # fmt: skip
     write_report(report, found)
     for reason in found.not_run:
@@ -167,6 +178,8 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     print(f"\nAccuracy on clean test rows in percent [95 % interval]:\n\n{markdown_table(found)}")
     if found.wear:
         print(f"\nAfter wear, which nobody chooses (in parentheses: clean rows):\n\n{wear_table(found, 'protected')}")
+    if found.certificates:
+        print(f"\nCertified learnability in percent:\n\n{curve_table(found.certificates).markdown()}")
     print(f"\n{verdict(found, 'protected')}\n\nThe whole report: {report / 'report.html'}")
     return {
         "report": report / "report.json", "verdict": verdict(found, "protected"),

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     from datasets import Dataset
 
-    from hf_unlearnable.adversary import Countermeasure, Victim, Wear
+    from hf_unlearnable.adversary import Countermeasure, Rows, Victim, Wear
     from hf_unlearnable.image.fidelity import ImageFidelity
     from hf_unlearnable.transform import Transform
 
@@ -118,6 +118,11 @@ class ImageModality(Modality):
         from hf_unlearnable.image.traits import told_apart
 
         return told_apart(clean, protected, asked)
+
+    def network(self, rows: Rows, others: Sequence[Rows], seed: int) -> tuple[Any, list[tuple[Any, Any]]]:
+        from hf_unlearnable.image.victims.networks import small_cnn_of
+
+        return small_cnn_of(rows, others, seed)
 
     def fidelity(
         self, original: Any, protected: Any, column: str, transform: Transform | None = None

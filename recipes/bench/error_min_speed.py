@@ -117,7 +117,7 @@ class Ours:
 
     def assemble(self) -> None:
         """The batches of one pass, without the network."""
-        for rows in self.learner._batches():
+        for rows in self.learner.batches():
             self.learner._images(rows) + self.learner._noise_of(rows)
 
 

@@ -34,6 +34,7 @@ from attack_tables import (
     strengths,
     whole,
 )
+from proof_tables import certificates, mixtures
 
 from hf_unlearnable.markdown import table
 
@@ -249,6 +250,8 @@ def tables() -> dict[str, str]:
     sst2 = {**orders["sst2"], **texts, **smollm2}
     return {
         "language_model": language_model(),
+        "certificates": certificates(),
+        "mixtures": mixtures(),
         "survival_cifar10": survival("cifar10_jpeg", "left"),
         "survival_flowers": survival("flowers", "left"),
         "resizers_cifar10": survival("cifar10_jpeg", "contrast"),

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import nullcontext
 from copy import deepcopy
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,7 @@ def pgd(
     direction: int = MINIMIZE,
     view: Callable[[Tensor], Tensor] = lambda x: x,
     num_draws: int = 1,
+    loss: Callable[[Tensor, Tensor], Tensor] | None = None,
     autocast: Callable[[], Any] = nullcontext,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Signed gradient steps on a batch of one size.
@@ -45,13 +47,14 @@ def pgd(
             computed.
         images: Float [n, channels, height, width] in [0, 1].
         noise: Where to start, the same shape.
-        labels: Class indices [n], or probabilities [n, classes].
+        labels: Class indices [n], or probabilities [n, classes]; what `loss` takes, where one is given.
         epsilon: Largest change of a value, in [0, 1].
         step_size: Change of a value in one step, in [0, 1].
         num_steps: How many steps.
         direction: MINIMIZE or MAXIMIZE the loss.
         view: What the model sees of an image: a resize, a random augmentation. Differentiable.
         num_draws: Views a step whose gradients are averaged, in one batch.
+        loss: From what the model answers and `labels` to the sum over the batch; None for the cross-entropy.
         autocast: Context in which the model runs.
 
     Returns:
@@ -62,17 +65,17 @@ def pgd(
 
     targets = labels.repeat(num_draws, *(1,) * (labels.ndim - 1))
     wanted = targets if targets.ndim == 1 else targets.argmax(1)
-    loss = correct = torch.zeros((), device=images.device)
+    mean_loss = correct = torch.zeros((), device=images.device)
     for _ in range(num_steps):
         noise = noise.detach().requires_grad_()
         with autocast():
             logits = model(view((images + noise).repeat(num_draws, 1, 1, 1)))
-        total = cross_entropy(logits.float(), targets, reduction="sum")
+        total = (loss or partial(cross_entropy, reduction="sum"))(logits.float(), targets)
         (gradient,) = torch.autograd.grad(total, noise)
         with torch.no_grad():
-            loss, correct = total / len(targets), (logits.argmax(1) == wanted).sum() / num_draws
+            mean_loss, correct = total / len(targets), (logits.argmax(1) == wanted).sum() / num_draws
             noise = project(noise + direction * step_size * gradient.sign(), images, epsilon)
-    return noise.detach(), loss.detach(), correct
+    return noise.detach(), mean_loss.detach(), correct
 
 
 def project(noise: Tensor, images: Tensor, epsilon: float) -> Tensor:

@@ -12,7 +12,6 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,17 +21,19 @@ import numpy as np
 from hf_unlearnable._files import scratch_folder
 from hf_unlearnable.image.codec import Picture
 from hf_unlearnable.image.learning.checkpoint import Checkpoint
+from hf_unlearnable.image.learning.cloud import Cloud
 from hf_unlearnable.image.learning.draft import NoiseDraft
 from hf_unlearnable.image.learning.gallery import Gallery, agreed, on_device
 from hf_unlearnable.image.learning.noise import ClassNoise, SampleNoise
 from hf_unlearnable.image.learning.pgd import MINIMIZE, frozen, pgd, resize
 from hf_unlearnable.image.learning.processes import average, mean, processes
+from hf_unlearnable.image.learning.round import Round
 from hf_unlearnable.image.learning.scale import seen_size
 from hf_unlearnable.image.learning.surrogate import compiled, image_classifier, mixed_precision
 
 if TYPE_CHECKING:
     import torch
-    from torch import Tensor
+    from torch import Tensor, nn
 
 logger = logging.getLogger(__name__)
 
@@ -83,9 +84,8 @@ class NoiseLearner:
 
         self.classes, shapes, self.num_rows, fewest = agreed(self.gallery)
         largest = max(max(shape[:2]) for shape in shapes)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed % 2**63)
-            self.model = image_classifier(surrogate, len(self.classes)).to(self.device)
+        self._surrogate = surrogate, seed % 2**63
+        self.model = self._untrained()
         self.image_size = seen_size(self.model, image_size, largest)
         if per_class and len(shapes) > 1:
             shapes = {(self.image_size, self.image_size, 3)}
@@ -100,7 +100,7 @@ class NoiseLearner:
 
         self._batch_size = min(max(1, batch_size // self.processes.num_processes), fewest)
         self._at_once = self._batch_size  # fewer when memory runs out
-        self._generator = torch.Generator().manual_seed((seed + 7919 * self.processes.process_index) % 2**63)
+        self.generator = torch.Generator().manual_seed((seed + 7919 * self.processes.process_index) % 2**63)
         self._order = torch.empty(0, dtype=torch.long)
         self._forward = compiled(accelerator)
         self._optimizer = torch.optim.SGD(self.model.parameters(), learning_rate, momentum=0.9, weight_decay=5e-4)
@@ -109,10 +109,12 @@ class NoiseLearner:
         self.image_passes = 0  # forward and backward, of one image each
 
     # ------------------------------------------------------------------ rounds
-    def rounds(self, max_rounds: int, stop_error: float | None, description: str) -> Iterator[Round]:
+    def rounds(
+        self, max_rounds: int, stop_error: float | None, description: str, *, keep_last: bool = False
+    ) -> Iterator[Round]:
         """The rounds that are still to do, until the error is low enough.
 
-        After each, the noise is kept if its error is the lowest so far, and everything is saved.
+        After each, the noise is kept if its error is the lowest so far (or always), and everything is saved.
         """
         import torch
         from datasets.utils import tqdm
@@ -138,7 +140,7 @@ class NoiseLearner:
                     raise FloatingPointError(
                         f"The loss is {this.loss} in round {number}: the surrogate has diverged. Lower learning_rate."
                     )
-                if this.error <= self.best_error:
+                if keep_last or this.error <= self.best_error:
                     self.best_error = this.error
                     self._noise.best.copy_(self._noise.now)
                 bar.set_postfix(error=f"{this.error:.3f}")
@@ -147,12 +149,26 @@ class NoiseLearner:
                 self._save(number + 1)
 
     # ------------------------------------------------------------------ the surrogate
+    def _untrained(self) -> nn.Module:
+        import torch
+
+        name, seed = self._surrogate
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return image_classifier(name, len(self.classes)).to(self.device)
+
+    def restart(self) -> None:
+        """Makes the surrogate what it was before it was trained."""
+        self.model.load_state_dict(self._untrained().state_dict())
+        self._optimizer.state.clear()
+
     def train(
         self,
         num_steps: int | None,
         *,
         view: Callable[[Tensor, torch.Generator], Tensor] | None = None,
         adversary: Callable[..., Tensor] | None = None,
+        cloud: Cloud | None = None,
     ) -> float:
         """Steps of SGD of the surrogate on the images with their noise.
 
@@ -160,6 +176,7 @@ class NoiseLearner:
             num_steps: How many; None for one pass over the data.
             view: What the surrogate sees of a batch, given a generator: augmentation.
             adversary: From a model, what it sees and its targets to what it is trained on instead.
+            cloud: The surrogate with noisy copies, which learn instead of it alone.
 
         Returns:
             The mean loss.
@@ -169,7 +186,7 @@ class NoiseLearner:
 
         share = -(-self.num_rows // self.processes.num_processes)
         steps = -(-share // self._batch_size) if num_steps is None else num_steps
-        total = 0.0
+        total, copies = 0.0, 1 if cloud is None else cloud.copies
         self.model.train()
         for _ in range(steps):
             rows, loss = self._next_rows(), 0.0
@@ -178,13 +195,14 @@ class NoiseLearner:
             while pending:
                 part = pending.pop()
                 try:
-                    seen, targets = self._seen(part)
-                    seen = seen if view is None else view(seen, self._generator)
+                    seen, targets = self.seen(part)
+                    seen = seen if view is None else view(seen, self.generator)
                     if adversary is not None:
                         seen = adversary(seen, targets)
-                    logits = self._forward(self.model, seen.contiguous(memory_format=torch.channels_last))
+                    seen = seen.contiguous(memory_format=torch.channels_last)
+                    logits = self._forward(self.model, seen) if cloud is None else cloud(seen.repeat(copies, 1, 1, 1))
                     # In full precision: what learns in bf16 gives weaker noise.
-                    own = cross_entropy(logits, targets) * (len(part) / len(rows))
+                    own = cross_entropy(logits, targets.repeat(copies)) * (len(part) / len(rows))
                     own.backward()
                 except (RuntimeError, MemoryError) as error:
                     self._at_once = self._halved(len(part), error)
@@ -196,7 +214,7 @@ class NoiseLearner:
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), 5.0)
             self._optimizer.step()
             total += loss
-            self.image_passes += len(rows)
+            self.image_passes += len(rows) * copies
         average([buffer for buffer in self.model.buffers() if buffer.is_floating_point()])
         return mean(total / max(steps, 1))
 
@@ -205,11 +223,11 @@ class NoiseLearner:
         import torch
 
         while len(self._order) < self._batch_size:
-            self._order = torch.cat([self._order, torch.randperm(len(self.gallery), generator=self._generator)])
+            self._order = torch.cat([self._order, torch.randperm(len(self.gallery), generator=self.generator)])
         rows, self._order = self._order[: self._batch_size], self._order[self._batch_size :]
         return rows
 
-    def _seen(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+    def seen(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """What the surrogate sees of rows of any shape, and their classes."""
         import torch
 
@@ -226,37 +244,40 @@ class NoiseLearner:
         step_size: float,
         num_steps: int,
         direction: int = MINIMIZE,
-        targets: Callable[[Tensor], Tensor] = lambda classes: classes,
+        targets: Callable[[Tensor, Tensor], Tensor] = lambda rows, classes: classes,
         view: Callable[[Tensor, torch.Generator], Tensor] | None = None,
         num_draws: int = 1,
+        model: Callable[[Tensor], Tensor] | None = None,
+        loss: Callable[[Tensor, Tensor], Tensor] | None = None,
     ) -> None:
         """Moves the noise of every image against the frozen surrogate, and tells the round its error and loss.
 
         Args:
             this: The round.
             max_levels: Bound in whole levels of 255.
-            step_size, num_steps, direction, num_draws: As for `pgd`.
-            targets: From the images' classes to those that the loss is about.
+            step_size, num_steps, direction, num_draws, loss: As for `pgd`.
+            targets: From rows and their classes to what the loss is about.
             view: What the surrogate sees of a batch, given a generator.
+            model: Answers instead of the surrogate; frozen.
         """
         import torch
 
         def seen(images: Tensor) -> Tensor:
             small = resize(images, self.image_size)
-            small = small if view is None else view(small, self._generator)
+            small = small if view is None else view(small, self.generator)
             return small.contiguous(memory_format=torch.channels_last)
 
-        loss = correct = 0.0
-        pending = self._batches()[::-1]
-        model = partial(self._forward, frozen(self.model))
+        total = correct = 0.0
+        pending = self.batches()[::-1]
+        model = model or partial(self._forward, frozen(self.model))
         while pending:
             rows = pending.pop()
             images, classes = self._images(rows), self.targets[rows.to(self.device)]
             try:
                 noise, mean_loss, right = pgd(
-                    model, images, self._noise_of(rows), targets(classes), epsilon=max_levels / 255,
+                    model, images, self._noise_of(rows), targets(rows, classes), epsilon=max_levels / 255,
                     step_size=step_size, num_steps=num_steps, direction=direction, view=seen,
-                    num_draws=num_draws, autocast=self.autocast,
+                    num_draws=num_draws, loss=loss, autocast=self.autocast,
                 )  # fmt: skip
             except (RuntimeError, MemoryError) as error:
                 self._noise_batch_size = self._halved(len(rows), error)
@@ -264,12 +285,11 @@ class NoiseLearner:
                 pending += rows.split(self._noise_batch_size)[::-1]
                 continue
             self._noise.put(rows, noise, max_levels)
-            loss, correct = loss + float(mean_loss) * len(rows), correct + float(right)
+            total, correct = total + float(mean_loss) * len(rows), correct + float(right)
             self.image_passes += len(rows) * num_steps * num_draws
         self._noise.share()
-        loss, correct = mean(loss), mean(correct)
         each = self.num_rows / self.processes.num_processes
-        this.loss, taken = loss / each, correct / each
+        this.loss, taken = mean(total) / each, mean(correct) / each
         this.error = 1 - taken if direction == MINIMIZE else taken
 
     def _halved(self, size: int, error: Exception) -> int:
@@ -288,7 +308,7 @@ class NoiseLearner:
             return mine
         return self._checkpoint.joined(mine)
 
-    def _batches(self) -> list[Tensor]:
+    def batches(self) -> list[Tensor]:
         """This process's rows in batches of one shape."""
         import torch
 
@@ -307,7 +327,7 @@ class NoiseLearner:
             return
         own = {
             "noise": self._noise.now.cpu(), "best": self._noise.best.cpu(), "best_error": self.best_error,
-            "generator": self._generator.get_state(), "order": self._order, "image_passes": self.image_passes,
+            "generator": self.generator.get_state(), "order": self._order, "image_passes": self.image_passes,
         }  # fmt: skip
         self._checkpoint.save(done, own, {"model": self.model.state_dict(), "sgd": self._optimizer.state_dict()})
 
@@ -320,23 +340,7 @@ class NoiseLearner:
         self._noise.now.copy_(own["noise"])
         self._noise.best.copy_(own["best"])
         self.best_error, self._order, self.image_passes = own["best_error"], own["order"], own["image_passes"]
-        self._generator.set_state(own["generator"])
+        self.generator.set_state(own["generator"])
         self.model.load_state_dict(shared["model"])
         self._optimizer.load_state_dict(shared["sgd"])
         return done
-
-
-@dataclass
-class Round:
-    """One round of a fit.
-
-    Args:
-        number: From 0 on.
-        error: Share of images that their noise has not brought yet where it moves them: to the right class, to the
-            class that is its target, or away from their own.
-        loss: The surrogate's mean loss on them.
-    """
-
-    number: int
-    error: float = 1.0
-    loss: float = 0.0

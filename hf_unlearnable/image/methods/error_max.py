@@ -81,5 +81,5 @@ class ErrorMaxTransform(LearnedNoiseTransform):
             learner.update(
                 this, max_levels=self.max_levels, step_size=step_size, num_steps=self.num_steps, view=view,
                 direction=MINIMIZE if self.targeted else MAXIMIZE,
-                targets=(lambda labels: (labels + 1) % classes) if self.targeted else (lambda labels: labels),
+                targets=(lambda _, labels: (labels + 1) % classes) if self.targeted else (lambda _, labels: labels),
             )  # fmt: skip

@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from hf_unlearnable.adversary import victim
-from hf_unlearnable.image.victims.training import HOOKS, LARGEST, ImageTraining, side, train_and_predict
+from hf_unlearnable.adversary import Rows, class_indices, victim
+from hf_unlearnable.adversary.loop import device
+from hf_unlearnable.image.victims.training import (
+    HOOKS,
+    LARGEST,
+    ImageTraining,
+    fitted,
+    rgb,
+    seen,
+    side,
+    train_and_predict,
+)  # fmt: skip
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 
 @victim("image", ImageTraining, epochs=12, batch_size=128, learning_rate=0.1, augment=True, image_size=None,
@@ -56,6 +70,37 @@ def resnet18(
     Data, result and errors are those of `small_cnn`.
     """
     return _trained("resnet18", train_images, train_labels, test_images, training)
+
+
+def small_cnn_of(rows: Rows, others: Sequence[Rows], seed: int) -> tuple[nn.Module, list[tuple[Tensor, Tensor]]]:
+    """The network of `small_cnn` itself.
+
+    Args:
+        rows: To train on, as `small_cnn` does.
+        others: Rows that shall be as the network sees them.
+        seed: Of the training.
+
+    Returns:
+        The network, in evaluation mode, and of each of `others` images [n, 3, size, size] and class indices [n], -1
+        for a class that `rows` do not have.
+    """
+    import torch
+
+    from hf_unlearnable.image.learning.surrogate import image_classifier
+
+    training = replace(cast(ImageTraining, small_cnn.training), seed=seed)
+    classes, targets = class_indices(rows.inputs, rows.labels, rows.inputs)
+    size = min(side(rows.inputs), LARGEST)
+    images = rgb(rows.inputs, size)
+    network = fitted(
+        lambda: image_classifier("small_cnn", len(classes)), images, targets, training, lambda model: model
+    )
+    index = {label: place for place, label in enumerate(classes.tolist())}
+    found = [
+        (seen(rgb(one.inputs, size).to(device())), torch.tensor([index.get(label, -1) for label in one.labels]))
+        for one in others
+    ]
+    return network.eval(), [(images, labels.to(device())) for images, labels in found]
 
 
 def _trained(

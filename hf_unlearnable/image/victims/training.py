@@ -50,11 +50,36 @@ def train_and_predict(
     require("image", "torch", "PIL")
     import torch
 
+    classes, targets = class_indices(train_images, train_labels, test_images)
+    tests = rgb(test_images, size).to(device())
+
+    def predicted(model: nn.Module) -> np.ndarray:
+        model.eval()
+        with torch.inference_mode():
+            answers = torch.cat([model(seen(part)).argmax(1).cpu() for part in tests.split(at_once(model, size))])
+        return classes[answers.numpy()]
+
+    return fitted(lambda: build(len(classes)), rgb(train_images, size), targets, training, predicted)
+
+
+def fitted(
+    build: Callable[[], nn.Module], images: Tensor, targets: np.ndarray, training: ImageTraining,
+    predicted: Callable[[nn.Module], Any],
+) -> Any:  # fmt: skip
+    """What `predicted` gives of a classifier that is trained by SGD on a cosine schedule.
+
+    Args:
+        build: Makes the model.
+        images: uint8 [n, size, size, 3].
+        targets: Class indices [n].
+        training: How to train.
+        predicted: From the model, after the last epoch.
+    """
+    import torch
+
     from hf_unlearnable.image.learning.pgd import crop_and_flip
 
-    classes, targets = class_indices(train_images, train_labels, test_images)
-    images, tests = rgb(train_images, size).to(device()), rgb(test_images, size).to(device())
-    labels = torch.as_tensor(targets, device=device())
+    images, labels = images.to(device()), torch.as_tensor(targets, device=device())
 
     def scored(model: nn.Module, rows: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         batch, wanted = seen(images[rows.to(labels.device)]), labels[rows.to(labels.device)]
@@ -63,15 +88,9 @@ def train_and_predict(
             batch, wanted = training.in_training(batch, wanted, model, generator)
         return model(batch.contiguous(memory_format=torch.channels_last)), wanted
 
-    def predicted(model: nn.Module) -> np.ndarray:
-        model.eval()
-        with torch.inference_mode():
-            answers = torch.cat([model(seen(part)).argmax(1).cpu() for part in tests.split(at_once(model, size))])
-        return classes[answers.numpy()]
-
     return trained(
-        lambda: build(len(classes)), training, len(images), batches=shuffled(len(images), training.batch_size),
-        scored=scored, optimizer=partial(torch.optim.SGD, lr=training.learning_rate, momentum=0.9, weight_decay=5e-4),
+        build, training, len(images), batches=shuffled(len(images), training.batch_size), scored=scored,
+        optimizer=partial(torch.optim.SGD, lr=training.learning_rate, momentum=0.9, weight_decay=5e-4),
         schedule=torch.optim.lr_scheduler.CosineAnnealingLR, predicted=predicted, largest_norm=5.0,
     )  # fmt: skip
 

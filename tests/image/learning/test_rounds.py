@@ -264,7 +264,9 @@ def photos(height, width):
     return pictures(2, height=height, width=width)
 
 
-@pytest.mark.parametrize("name", ["error-min", "error-max", "stable-error-min", "error-min-one-pixel"])
+@pytest.mark.parametrize(
+    "name", ["error-min", "error-max", "stable-error-min", "error-min-one-pixel", "bayes-error", "provable-error-min"]
+)
 @pytest.mark.parametrize(("height", "width"), [(321, 40), (40, 900), (1200, 1600)])
 def test_noise_that_would_be_blotches_on_a_photo_is_refused(name, height, width):
     side = max(height, width)

@@ -17,7 +17,9 @@ from tests.image.methods.cases import BOUNDED, IMAGE_METHODS, arrays, fitted
 from tests.keys import edit
 
 ADDITIVE = [name for name in BOUNDED if method_class(name).additive]
-LEARNED = ["error-min", "error-min-one-pixel", "stable-error-min", "error-max"]
+LEARNED = [
+    "error-min", "error-min-one-pixel", "stable-error-min", "error-max", "provable-error-min", "bayes-error",
+]  # fmt: skip
 
 
 def mixed_sizes():
@@ -53,7 +55,7 @@ def test_every_method_takes_every_size(name):
     assert [a.mode for a in protected["image"]] == [b.mode for b in dataset["image"]]
 
 
-@pytest.mark.parametrize("name", ["error-min", "stable-error-min", "error-max"])
+@pytest.mark.parametrize("name", ["error-min", "stable-error-min", "error-max", "provable-error-min", "bayes-error"])
 def test_sample_noise_belongs_to_its_image(name, tmp_path):
     dataset = pictures(12)
     cloak = fitted(name, dataset)
