@@ -32,7 +32,7 @@ class EqualizerTransform(FilterTransform):
 
     Idea:
         A model that trains on spectrograms finds first what is sharp and the same in all recordings of a class. Here
-        that is a slot in the spectrum, about 180 mel wide, which hops to and fro between places that are drawn for the
+        that is a slot in the spectrum, about 180 mel wide, which hops between places that are drawn for the
         class. It is somewhere in every frame, so neither shifts nor crops take it away. A slot that stayed where it is
         would be a constant of each recording, which cepstral mean normalisation takes out. A moving one is a rhythm in
         time, which it leaves. Where in the rhythm a recording begins is drawn for it. The slots lie in the band that a
