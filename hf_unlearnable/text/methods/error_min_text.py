@@ -16,11 +16,11 @@ from hf_unlearnable.mark import NoMarkError, Recovered
 from hf_unlearnable.rows import Batch
 from hf_unlearnable.text.base import TextTransform
 from hf_unlearnable.text.batch import BatchTexts
-from hf_unlearnable.text.edit_search import EditSearch, words_of_classes
-from hf_unlearnable.text.edits import Edit, Edits, LabelledRow, content, edited, labelled_rows
-from hf_unlearnable.text.gradients import Surrogate
 from hf_unlearnable.text.ranking import rare_words, unfit_to_draw
-from hf_unlearnable.text.vectors import WordVectors, drawn_vectors, model_vectors
+from hf_unlearnable.text.substitution.edits import Edit, Edits, LabelledRow, content, edited, labelled_rows
+from hf_unlearnable.text.substitution.gradients import Surrogate
+from hf_unlearnable.text.substitution.search import EditSearch, words_of_classes
+from hf_unlearnable.text.substitution.vectors import WordVectors, drawn_vectors, model_vectors
 from hf_unlearnable.validation import NotFittedError, check_labels, check_words
 
 if TYPE_CHECKING:

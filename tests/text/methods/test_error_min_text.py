@@ -8,8 +8,8 @@ import pytest
 from datasets import Dataset
 
 from hf_unlearnable import ErrorMinTextTransform, Key, NotFittedError, load_transform, verify
-from hf_unlearnable.text.edits import words_of
-from hf_unlearnable.text.gradients import STATE, Surrogate, uniform
+from hf_unlearnable.text.substitution.edits import words_of
+from hf_unlearnable.text.substitution.gradients import STATE, Surrogate, uniform
 from tests.examples import notes, tiny
 
 FIT = {"seed": 7, "max_frequency": 1.0, "words_per_class": None}

@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hf_unlearnable.text.edits import Edit, words_of
-from hf_unlearnable.text.gradients import Surrogate, best_words
-from hf_unlearnable.text.vectors import WordVectors
+from hf_unlearnable.text.substitution.edits import Edit, words_of
+from hf_unlearnable.text.substitution.gradients import Surrogate, best_words
+from hf_unlearnable.text.substitution.vectors import WordVectors
 
 _TEXTS = 32  # of the network at a time
 _DIGITS = 9  # as for words, see `gradients`

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from hf_unlearnable._extras import require
-from hf_unlearnable.text.gradients import STATE, uniform
 from hf_unlearnable.text.language_model.loading import had
+from hf_unlearnable.text.substitution.gradients import STATE, uniform
 
 _KEPT = 100_000  # vectors in memory
 _DEVIATION = 3**-0.5  # of the vectors that are drawn

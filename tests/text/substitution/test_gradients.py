@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hf_unlearnable.text.gradients import STATE, Surrogate, best_words, uniform
+from hf_unlearnable.text.substitution.gradients import STATE, Surrogate, best_words, uniform
 
 
 def test_gradients_are_those_of_the_same_network_in_torch():

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hf_unlearnable.text.edits import Edits, LabelledRow, content, edited, undone, words_of
+from hf_unlearnable.text.substitution.edits import Edits, LabelledRow, content, edited, undone, words_of
 
 
 @pytest.mark.parametrize(
