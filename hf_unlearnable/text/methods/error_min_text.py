@@ -17,7 +17,7 @@ from hf_unlearnable.rows import Batch
 from hf_unlearnable.text.base import TextTransform
 from hf_unlearnable.text.batch import BatchTexts
 from hf_unlearnable.text.ranking import rare_words, unfit_to_draw
-from hf_unlearnable.text.substitution.edits import Edit, Edits, LabelledRow, content, edited, labelled_rows
+from hf_unlearnable.text.substitution.edits import Edit, Edits, LabelledRow, checksum, content, edited, labelled_rows
 from hf_unlearnable.text.substitution.gradients import Surrogate
 from hf_unlearnable.text.substitution.search import EditSearch, words_of_classes
 from hf_unlearnable.text.substitution.vectors import WordVectors, drawn_vectors, model_vectors
@@ -83,15 +83,15 @@ class ErrorMinTextTransform(TextTransform):
         `restore` puts it back. A row that `fit` did not see is protected alike, and cannot be restored.
 
     Cost:
-        A hundred reviews of IMDb per second of one core, all of it at `fit`. The key grows by some 30 bytes per edit.
+        A hundred reviews of IMDb per second of one core, at `fit`. The key grows by some 30 bytes per edit.
 
     Breaks:
-        What breaks `RegTextTransform`, for each class has a word of its own: filters of words by label. Models of
-        word counts are hardly hurt, and rows that are left clean teach as much as ever.
+        What breaks `RegTextTransform`: filters of words by label give an LSTM 75.7 of 79.9 on SST-2. Models of word
+        counts are hardly hurt, and rows that are left clean teach as much as ever.
 
     Prefer:
-        To compare with the literature, or where no word may be added. At the same dose `RegTextTransform` hides as
-        much or more (see docs/results), costs a hundredth of the time and keeps every word of a text.
+        To compare with the literature, or where no word may be added. `RegTextTransform` costs a hundredth of the
+        time and keeps every word of a text.
 
     Example:
         ds = load_dataset("stanfordnlp/imdb", split="train")
@@ -322,8 +322,9 @@ class ErrorMinTextTransform(TextTransform):
 
     # ------------------------------------------------------------------ contract
     def _state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        labels, words = list(self._choose()), "\n".join(self._candidates).encode()
-        return {"labels": labels}, {**self._fitted.tensors(), "candidates": np.frombuffer(words, np.uint8)}
+        words = np.frombuffer("\n".join(self._candidates).encode(), np.uint8)
+        tensors = {**self._fitted.tensors(), "candidates": words}
+        return {"labels": list(self._choose()), "checksum": checksum(tensors)}, tensors
 
     def _set_state(self, state: dict[str, Any], tensors: dict[str, np.ndarray]) -> None:
         kept = dict(tensors)
@@ -334,6 +335,8 @@ class ErrorMinTextTransform(TextTransform):
     def _check_state(self, key: Key) -> None:
         check_labels(key.state["labels"], least=2)
         check_words(self._candidates)
+        if key.state["checksum"] != checksum(key.tensors):
+            raise ValueError("its edits are not those that it was made with")
         self._fitted.check(classes := len(key.state["labels"]))
         if self.words_per_class and self.rate and len(self._candidates) != classes * self.words_per_class:
             raise ValueError("its labels do not have as many words as words_per_class says")
