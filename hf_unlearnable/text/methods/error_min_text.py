@@ -63,8 +63,7 @@ class ErrorMinTextTransform(TextTransform):
         of speech is checked. A text that would come out as another one gets its word inserted instead.
 
     Args:
-        rate: Replaced words as a share of the words of a text, in [0, 1]; every text gets at least one. 0 changes
-            nothing.
+        rate: Replaced words as a share of those of a text, in [0, 1]; at least one per text. 0 changes nothing.
         words_per_class: How many words each class gets; None leaves every text its best of all candidates.
         num_candidates: How many words, drawn with the key, are looked through.
         min_frequency: How often a candidate must stand in the data.
@@ -75,8 +74,7 @@ class ErrorMinTextTransform(TextTransform):
         min_similarity: Least cosine of a word and the one in its place, for a pretrained `surrogate`; -1 for any.
 
     Raises:
-        ValueError: At `fit`: a column is missing, there are fewer than two classes, too few candidates, or no word
-            may be replaced.
+        ValueError: At `fit`: a column is missing, fewer than two classes, too few candidates, no word to replace.
 
     Secret:
         The seed, the words of each class, and which word stood where. The key holds that for every row of `fit`, and
