@@ -17,7 +17,8 @@ def test_report(here):
     assert protect("random-noise", "photos", "--report", "report") == 0
     assert files("report") == ["contact-sheet.png", "fidelity.json", "full-size.png"]
     fidelity = strict_json("report/fidelity.json")
-    assert set(fidelity) == {"images", "changed", "max_change", "mean_change", "psnr", "ssim", "metadata"}
+    assert set(fidelity) == {"images", "changed", "max_change", "mean_change", "psnr", "ssim", "metadata", "reserved"}
+    assert fidelity["reserved"] == 0  # none of the photos forbids anything
     assert (fidelity["images"], fidelity["changed"], fidelity["max_change"]) == (4, 4, 8)
     assert fidelity["metadata"] == {"EXIF": 1, "GPS": 1, "comment": 1}
     changes = [change(before[name], Path("protected", name).with_suffix(".png").read_bytes()) for name in FLAT]
