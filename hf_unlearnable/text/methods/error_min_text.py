@@ -88,8 +88,8 @@ class ErrorMinTextTransform(TextTransform):
         counts are hardly hurt, and rows that are left clean teach as much as ever.
 
     Prefer:
-        To compare with the literature, or where no word may be added. `RegTextTransform` costs a hundredth of the
-        time and keeps every word of a text.
+        Where no word may be added, or a small language model is the attacker (SmolLM2: 62.3 of 84.5, two keys).
+        `RegTextTransform` costs a hundredth of the time and keeps every word.
 
     Example:
         ds = load_dataset("stanfordnlp/imdb", split="train")
