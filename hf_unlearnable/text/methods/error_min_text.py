@@ -84,8 +84,8 @@ class ErrorMinTextTransform(TextTransform):
         A hundred reviews of IMDb per second of one core, at `fit`. The key grows by some 30 bytes per edit.
 
     Breaks:
-        What breaks `RegTextTransform`: filters of words by label give an LSTM 75.7 of 79.9 on SST-2. Models of word
-        counts are hardly hurt, and rows that are left clean teach as much as ever.
+        What breaks `RegTextTransform`: a filter of words by label undoes it, for SmolLM2 whole. Models of word counts
+        are hardly hurt, and rows that are left clean teach as much as ever.
 
     Prefer:
         Where no word may be added, or a small language model is the attacker (SmolLM2: 62.3 of 84.5, two keys).
