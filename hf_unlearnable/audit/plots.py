@@ -140,6 +140,34 @@ def _share_plot(figure: Any, audit: Audit) -> bool:
     return True
 
 
+def _certificate_plot(figure: Any, audit: Audit) -> bool:
+    """By radius: what is certified up to where it abstains, what the recovery attack reached, the network itself."""
+    radii = [point["radius"] for one in audit.certificates for point in one["curve"]]
+    if not radii:
+        return False
+    figure.set_size_inches(5.6, 4.6)
+    axes = figure.subplots()
+    # The network of the clean rows comes first, and is light as in the other plots.
+    shades = colors(len(audit.certificates))[::-1]
+    for one, color, marker in zip(audit.certificates, shades, "s^ov", strict=False):
+        for name, key, style in (("certified", "learnability", "-"), ("recovered", "recovered", "--")):
+            points = [(point["radius"], 100 * point[key]) for point in one["curve"] if point[key] is not None]
+            if points:
+                axes.plot(*zip(*points, strict=True), style, color=color, marker=marker, markersize=4,
+                          label=f"{one['version']}, {name}")  # fmt: skip
+        axes.axhline(100 * one["accuracy"], linestyle=":", color=color, label=f"{one['version']}, the network itself")
+    axes.set_xscale("symlog", linthresh=min((radius for radius in radii if radius > 0), default=1.0))
+    shown = sorted(set(radii))
+    axes.set_xticks(shown, [f"{radius:g}" for radius in shown], rotation=60, fontsize=8)
+    axes.minorticks_off()
+    axes.set(title="certified up to where the draws suffice", xlabel="radius (L2 distance of the weights)")
+    axes.set_xlim(left=0)
+    axes.set_ylim(0, 102)
+    axes.title.set_fontsize(9)
+    _finish(figure)
+    return True
+
+
 def _finish(figure: Any) -> None:
     """The label of the y axis of all panels, and one legend of all that any of them shows."""
     figure.axes[0].set_ylabel("accuracy (%)")
@@ -154,4 +182,5 @@ PLOTS = {
     "grid": ("Accuracy on clean test rows after each countermeasure", _grid_plot),
     "curves": ("Accuracy by epoch, without a countermeasure", _curves_plot),
     "share": ("Accuracy by share of protected rows", _share_plot),
+    "certificate": ("Certified learnability and recovery by radius", _certificate_plot),
 }

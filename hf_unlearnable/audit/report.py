@@ -210,7 +210,8 @@ def write_report(folder: Path, audit: Audit) -> None:
 
     `report.html` is one file that holds the plots too and opens by a double click. `grid.png` is every countermeasure
     and victim, `curves.png` training and test accuracy by epoch of clean and protected rows, `share.png` accuracy
-    against the protected share where there are versions protected in part.
+    against the protected share where there are versions protected in part, `certificate.png` what is certified and
+    recovered by radius where anything was certified.
 
     Args:
         folder: Made if it is not there.

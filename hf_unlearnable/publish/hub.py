@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 _PASSING = {408, 409, 412, 429, 500, 502, 503, 504}  # answers after which the same call may succeed
 _PAUSES = (1, 2, 4, 8)  # seconds between attempts
-PLAIN_REPORT = ("curves.png", "share.png")  # the files of a report that name no countermeasure
+PLAIN_REPORT = ("curves.png", "share.png", "certificate.png")  # the files of a report that name no countermeasure
 REPORT = ("report.md", "report.html", "report.json", "grid.png", *PLAIN_REPORT)  # all of them
 EXAMPLE = "example.png"  # of our own, beside them
 _OURS = re.compile(  # what a push replaces

@@ -157,6 +157,19 @@ def test_noise_goes_to_every_parameter_with_the_standard_deviation_that_was_give
 
 
 @pytest.mark.parametrize(
+    ("labels", "expected"),
+    [([0, 0, 0, 1], 0.75), ([1, 0, 0, 0], 0.75), ([0], 1.0), ([5, 0], 0.5)],  # 5: a class that the model lacks
+)
+def test_a_class_with_one_test_row_counts_as_one_row(labels, expected):
+    """A model of weights so large that noise does not change its answer, which is class 0."""
+    model = torch.nn.Linear(1, 2, bias=False)
+    with torch.no_grad():
+        model.weight.copy_(torch.tensor([[1e6], [-1e6]]))
+    found = certified_learnability(model, (torch.ones(len(labels), 1), torch.tensor(labels)), draws=50)
+    assert found.accuracy == found.learnability == expected
+
+
+@pytest.mark.parametrize(
     ("settings", "message"),
     [
         ({"draws": 0}, "draws is 0"), ({"sigma": 0.0}, "sigma is 0.0"), ({"sigma": math.nan}, "sigma is nan"),

@@ -19,6 +19,23 @@ from tests.audit.test_report import audit as audit_of
 pytest.importorskip("matplotlib", reason="plots need the attack extra")
 
 
+RADII = (0.0, 0.01, 1.0)
+
+
+def certificate(version, accuracy, bounds, recovered):
+    """What `certify` finds of a version, as far as it is shown."""
+    points = zip(RADII, bounds, recovered)
+    curve = [{"radius": r, "learnability": bound, "said": str(bound), "recovered": back} for r, bound, back in points]
+    settings = {"sigma": 0.02, "quantile": 0.9, "confidence": 0.99, "draws": 100, "bayes_error": 0.5}
+    return {"version": version, "accuracy": accuracy, "curve": curve, **settings}
+
+
+CERTIFICATES = [
+    certificate("clean", 0.8, [0.7, 0.75, None], [0.8, 0.8, 0.85]),
+    certificate("protected", 0.2, [0.21, 0.3, None], [0.2, 0.2, 0.6]),
+]
+
+
 class Elements(HTMLParser):
     """The elements of a page, the text of each cell, and what was opened and not closed."""
 
@@ -182,10 +199,37 @@ def test_a_plot_says_what_its_axes_are(name):
         *BASE, cell("ours", "cnn", 0.55), cell("ours", "cnn", 0.8, "filter"), cell("half", "cnn", 0.7),
         cell("half dropped", "cnn", 0.7),
     )  # fmt: skip
-    axes = drawn(name, found).axes
+    axes = drawn(name, replace(found, certificates=CERTIFICATES)).axes
     labels = {axis.get_ylabel() for axis in axes} | {axis.get_xlabel() for axis in axes}
     assert any("(%)" in label for label in labels)
-    assert labels & {"epoch", "protected rows (% of all)", "victim"} and all(axes[0].title.get_text() for _ in axes)
+    kinds = {"epoch", "protected rows (% of all)", "victim", "radius (L2 distance of the weights)"}
+    assert labels & kinds and all(axes[0].title.get_text() for _ in axes)
+
+
+@pytest.mark.parametrize("recovered", [[0.2, 0.3, 0.6], [None] * 3])
+@pytest.mark.parametrize("bounds", [[0.1, 0.25, None], [0.4, None, None], [None] * 3])
+def test_the_curve_of_a_certificate_ends_where_it_abstains(bounds, recovered):
+    one = certificate("protected", 0.15, bounds, recovered)
+    (axes,) = drawn("certificate", replace(audit(6), certificates=[one])).axes
+    lines = {line.get_label(): line.get_xydata().tolist() for line in axes.get_lines()}
+    shown = {"protected, certified": bounds, "protected, recovered": recovered}
+    for name, values in shown.items():
+        points = [[radius, 100 * value] for radius, value in zip(RADII, values) if value is not None]
+        assert lines.get(name, []) == points
+    assert {y for _, y in lines["protected, the network itself"]} == {15.0}
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["0", "0.01", "1"]
+
+
+def test_every_version_has_its_certificate_and_without_any_there_is_no_plot(tmp_path):
+    from matplotlib.figure import Figure
+
+    (axes,) = drawn("certificate", replace(audit(6), certificates=CERTIFICATES)).axes
+    assert len(axes.get_lines()) == 6 and len({str(line.get_color()) for line in axes.get_lines()}) == 2
+    assert not PLOTS["certificate"][1](Figure(), audit(6))
+    report.write_report(tmp_path, replace(audit(6), certificates=CERTIFICATES))
+    assert "(certificate.png)" in (tmp_path / "report.md").read_text() and (tmp_path / "certificate.png").is_file()
+    report.write_report(tmp_path, audit(6))
+    assert not (tmp_path / "certificate.png").exists()
 
 
 def test_the_worst_case_can_be_told_without_its_countermeasure():

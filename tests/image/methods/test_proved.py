@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from datasets import Dataset, Features, Image, Value
 
 from hf_unlearnable import BayesErrorTransform, ProvableErrorMinTransform, bayes_error
 from hf_unlearnable.image.learning.features import features_of, headless
@@ -100,6 +101,28 @@ def test_a_class_with_one_image_and_images_that_are_all_equal_are_protected():
     assert any(np.abs(a.astype(int) - b).max() > 0 for a, b in zip(arrays(one), protected))
     features = features_of_equal(6)
     assert bayes_error(features, [0, 0, 0, 1, 1, 1]) == pytest.approx(2 / 5)
+
+
+@pytest.mark.parametrize("noise", ["class", "sample"])
+@pytest.mark.parametrize("rows", [[0, 1, 2, 4, 5, 8], [0, 1], [0, 4, 8, 3]])  # classes of one image: one, all, one
+def test_pue_protects_a_class_with_one_image(monkeypatch, noise, rows):
+    monkeypatch.setattr("hf_unlearnable.image.methods.provable_error_min._SETTLED", 2.0)  # the copies join at once
+    dataset = pictures(9, classes=4).select(rows)
+    protected = arrays(dataset.map(fitted("provable-error-min", dataset, noise=noise), batched=True))
+    moved = [np.abs(a.astype(int) - b).max() for a, b in zip(arrays(dataset), protected)]
+    assert max(moved) > 0 and all(most <= 8 for most in moved)
+
+
+@pytest.mark.parametrize("name", ["bayes-error", "provable-error-min"])
+@pytest.mark.parametrize("level", [0, 128])
+def test_images_that_are_all_equal_are_protected_within_the_bound(name, level):
+    images = [np.full((12, 12, 3), level, np.uint8)] * 6
+    dataset = Dataset.from_dict(
+        {"image": images, "label": [0, 1] * 3, "id": list("abcdef")},
+        features=Features({"image": Image(), "label": Value("int64"), "id": Value("string")}),
+    )
+    protected = arrays(dataset.map(fitted(name, dataset, id_column="id"), batched=True))
+    assert all(np.abs(image.astype(int) - level).max() <= 8 for image in protected)
 
 
 def features_of_equal(count):
