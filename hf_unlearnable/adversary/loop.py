@@ -30,8 +30,9 @@ def trained(
     schedule: Callable[[Any, int], torch.optim.lr_scheduler.LRScheduler],
     predicted: Callable[[nn.Module], Any],
     largest_norm: float = float("inf"),
+    loss: Callable[[Tensor, Tensor], Tensor] | None = None,
 ) -> Any:
-    """Builds a model, trains it on the cross-entropy and labels the test rows.
+    """Builds a model, trains it and labels the test rows.
 
     Torch's global generators, which initial weights and dropout draw from, are borrowed, seeded and given back as
     they were.
@@ -48,6 +49,7 @@ def trained(
         predicted: From the model to what is returned, labels [test rows] where `on_epoch` looks at them; it may leave
             the model in evaluation mode.
         largest_norm: Gradients of a larger norm are scaled down to it.
+        loss: Of what `scored` gives; None for the cross-entropy.
 
     Returns:
         What `predicted` gives after the last epoch.
@@ -68,9 +70,8 @@ def trained(
             correct = 0
             for batch in batches(generator):
                 scores, targets = scored(model, batch, generator)
-                loss = torch.nn.functional.cross_entropy(scores, targets)
                 stepping.zero_grad()
-                loss.backward()
+                (loss or torch.nn.functional.cross_entropy)(scores, targets).backward()
                 torch.nn.utils.clip_grad_norm_(model.parameters(), largest_norm)
                 stepping.step()
                 rate.step()

@@ -149,7 +149,10 @@ class _Grid:
         cells.sort(key=lambda c: (order[c.version.name], order[c.victim], order[c.countermeasure]))
         missed = grouped(self._missed)
         not_run = [*reasons(missed), *self._inapplicable]
-        return Audit(cells, not_run, len(np.unique(self.truth)), missing=missed, wear=list(self.wear))
+        contrastive = [name for name, victim in self.victims.items() if victim.contrastive]
+        return Audit(
+            cells, not_run, len(np.unique(self.truth)), missing=missed, wear=list(self.wear), contrastive=contrastive
+        )
 
     def _run(self, trainings: list[Planned], end: float | None) -> list[Cell]:
         """The cells of these trainings, those that end in time."""

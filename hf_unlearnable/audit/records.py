@@ -116,6 +116,7 @@ class Audit:
         fingerprints: `data.fingerprint` of the clean and the protected column, by which a report finds its data again.
         missing: The trainings that were planned and did not run.
         wear: Which of the countermeasures are none, by name: what happens to data without an attacker.
+        contrastive: Which of the victims learn features by telling rows apart, by name.
         certificates: What is certified of a network of each version, see `certify.certified`.
     """
 
@@ -127,6 +128,7 @@ class Audit:
     fingerprints: dict[str, str] = field(default_factory=dict)
     missing: list[Missing] = field(default_factory=list)
     wear: list[str] = field(default_factory=list)
+    contrastive: list[str] = field(default_factory=list)
     certificates: list[dict[str, Any]] = field(default_factory=list)
 
     def __repr__(self) -> str:

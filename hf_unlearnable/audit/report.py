@@ -13,7 +13,8 @@ from hf_unlearnable.audit.certify import curve_table, explained
 from hf_unlearnable.audit.page import Heading, Items, Paragraph, Part, Picture, Table, as_markdown, as_page
 from hf_unlearnable.audit.plots import PLOTS, write_plots
 from hf_unlearnable.audit.records import NONE
-from hf_unlearnable.audit.statistics import Interval, paired_difference, recovered_share
+from hf_unlearnable.audit.statistics import Interval, paired_difference
+from hf_unlearnable.audit.worst import by_family, learned, named, recovered, worst_case
 
 if TYPE_CHECKING:
     from hf_unlearnable.audit.records import Audit, Cell, Missing
@@ -22,37 +23,6 @@ __all__ = [
     "as_dict", "as_json", "coverage", "grid_table", "learned", "library_versions", "markdown_table", "recovered",
     "verdict", "wear_table", "worst_case", "write_plots", "write_report",
 ]  # fmt: skip
-
-
-# ---------------------------------------------------------------------- what the numbers say
-def learned(audit: Audit, victim: str) -> bool:
-    """Whether the clean rows taught a victim more than what the protection left alone did; else it proves nothing."""
-    return audit.learned(victim)
-
-
-def recovered(audit: Audit, cell: Cell) -> Interval | None:
-    """The share of what clean rows teach this victim that the attack got out of the protected ones, if it is known."""
-    clean, nothing = audit.of_role("clean", cell.victim), audit.of_role("dropped", cell.victim)
-    if clean is None or nothing is None or not learned(audit, cell.victim):
-        return None
-    without = audit.of_role("dropped", cell.victim, cell.countermeasure) or nothing
-    return recovered_share(cell.correct, without.correct, clean.correct, nothing.correct)
-
-
-def worst_case(audit: Audit, protected: str) -> Cell | None:
-    """The attack on this version that reached the highest accuracy, of those whose victim learns from clean rows.
-
-    What an attacker's own clean rows are worth without the protected ones does not count.
-    """
-
-    def reached(cell: Cell) -> float:
-        own = audit.of_role("dropped", cell.victim, cell.countermeasure)
-        nothing = audit.of_role("dropped", cell.victim)
-        brought = own.accuracy.mean - nothing.accuracy.mean if own is not None and nothing is not None else 0.0
-        return cell.accuracy.mean - brought
-
-    cells = [cell for cell in audit.cells if cell.version.name == protected and learned(audit, cell.victim)]
-    return max(cells, key=reached, default=None)
 
 
 def coverage(audit: Audit) -> str:
@@ -78,7 +48,7 @@ def verdict(audit: Audit, protected: str, *, name_countermeasure: bool = True) -
 
 
 def _worst(audit: Audit, protected: str, name_countermeasure: bool) -> str:
-    """Two sentences on the worst cell, if there is one."""
+    """Sentences on the worst cell, if there is one."""
     cell = worst_case(audit, protected)
     if cell is None:
         return ""
@@ -92,11 +62,9 @@ def _worst(audit: Audit, protected: str, name_countermeasure: bool) -> str:
         beside.append(f"its own clean rows alone {own.accuracy} %")
     share = recovered(audit, cell)
     gained = "" if share is None else f": {share} % of what clean rows teach it"
-    kind = "wear" if cell.countermeasure in audit.wear else "a countermeasure"
-    after = "" if cell.countermeasure == NONE else f" after {kind}"
-    said = _said(cell) if name_countermeasure else f"{cell.victim}{after}"
     return (
-        f"At worst, {said} reaches {cell.accuracy} % on clean test rows{gained}. For comparison: {', '.join(beside)}. "
+        f"At worst, {named(audit, cell, name_countermeasure)} reaches {cell.accuracy} % on clean test rows{gained}. "
+        f"For comparison: {', '.join(beside)}. {by_family(audit, protected, name_countermeasure)}"
     )
 
 
@@ -127,10 +95,6 @@ def _judged(audit: Audit, protected: str) -> str:
     if plain:
         return "the protection holds against training alone, and no countermeasure was tried"
     return "the protection holds against everything that was tried here"
-
-
-def _said(cell: Cell) -> str:
-    return cell.victim if cell.countermeasure == NONE else f"{cell.victim} after {cell.countermeasure}"
 
 
 # ---------------------------------------------------------------------- tables

@@ -51,6 +51,7 @@ class ImageModality(Modality):
             {
                 "linear_probe": {}, "small_cnn": {}, "small_cnn_long": {}, "resnet18": {},
                 "pretrained_image_model": {"epochs": 15}, "simclr_probe": {"epochs": 200},
+                "moco_probe": {"epochs": 200}, "simsiam_probe": {"epochs": 200}, "supcon_probe": {"epochs": 200},
             }
         ),
     }  # fmt: skip

@@ -21,6 +21,9 @@ from tests import ROOT
 
 VICTIMS = {**TEXT_VICTIMS, **IMAGE_VICTIMS}
 HOOKS = ("on_epoch", "in_training")
+CONTRASTIVE = {
+    "epochs": 10, "batch_size": 256, "learning_rate": 1e-3, "image_size": None, "evaluation": "linear", "C": 0.1,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,14 +194,15 @@ def test_defaults_of_the_built_in_victims():
             "model": "microsoft/resnet-18",
         },
         "linear_probe": {"image_size": None, "model": "microsoft/resnet-18", "C": 0.1},
-        "simclr_probe": {
-            "epochs": 10, "batch_size": 256, "learning_rate": 1e-3, "image_size": None, "temperature": 0.5, "C": 0.1,
-        },
+        "simclr_probe": {**CONTRASTIVE, "temperature": 0.5},
+        "supcon_probe": {**CONTRASTIVE, "temperature": 0.1},
+        "moco_probe": {**CONTRASTIVE, "temperature": 0.2, "momentum": 0.99, "queue": 1024},
+        "simsiam_probe": CONTRASTIVE,
     }  # fmt: skip
     hooks = {name: tuple(hook for hook in HOOKS if hook in model.takes) for name, model in VICTIMS.items()}
     assert hooks == {
         **dict.fromkeys(TEXT_VICTIMS, ("on_epoch",)), **dict.fromkeys(IMAGE_VICTIMS, HOOKS), "linear_probe": (),
-        "simclr_probe": (),
+        **dict.fromkeys(("simclr_probe", "supcon_probe", "moco_probe", "simsiam_probe"), ()),
     }  # fmt: skip
 
 

@@ -222,26 +222,3 @@ def test_the_size_of_a_processor_that_crops_or_names_the_shorter_edge(tmp_path):
     ).save_pretrained(tmp_path / "crop")
     assert _model_size(str(tmp_path / "edge")) == 288
     assert _model_size(str(tmp_path / "crop")) == 224
-
-
-def test_the_contrastive_loss_is_that_of_the_paper():
-    from hf_unlearnable.image.victims.simclr import _likeness
-
-    z = torch.randn(6, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    unit = (z / z.norm(dim=1, keepdim=True)).numpy()
-    likeness = np.exp(unit @ unit.T / 0.5)
-    losses = [-np.log(likeness[i, (i + 3) % 6] / (likeness[i].sum() - likeness[i, i])) for i in range(6)]
-    assert torch.nn.functional.cross_entropy(*_likeness(z, 0.5)).item() == pytest.approx(np.mean(losses), rel=1e-9)
-
-
-def test_a_view_is_another_one_each_time_and_still_an_image():
-    from hf_unlearnable.image.victims.simclr import _view
-    from hf_unlearnable.image.victims.training import seen
-
-    images = seen(torch.tensor(np.stack(TRAIN[:40])))
-    generator = torch.Generator().manual_seed(0)
-    first, second = _view(images, generator), _view(images, generator)
-    assert first.shape == images.shape and first.min() >= 0 and first.max() <= 1
-    assert (first - second).abs().mean() > 0.05
-    gray = ((first - first.mean(1, keepdim=True)).abs().amax((1, 2, 3)) < 1e-6).float().mean()
-    assert 0.02 < gray < 0.5

@@ -18,19 +18,20 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
-def random_resized_crop(images: Tensor, generator: torch.Generator) -> Tensor:
-    """A random part of each image, a fifth of it at least and 3:4 to 4:3, enlarged to its size.
+def random_resized_crop(images: Tensor, generator: torch.Generator, smallest: float = 0.2) -> Tensor:
+    """A random part of each image, from 3:4 to 4:3, enlarged to its size. Differentiable.
 
     Args:
         images: Float [n, channels, height, width].
         generator: On the CPU.
+        smallest: Share of the image that is shown at least.
     """
     import torch
     from torch.nn.functional import affine_grid, grid_sample
 
     n = len(images)
     area, shape, across, down = torch.rand(4, n, generator=generator)
-    area, shape = 0.2 + 0.8 * area, (4 / 3) ** (2 * shape - 1)
+    area, shape = smallest + (1 - smallest) * area, (4 / 3) ** (2 * shape - 1)
     width, height = (area * shape).sqrt().clamp(max=1), (area / shape).sqrt().clamp(max=1)
     box = torch.zeros(n, 2, 3)
     box[:, 0, 0], box[:, 1, 1] = width, height

@@ -103,7 +103,7 @@ class NoiseLearner:
         self.generator = torch.Generator().manual_seed((seed + 7919 * self.processes.process_index) % 2**63)
         self._order = torch.empty(0, dtype=torch.long)
         self._forward = compiled(accelerator)
-        self._optimizer = torch.optim.SGD(self.model.parameters(), learning_rate, momentum=0.9, weight_decay=5e-4)
+        self.optimizer = torch.optim.SGD(self.model.parameters(), learning_rate, momentum=0.9, weight_decay=5e-4)
         content = (self.gallery.streams, self.gallery.shapes, self.targets.cpu().numpy())
         self._checkpoint = Checkpoint(Path(checkpoint_dir), identity, content) if checkpoint_dir is not None else None
         self.image_passes = 0  # forward and backward, of one image each
@@ -160,7 +160,7 @@ class NoiseLearner:
     def restart(self) -> None:
         """Makes the surrogate what it was before it was trained."""
         self.model.load_state_dict(self._untrained().state_dict())
-        self._optimizer.state.clear()
+        self.optimizer.state.clear()
 
     def train(
         self,
@@ -190,7 +190,7 @@ class NoiseLearner:
         self.model.train()
         for _ in range(steps):
             rows, loss = self._next_rows(), 0.0
-            self._optimizer.zero_grad()
+            self.optimizer.zero_grad()
             pending = list(rows.split(self._at_once))[::-1]
             while pending:
                 part = pending.pop()
@@ -212,7 +212,7 @@ class NoiseLearner:
                 loss += float(own.detach())
             average([p.grad for p in self.model.parameters() if p.grad is not None])
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), 5.0)
-            self._optimizer.step()
+            self.optimizer.step()
             total += loss
             self.image_passes += len(rows) * copies
         average([buffer for buffer in self.model.buffers() if buffer.is_floating_point()])
@@ -329,7 +329,7 @@ class NoiseLearner:
             "noise": self._noise.now.cpu(), "best": self._noise.best.cpu(), "best_error": self.best_error,
             "generator": self.generator.get_state(), "order": self._order, "image_passes": self.image_passes,
         }  # fmt: skip
-        self._checkpoint.save(done, own, {"model": self.model.state_dict(), "sgd": self._optimizer.state_dict()})
+        self._checkpoint.save(done, own, {"model": self.model.state_dict(), "sgd": self.optimizer.state_dict()})
 
     def _resume(self) -> int:
         """Goes back to the last whole round, and returns how many are done."""
@@ -342,5 +342,5 @@ class NoiseLearner:
         self.best_error, self._order, self.image_passes = own["best_error"], own["order"], own["image_passes"]
         self.generator.set_state(own["generator"])
         self.model.load_state_dict(shared["model"])
-        self._optimizer.load_state_dict(shared["sgd"])
+        self.optimizer.load_state_dict(shared["sgd"])
         return done

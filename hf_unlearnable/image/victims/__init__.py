@@ -2,9 +2,10 @@
 
 They fail in different ways. A model trained from nothing finds the signal of a protection first, because it knows
 nothing else. A pretrained one already sees what the images show; fine-tuned whole it may still leave that for the
-signal, as a linear probe on frozen features hardly can. SimCLR learns features from the protected images themselves,
-but without the labels that most protections lean on. A short training stops before a model has looked past the
-signal, so `small_cnn_long` goes on for the 60 epochs of most publications.
+signal, as a linear probe on frozen features hardly can. SimCLR, MoCo and SimSiam learn features from the protected
+images themselves, but without the labels that most protections lean on; supervised contrastive learning has them. A
+short training stops before a model has looked past the signal, so `small_cnn_long` goes on for the 60 epochs of most
+publications.
 
 Each is a `Victim`, called as `victim(train_images, train_labels, test_images, seed=0, **settings)`. What its docstring
 does not name among its settings is described in `ImageTraining`. Images are PIL images or uint8 arrays
@@ -16,14 +17,14 @@ one machine's CPU the same seed gives the same predictions; the caller's torch g
 from __future__ import annotations
 
 from hf_unlearnable.adversary import Victim
+from hf_unlearnable.image.victims.contrastive import moco_probe, simclr_probe, simsiam_probe, supcon_probe
 from hf_unlearnable.image.victims.networks import resnet18, small_cnn, small_cnn_long
 from hf_unlearnable.image.victims.pretrained import linear_probe, pretrained_image_model
-from hf_unlearnable.image.victims.simclr import simclr_probe
 from hf_unlearnable.image.victims.training import ImageTraining
 
 __all__ = [
-    "IMAGE_VICTIMS", "ImageTraining", "linear_probe", "pretrained_image_model", "resnet18", "simclr_probe",
-    "small_cnn", "small_cnn_long",
+    "IMAGE_VICTIMS", "ImageTraining", "linear_probe", "moco_probe", "pretrained_image_model", "resnet18",
+    "simclr_probe", "simsiam_probe", "small_cnn", "small_cnn_long", "supcon_probe",
 ]  # fmt: skip
 
 IMAGE_VICTIMS: dict[str, Victim] = {
@@ -33,4 +34,7 @@ IMAGE_VICTIMS: dict[str, Victim] = {
     "pretrained_image_model": pretrained_image_model,
     "linear_probe": linear_probe,
     "simclr_probe": simclr_probe,
+    "moco_probe": moco_probe,
+    "simsiam_probe": simsiam_probe,
+    "supcon_probe": supcon_probe,
 }
