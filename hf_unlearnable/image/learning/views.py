@@ -19,7 +19,7 @@ def contrastive_view(images: Tensor, generator: torch.Generator, strength: float
         images: Float [n, 3, height, width] in [0, 1].
         generator: On the CPU, so that every device meets the same draws.
         strength: 1 for what SimCLR sees: at least a fifth of the image, channels, brightness and contrast times 0.6
-            to 1.4 each, one in five gray. At 0 an image is mirrored or stays.
+            to 1.4 each, one in five gray. At 0 an image is mirrored or not, and stretched by up to 4:3.
     """
     import torch
 
@@ -53,4 +53,4 @@ def cosine(learner: NoiseLearner, learning_rate: float, done: float) -> None:
 def check_strength(strength: float) -> None:
     """Raises a ValueError for what is no strength of a view."""
     if not 0 <= strength <= 1:
-        raise ValueError(f"strength is {strength}, but it lies between 0 (mirrored only) and 1 (the views of SimCLR).")
+        raise ValueError(f"strength is {strength}, but it lies between 0 (mirrored, stretched) and 1 (as in SimCLR).")

@@ -36,7 +36,7 @@ class AugmentedErrorMaxTransform(LearnedNoiseTransform):
 
     Args:
         targeted: Whether an image is pushed to the next class, or just away from its own.
-        strength: Of the views, from 0 (mirrored only) to 1 (those of SimCLR).
+        strength: Of the views, from 0 (mirrored, stretched) to 1 (those of SimCLR).
         surrogate_epochs: Passes over the clean images that the surrogate is trained for.
         max_rounds: Rounds of `num_steps` steps.
         num_steps: Signed steps per round, each of another view.

@@ -37,7 +37,7 @@ class AugmentedErrorMinTransform(LearnedNoiseTransform):
 
     Args:
         noise: "sample" for a noise of its own for each image, "class" for one per class.
-        strength: Of the views, from 0 (mirrored only) to 1 (those of SimCLR).
+        strength: Of the views, from 0 (mirrored, stretched) to 1 (those of SimCLR).
         max_rounds: Number of rounds.
         num_steps: Signed steps of the noise per round.
         step_size: Change of a pixel value per step, as a share of the range. None for epsilon / 2, and for epsilon /

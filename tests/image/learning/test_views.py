@@ -27,12 +27,15 @@ def test_a_view_is_another_one_each_time_and_still_an_image():
     assert torch.equal(seen(images(), seed=3), seen(images(), seed=3))
 
 
-def test_without_strength_an_image_is_mirrored_or_stays():
-    given = images()
-    found = seen(given, strength=0.0)
-    same = [torch.allclose(one, other, atol=1e-5) for one, other in zip(found, given)]
-    mirrored = [torch.allclose(one, other.flip(2), atol=1e-5) for one, other in zip(found, given)]
-    assert all(a != b for a, b in zip(same, mirrored)) and 8 < sum(same) < 32
+def test_without_strength_an_image_is_mirrored_and_stretched_and_its_colours_stay():
+    ramp = torch.linspace(0, 1, 12).expand(40, 3, 12, 12).contiguous()
+    found = seen(ramp, strength=0.0)
+    shown = found[:, 0, 0]
+    assert torch.equal(found[:, 0], found[:, 1]) and 8 < int((shown[:, 0] > shown[:, -1]).sum()) < 32
+    width = (shown[:, 0] - shown[:, -1]).abs()
+    assert width.min() > 0.75 and width.max() > 0.99
+    blue = torch.tensor([0.1, 0.2, 0.9])[None, :, None, None].expand(8, 3, 12, 12)
+    assert torch.allclose(seen(blue, strength=0.0), blue, atol=1e-6)
 
 
 @pytest.mark.parametrize("strengths", [(0.0, 0.3), (0.3, 0.6), (0.6, 1.0)])
