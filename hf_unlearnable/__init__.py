@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from hf_unlearnable.audit.recovery import recovered_accuracy
     from hf_unlearnable.audit.run import attack
     from hf_unlearnable.bayes import bayes_error
+    from hf_unlearnable.image.methods.augmented_error_max import AugmentedErrorMaxTransform
+    from hf_unlearnable.image.methods.augmented_error_min import AugmentedErrorMinTransform
     from hf_unlearnable.image.methods.bayes_error import BayesErrorTransform
     from hf_unlearnable.image.methods.convolution import ConvolutionTransform
     from hf_unlearnable.image.methods.error_max import ErrorMaxTransform
@@ -41,6 +43,8 @@ if TYPE_CHECKING:
 _HOME = {
     "AudioConvolutionTransform": "hf_unlearnable.audio.methods.convolution",
     "AudioNoiseTransform": "hf_unlearnable.audio.methods.noise",
+    "AugmentedErrorMaxTransform": "hf_unlearnable.image.methods.augmented_error_max",
+    "AugmentedErrorMinTransform": "hf_unlearnable.image.methods.augmented_error_min",
     "BayesErrorTransform": "hf_unlearnable.image.methods.bayes_error",
     "ConvolutionTransform": "hf_unlearnable.image.methods.convolution",
     "EqualizerTransform": "hf_unlearnable.audio.methods.equalizer",
@@ -78,6 +82,8 @@ _HOME = {
 __all__ = [
     "AudioConvolutionTransform",
     "AudioNoiseTransform",
+    "AugmentedErrorMaxTransform",
+    "AugmentedErrorMinTransform",
     "BayesErrorTransform",
     "ConvolutionTransform",
     "EqualizerTransform",

@@ -265,8 +265,12 @@ def photos(height, width):
 
 
 @pytest.mark.parametrize(
-    "name", ["error-min", "error-max", "stable-error-min", "error-min-one-pixel", "bayes-error", "provable-error-min"]
-)
+    "name",
+    [
+        "error-min", "error-max", "stable-error-min", "error-min-one-pixel", "bayes-error", "provable-error-min",
+        "augmented-error-min", "augmented-error-max",
+    ],
+)  # fmt: skip
 @pytest.mark.parametrize(("height", "width"), [(321, 40), (40, 900), (1200, 1600)])
 def test_noise_that_would_be_blotches_on_a_photo_is_refused(name, height, width):
     side = max(height, width)
