@@ -1,7 +1,7 @@
 """Features learned by telling images apart: SimCLR, MoCo v2 and SimSiam without labels, SupCon with them.
 
-All of them train the network of `small_cnn` on random views of the images, then label by what its last layer but one
-says: with a linear probe, or by the nearest training images. There are no hooks, as in `linear_probe`.
+All of them train a network on random views of the images. Then they label by what its last layer reads: with a linear
+probe, or by the nearest training images. There are no hooks, as in `linear_probe`.
 """
 
 from __future__ import annotations
@@ -39,10 +39,11 @@ def simclr_probe(
     training: ImageTraining,
     *,
     temperature: float = 0.5,
+    network: str = "small_cnn",
     evaluation: str = "linear",
     C: float = 0.1,  # noqa: N803, scikit-learn's name
 ) -> np.ndarray:
-    """`small_cnn` trained by SimCLR on the images without their labels, then a linear probe with them.
+    """A network trained by SimCLR on the images without their labels, then a linear probe with them.
 
     Two random views of an image (crop that scales, mirror, colours, gray) shall be nearer to each other than to those
     of other images: T. Chen et al., ICML 2020, arXiv:2002.05709. With z the unit vectors of all 2b views
@@ -55,6 +56,8 @@ def simclr_probe(
         test_images: m images to label.
         training: how to train, with Adam. Each image is told from the others of its batch.
         temperature: as above.
+        network: "small_cnn" or "resnet18" from scratch, or an id or folder to start from, of an
+            `AutoModelForImageClassification`.
         evaluation: "linear" for a logistic regression on the features, "knn" for a vote of the 20 nearest training
             images (cosine), for which `C` means nothing.
         C: inverse strength of the L2 penalty on the weights of the standardised features, above 0.
@@ -70,7 +73,7 @@ def simclr_probe(
     def scored(parts: Parts, views: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         return likeness(parts["body"](views), temperature), partners(views)
 
-    return _learned((train_images, train_labels, test_images), training, evaluation, C, scored)
+    return _learned((train_images, train_labels, test_images), training, (network, evaluation, C), scored)
 
 
 @_contrastive()
@@ -81,6 +84,7 @@ def supcon_probe(
     training: ImageTraining,
     *,
     temperature: float = 0.1,
+    network: str = "small_cnn",
     evaluation: str = "linear",
     C: float = 0.1,  # noqa: N803
 ) -> np.ndarray:
@@ -95,7 +99,7 @@ def supcon_probe(
         same = (twice[:, None] == twice).float().fill_diagonal_(0)
         return likeness(parts["body"](views), temperature), same / same.sum(1, keepdim=True)
 
-    return _learned((train_images, train_labels, test_images), training, evaluation, C, scored)
+    return _learned((train_images, train_labels, test_images), training, (network, evaluation, C), scored)
 
 
 @_contrastive()
@@ -108,6 +112,7 @@ def moco_probe(
     temperature: float = 0.2,
     momentum: float = 0.99,
     queue: int = 1024,
+    network: str = "small_cnn",
     evaluation: str = "linear",
     C: float = 0.1,  # noqa: N803
 ) -> np.ndarray:
@@ -117,7 +122,8 @@ def moco_probe(
     CVPR 2020; X. Chen et al., arXiv:2003.04297. Data, result and errors are those of `simclr_probe`.
 
     Args:
-        train_images, train_labels, test_images, training, temperature, evaluation, C: as in `simclr_probe`.
+        train_images, train_labels, test_images, training, temperature, network, evaluation, C: as in
+            `simclr_probe`.
         momentum: share of the second encoder that stays in each step, from 0 to 1.
         queue: views that the queue holds.
     """
@@ -146,7 +152,7 @@ def moco_probe(
         parts.queue = torch.cat([key, parts.queue])[:queue]
         return scores, torch.zeros(len(one), dtype=torch.long, device=views.device)
 
-    return _learned((train_images, train_labels, test_images), training, evaluation, C, scored, extended)
+    return _learned((train_images, train_labels, test_images), training, (network, evaluation, C), scored, extended)
 
 
 @_contrastive()
@@ -156,6 +162,7 @@ def simsiam_probe(
     test_images: Sequence[Any],
     training: ImageTraining,
     *,
+    network: str = "small_cnn",
     evaluation: str = "linear",
     C: float = 0.1,  # noqa: N803
 ) -> np.ndarray:
@@ -178,11 +185,14 @@ def simsiam_probe(
     def loss(scores: Tensor, targets: Tensor) -> Tensor:
         return -scores.gather(1, targets[:, None]).mean()
 
-    return _learned((train_images, train_labels, test_images), training, evaluation, C, scored, extended, loss)
+    return _learned(
+        (train_images, train_labels, test_images), training, (network, evaluation, C), scored, extended, loss
+    )
 
 
 def _learned(
-    data: tuple[Sequence[Any], Sequence[int], Sequence[Any]], training: ImageTraining, evaluation: str, C: float,  # noqa: N803
+    data: tuple[Sequence[Any], Sequence[int], Sequence[Any]], training: ImageTraining,
+    settings: tuple[str, str, float],
     scored: Callable[[Parts, Tensor, Tensor], tuple[Tensor, Tensor]],
     extended: Callable[[Parts], None] = lambda parts: None,
     loss: Callable[[Tensor, Tensor], Tensor] | None = None,
@@ -191,10 +201,11 @@ def _learned(
 
     Args:
         data: Training images, their labels, test images.
-        training, evaluation, C: As for `simclr_probe`.
+        training: How to train.
+        settings: Network, evaluation and C, as for `simclr_probe`.
         scored: From the parts of the model, views [2b] of which i and i + b are of one image, and class indices [b],
             to what `trained` takes.
-        extended: Adds parts to "body", `small_cnn` whose last layer projects to 64 dimensions.
+        extended: Adds parts to "body", the network, whose last layer projects to 64 dimensions.
         loss: As for `trained`.
     """
     require("attack", "sklearn")
@@ -205,6 +216,7 @@ def _learned(
     from hf_unlearnable.image.learning.surrogate import image_classifier
     from hf_unlearnable.image.learning.views import contrastive_view
 
+    network, evaluation, penalty = settings
     if evaluation not in ("linear", "knn"):
         raise ValueError(f"evaluation is {evaluation!r}. Give linear or knn.")
     classes, targets = class_indices(*data)
@@ -213,7 +225,7 @@ def _learned(
     labels = torch.as_tensor(targets, device=device())
 
     def build() -> Parts:
-        parts = nn.ModuleDict({"body": image_classifier("small_cnn", 64)})
+        parts = nn.ModuleDict({"body": image_classifier(network, 64)})
         extended(parts)
         return parts
 
@@ -224,7 +236,7 @@ def _learned(
     def predicted(model: Parts) -> np.ndarray:
         body = model["body"]
         if evaluation == "linear":
-            return classes[probed(body, images, targets, tests, C)]
+            return classes[probed(body, images, targets, tests, penalty)]
         return classes[voted(features(body, images), targets, features(body, tests))]
 
     return trained(

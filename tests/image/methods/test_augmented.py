@@ -15,7 +15,12 @@ from tests.examples import pictures
 from tests.image.methods.cases import fitted
 
 BOTH = ["augmented-error-min", "augmented-error-max"]
-KNOWING = {"surrogate": "tiny_cnn", "surrogate_epochs": 12, "batch_size": 16, "num_steps": 8}  # it has learned a little
+KNOWING = {
+    "surrogate": "tiny_cnn",
+    "surrogate_epochs": 12,
+    "batch_size": 16,
+    "num_steps": 8,
+}  # it has learned a little
 
 
 @pytest.fixture
