@@ -34,6 +34,7 @@ from attack_tables import (
     strengths,
     whole,
 )
+from contrastive_tables import contrastive
 from proof_tables import certificates, mixtures
 
 from hf_unlearnable.markdown import table
@@ -251,6 +252,7 @@ def tables() -> dict[str, str]:
     return {
         "language_model": language_model(),
         "certificates": certificates(),
+        "contrastive": contrastive(),
         "mixtures": mixtures(),
         "survival_cifar10": survival("cifar10_jpeg", "left"),
         "survival_flowers": survival("flowers", "left"),

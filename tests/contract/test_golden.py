@@ -34,6 +34,8 @@ CASES = {
     },
     "error-min-text": {"defaults": {}, "per text": {"words_per_class": None}, "half": {"fraction": 0.5, "classes": [0, 2]}},
     "error-min": {"defaults": {}, "class": {"noise": "class", "epsilon": 4 / 255}},
+    "augmented-error-min": {"defaults": {}, "class": {"noise": "class", "max_rounds": 4}},
+    "augmented-error-max": {"defaults": {}, "untargeted": {"targeted": False, "surrogate_epochs": 3, "max_rounds": 1}},
     "random-noise": {"defaults": {}, "class": {"noise": "class"}, "half": {"fraction": 0.5, "classes": [1]}},
     "texture": {"defaults": {}, "webp": {"encoding": "webp"}, "weak": {"epsilon": 2 / 255}},
     "convolution": {"defaults": {}, "strong": {"blur": 0.5, "kernel_size": 5}},

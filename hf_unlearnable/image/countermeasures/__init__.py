@@ -11,7 +11,8 @@ mount, who knows the method and not the key:
     orthogonal-projection                                   linearization
     constant-pixel-repair, median-filter, cutout            one-pixel
     constant-pixel-repair-and-grayscale, ...-and-jpeg-10    error-min-one-pixel
-    jpeg-10, grayscale, adversarial-training-4              error-min, error-max, bayes-error
+    jpeg-10, grayscale, adversarial-training-4              error-min, error-max, bayes-error, augmented-error-min,
+                                                            augmented-error-max
     class-mean-subtraction, jpeg-10, grayscale              provable-error-min
     adversarial-training-8, jpeg-10, grayscale              stable-error-min
 

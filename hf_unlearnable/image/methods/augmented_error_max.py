@@ -31,8 +31,8 @@ class AugmentedErrorMaxTransform(LearnedNoiseTransform):
 
     Ours:
         The views are those of our contrastive victims, see `AugmentedErrorMinTransform`. The paper trains a
-        ResNet-18 for 40 epochs and takes 250 steps of epsilon / 100.
-        `AugmentedErrorMaxTransform.paper()` does so with a smaller surrogate, at a constant warm learning rate.
+        ResNet-18 for 40 epochs and takes 250 steps of epsilon / 100, as `AugmentedErrorMaxTransform.paper()` does on
+        a smaller surrogate. By default there are 30 steps of epsilon / 10.
 
     Args:
         targeted: Whether an image is pushed to the next class, or just away from its own.
@@ -46,7 +46,7 @@ class AugmentedErrorMaxTransform(LearnedNoiseTransform):
         The seed and the noise.
 
     Cost:
-        COST
+        The training of a surrogate, then `max_rounds` x `num_steps` passes per image: 60 in all by default.
 
     Breaks:
         BREAKS
