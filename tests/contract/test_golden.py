@@ -34,8 +34,11 @@ CASES = {
     },
     "error-min-text": {"defaults": {}, "per text": {"words_per_class": None}, "half": {"fraction": 0.5, "classes": [0, 2]}},
     "error-min": {"defaults": {}, "class": {"noise": "class", "epsilon": 4 / 255}},
-    "augmented-error-min": {"defaults": {}, "class": {"noise": "class", "max_rounds": 4}},
-    "augmented-error-max": {"defaults": {}, "untargeted": {"targeted": False, "surrogate_epochs": 3, "max_rounds": 1}},
+    "augmented-error-min": {"defaults": {"max_rounds": 2}, "class": {"noise": "class", "max_rounds": 2}},
+    "augmented-error-max": {
+        name: {"targeted": name == "defaults", "surrogate_epochs": 2, "max_rounds": 1, "num_steps": 4}
+        for name in ("defaults", "untargeted")
+    },
     "random-noise": {"defaults": {}, "class": {"noise": "class"}, "half": {"fraction": 0.5, "classes": [1]}},
     "texture": {"defaults": {}, "webp": {"encoding": "webp"}, "weak": {"epsilon": 2 / 255}},
     "convolution": {"defaults": {}, "strong": {"blur": 0.5, "kernel_size": 5}},
