@@ -53,4 +53,4 @@ def cosine(learner: NoiseLearner, learning_rate: float, done: float) -> None:
 def check_strength(strength: float) -> None:
     """Raises a ValueError for what is no strength of a view."""
     if not 0 <= strength <= 1:
-        raise ValueError(f"strength is {strength}, but it lies between 0 (mirrored, stretched) and 1 (as in SimCLR).")
+        raise ValueError(f"view_strength is {strength}, but it lies between 0 (mirrored) and 1 (as in SimCLR).")

@@ -36,7 +36,7 @@ class AugmentedErrorMaxTransform(LearnedNoiseTransform):
 
     Args:
         targeted: Whether an image is pushed to the next class, or just away from its own.
-        strength: Of the views, from 0 (mirrored, stretched) to 1 (those of SimCLR).
+        view_strength: Of the views, from 0 (mirrored, stretched) to 1 (those of SimCLR).
         surrogate_epochs: Passes over the clean images that the surrogate is trained for.
         max_rounds: Rounds of `num_steps` steps.
         num_steps: Signed steps per round, each of another view.
@@ -60,7 +60,7 @@ class AugmentedErrorMaxTransform(LearnedNoiseTransform):
 
     surrogate: str = "small_cnn"
     targeted: bool = True
-    strength: float = 0.4
+    view_strength: float = 0.4
     surrogate_epochs: int = 30
     max_rounds: int = 3
     num_steps: int = 10
@@ -77,20 +77,20 @@ class AugmentedErrorMaxTransform(LearnedNoiseTransform):
         learning rate of 0.5 after a warm-up, which is left out here with the rate at 0.1.
         """
         paper: dict[str, Any] = {
-            "surrogate_epochs": 40, "max_rounds": 10, "num_steps": 25, "strength": 0.4,
+            "surrogate_epochs": 40, "max_rounds": 10, "num_steps": 25, "view_strength": 0.4,
             "step_size": changes.get("epsilon", 8 / 255) / 100, "noise_batch_size": 128,
         }  # fmt: skip
         return cls(**{**paper, **changes})
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
-        check_strength(self.strength)
+        check_strength(self.view_strength)
         if self.surrogate_epochs < 1:
             raise ValueError(f"surrogate_epochs is {self.surrogate_epochs}, but it starts at 1.")
 
     def _learn(self, learner: NoiseLearner) -> None:
         step_size = self.epsilon / 10 if self.step_size is None else self.step_size
-        view = partial(contrastive_view, strength=self.strength)
+        view = partial(contrastive_view, strength=self.view_strength)
         classes = len(learner.classes)
         for this in learner.rounds(self.max_rounds, None, "Augmented adversarial noise", keep_last=True):
             for epoch in range(self.surrogate_epochs if this.number == 0 else 0):

@@ -37,7 +37,7 @@ class AugmentedErrorMinTransform(LearnedNoiseTransform):
 
     Args:
         noise: "sample" for a noise of its own for each image, "class" for one per class.
-        strength: Of the views, from 0 (mirrored, stretched) to 1 (those of SimCLR).
+        view_strength: Of the views, from 0 (mirrored, stretched) to 1 (those of SimCLR).
         max_rounds: Number of rounds.
         num_steps: Signed steps of the noise per round.
         step_size: Change of a pixel value per step, as a share of the range. None for epsilon / 2, and for epsilon /
@@ -62,7 +62,7 @@ class AugmentedErrorMinTransform(LearnedNoiseTransform):
     """
 
     noise: str = "sample"
-    strength: float = 0.6
+    view_strength: float = 0.6
     max_rounds: int = 20
     num_steps: int = 1
     step_size: float | None = None
@@ -87,12 +87,12 @@ class AugmentedErrorMinTransform(LearnedNoiseTransform):
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
-        check_strength(self.strength)
+        check_strength(self.view_strength)
 
     def _learn(self, learner: NoiseLearner) -> None:
         usual = self.epsilon / (10 if self.noise == "class" else 2)
         step_size = usual if self.step_size is None else self.step_size
-        view = partial(contrastive_view, strength=self.strength)
+        view = partial(contrastive_view, strength=self.view_strength)
         for this in learner.rounds(self.max_rounds, None, "Augmented error-minimising noise", keep_last=True):
             cosine(learner, self.learning_rate, this.number / self.max_rounds)
             learner.train(self.surrogate_steps, view=view)

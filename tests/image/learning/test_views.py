@@ -65,5 +65,5 @@ def test_the_learning_rate_is_that_of_a_cosine(done, share):
 
 @pytest.mark.parametrize("strength", [-0.1, 1.5, math.nan])
 def test_a_strength_out_of_range_is_named(strength):
-    with pytest.raises(ValueError, match=f"strength is {strength}"):
+    with pytest.raises(ValueError, match=f"view_strength is {strength}"):
         check_strength(strength)

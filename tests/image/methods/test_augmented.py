@@ -62,7 +62,7 @@ def loss_of_views(learner, targets, noise=True):
     ],
 )
 def test_the_noise_moves_the_loss_of_views_that_it_did_not_see(learner, name, parameters, shift, sign):
-    fitted(name, pictures(48), max_rounds=4, step_size=4 / 255, strength=0.6, **parameters)
+    fitted(name, pictures(48), max_rounds=4, step_size=4 / 255, view_strength=0.6, **parameters)
     model = learner["learner"]
     targets = (model.targets + shift) % 4
     with_noise, without = (loss_of_views(model, targets, noise) for noise in (True, False))
@@ -72,7 +72,7 @@ def test_the_noise_moves_the_loss_of_views_that_it_did_not_see(learner, name, pa
 @pytest.mark.parametrize("strength", [0.0, 0.4, 1.0])
 @pytest.mark.parametrize("name", BOTH)
 def test_surrogate_and_noise_see_views_of_the_strength(learner, name, strength):
-    fitted(name, pictures(12), strength=strength)
+    fitted(name, pictures(12), view_strength=strength)
     assert learner["train"] and learner["update"]
     images = torch.rand(4, 3, 12, 12)
     expected = contrastive_view(images, torch.Generator().manual_seed(2), strength)
@@ -141,10 +141,16 @@ def test_a_fit_that_is_killed_goes_on_where_it_was(monkeypatch, tmp_path, name):
     ("made", "expected"),
     [
         (AugmentedErrorMinTransform.paper(), {"max_rounds": 60, "num_steps": 5, "step_size": 0.8 / 255}),
-        (AugmentedErrorMinTransform.paper(epsilon=16 / 255, strength=1.0), {"step_size": 1.6 / 255, "strength": 1.0}),
+        (
+            AugmentedErrorMinTransform.paper(epsilon=16 / 255, view_strength=1.0),
+            {"step_size": 1.6 / 255, "view_strength": 1.0},
+        ),
         (AugmentedErrorMinTransform.paper(noise="class"), {"num_steps": 1, "noise": "class"}),
         (AugmentedErrorMaxTransform.paper(), {"surrogate_epochs": 40, "step_size": 0.08 / 255, "targeted": True}),
-        (AugmentedErrorMaxTransform.paper(targeted=False, strength=0.8), {"targeted": False, "strength": 0.8}),
+        (
+            AugmentedErrorMaxTransform.paper(targeted=False, view_strength=0.8),
+            {"targeted": False, "view_strength": 0.8},
+        ),
     ],
 )
 def test_the_schedule_of_the_paper(made, expected):
@@ -158,9 +164,9 @@ def test_the_schedule_of_the_paper(made, expected):
 @pytest.mark.parametrize(
     ("name", "parameters", "message"),
     [
-        ("augmented-error-min", {"strength": -0.1}, "strength is -0.1"),
-        ("augmented-error-min", {"strength": math.nan}, "strength is not a number"),
-        ("augmented-error-max", {"strength": 1.1}, "strength is 1.1"),
+        ("augmented-error-min", {"view_strength": -0.1}, "view_strength is -0.1"),
+        ("augmented-error-min", {"view_strength": math.nan}, "view_strength is not a number"),
+        ("augmented-error-max", {"view_strength": 1.1}, "view_strength is 1.1"),
         ("augmented-error-max", {"surrogate_epochs": 0}, "surrogate_epochs is 0"),
         ("augmented-error-min", {"max_rounds": 0}, "max_rounds is 0"),
         ("augmented-error-max", {"num_steps": 0}, "num_steps is 0"),
