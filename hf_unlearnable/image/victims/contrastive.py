@@ -56,8 +56,7 @@ def simclr_probe(
         test_images: m images to label.
         training: how to train, with Adam. Each image is told from the others of its batch.
         temperature: as above.
-        network: "small_cnn" or "resnet18" from scratch, or an id or folder to start from, of an
-            `AutoModelForImageClassification`.
+        network: "tiny_cnn", "small_cnn" or "resnet18", from scratch.
         evaluation: "linear" for a logistic regression on the features, "knn" for a vote of the 20 nearest training
             images (cosine), for which `C` means nothing.
         C: inverse strength of the L2 penalty on the weights of the standardised features, above 0.
