@@ -30,7 +30,7 @@ def trained(
     schedule: Callable[[Any, int], torch.optim.lr_scheduler.LRScheduler],
     predicted: Callable[[nn.Module], Any],
     largest_norm: float = float("inf"),
-    loss: Callable[[Tensor, Tensor], Tensor] | None = None,
+    loss: Callable[[Any, Any], Tensor] | None = None,
 ) -> Any:
     """Builds a model, trains it and labels the test rows.
 
