@@ -147,7 +147,7 @@ def test_an_unknown_evaluation_is_named(name, evaluation):
         IMAGE_VICTIMS[name](TRAIN[:6], LABELS[:6], TEST[:3], evaluation=evaluation)
 
 
-@pytest.mark.parametrize("queue", [0, -5])
-def test_a_queue_that_holds_nothing_is_named(queue):
-    with pytest.raises(ValueError, match=f"queue is {queue}"):
-        IMAGE_VICTIMS["moco_probe"](TRAIN[:6], LABELS[:6], TEST[:3], queue=queue)
+@pytest.mark.parametrize(("setting", "value"), [("queue", 0), ("queue", -5), ("momentum", 1.1), ("momentum", -0.1)])
+def test_a_setting_of_moco_out_of_range_is_named(setting, value):
+    with pytest.raises(ValueError, match=f"{setting} is {value}"):
+        IMAGE_VICTIMS["moco_probe"](TRAIN[:6], LABELS[:6], TEST[:3], **{setting: value})

@@ -33,7 +33,8 @@ class AugmentedErrorMinTransform(LearnedNoiseTransform):
     Ours:
         The views are those of our contrastive victims: crop, mirror, each channel's strength, brightness, contrast and
         gray. The published ones change hue and saturation instead of the channels, and are drawn by kornia.
-        `AugmentedErrorMinTransform.paper()` is the published schedule of 60 rounds on a smaller surrogate.
+        `AugmentedErrorMinTransform.paper()` is the published schedule of 60 rounds on a smaller surrogate, whose
+        weight decay is 5e-4, not 1e-4.
 
     Args:
         noise: "sample" for a noise of its own for each image, "class" for one per class.

@@ -134,6 +134,8 @@ def moco_probe(
 
     if queue < 1:
         raise ValueError(f"queue is {queue}, but it holds at least one view.")
+    if not 0 <= momentum <= 1:
+        raise ValueError(f"momentum is {momentum}, but it is a share, from 0 to 1.")
 
     def extended(parts: Parts) -> None:
         parts["encoder"] = nn.Sequential(parts["body"], nn.ReLU(), nn.Linear(64, 64))
