@@ -17,7 +17,9 @@ from tests import ROOT
 from tests.examples import pictures
 
 FOLDER = ROOT / "recipes/configs"
-CONFIGS = sorted(path for kind in ("protection*", "attack") for path in FOLDER.glob(f"*_{kind}.yaml"))
+CONFIGS = sorted(
+    path for name in ("*_protection*", "*_attack", "contrastive*") for path in FOLDER.glob(f"{name}.yaml")
+)
 
 
 def test_cells_are_run_once(tmp_path, monkeypatch, capsys):
@@ -148,5 +150,5 @@ def test_configurations_hold(path):
     for settings in config["datasets"].values():
         for name, options in settings["victims"].items():
             victim = (TEXT_VICTIMS | IMAGE_VICTIMS | AUDIO_VICTIMS)[options.get("victim", name)]
-            taken = set(inspect.signature(victim).parameters) | {"victim", "rows", "test_rows", "max_words"}
+            taken = set(inspect.signature(victim).parameters) | {"victim", "rows", "test_rows", "max_words", "only"}
             assert set(options) <= taken
