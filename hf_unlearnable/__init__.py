@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from hf_unlearnable.audit.certificate import certified_learnability
     from hf_unlearnable.audit.recovery import recovered_accuracy
     from hf_unlearnable.audit.run import attack
+    from hf_unlearnable.audit.sharpness import sharpness_aware_learnability, unlearnable_distance
     from hf_unlearnable.bayes import bayes_error
     from hf_unlearnable.image.methods.augmented_error_max import AugmentedErrorMaxTransform
     from hf_unlearnable.image.methods.augmented_error_min import AugmentedErrorMinTransform
@@ -76,6 +77,8 @@ _HOME = {
     "register": "hf_unlearnable.registry",
     "report": "hf_unlearnable.audit.report",
     "restore": "hf_unlearnable.protection",
+    "sharpness_aware_learnability": "hf_unlearnable.audit.sharpness",
+    "unlearnable_distance": "hf_unlearnable.audit.sharpness",
     "verify": "hf_unlearnable.ownership",
 }
 
@@ -116,6 +119,8 @@ __all__ = [
     "register",
     "report",
     "restore",
+    "sharpness_aware_learnability",
+    "unlearnable_distance",
     "verify",
 ]
 

@@ -206,9 +206,8 @@ class Modality(ABC):
         from datasets import concatenate_datasets
 
         names = [f"{column}, given {i}" for i in range(len(given))]
-        others = [
-            data.select_columns([column]).rename_column(column, name) for data, name in zip(given, names, strict=True)
-        ]
+        pairs = zip(given, names, strict=True)
+        others = [data.select_columns([column]).rename_column(column, name) for data, name in pairs]
         stored = self.undecoded(clean.with_format(None), column)
         return concatenate_datasets([stored, *others], axis=1).map(
             change, input_columns=[column, *names], batched=True, batch_size=100, remove_columns=names,
@@ -233,8 +232,10 @@ class Modality(ABC):
         labels = [0] * len(clean) + [1] * len(protected)
         return self.victims[name]([*clean, *protected], labels, asked, seed=0, **settings) == 1
 
-    def network(self, rows: Rows, others: Sequence[Rows], seed: int) -> tuple[Any, list[tuple[Any, Any]]]:
-        """A network that is trained on rows, for `certified_learnability`, with other rows as it sees them.
+    def network(
+        self, rows: Rows, others: Sequence[Rows], seed: int, on_epoch: Callable[[Any], Any] | None = None
+    ) -> tuple[Any, list[tuple[Any, Any]]]:
+        """A network trained on rows, with others as it sees them; `on_epoch` is called with it after each epoch.
 
         Returns:
             A `torch.nn.Module` in evaluation mode, and of each of `others` inputs and class indices as tensors.
@@ -242,7 +243,7 @@ class Modality(ABC):
         Raises:
             ValueError: There is none for this kind of data.
         """
-        raise ValueError(f"Nothing is certified of {self.plural}. Leave {spelled('certify')} out.")
+        raise ValueError(f"There is no network of {self.plural} for {spelled('certify')} and {spelled('distance')}.")
 
     # ------------------------------------------------------------------ what it costs a reader
     @abstractmethod

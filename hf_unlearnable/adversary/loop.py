@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 from hf_unlearnable.adversary.victims import Training
@@ -46,8 +47,8 @@ def trained(
             probabilities [batch, classes].
         optimizer: Makes the optimizer of these parameters.
         schedule: `(optimizer, steps) -> schedule` of the learning rate, stepped after every batch.
-        predicted: From the model to what is returned, labels [test rows] where `on_epoch` looks at them; it may leave
-            the model in evaluation mode.
+        predicted: From the model to what is returned, such as labels [test rows]; `on_epoch` is given a copy of it. It
+            may leave the model in evaluation mode.
         largest_norm: Gradients of a larger norm are scaled down to it.
         loss: Of what `scored` gives; None for the cross-entropy.
 
@@ -81,5 +82,5 @@ def trained(
             if training.on_epoch is not None:
                 answers = predicted(model)
                 with torch.random.fork_rng(devices=devices):  # it may draw, too
-                    training.on_epoch(correct / rows, answers.copy())
+                    training.on_epoch(correct / rows, copy(answers))
     return predicted(model) if answers is None else answers

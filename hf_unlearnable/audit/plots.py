@@ -177,10 +177,21 @@ def _finish(figure: Any) -> None:
     figure.legend(entries.values(), entries.keys(), loc="outside lower center", ncols=2, fontsize=7)
 
 
+def _distance_plot(figure: Any, audit: Audit) -> bool:
+    """The loss along random directions around the last weights, beside the SAL of each layer."""
+    if not audit.distance:
+        return False
+    from hf_unlearnable.audit.distance import draw
+
+    draw(figure, audit.distance, colors(len(audit.distance["versions"]))[::-1])
+    return True
+
+
 # File name to title and what draws it.
 PLOTS = {
     "grid": ("Accuracy on clean test rows after each countermeasure", _grid_plot),
     "curves": ("Accuracy by epoch, without a countermeasure", _curves_plot),
     "share": ("Accuracy by share of protected rows", _share_plot),
     "certificate": ("Certified learnability and recovery by radius", _certificate_plot),
+    "distance": ("Loss around the last weights, and how learnable each layer is (SAL)", _distance_plot),
 }

@@ -118,6 +118,7 @@ class Audit:
         wear: Which of the countermeasures are none, by name: what happens to data without an attacker.
         contrastive: Which of the victims learn features by telling rows apart, by name.
         certificates: What is certified of a network of each version, see `certify.certified`.
+        distance: How far the protected training is from a clean one, see `distance.looked_into`; empty if not asked.
     """
 
     cells: list[Cell]
@@ -130,6 +131,7 @@ class Audit:
     wear: list[str] = field(default_factory=list)
     contrastive: list[str] = field(default_factory=list)
     certificates: list[dict[str, Any]] = field(default_factory=list)
+    distance: dict[str, Any] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         warned = f", {len(self.warnings)} warnings" if self.warnings else ""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from hf_unlearnable import _words
 from hf_unlearnable._files import files_into
 from hf_unlearnable.audit.certify import curve_table, explained
+from hf_unlearnable.audit.distance import distance_parts
 from hf_unlearnable.audit.page import Heading, Items, Paragraph, Part, Picture, Table, as_markdown, as_page
 from hf_unlearnable.audit.plots import PLOTS, write_plots
 from hf_unlearnable.audit.records import NONE
@@ -221,6 +222,7 @@ def _parts(audit: Audit, contents: dict[str, Any], plots: list[Path]) -> list[Pa
     if audit.certificates:
         parts += [Heading("Certified learnability"), Paragraph(explained(audit.certificates[0]))]
         parts += [curve_table(audit.certificates)]
+    parts += distance_parts(audit.distance)
     if plots:
         parts += [Heading("Plots"), *(Picture(plot, PLOTS[plot.stem][0]) for plot in plots)]
     protocol = [f"{name}: {_words.plain(value)}" for name, value in contents["protocol"].items()]
@@ -240,8 +242,8 @@ def as_dict(audit: Audit) -> dict[str, Any]:
         "measured" (whether any training on protected rows ran), "trainings" (how many "ran" and were "planned"),
         "verdict", "verdict_unnamed" (which names no countermeasure), "warnings", "table" (Markdown, without
         countermeasures), "attacks" and "wear" (Markdown by protected version, where there were any), "protocol",
-        "fingerprints" of the data, "cells", "certificates" (where there are any), "not_run" (a line per reason) and
-        "missing" (every training that did not run).
+        "fingerprints" of the data, "cells", "certificates" and "distance" (where there are any), "not_run" (a line
+        per reason) and "missing" (every training that did not run).
     """
     tried = {cell.version.name for cell in audit.cells if cell.countermeasure not in (NONE, *audit.wear)}
     worn = {cell.version.name for cell in audit.cells if cell.countermeasure in audit.wear}
@@ -263,6 +265,7 @@ def as_dict(audit: Audit) -> dict[str, Any]:
         "fingerprints": audit.fingerprints,
         "cells": [as_json(audit, cell) for cell in audit.cells],
         **({"certificates": audit.certificates} if audit.certificates else {}),
+        **({"distance": audit.distance} if audit.distance else {}),
         "not_run": audit.not_run,
         "missing": [
             {"version": one.version.name, "victim": one.victim, "countermeasure": one.countermeasure,

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hf_unlearnable._words import spelled
-from hf_unlearnable.adversary import Attacker, Countermeasure, Victim, composed
+from hf_unlearnable.adversary import Attacker, Countermeasure, Rows, Victim, composed
 from hf_unlearnable.audit.certify import certified
+from hf_unlearnable.audit.distance import looked_into
 from hf_unlearnable.audit.grid import audit
 from hf_unlearnable.audit.held_out import check_unprotected, looks_protected
 from hf_unlearnable.audit.inputs import identities, prepared, rows_of, trained_on
@@ -86,6 +87,7 @@ def attack(
     on_plan: Callable[[str], Any] = logger.info,
     wear: bool | Sequence[str] = False,
     certify: int = 0,
+    distance: bool = False,
 ) -> Audit:
     """Trains on the clean and the protected rows, on these without the protected ones and on a random dose.
 
@@ -119,6 +121,8 @@ def attack(
         certify: Draws of the certificate of a small CNN, see `certified_learnability`, and the recovery attack with
             the attacker's clean rows; 0 for neither. Each draw is a pass over the test. Images only, on top of the
             budget.
+        distance: Whether to measure the Unlearnable Distance of a small CNN, the SAL of its layers and its loss
+            landscape. Images only, on top of the budget.
 
     Returns:
         The audit, with its protocol and what a reader should know of the data.
@@ -142,12 +146,10 @@ def attack(
     worn = chosen_wear(modality, chosen.grid, wear, models or {})
     run, tried = _wanted(modality, chosen.grid, victims, countermeasures, _without(models or {}, worn), first)
     _require_used(attacker or Attacker(), tried, countermeasures_of(modality.name))
-    clean, protected = _sampled(chosen.rows, clean, protected)
-    (test,) = _sampled(chosen.test_rows, test)
+    (clean, protected), (test,) = _sampled(chosen.rows, clean, protected), _sampled(chosen.test_rows, test)
     attacker, clean, protected = _equipped(attacker or Attacker(), own, tried, clean, protected, column, label_column)
     versions, every_seed = versions_of(clean, protected, column, chosen.shares), range(seeds or chosen.seeds)
-    pair = versions[:2] if certify else []
-    proved = certified(modality, pair, (column, label_column), test, attacker.clean, certify, store)
+    parts = _measured(modality, versions[:2], (column, label_column), test, attacker.clean, certify, distance, store)
     found = audit(
         versions, test, run, tried, attacker=attacker, seeds=every_seed, input_column=column,
         label_column=label_column, store=store, budget=chosen.budget if budget is None else budget, on_cell=on_cell,
@@ -163,7 +165,18 @@ def attack(
         "victims": {name: _settings(victim) for name, victim in run.items()},
         **({"wear by": ", ".join(dict.fromkeys(one.tools for one in worn.values()))} if worn else {}),
     }  # fmt: skip
-    return replace(found, protocol=protocol, warnings=warnings + more, fingerprints=fingerprints, certificates=proved)
+    return replace(found, protocol=protocol, warnings=warnings + more, fingerprints=fingerprints, **parts)
+
+
+def _measured(
+    modality: Modality, pair: Sequence[Any], columns: tuple[str, str], test: Dataset, clean: Rows | None, draws: int,
+    distance: bool, store: str | os.PathLike | None,
+) -> dict[str, Any]:  # fmt: skip
+    """What is measured of networks of the clean and the protected rows besides accuracy, as fields of an `Audit`."""
+    return {
+        "certificates": certified(modality, pair, columns, test, clean, draws, store) if draws else [],
+        "distance": looked_into(modality, pair, columns, store) if distance else {},
+    }
 
 
 def _check_numbers(seeds: int | None, budget: float | None, certify: int) -> None:

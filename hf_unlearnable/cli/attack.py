@@ -29,6 +29,7 @@ def add(commands: Any) -> argparse.ArgumentParser:
     parser.set_defaults(run=run)
     _add_data(parser)
     _add_effort(parser)
+    _add_networks(parser)
     _add_attacker(parser)
     reading.add_skipping(parser)
     reading.add_arguments(parser)
@@ -96,6 +97,17 @@ def _add_effort(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=ID",
         help="model that a pretrained victim starts from, or tokenizer of a wear: a folder, or an id on the Hub",
     )
+    parser.add_argument("--seeds", type=int, help="trainings of each combination (default: 3, with --quick 1)")
+    parser.add_argument(
+        "--budget",
+        type=float,
+        metavar="MINUTES",
+        help="stop after this time (default: 60, with --quick 2.5, with --full never)",
+    )
+
+
+def _add_networks(parser: argparse.ArgumentParser) -> None:
+    """Adds what is measured of a network besides its accuracy."""
     parser.add_argument(
         "--certify",
         nargs="?",
@@ -105,12 +117,11 @@ def _add_effort(parser: argparse.ArgumentParser) -> None:
         metavar="DRAWS",
         help="bound the accuracy of most models near a small CNN by so many random ones (default: 1,000; images only)",
     )
-    parser.add_argument("--seeds", type=int, help="trainings of each combination (default: 3, with --quick 1)")
     parser.add_argument(
-        "--budget",
-        type=float,
-        metavar="MINUTES",
-        help="stop after this time (default: 60, with --quick 2.5, with --full never)",
+        "--distance",
+        action="store_true",
+        help="measure how learnable the layers of a small CNN are, without the test (SAL, Unlearnable Distance; "
+        "images only)",
     )
 
 
@@ -133,6 +144,7 @@ def _add_attacker(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> dict[str, Any]:
     """Runs the command."""
     from hf_unlearnable.audit.certify import curve_table
+    from hf_unlearnable.audit.distance import summary
     from hf_unlearnable.audit.report import coverage, markdown_table, verdict, wear_table, write_report
     from hf_unlearnable.audit.run import attack
 
@@ -165,7 +177,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
             f"{cell.version.name}, {cell.victim}, {cell.countermeasure}: {cell.accuracy}", flush=True
         ),
         on_plan=partial(print, flush=True), wear=arguments.wear or arguments.wear is not None,
-        certify=arguments.certify,
+        certify=arguments.certify, distance=arguments.distance,
     )  # fmt: skip
     write_report(report, found)
     for reason in found.not_run:
@@ -180,6 +192,8 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         print(f"\nAfter wear, which nobody chooses (in parentheses: clean rows):\n\n{wear_table(found, 'protected')}")
     if found.certificates:
         print(f"\nCertified learnability in percent:\n\n{curve_table(found.certificates).markdown()}")
+    if found.distance:
+        print(f"\n{summary(found.distance)}")
     print(f"\n{verdict(found, 'protected')}\n\nThe whole report: {report / 'report.html'}")
     return {
         "report": report / "report.json", "verdict": verdict(found, "protected"),

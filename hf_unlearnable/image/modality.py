@@ -120,10 +120,12 @@ class ImageModality(Modality):
 
         return told_apart(clean, protected, asked)
 
-    def network(self, rows: Rows, others: Sequence[Rows], seed: int) -> tuple[Any, list[tuple[Any, Any]]]:
+    def network(
+        self, rows: Rows, others: Sequence[Rows], seed: int, on_epoch: Callable[[Any], Any] | None = None
+    ) -> tuple[Any, list[tuple[Any, Any]]]:
         from hf_unlearnable.image.victims.networks import small_cnn_of
 
-        return small_cnn_of(rows, others, seed)
+        return small_cnn_of(rows, others, seed, on_epoch)
 
     def fidelity(
         self, original: Any, protected: Any, column: str, transform: Transform | None = None

@@ -35,6 +35,7 @@ from attack_tables import (
     whole,
 )
 from contrastive_tables import contrastive
+from distance_tables import distance_tables
 from proof_tables import certificates, mixtures
 
 from hf_unlearnable.markdown import table
@@ -254,6 +255,7 @@ def tables() -> dict[str, str]:
         "certificates": certificates(),
         "contrastive": contrastive(),
         "mixtures": mixtures(),
+        **distance_tables(),
         "survival_cifar10": survival("cifar10_jpeg", "left"),
         "survival_flowers": survival("flowers", "left"),
         "resizers_cifar10": survival("cifar10_jpeg", "contrast"),

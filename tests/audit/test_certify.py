@@ -58,7 +58,7 @@ def test_nothing_is_certified_unless_it_is_asked_for_nor_of_texts(textured):
     assert "certificates" not in as_dict(attack(*textured, effort=CERTIFIED))
     texts = tiny([f"word{i % 2} {i}" for i in range(12)], [0, 1] * 6)
     protected, test = texts.map(lambda row: {"text": row["text"] + " x"}), tiny(["word0 a", "word1 b"], [0, 1])
-    with pytest.raises(ValueError, match="Nothing is certified of texts. Leave certify out."):
+    with pytest.raises(ValueError, match="There is no network of texts for certify and distance."):
         attack(texts, protected, test, effort="quick", certify=10)
     with pytest.raises(ValueError, match="certify is -1"):
         attack(*textured, effort=CERTIFIED, certify=-1)

@@ -6,6 +6,7 @@ import re
 import numpy as np
 import pytest
 
+from hf_unlearnable import bayes_error, unlearnable_distance
 from hf_unlearnable.audit.measures import measures
 from tests import ROOT
 
@@ -108,6 +109,59 @@ def test_it_loads_from_a_space_by_its_id(hub, monkeypatch):
     references, part, clean, guess = answers()
     found = loaded.compute(references=references, predictions=part, clean_predictions=clean, dropped_predictions=guess)
     assert found["worst_case_protection_left"] == pytest.approx(0.5)
+
+
+# ---------------------------------------------------------------------- more measures
+CLEAN = [{"conv": 3.0, "head": 0.5}, {"conv": 4.0, "head": 1.0}]
+
+
+def given():
+    references, _, clean, guess = answers()
+    return {"references": references, "predictions": guess, "clean_predictions": clean, "dropped_predictions": guess}
+
+
+def test_nothing_is_added_to_answers_alone(module):
+    assert not {"unlearnable_distance", "bayes_error", "certified_learnability"} & set(module.compute(**given()))
+
+
+@pytest.mark.parametrize(("conv", "expected"), [(0.1, 0.0), (3.0, 1.0), (2.0, 0.0)])
+def test_the_sal_of_two_trainings_gives_their_distance(module, conv, expected):
+    protected = [{"conv": conv, "head": 0.5}] * 2
+    found = module.compute(**given(), sal=protected, clean_sal=CLEAN)
+    assert found["unlearnable_distance"] == expected == unlearnable_distance(protected, CLEAN)
+    assert found["worst_case"] == "none"
+
+
+def test_features_give_the_bayes_error(module):
+    pytest.importorskip("torch")
+    features = np.random.default_rng(0).normal(size=(60, 3)).tolist()
+    found = module.compute(**given(), features=features)["bayes_error"]
+    assert found == bayes_error(features, given()["references"]) > 0.2
+
+
+@pytest.mark.parametrize(("copies", "expected"), [(43, None), (44, 1.0), (100, 95 / 99)])
+def test_noisy_answers_give_a_certificate_or_abstain(module, copies, expected):
+    pytest.importorskip("scipy")
+    truth = given()["references"]
+    noisy = [np.where(np.arange(60) < round(60 * i / (copies - 1)), truth, -1).tolist() for i in range(copies)]
+    found = module.compute(**given(), noisy_predictions=noisy)["certified_learnability"]
+    assert found == (None if expected is None else pytest.approx(expected, abs=0.025))
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"sal": CLEAN}, "sal and clean_sal belong together"),
+        ({"clean_sal": CLEAN}, "sal and clean_sal belong together"),
+        ({"sal": CLEAN[:1], "clean_sal": CLEAN}, "1 epochs of the protected training and 2"),
+        ({"features": np.zeros((59, 2)).tolist()}, "59 rows of features and 60 labels"),
+        ({"noisy_predictions": []}, "noisy_predictions has no copy"),
+        ({"noisy_predictions": [[0] * 60, [0] * 59]}, "Copy 1 answers 59 rows and there are 60 references"),
+    ],
+)
+def test_what_does_not_fit_is_refused(module, more, said):
+    with pytest.raises(ValueError, match=said):
+        module.compute(**given(), **more)
 
 
 # ---------------------------------------------------------------------- the widget and the folder

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -72,13 +72,17 @@ def resnet18(
     return _trained("resnet18", train_images, train_labels, test_images, training)
 
 
-def small_cnn_of(rows: Rows, others: Sequence[Rows], seed: int) -> tuple[nn.Module, list[tuple[Tensor, Tensor]]]:
+def small_cnn_of(
+    rows: Rows, others: Sequence[Rows], seed: int, on_epoch: Callable[[nn.Module], Any] | None = None, **settings: Any
+) -> tuple[nn.Module, list[tuple[Tensor, Tensor]]]:
     """The network of `small_cnn` itself.
 
     Args:
         rows: To train on, as `small_cnn` does.
         others: Rows that shall be as the network sees them.
         seed: Of the training.
+        on_epoch: Called with the network in evaluation mode after each epoch; it is trained on afterwards.
+        settings: Fields of `ImageTraining` where they differ from those of `small_cnn`.
 
     Returns:
         The network, in evaluation mode, and of each of `others` images [n, 3, size, size] and class indices [n], -1
@@ -88,19 +92,20 @@ def small_cnn_of(rows: Rows, others: Sequence[Rows], seed: int) -> tuple[nn.Modu
 
     from hf_unlearnable.image.learning.surrogate import image_classifier
 
-    training = replace(cast(ImageTraining, small_cnn.training), seed=seed)
+    look = None if on_epoch is None else lambda _, network: on_epoch(network)
+    training = replace(cast(ImageTraining, small_cnn.training), seed=seed, on_epoch=look, **settings)
     classes, targets = class_indices(rows.inputs, rows.labels, rows.inputs)
     size = min(side(rows.inputs), LARGEST)
     images = rgb(rows.inputs, size)
     network = fitted(
-        lambda: image_classifier("small_cnn", len(classes)), images, targets, training, lambda model: model
+        lambda: image_classifier("small_cnn", len(classes)), images, targets, training, lambda model: model.eval()
     )
     index = {label: place for place, label in enumerate(classes.tolist())}
     found = [
         (seen(rgb(one.inputs, size).to(device())), torch.tensor([index.get(label, -1) for label in one.labels]))
         for one in others
     ]
-    return network.eval(), [(images, labels.to(device())) for images, labels in found]
+    return network, [(images, labels.to(device())) for images, labels in found]
 
 
 def _trained(
