@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from hf_unlearnable.bayes import bayes_error
     from hf_unlearnable.image.methods.bayes_error import BayesErrorTransform
     from hf_unlearnable.image.methods.convolution import ConvolutionTransform
+    from hf_unlearnable.image.methods.denoising_error import DenoisingErrorTransform
     from hf_unlearnable.image.methods.error_max import ErrorMaxTransform
     from hf_unlearnable.image.methods.error_min import ErrorMinTransform
     from hf_unlearnable.image.methods.error_min_one_pixel import ErrorMinOnePixelTransform
@@ -42,6 +43,7 @@ _HOME = {
     "AudioConvolutionTransform": "hf_unlearnable.audio.methods.convolution",
     "AudioNoiseTransform": "hf_unlearnable.audio.methods.noise",
     "BayesErrorTransform": "hf_unlearnable.image.methods.bayes_error",
+    "DenoisingErrorTransform": "hf_unlearnable.image.methods.denoising_error",
     "ConvolutionTransform": "hf_unlearnable.image.methods.convolution",
     "EqualizerTransform": "hf_unlearnable.audio.methods.equalizer",
     "ErrorMaxTransform": "hf_unlearnable.image.methods.error_max",

@@ -118,6 +118,7 @@ METHODS: Registry[type[Transform]] = Registry(
         "stable-error-min": "hf_unlearnable.image.methods.stable_error_min:StableErrorMinTransform",
         "provable-error-min": "hf_unlearnable.image.methods.provable_error_min:ProvableErrorMinTransform",
         "bayes-error": "hf_unlearnable.image.methods.bayes_error:BayesErrorTransform",
+        "denoising-error": "hf_unlearnable.image.methods.denoising_error:DenoisingErrorTransform",
         "error-max": "hf_unlearnable.image.methods.error_max:ErrorMaxTransform",
         "convolution": "hf_unlearnable.image.methods.convolution:ConvolutionTransform",
         "one-pixel": "hf_unlearnable.image.methods.one_pixel:OnePixelTransform",

@@ -25,13 +25,14 @@ def trained(
     rows: int,
     *,
     batches: Callable[[torch.Generator], Iterable[Tensor]],
-    scored: Callable[[nn.Module, Tensor, torch.Generator], tuple[Tensor, Tensor]],
     optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer],
     schedule: Callable[[Any, int], torch.optim.lr_scheduler.LRScheduler],
     predicted: Callable[[nn.Module], Any],
+    scored: Callable[[nn.Module, Tensor, torch.Generator], tuple[Tensor, Tensor]] | None = None,
+    loss: Callable[[nn.Module, Tensor, torch.Generator], Tensor] | None = None,
     largest_norm: float = float("inf"),
 ) -> Any:
-    """Builds a model, trains it on the cross-entropy and labels the test rows.
+    """Builds a model, trains it on the cross-entropy or on a loss of its own, and asks it for answers.
 
     Torch's global generators, which initial weights and dropout draw from, are borrowed, seeded and given back as
     they were.
@@ -41,12 +42,13 @@ def trained(
         training: How to train.
         rows: Number of training rows.
         batches: From a generator on the CPU to the row numbers of the batches of one epoch, of `training.batch_size`.
-        scored: `(model, rows, generator) -> (scores, targets)`: logits [batch, classes], and class indices [batch] or
-            probabilities [batch, classes].
         optimizer: Makes the optimizer of these parameters.
         schedule: `(optimizer, steps) -> schedule` of the learning rate, stepped after every batch.
         predicted: From the model to what is returned, labels [test rows] where `on_epoch` looks at them; it may leave
             the model in evaluation mode.
+        scored: `(model, rows, generator) -> (scores, targets)`: logits [batch, classes], and class indices [batch] or
+            probabilities [batch, classes]. None where `loss` is given, which has no accuracy for `on_epoch`.
+        loss: `(model, rows, generator) -> loss`, in place of `scored`.
         largest_norm: Gradients of a larger norm are scaled down to it.
 
     Returns:
@@ -67,17 +69,20 @@ def trained(
             model.train()
             correct = 0
             for batch in batches(generator):
-                scores, targets = scored(model, batch, generator)
-                loss = torch.nn.functional.cross_entropy(scores, targets)
+                if scored is None:
+                    error = loss(model, batch, generator)  # type: ignore[misc]
+                else:
+                    scores, targets = scored(model, batch, generator)
+                    error = torch.nn.functional.cross_entropy(scores, targets)
                 stepping.zero_grad()
-                loss.backward()
+                error.backward()
                 torch.nn.utils.clip_grad_norm_(model.parameters(), largest_norm)
                 stepping.step()
                 rate.step()
-                if training.on_epoch is not None:
+                if training.on_epoch is not None and scored is not None:
                     hard = targets if targets.ndim == 1 else targets.argmax(1)
                     correct += int((scores.argmax(1) == hard).sum())
-            if training.on_epoch is not None:
+            if training.on_epoch is not None and scored is not None:
                 answers = predicted(model)
                 with torch.random.fork_rng(devices=devices):  # it may draw, too
                     training.on_epoch(correct / rows, answers.copy())

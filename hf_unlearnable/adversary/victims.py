@@ -55,6 +55,9 @@ class Victim:
         training: Its defaults.
         takes: The fields of `training` that it follows, which a caller may set. A countermeasure with an
             `in_training` is tried on victims that take "in_training".
+        generates: Whether it makes inputs instead of labels: `(train_inputs, train_labels, labels, training, *,
+            **settings) -> inputs`, one for each of m labels. What it learned is then how many of them a classifier
+            recognises as what they should show, see `Modality.judge`.
 
     Raises:
         TypeError: `training` lacks a field that it takes.
@@ -64,6 +67,7 @@ class Victim:
     modality: str | None = None
     training: Training = Training()
     takes: tuple[str, ...] = ("seed",)
+    generates: bool = False
 
     def __post_init__(self) -> None:
         function = _innermost(self.train)
@@ -169,7 +173,12 @@ class Victim:
 
 
 def victim(
-    modality: str | None, training: type[Training] = Training, *, hooks: Sequence[str] = (), **defaults: Any
+    modality: str | None,
+    training: type[Training] = Training,
+    *,
+    hooks: Sequence[str] = (),
+    generates: bool = False,
+    **defaults: Any,
 ) -> Callable[[Callable[..., np.ndarray]], Victim]:
     """Makes the function below it a `Victim`.
 
@@ -181,6 +190,7 @@ def victim(
         modality: The kind of data that it reads; None for any.
         training: `Training`, or a modality's class of its own.
         hooks: Which of the fields `on_epoch` and `in_training` it calls.
+        generates: See `Victim`.
         defaults: The other fields of `training` that it follows, with its values; `seed` it always takes.
 
     Raises:
@@ -188,7 +198,7 @@ def victim(
     """
 
     def made(train: Callable[..., np.ndarray]) -> Victim:
-        found = Victim(train, modality, training(**defaults), ("seed", *defaults, *hooks))
+        found = Victim(train, modality, training(**defaults), ("seed", *defaults, *hooks), generates)
         train.__qualname__ += ".train"  # where the function now is: its name stands for the victim, in pickles too
         return found
 

@@ -16,13 +16,14 @@ one machine's CPU the same seed gives the same predictions; the caller's torch g
 from __future__ import annotations
 
 from hf_unlearnable.adversary import Victim
+from hf_unlearnable.image.victims.ddpm import ddpm, finetuned_ddpm
 from hf_unlearnable.image.victims.networks import resnet18, small_cnn, small_cnn_long
 from hf_unlearnable.image.victims.pretrained import linear_probe, pretrained_image_model
 from hf_unlearnable.image.victims.simclr import simclr_probe
 from hf_unlearnable.image.victims.training import ImageTraining
 
 __all__ = [
-    "IMAGE_VICTIMS", "ImageTraining", "linear_probe", "pretrained_image_model", "resnet18", "simclr_probe",
+    "IMAGE_VICTIMS", "ImageTraining", "ddpm", "finetuned_ddpm", "linear_probe", "pretrained_image_model", "resnet18", "simclr_probe",
     "small_cnn", "small_cnn_long",
 ]  # fmt: skip
 
@@ -33,4 +34,6 @@ IMAGE_VICTIMS: dict[str, Victim] = {
     "pretrained_image_model": pretrained_image_model,
     "linear_probe": linear_probe,
     "simclr_probe": simclr_probe,
+    "ddpm": ddpm,
+    "finetuned_ddpm": finetuned_ddpm,
 }
