@@ -6,13 +6,14 @@ packages. Nothing outside a modality's folder asks which kind it has before it: 
 
 from __future__ import annotations
 
+import math
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from hf_unlearnable._words import spelled
 from hf_unlearnable.rows import file_of
@@ -33,11 +34,28 @@ class Grid:
         victims: Names to settings.
         countermeasures: Names, None for all there are.
         wear: Names of what is tried where wear is asked for, None for all there is.
+        dearest: Where all countermeasures are tried: the largest `cost` of those that are.
     """
 
     victims: Mapping[str, Mapping[str, Any]]
     countermeasures: Sequence[str] | None = None
     wear: Sequence[str] | None = None
+    dearest: float = math.inf
+
+
+class Judge(Protocol):
+    """What says how much generated values show."""
+
+    def judged(
+        self, made: Sequence[Any], labels: Sequence[int], trained_on: Rows
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """The label that each value shows, int [m], and measures of all; "sheet" is a PNG of them in base64.
+
+        Args:
+            made: m values.
+            labels: What each should show.
+            trained_on: The rows that the generator was trained on.
+        """
 
 
 class Copies(ABC):
@@ -243,6 +261,17 @@ class Modality(ABC):
             ValueError: There is none for this kind of data.
         """
         raise ValueError(f"Nothing is certified of {self.plural}. Leave {spelled('certify')} out.")
+
+    def judge(self, test: Rows) -> Judge:
+        """What says how much generated values show, for victims that are a `Generator`.
+
+        Args:
+            test: Clean rows that no generator was trained on.
+
+        Raises:
+            ValueError: There is none for this kind of data.
+        """
+        raise ValueError(f"Generated {self.plural} cannot be judged. Leave the victims that make them out.")
 
     # ------------------------------------------------------------------ what it costs a reader
     @abstractmethod

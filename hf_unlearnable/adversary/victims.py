@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from textwrap import fill, indent
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -55,9 +55,6 @@ class Victim:
         training: Its defaults.
         takes: The fields of `training` that it follows, which a caller may set. A countermeasure with an
             `in_training` is tried on victims that take "in_training".
-        generates: Whether it makes inputs instead of labels: `(train_inputs, train_labels, labels, training, *,
-            **settings) -> inputs`, one for each of m labels. What it learned is then how many of them a classifier
-            recognises as what they should show, see `Modality.judge`.
 
     Raises:
         TypeError: `training` lacks a field that it takes.
@@ -67,7 +64,8 @@ class Victim:
     modality: str | None = None
     training: Training = Training()
     takes: tuple[str, ...] = ("seed",)
-    generates: bool = False
+
+    generates: ClassVar[bool] = False  # whether it is a `Generator`
 
     def __post_init__(self) -> None:
         function = _innermost(self.train)
@@ -172,6 +170,15 @@ class Victim:
         return [p for p in inspect.signature(self).parameters.values() if p.kind is p.KEYWORD_ONLY]
 
 
+class Generator(Victim):
+    """A victim that makes inputs instead of labels.
+
+    Its function is `(train_inputs, train_labels, labels, training, *, **settings) -> inputs`, one for each label. What it learned is how many of them a classifier takes for what they should show, see `Modality.judge`.
+    """
+
+    generates = True
+
+
 def victim(
     modality: str | None,
     training: type[Training] = Training,
@@ -179,7 +186,7 @@ def victim(
     hooks: Sequence[str] = (),
     generates: bool = False,
     **defaults: Any,
-) -> Callable[[Callable[..., np.ndarray]], Victim]:
+) -> Callable[[Callable[..., Any]], Victim]:
     """Makes the function below it a `Victim`.
 
         @register
@@ -190,15 +197,16 @@ def victim(
         modality: The kind of data that it reads; None for any.
         training: `Training`, or a modality's class of its own.
         hooks: Which of the fields `on_epoch` and `in_training` it calls.
-        generates: See `Victim`.
+        generates: Whether it is a `Generator`.
         defaults: The other fields of `training` that it follows, with its values; `seed` it always takes.
 
     Raises:
         TypeError: `training` lacks one of these fields.
     """
 
-    def made(train: Callable[..., np.ndarray]) -> Victim:
-        found = Victim(train, modality, training(**defaults), ("seed", *defaults, *hooks), generates)
+    def made(train: Callable[..., Any]) -> Victim:
+        kind = Generator if generates else Victim
+        found = kind(train, modality, training(**defaults), ("seed", *defaults, *hooks))
         train.__qualname__ += ".train"  # where the function now is: its name stands for the victim, in pickles too
         return found
 

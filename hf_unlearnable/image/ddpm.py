@@ -181,7 +181,7 @@ def small(size: int, num_classes: int | None) -> tuple[Diffusion, Callable[[], n
         ValueError: Images of this size cannot be halved as often as the UNet does.
     """
     require("diffusion", "diffusers")
-    from diffusers import DDPMScheduler, UNet2DModel
+    from diffusers import DDPMScheduler
 
     check_size(size, _PATCH * 2 ** (len(_WIDTHS) - 1))
     config: dict[str, Any] = {
@@ -191,7 +191,13 @@ def small(size: int, num_classes: int | None) -> tuple[Diffusion, Callable[[], n
         "num_class_embeds": num_classes,
     }  # fmt: skip
     scheduler = DDPMScheduler(1000, beta_schedule="squaredcos_cap_v2", prediction_type="sample")
-    return Diffusion(scheduler, _PATCH, num_classes is not None), lambda: UNet2DModel(**config)
+    return Diffusion(scheduler, _PATCH, num_classes is not None), partial(_unet, config)
+
+
+def _unet(config: dict[str, Any]) -> Any:
+    from diffusers import UNet2DModel
+
+    return UNet2DModel(**config)
 
 
 def pretrained(folder: str | os.PathLike, size: int, num_classes: int | None) -> tuple[Diffusion, Any]:
@@ -216,7 +222,9 @@ def pretrained(folder: str | os.PathLike, size: int, num_classes: int | None) ->
         raise OSError(f"{folder} holds a UNet of {unet.config.in_channels} channels, not of RGB images: give another.")
 
     def build() -> nn.Module:
-        fresh = UNet2DModel.from_config({**unet.config, "num_class_embeds": num_classes, "class_embed_type": None})
+        fresh: Any = UNet2DModel.from_config(
+            {**unet.config, "num_class_embeds": num_classes, "class_embed_type": None}
+        )
         weights = {name: value for name, value in unet.state_dict().items() if not name.startswith("class_embedding")}
         fresh.load_state_dict(weights, strict=False)
         return fresh

@@ -19,6 +19,7 @@ from hf_unlearnable.image.codec import rgb_levels
 _SHOWN = 8  # images of each class on a sheet
 _CLASSES = 10  # classes at most
 _NEIGHBOURS = 3
+_UPDATES = 300  # of the classifier, at least: the test may be small
 _SIDE = 64  # pixels per side at least that an image is shown at
 
 
@@ -34,11 +35,13 @@ class ImageJudge:
 
         self.test = test
         self.classes = np.unique(np.asarray(test.labels))
-        self.network, [(images, _)] = small_cnn_of(test, [test], seed=0)
+        self.network, [(images, _)] = small_cnn_of(test, [test], 0, max(12, _UPDATES * 128 // len(test)))
         self.size = images.shape[-1]
         self._real = self._features(test.inputs)
 
-    def judged(self, made: Sequence[Any], labels: Sequence[int], trained_on: Rows) -> tuple[np.ndarray, dict[str, Any]]:
+    def judged(
+        self, made: Sequence[Any], labels: Sequence[int], trained_on: Rows
+    ) -> tuple[np.ndarray, dict[str, Any]]:
         """What the images show, and measures of them.
 
         Args:

@@ -69,7 +69,10 @@ def add_report(report: Any, folder: Path, countermeasures: bool) -> dict[str, st
         return {}
     target = folder / "report"
     target.mkdir()
-    chosen = REPORT if countermeasures else PLAIN_REPORT
+    chosen: Sequence[str] = REPORT if countermeasures else PLAIN_REPORT
+    if any("made" in cell for cell in (read_report(report) or {}).get("cells", ())):
+        # Its pages show what a model made of the clean rows.
+        chosen = tuple(name for name in chosen if not name.endswith((".html", ".md")))
     if isinstance(report, str | os.PathLike):
         for name in chosen:
             if Path(report, name).is_file():

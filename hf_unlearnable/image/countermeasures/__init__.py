@@ -14,6 +14,7 @@ mount, who knows the method and not the key:
     jpeg-10, grayscale, adversarial-training-4              error-min, error-max, bayes-error
     class-mean-subtraction, jpeg-10, grayscale              provable-error-min
     adversarial-training-8, jpeg-10, grayscale              stable-error-min
+    jpeg-10, gaussian-blur, diffusion-purification          denoising-error
 
 On rows every one is a pure function, from PIL images or uint8 arrays to uint8 arrays [height, width, 3] of the images'
 own size. In training all draws come from the generator that the victim hands over. An accuracy "on clean data" is that
@@ -57,6 +58,7 @@ from hf_unlearnable.image.countermeasures.pixels import (
     rounded_bits,
     without_grain,
 )
+from hf_unlearnable.image.countermeasures.purification import purification
 from hf_unlearnable.image.countermeasures.spectrum import spectrum_peak_removal
 
 if TYPE_CHECKING:
@@ -66,8 +68,8 @@ if TYPE_CHECKING:
 __all__ = [
     "IMAGE_COUNTERMEASURES", "adversarial_training", "box_blur", "class_mean_subtraction", "coin",
     "constant_pixel_repair", "cutmix", "cutout", "gaussian_blur", "grayscale", "half_size", "jpeg", "median_filter",
-    "mixup", "orthogonal_projection", "rand_augment", "random_resized_crop", "random_sharpening_kernels",
-    "reduced_bits", "rounded_bits", "sharpening_and_low_pass", "spectrum_equalisation", "spectrum_peak_removal",
+    "mixup", "orthogonal_projection", "purification", "rand_augment", "random_resized_crop",
+    "random_sharpening_kernels", "reduced_bits", "rounded_bits", "sharpening_and_low_pass", "spectrum_equalisation", "spectrum_peak_removal",
     "ueraser", "without_grain",
 ]  # fmt: skip
 
@@ -115,4 +117,6 @@ IMAGE_COUNTERMEASURES: dict[str, Countermeasure] = {
     "clean-1%": mixed_with_clean(0.01),
     "clean-5%": mixed_with_clean(0.05),
     "clean-20%": mixed_with_clean(0.2),
+    "diffusion-purification": purification(),
+    "diffusion-purification-clean-5%": purification(clean=0.05),
 }

@@ -108,7 +108,8 @@ def _signals(steps: Tensor) -> Tensor:
 
 def _encoder(name: str) -> tuple[Callable[[Tensor], Tensor], int]:
     """What an autoencoder makes of images in [-1, 1], with a gradient that recomputes instead of keeping, and how many
-    channels that has."""
+    channels that has.
+    """
     require("diffusion", "diffusers")
     from diffusers import AutoencoderKL
     from torch.utils.checkpoint import checkpoint

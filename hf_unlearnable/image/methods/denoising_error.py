@@ -27,7 +27,8 @@ class DenoisingErrorTransform(LearnedNoiseTransform):
         Z. Zhao, J. Duan, X. Hu, K. Xu, C. Wang, R. Zhang, Z. Du, Q. Guo, Y. Chen, "Unlearnable Examples for Diffusion
         Models: Protect Data from Unauthorized Exploitation", arXiv:2306.01902.
 
-        With a denoiser f, images x, noise d, a_t the share of the image that step t leaves, and e ~ N(0, 1), in rounds:
+        With a denoiser f, images x, noise d, e ~ N(0, 1), and a_t the share of the image that step t leaves, in
+        rounds:
 
             f <- steps on   loss = mean of (e - f(sqrt(a_t) (x + d) + sqrt(1 - a_t) e, t))^2
             d <- `num_steps` signed steps down or up the same loss, within epsilon
@@ -84,7 +85,7 @@ class DenoisingErrorTransform(LearnedNoiseTransform):
 
     method: ClassVar[str] = "denoising-error"
     needs_labels: ClassVar[bool] = False
-    adaptive_attacks: ClassVar[tuple[str, ...]] = ("jpeg-10", "gaussian-blur", "purification")
+    adaptive_attacks: ClassVar[tuple[str, ...]] = ("jpeg-10", "gaussian-blur", "diffusion-purification")
     choices: ClassVar[Mapping[str, tuple[str, ...]]] = {
         **LearnedNoiseTransform.choices,
         "direction": ("raise", "lower"),

@@ -23,8 +23,8 @@ from hf_unlearnable.image.victims.simclr import simclr_probe
 from hf_unlearnable.image.victims.training import ImageTraining
 
 __all__ = [
-    "IMAGE_VICTIMS", "ImageTraining", "ddpm", "finetuned_ddpm", "linear_probe", "pretrained_image_model", "resnet18", "simclr_probe",
-    "small_cnn", "small_cnn_long",
+    "IMAGE_VICTIMS", "ImageTraining", "ddpm", "finetuned_ddpm", "linear_probe",
+    "pretrained_image_model", "resnet18", "simclr_probe", "small_cnn", "small_cnn_long",
 ]  # fmt: skip
 
 IMAGE_VICTIMS: dict[str, Victim] = {

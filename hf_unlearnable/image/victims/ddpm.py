@@ -52,7 +52,7 @@ def ddpm(
     """
     from hf_unlearnable.image.ddpm import small
 
-    size = training.image_size or -(-min(side(train_images), LARGEST) // 4) * 4
+    size = training.image_size or unet_side(train_images)
     return _made(train_images, train_labels, labels, training, size, steps, small)
 
 
@@ -86,6 +86,11 @@ def finetuned_ddpm(
 
     size = training.image_size or own_size(model)
     return _made(train_images, train_labels, labels, training, size, steps, start)
+
+
+def unet_side(images: Sequence[Any]) -> int:
+    """Pixels per side that the small UNet sees of images: the first one's larger side, from 8 to 64 and rounded up."""
+    return -(-min(side(images), LARGEST) // 4) * 4
 
 
 def _made(

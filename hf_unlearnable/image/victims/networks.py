@@ -72,13 +72,16 @@ def resnet18(
     return _trained("resnet18", train_images, train_labels, test_images, training)
 
 
-def small_cnn_of(rows: Rows, others: Sequence[Rows], seed: int) -> tuple[nn.Module, list[tuple[Tensor, Tensor]]]:
+def small_cnn_of(
+    rows: Rows, others: Sequence[Rows], seed: int, epochs: int | None = None
+) -> tuple[nn.Module, list[tuple[Tensor, Tensor]]]:
     """The network of `small_cnn` itself.
 
     Args:
         rows: To train on, as `small_cnn` does.
         others: Rows that shall be as the network sees them.
         seed: Of the training.
+        epochs: None for those of `small_cnn`.
 
     Returns:
         The network, in evaluation mode, and of each of `others` images [n, 3, size, size] and class indices [n], -1
@@ -88,7 +91,8 @@ def small_cnn_of(rows: Rows, others: Sequence[Rows], seed: int) -> tuple[nn.Modu
 
     from hf_unlearnable.image.learning.surrogate import image_classifier
 
-    training = replace(cast(ImageTraining, small_cnn.training), seed=seed)
+    usual = cast(ImageTraining, small_cnn.training)
+    training = replace(usual, seed=seed, epochs=epochs or usual.epochs)
     classes, targets = class_indices(rows.inputs, rows.labels, rows.inputs)
     size = min(side(rows.inputs), LARGEST)
     images = rgb(rows.inputs, size)
