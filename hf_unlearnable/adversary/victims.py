@@ -173,7 +173,8 @@ class Victim:
 class Generator(Victim):
     """A victim that makes inputs instead of labels.
 
-    Its function is `(train_inputs, train_labels, labels, training, *, **settings) -> inputs`, one for each label. What it learned is how many of them a classifier takes for what they should show, see `Modality.judge`.
+    Its function is `(train_inputs, train_labels, labels, training, *, **settings) -> inputs`, one for each label. How
+    many of them a classifier takes for what they should show is what it learned, see `Modality.judge`.
     """
 
     generates = True

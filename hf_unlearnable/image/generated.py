@@ -99,7 +99,7 @@ def measures(made: np.ndarray, real: np.ndarray) -> dict[str, float]:
     """
     if min(len(made), len(real)) <= _NEIGHBOURS:
         raise ValueError(
-            f"There are {len(made)} generated and {len(real)} real images, and measures take {_NEIGHBOURS + 1} or more."
+            f"There are {len(made)} generated and {len(real)} real images. Measures take {_NEIGHBOURS + 1} or more."
         )
     return {
         "kid": kid(made, real), "fid": fid(made, real),

@@ -67,10 +67,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "IMAGE_COUNTERMEASURES", "adversarial_training", "box_blur", "class_mean_subtraction", "coin",
-    "constant_pixel_repair", "cutmix", "cutout", "gaussian_blur", "grayscale", "half_size", "jpeg", "median_filter",
-    "mixup", "orthogonal_projection", "purification", "rand_augment", "random_resized_crop",
-    "random_sharpening_kernels", "reduced_bits", "rounded_bits", "sharpening_and_low_pass", "spectrum_equalisation", "spectrum_peak_removal",
-    "ueraser", "without_grain",
+    "constant_pixel_repair", "cutmix", "cutout", "gaussian_blur", "grayscale", "half_size", "jpeg",
+    "median_filter", "mixup", "orthogonal_projection", "purification", "rand_augment", "random_resized_crop",
+    "random_sharpening_kernels", "reduced_bits", "rounded_bits", "sharpening_and_low_pass",
+    "spectrum_equalisation", "spectrum_peak_removal", "ueraser", "without_grain",
 ]  # fmt: skip
 
 
