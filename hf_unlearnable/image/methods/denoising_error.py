@@ -52,7 +52,8 @@ class DenoisingErrorTransform(LearnedNoiseTransform):
         max_rounds: Number of rounds.
         surrogate_epochs: Passes of the denoiser over the images per round.
         num_steps: Signed steps of the noise per round. Each draws a step of the process for each image.
-        step_size: Change of a pixel value per step, as a share of the range; None for epsilon / 4.
+        step_size: Change of a pixel value per step, as a share of the range; None for epsilon / 4, and at
+            least one pixel value.
         learning_rate: Learning rate of the denoiser's Adam.
 
     Secret:
@@ -111,7 +112,7 @@ class DenoisingErrorTransform(LearnedNoiseTransform):
         return denoising_errors(self.timesteps, self.autoencoder)
 
     def _learn(self, learner: NoiseLearner) -> None:
-        step_size = self.epsilon / 4 if self.step_size is None else self.step_size
+        step_size = max(self.epsilon / 4, 1 / 255) if self.step_size is None else self.step_size
         for this in learner.rounds(self.max_rounds, None, "Denoising-error noise", keep_last=True):
             for _ in range(self.surrogate_epochs):
                 learner.train(None, loss=_mean)

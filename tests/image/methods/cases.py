@@ -10,6 +10,7 @@ BOUNDED = [name for name in IMAGE_METHODS if issubclass(method_class(name), Boun
 QUICK = {
     "error-min": {"max_rounds": 2}, "error-min-one-pixel": {"max_rounds": 2},
     "stable-error-min": {"max_rounds": 2, "num_draws": 2}, "error-max": {"max_rounds": 1, "surrogate_epochs": 2},
+    "denoising-error": {"max_rounds": 2, "step_size": 0.5},
     "bayes-error": {"max_rounds": 2}, "provable-error-min": {"noise": "sample", "max_rounds": 2, "num_pairs": 1},
 }  # fmt: skip
 
