@@ -35,7 +35,7 @@ class ImageJudge:
 
         self.test = test
         self.classes = np.unique(np.asarray(test.labels))
-        self.network, [(images, _)] = small_cnn_of(test, [test], 0, max(12, _UPDATES * 128 // len(test)))
+        self.network, [(images, _)] = small_cnn_of(test, [test], 0, max(12, _UPDATES // -(-len(test) // 128)))
         self.size = images.shape[-1]
         self._real = self._features(test.inputs)
 

@@ -80,8 +80,9 @@ def add_report(report: Any, folder: Path, countermeasures: bool) -> dict[str, st
                 shutil.copy(Path(report, name), target / name)
     else:
         write_report(target, report)
-        for name in {*REPORT} - {*chosen}:
-            Path(target, name).unlink(missing_ok=True)
+        for path in target.iterdir():
+            if path.name not in chosen:
+                path.unlink()
     return {f"report/{name}.png": title for name, (title, _) in PLOTS.items() if Path(target, f"{name}.png").is_file()}
 
 

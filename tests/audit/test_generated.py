@@ -22,20 +22,22 @@ from tests.examples import pictures
 pytest.importorskip("torch", reason="attacks need the attack extra")
 
 
-@pytest.fixture
-def copier(monkeypatch):
-    """A generator that gives back training images of the class, and of strangers noise."""
-    monkeypatch.setattr(VICTIMS, "_registered", dict(VICTIMS._registered))
+@pytest.fixture(scope="module")
+def copier():
+    """A generator that gives back training images of the class."""
 
     @victim("image", generates=True)
     def copier(train_images, train_labels, labels, training):
         by_label = dict(zip(train_labels, train_images, strict=True))
         return [by_label[label] for label in labels]
 
-    return register(copier)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(VICTIMS, "_registered", dict(VICTIMS._registered))
+        patch.setattr("hf_unlearnable.image.generated._UPDATES", 20)
+        yield register(copier)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def found(copier):
     clean, test = pictures(48), pictures(32, seed=1)
     protected = clean.map(TextureTransform(seed=1, epsilon=64 / 255).fit(clean), batched=True)

@@ -150,7 +150,7 @@ def test_a_row_without_a_prompt_is_named(given, tmp_path, empty):
 
 def test_a_loss_that_is_no_number_ends_the_training(given, tmp_path):
     with pytest.raises(FloatingPointError, match=r"The loss is nan after \d+ updates. Lower --learning_rate"):
-        recipe.main(arguments(given, output_dir=str(tmp_path), learning_rate=1e38, max_train_steps=9))
+        recipe.main(arguments(given, output_dir=str(tmp_path), learning_rate=1e30, max_train_steps=9))
 
 
 def test_every_row_is_met_once_before_any_comes_again(given):

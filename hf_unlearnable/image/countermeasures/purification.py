@@ -11,7 +11,7 @@ from hf_unlearnable.image.countermeasures.pixels import levels_of
 
 _START = 0.2  # of the way to pure noise: a standard deviation of 39 levels
 _DRAWN = 100  # steps of the whole way, of which that share is walked
-_UPDATES = 800  # of the model, however few the images are
+_UPDATES = 400  # of the model, however few the images are
 
 
 def purification(clean: float | None = None) -> Countermeasure:
