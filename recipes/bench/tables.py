@@ -34,6 +34,7 @@ from attack_tables import (
     strengths,
     whole,
 )
+from diffusion_tables import generators, purification
 from proof_tables import certificates, mixtures
 
 from hf_unlearnable.markdown import table
@@ -252,6 +253,8 @@ def tables() -> dict[str, str]:
         "language_model": language_model(),
         "certificates": certificates(),
         "mixtures": mixtures(),
+        "generators": generators(),
+        "purification": purification(),
         "survival_cifar10": survival("cifar10_jpeg", "left"),
         "survival_flowers": survival("flowers", "left"),
         "resizers_cifar10": survival("cifar10_jpeg", "contrast"),

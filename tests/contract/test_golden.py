@@ -34,7 +34,7 @@ CASES = {
     },
     "error-min-text": {"defaults": {}, "per text": {"words_per_class": None}, "half": {"fraction": 0.5, "classes": [0, 2]}},
     "error-min": {"defaults": {}, "class": {"noise": "class", "epsilon": 4 / 255}},
-    "denoising-error": {"defaults": {"max_rounds": 2}, "UDP": {"max_rounds": 2, "direction": "lower", "timesteps": "uniform"}},
+    "denoising-error": {"defaults": {"max_rounds": 2}, "UDP, raised": {"max_rounds": 2, "direction": "raise", "timesteps": "uniform"}},
     "random-noise": {"defaults": {}, "class": {"noise": "class"}, "half": {"fraction": 0.5, "classes": [1]}},
     "texture": {"defaults": {}, "webp": {"encoding": "webp"}, "weak": {"epsilon": 2 / 255}},
     "convolution": {"defaults": {}, "strong": {"blur": 0.5, "kernel_size": 5}},

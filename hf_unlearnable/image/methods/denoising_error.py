@@ -44,7 +44,7 @@ class DenoisingErrorTransform(LearnedNoiseTransform):
         does, and the gradient goes through the encoder.
 
     Args:
-        direction: "raise" or "lower" the denoising loss.
+        direction: "lower" or "raise" the denoising loss.
         timesteps: How the step of the process is drawn: "uniform" (UDP) or "noise-weighted" (EUDP).
         autoencoder: Id or folder of an `AutoencoderKL`, in whose latents the denoiser works; None for pixels. Set
             `image_size` to the size that the autoencoder takes.
@@ -73,7 +73,7 @@ class DenoisingErrorTransform(LearnedNoiseTransform):
         cloak = DenoisingErrorTransform(image_column="img", epsilon=16 / 255).fit(ds)
     """
 
-    direction: str = "raise"
+    direction: str = "lower"
     timesteps: str = "noise-weighted"
     autoencoder: str | None = None
     surrogate: str = "denoiser"
@@ -89,7 +89,7 @@ class DenoisingErrorTransform(LearnedNoiseTransform):
     adaptive_attacks: ClassVar[tuple[str, ...]] = ("jpeg-10", "gaussian-blur", "diffusion-purification")
     choices: ClassVar[Mapping[str, tuple[str, ...]]] = {
         **LearnedNoiseTransform.choices,
-        "direction": ("raise", "lower"),
+        "direction": ("lower", "raise"),
         "timesteps": ("uniform", "noise-weighted"),
         "surrogate": ("denoiser",),
     }
