@@ -110,7 +110,7 @@ class Diffusion:
         import torch
 
         timesteps = self._timesteps(steps)
-        timesteps = timesteps[timesteps <= start * self.scheduler.config.num_train_timesteps]
+        timesteps = timesteps[timesteps < start * self.scheduler.config.num_train_timesteps]
         if not len(timesteps):
             return images.numpy()
         x = self._folded(2 * seen(images) - 1)

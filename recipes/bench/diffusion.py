@@ -6,11 +6,10 @@
     python recipes/bench/diffusion.py --data ../shared/data
 
 Study "generator": the victim `ddpm` trains on a version of the images and makes one of each test label's class. A
-classifier that was trained on the clean test images looks at them (`hf_unlearnable.image.generated`). UDP and EUDP are compared at
-the same number of rounds and at half of it. Study "purification":
-`small_cnn` trains on protected images after a countermeasure. Digits are those of scikit-learn, enlarged to 16 pixels;
-CIFAR-10 is two classes (airplane, automobile) of `cifar10_jpeg`. Every cell is a line of `diffusion.jsonl`; those that
-are there are not computed again.
+classifier that was trained on the clean test images looks at them (`hf_unlearnable.image.generated`). Study
+"purification": `small_cnn` trains on protected images after a countermeasure. Digits are those of scikit-learn,
+enlarged to 16 pixels; CIFAR-10 is two classes (airplane, automobile) of `cifar10_jpeg`. Every cell is a line of
+`diffusion.jsonl`; those that are there are not computed again.
 """
 
 from __future__ import annotations

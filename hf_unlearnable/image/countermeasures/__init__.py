@@ -45,6 +45,7 @@ from hf_unlearnable.image.countermeasures.classes import (
     orthogonal_projection,
     spectrum_equalisation,
 )
+from hf_unlearnable.image.countermeasures.diffusion import purification
 from hf_unlearnable.image.countermeasures.filters import coin, random_sharpening_kernels, sharpening_and_low_pass
 from hf_unlearnable.image.countermeasures.pixels import (
     box_blur,
@@ -58,7 +59,6 @@ from hf_unlearnable.image.countermeasures.pixels import (
     rounded_bits,
     without_grain,
 )
-from hf_unlearnable.image.countermeasures.purification import purification
 from hf_unlearnable.image.countermeasures.spectrum import spectrum_peak_removal
 
 if TYPE_CHECKING:

@@ -54,7 +54,7 @@ def denoising_errors(timesteps: str, autoencoder: str | None = None) -> nn.Modul
 
 
 def denoiser(channels: int) -> nn.Module:
-    """A small UNet: two resolutions, 67,000 weights, the step told to each block. Images of any size from 4 pixels on.
+    """A small UNet: two resolutions, 55,000 weights, the step told to each block. Images of any size from 4 pixels on.
 
     Args:
         channels: Of the images and of the answer.

@@ -24,8 +24,8 @@ def few(monkeypatch):
         seen.append((images.numpy(), targets, training))
         return real(made, images, targets, training, then)
 
-    monkeypatch.setattr("hf_unlearnable.image.countermeasures.purification._UPDATES", 3)
-    monkeypatch.setattr("hf_unlearnable.image.countermeasures.purification._DRAWN", 10)
+    monkeypatch.setattr("hf_unlearnable.image.countermeasures.diffusion._UPDATES", 3)
+    monkeypatch.setattr("hf_unlearnable.image.countermeasures.diffusion._DRAWN", 10)
     monkeypatch.setattr(ddpm, "trained_ddpm", watched)
     return seen
 
