@@ -61,11 +61,12 @@ def planned() -> Iterator[dict[str, Any]]:
     first = ("EUDP, lowered", "random")
     yield generator("clean", 0, 0)
     yield from (generator(name, 16, 0) for name in (*first, "EUDP, raised"))
-    yield generator("clean", 0, 1)
-    yield from (generator(name, 16, 1) for name in first)
-    for version in ("texture", "error-min", "convolution", "clean"):
-        for tried in COUNTERMEASURES:
+    yield generator("EUDP, lowered", 16, 1)
+    for tried in COUNTERMEASURES:
+        for version in ("texture", "error-min", "convolution", "clean"):
             yield {"study": "purification", "data": "digits", "version": version, "countermeasure": tried, "seed": 0}
+    yield generator("clean", 0, 1)
+    yield generator("random", 16, 1)
     yield generator("UDP, lowered", 16, 0)
     yield generator("EUDP, lowered", 8, 0)
     yield generator("EUDP, lowered, 10 rounds", 16, 0)
