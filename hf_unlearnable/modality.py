@@ -6,16 +6,15 @@ packages. Nothing outside a modality's folder asks which kind it has before it: 
 
 from __future__ import annotations
 
-import math
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from hf_unlearnable._words import spelled
+from hf_unlearnable.adversary.grid import Grid as Grid  # part of what a modality is made of
 from hf_unlearnable.rows import file_of
 
 if TYPE_CHECKING:
@@ -23,39 +22,8 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from hf_unlearnable.adversary import Countermeasure, Rows, Victim, Wear
+    from hf_unlearnable.adversary.judge import Judge
     from hf_unlearnable.transform import Transform
-
-
-@dataclass(frozen=True)
-class Grid:
-    """What an attack of a certain effort tries on this kind of data.
-
-    Args:
-        victims: Names to settings.
-        countermeasures: Names, None for all there are.
-        wear: Names of what is tried where wear is asked for, None for all there is.
-        dearest: Where all countermeasures are tried: the largest `cost` of those that are.
-    """
-
-    victims: Mapping[str, Mapping[str, Any]]
-    countermeasures: Sequence[str] | None = None
-    wear: Sequence[str] | None = None
-    dearest: float = math.inf
-
-
-class Judge(Protocol):
-    """What says how much generated values show."""
-
-    def judged(
-        self, made: Sequence[Any], labels: Sequence[int], trained_on: Rows
-    ) -> tuple[np.ndarray, dict[str, Any]]:
-        """The label that each value shows, int [m], and measures of all; "sheet" is a PNG of them in base64.
-
-        Args:
-            made: m values.
-            labels: What each should show.
-            trained_on: The rows that the generator was trained on.
-        """
 
 
 class Copies(ABC):

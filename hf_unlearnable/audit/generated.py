@@ -18,8 +18,8 @@ from hf_unlearnable.registry import MODALITIES
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from hf_unlearnable.adversary.judge import Judge
     from hf_unlearnable.audit.records import Audit, Cell
-    from hf_unlearnable.modality import Judge
 
 MEASURES = ("kid", "fid", "precision", "recall", "nearest")
 _GAP = 24  # pixels between two sheets

@@ -107,8 +107,8 @@ class NoiseLearner:
         self.generator = torch.Generator().manual_seed((seed + 7919 * self.processes.process_index) % 2**63)
         self._order = torch.empty(0, dtype=torch.long)
         self._forward = compiled(accelerator)
-        optimizer = optimizer or partial(torch.optim.SGD, momentum=0.9, weight_decay=5e-4)
-        self._optimizer = optimizer(self.model.parameters(), lr=learning_rate)
+        made = optimizer or partial(torch.optim.SGD, momentum=0.9, weight_decay=5e-4)
+        self._optimizer = made(self.model.parameters(), lr=learning_rate)
         content = (self.gallery.streams, self.gallery.shapes, self.targets.cpu().numpy())
         self._checkpoint = Checkpoint(Path(checkpoint_dir), identity, content) if checkpoint_dir is not None else None
         self.image_passes = 0  # forward and backward, of one image each
@@ -128,13 +128,10 @@ class NoiseLearner:
         with (
             torch.random.fork_rng(devices=[]),
             tqdm(
-                total=max_rounds * self.num_rows,
-                initial=done * self.num_rows,
-                desc=description,
-                unit=" images",
+                total=max_rounds * self.num_rows, initial=done * self.num_rows, desc=description, unit=" images",
                 disable=None if self.processes.is_main_process else True,
             ) as bar,
-        ):
+        ):  # fmt: skip
             for number in range(done, max_rounds):
                 if stop_error is not None and self.best_error <= stop_error:
                     break
@@ -194,7 +191,6 @@ class NoiseLearner:
         share = -(-self.num_rows // self.processes.num_processes)
         steps = -(-share // self._batch_size) if num_steps is None else num_steps
         total, copies = 0.0, 1 if cloud is None else cloud.copies
-        loss = loss or cross_entropy
         self.model.train()
         for _ in range(steps):
             rows, met = self._next_rows(), 0.0
@@ -210,7 +206,7 @@ class NoiseLearner:
                     seen = seen.contiguous(memory_format=torch.channels_last)
                     logits = self._forward(self.model, seen) if cloud is None else cloud(seen.repeat(copies, 1, 1, 1))
                     # In full precision: what learns in bf16 gives weaker noise.
-                    own = loss(logits, targets.repeat(copies)) * (len(part) / len(rows))
+                    own = (loss or cross_entropy)(logits, targets.repeat(copies)) * (len(part) / len(rows))
                     own.backward()
                 except (RuntimeError, MemoryError) as error:
                     self._at_once = self._halved(len(part), error)
