@@ -237,7 +237,10 @@ def own_size(folder: str | os.PathLike) -> int:
     require("diffusion", "diffusers")
     from diffusers import UNet2DModel
 
-    return int(_part(UNet2DModel, folder, "unet").config.sample_size)
+    size = _part(UNet2DModel, folder, "unet").config.sample_size
+    if not isinstance(size, int):
+        raise OSError(f"The UNet of {folder} names no size of its images: set image_size.")
+    return size
 
 
 def _part(kind: Any, folder: str | os.PathLike, name: str) -> Any:

@@ -19,6 +19,7 @@ from hf_unlearnable.image.codec import rgb_levels
 _SHOWN = 8  # images of each class on a sheet
 _CLASSES = 10  # classes at most
 _NEIGHBOURS = 3
+_COMPARED = 2000  # images at most whose features are compared, or whose pixels are at a time
 _UPDATES = 300  # of the classifier, at least: the test may be small
 _SIDE = 64  # pixels per side at least that an image is shown at
 
@@ -37,7 +38,7 @@ class ImageJudge:
         self.classes = np.unique(np.asarray(test.labels))
         self.network, [(images, _)] = small_cnn_of(test, [test], 0, max(12, _UPDATES // -(-len(test) // 128)))
         self.size = images.shape[-1]
-        self._real = self._features(test.inputs)
+        self._real = self._features(_some(test.inputs))
 
     def judged(
         self, made: Sequence[Any], labels: Sequence[int], trained_on: Rows
@@ -55,7 +56,7 @@ class ImageJudge:
         """
         found = self._labels(made)
         told: dict[str, Any] = {"recognised": float(np.mean(found == np.asarray(labels)))}
-        told |= measures(self._features(made), self._real)
+        told |= measures(self._features(_some(made)), self._real)
         told["nearest"] = nearest(*(self._pixels(part) for part in (made, trained_on.inputs, self.test.inputs)))
         return found, {**{name: round(value, 4) for name, value in told.items()}, "sheet": sheet(made, labels)}
 
@@ -76,9 +77,15 @@ class ImageJudge:
         return features(self.network, rgb(images, self.size)).astype(np.float64)
 
     def _pixels(self, images: Sequence[Any]) -> np.ndarray:
+        """uint8 [images, pixels]."""
         from hf_unlearnable.image.victims.training import rgb
 
-        return rgb(images, self.size).reshape(len(images), -1).numpy().astype(np.float64) / 255
+        return rgb(images, self.size).reshape(len(images), -1).numpy()
+
+
+def _some(images: Sequence[Any]) -> Sequence[Any]:
+    """At most so many images, spread evenly: measures compare all pairs."""
+    return images[:: -(-len(images) // _COMPARED)]
 
 
 def measures(made: np.ndarray, real: np.ndarray) -> dict[str, float]:
@@ -139,14 +146,21 @@ def nearest(made: np.ndarray, trained_on: np.ndarray, real: np.ndarray) -> float
     """How near generated images are to training images, as a share of how near clean ones of the test are.
 
     Args:
-        made, trained_on, real: Float [images, pixels].
+        made, trained_on, real: uint8 or float [images, pixels].
 
     Returns:
         The median distance of a generated image to the nearest training image over that of a test image: 1 for images
         as new as the test's, 0 for copies.
     """
-    own, others = (float(np.median(_distances(part, trained_on).min(axis=1))) for part in (made, real))
-    return own / max(others, 1e-9)
+
+    def apart(images: np.ndarray) -> float:
+        found = np.full(len(images), np.inf)
+        for start in range(0, len(trained_on), _COMPARED):
+            part = trained_on[start : start + _COMPARED].astype(np.float64)
+            found = np.minimum(found, _distances(images.astype(np.float64), part).min(axis=1))
+        return float(np.median(found))
+
+    return apart(made) / max(apart(real), 1e-9)
 
 
 def _distances(one: np.ndarray, two: np.ndarray) -> np.ndarray:
