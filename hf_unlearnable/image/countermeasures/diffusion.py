@@ -18,8 +18,8 @@ def purification(clean: float | None = None) -> Countermeasure:
     """Every image covered with noise of 39 pixel values, and uncovered by a small diffusion model.
 
     The model (`hf_unlearnable.image.ddpm`) knows no labels. Trained on the published images it learns a protection
-    that all of them share, and draws it anew. Trained on a few clean ones it cannot. It sees 64 pixels per side at most:
-    photos lose what is finer.
+    that all of them share, and draws it anew. Trained on a few clean ones it cannot. It sees at most 64 pixels per
+    side, so photos lose what is finer.
 
     Papers: W. Nie et al., "Diffusion Models for Adversarial Purification" (DiffPure), ICML 2022, arXiv:2205.07460; H.
     M. Dolatabadi, S. Erfani, C. Leckie, "The Devil's Advocate" (AVATAR), arXiv:2303.08500. Both take a large model
