@@ -63,7 +63,10 @@ class DenoisingErrorTransform(LearnedNoiseTransform):
         A round is `surrogate_epochs` + `num_steps` passes per image: 40 with the defaults.
 
     Breaks:
-        BREAKS
+        Training alone, as far as people can see: samples of a small DDPM stay recognisable at 16/255 (93 % of them,
+        clean 94), with a faint haze. Their features move away from real ones (KID 0.18 against 0.02). Raising the
+        loss changed nothing. Small numbers of small models (see docs/results); Stable Diffusion was not tried. JPEG,
+        blur and purification were not tried against it either: they remove most noise of this size.
 
     Prefer:
         For research. The generated images show what the photos show. Where classifiers are feared, `TextureTransform`
