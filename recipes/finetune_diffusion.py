@@ -34,6 +34,7 @@ from accelerate import Accelerator
 from accelerate.utils import set_seed
 from datasets import Dataset
 from diffusers import DDPMScheduler, StableDiffusionPipeline
+from diffusers.utils import convert_state_dict_to_diffusers
 from options import run
 from peft import LoraConfig, get_peft_model_state_dict
 from PIL import Image
@@ -278,7 +279,7 @@ def main(arguments: Arguments) -> None:
         accelerator.wait_for_everyone()
         if not accelerator.is_main_process:
             continue
-        adapter = get_peft_model_state_dict(pipeline.unet)
+        adapter = convert_state_dict_to_diffusers(get_peft_model_state_dict(pipeline.unet))
         StableDiffusionPipeline.save_lora_weights(output / version, unet_lora_layers=adapter)
         made = drawn(arguments, pipeline, data[version][1])
         for i, picture in enumerate(made):

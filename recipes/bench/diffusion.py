@@ -46,6 +46,7 @@ VERSIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "EUDP, lowered, 10 rounds": ("denoising-error", {"direction": "lower", **EUDP, "max_rounds": 10}),
     "EUDP, lowered, 3 steps": ("denoising-error", {"direction": "lower", **EUDP, "num_steps": 3}),
     "texture": ("texture", {}),
+    "error-min": ("error-min", {}),
     "error-min, 16/255": ("error-min", {"epsilon": 16 / 255, "surrogate_steps": 3}),
     "convolution": ("convolution", {}),
 }
@@ -63,7 +64,7 @@ def planned() -> Iterator[dict[str, Any]]:
     yield from (generator(name, 16, 0) for name in (*first, "EUDP, raised"))
     yield generator("EUDP, lowered", 16, 1)
     for tried in COUNTERMEASURES:
-        for version in ("texture", "error-min, 16/255", "convolution", "clean"):
+        for version in ("texture", "error-min, 16/255", "convolution", "clean", "error-min"):
             yield {"study": "purification", "data": "digits", "version": version, "countermeasure": tried, "seed": 0}
     yield generator("clean", 0, 1)
     yield generator("random", 16, 1)
