@@ -11,6 +11,8 @@ from hf_unlearnable._words import spelled
 from hf_unlearnable.data.values import holds_files, stored_bytes
 from hf_unlearnable.rows import require_columns
 
+_ROWS = 256  # that are compared at a time
+
 
 def paired(
     before: Any, after: Any, *, columns: Sequence[str], id_column: str | None = None, turned: bool = False
@@ -57,7 +59,7 @@ def _order(before: Any, after: Any, columns: Sequence[str], id_column: str | Non
         if all(part and len(set(part)) == len(part) for part in places):
             return _by_name(*places)
     common = [name for name in before.column_names if name in after.column_names and name not in columns]
-    differs = next(_different(before, after, common), None)
+    differs = _different(before, after, common)
     if differs is None:
         return list(range(len(before)))
     row, name, one, two = differs
@@ -87,7 +89,7 @@ def _rows(dataset: Any, other: Any, columns: Sequence[str]) -> Iterator[tuple]:
         text = isinstance(there, Value) and there.dtype.endswith("string")
         if isinstance(feature, ClassLabel) and (text or isinstance(there, ClassLabel)):
             names[name] = feature.names
-    for table in dataset.select_columns(list(columns)).with_format("arrow").iter(batch_size=256):
+    for table in dataset.select_columns(list(columns)).with_format("arrow").iter(batch_size=_ROWS):
         values = [table[name].to_pylist() for name in columns]
         for name, column in zip(columns, values, strict=True):
             if name in names:
@@ -95,14 +97,22 @@ def _rows(dataset: Any, other: Any, columns: Sequence[str]) -> Iterator[tuple]:
         yield from zip(*(map(stored_bytes, column) for column in values), strict=True)
 
 
-def _different(before: Any, after: Any, columns: Sequence[str]) -> Iterator[tuple[int, str, Any, Any]]:
-    """Where the columns differ: the row, the column and both values."""
+def _different(before: Any, after: Any, columns: Sequence[str]) -> tuple[int, str, Any, Any] | None:
+    """The first place where the columns differ: the row, the column and both values."""
     if not columns:
-        return
-    for row, (one, two) in enumerate(zip(_rows(before, after, columns), _rows(after, before, columns), strict=True)):
-        for name, first, second in zip(columns, one, two, strict=True):
-            if first != second and not (first != first and second != second):  # two times "not a number" is the same
-                yield row, name, first, second
+        return None
+    tables = [data.select_columns(list(columns)).with_format("arrow") for data in (before, after)]
+    same_types = tables[0].features == tables[1].features
+    for start in range(0, len(before), _ROWS):
+        part = range(start, min(start + _ROWS, len(before)))
+        if same_types and tables[0][part].equals(tables[1][part]):
+            continue  # values of equal bytes are equal; of others, some are all the same
+        values = _rows(before.select(part), after, columns), _rows(after.select(part), before, columns)
+        for row, one, two in zip(part, *values, strict=True):
+            for name, first, second in zip(columns, one, two, strict=True):
+                if first != second and not (first != first and second != second):  # "not a number" equals itself
+                    return row, name, first, second
+    return None
 
 
 def _matched(before: Any, after: Any, columns: Sequence[str], what: str) -> list[int]:
