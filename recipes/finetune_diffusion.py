@@ -295,6 +295,15 @@ def main(arguments: Arguments) -> None:
     accelerator.end_training()
 
 
-if __name__ == "__main__":
+def parse(argv: list[str] | None = None) -> Arguments:
+    """The options of the YAML file and the command line.
+
+    Args:
+        argv: Of the command line; None for the process's own.
+    """
     parser: Any = TrlParser(Arguments)
-    run(lambda: main(*parser.parse_args_and_config()))
+    return parser.parse_args_and_config(argv)[0]
+
+
+if __name__ == "__main__":
+    run(lambda: main(parse()))

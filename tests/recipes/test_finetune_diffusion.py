@@ -168,7 +168,6 @@ def test_a_picture_is_cut_to_its_middle():
 
 
 def test_the_configuration_fits_the_options():
-    parser = recipe.TrlParser(recipe.Arguments)
     config = str(ROOT / "recipes/configs/finetune_diffusion.yaml")
-    (found,) = parser.parse_args_and_config(["--config", config, "--rank", "8"])
+    found = recipe.parse(["--config", config, "--rank", "8"])
     assert found.rank == 8 and found.instance_prompt and not found.cpu
