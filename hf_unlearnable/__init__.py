@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from hf_unlearnable.image.methods.augmented_error_min import AugmentedErrorMinTransform
     from hf_unlearnable.image.methods.bayes_error import BayesErrorTransform
     from hf_unlearnable.image.methods.convolution import ConvolutionTransform
+    from hf_unlearnable.image.methods.denoising_error import DenoisingErrorTransform
     from hf_unlearnable.image.methods.error_max import ErrorMaxTransform
     from hf_unlearnable.image.methods.error_min import ErrorMinTransform
     from hf_unlearnable.image.methods.error_min_one_pixel import ErrorMinOnePixelTransform
@@ -48,6 +49,7 @@ _HOME = {
     "AugmentedErrorMinTransform": "hf_unlearnable.image.methods.augmented_error_min",
     "BayesErrorTransform": "hf_unlearnable.image.methods.bayes_error",
     "ConvolutionTransform": "hf_unlearnable.image.methods.convolution",
+    "DenoisingErrorTransform": "hf_unlearnable.image.methods.denoising_error",
     "EqualizerTransform": "hf_unlearnable.audio.methods.equalizer",
     "ErrorMaxTransform": "hf_unlearnable.image.methods.error_max",
     "ErrorMinOnePixelTransform": "hf_unlearnable.image.methods.error_min_one_pixel",
@@ -89,6 +91,7 @@ __all__ = [
     "AugmentedErrorMinTransform",
     "BayesErrorTransform",
     "ConvolutionTransform",
+    "DenoisingErrorTransform",
     "EqualizerTransform",
     "ErrorMaxTransform",
     "ErrorMinOnePixelTransform",

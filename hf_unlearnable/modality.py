@@ -10,11 +10,11 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from hf_unlearnable._words import spelled
+from hf_unlearnable.adversary.grid import Grid as Grid  # part of what a modality is made of
 from hf_unlearnable.rows import file_of
 
 if TYPE_CHECKING:
@@ -22,22 +22,8 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from hf_unlearnable.adversary import Countermeasure, Rows, Victim, Wear
+    from hf_unlearnable.adversary.judge import Judge
     from hf_unlearnable.transform import Transform
-
-
-@dataclass(frozen=True)
-class Grid:
-    """What an attack of a certain effort tries on this kind of data.
-
-    Args:
-        victims: Names to settings.
-        countermeasures: Names, None for all there are.
-        wear: Names of what is tried where wear is asked for, None for all there is.
-    """
-
-    victims: Mapping[str, Mapping[str, Any]]
-    countermeasures: Sequence[str] | None = None
-    wear: Sequence[str] | None = None
 
 
 class Copies(ABC):
@@ -244,6 +230,17 @@ class Modality(ABC):
             ValueError: There is none for this kind of data.
         """
         raise ValueError(f"There is no network of {self.plural} for {spelled('certify')} and {spelled('distance')}.")
+
+    def judge(self, test: Rows) -> Judge:
+        """What says how much generated values show, for victims that are a `Generator`.
+
+        Args:
+            test: Clean rows that no generator was trained on.
+
+        Raises:
+            ValueError: There is none for this kind of data.
+        """
+        raise ValueError(f"Generated {self.plural} cannot be judged. Leave the victims that make them out.")
 
     # ------------------------------------------------------------------ what it costs a reader
     @abstractmethod

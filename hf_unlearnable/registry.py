@@ -119,6 +119,7 @@ METHODS: Registry[type[Transform]] = Registry(
         "provable-error-min": "hf_unlearnable.image.methods.provable_error_min:ProvableErrorMinTransform",
         "bayes-error": "hf_unlearnable.image.methods.bayes_error:BayesErrorTransform",
         "augmented-error-min": "hf_unlearnable.image.methods.augmented_error_min:AugmentedErrorMinTransform",
+        "denoising-error": "hf_unlearnable.image.methods.denoising_error:DenoisingErrorTransform",
         "error-max": "hf_unlearnable.image.methods.error_max:ErrorMaxTransform",
         "augmented-error-max": "hf_unlearnable.image.methods.augmented_error_max:AugmentedErrorMaxTransform",
         "convolution": "hf_unlearnable.image.methods.convolution:ConvolutionTransform",

@@ -53,5 +53,5 @@ def run(main: Callable[[], None]) -> None:
     """Runs a recipe. What it cannot do is one sentence, as on the command line."""
     try:
         main()
-    except (ValueError, TypeError, OSError, ImportError, yaml.YAMLError) as error:
+    except (ValueError, TypeError, OSError, ImportError, ArithmeticError, yaml.YAMLError) as error:
         sys.exit(f"{Path(sys.argv[0]).name}: {' '.join(str(error).split())}")

@@ -6,13 +6,14 @@ what it brings itself (`Attacker`). They never see the key. `Wear` changes rows 
 """
 
 from hf_unlearnable.adversary.countermeasures import Attacker, Countermeasure, Rows, composed, mixed_with_clean
-from hf_unlearnable.adversary.victims import Training, Victim, class_indices, victim
+from hf_unlearnable.adversary.victims import Generator, Training, Victim, class_indices, victim
 from hf_unlearnable.adversary.victims import _Plain as _Plain  # the name in pickles
 from hf_unlearnable.adversary.wear import Wear
 
 __all__ = [
     "Attacker",
     "Countermeasure",
+    "Generator",
     "Rows",
     "Training",
     "Victim",

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from textwrap import fill, indent
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -66,6 +66,8 @@ class Victim:
     training: Training = Training()
     takes: tuple[str, ...] = ("seed",)
     contrastive: bool = False
+
+    generates: ClassVar[bool] = False  # whether it is a `Generator`
 
     def __post_init__(self) -> None:
         function = _innermost(self.train)
@@ -170,14 +172,25 @@ class Victim:
         return [p for p in inspect.signature(self).parameters.values() if p.kind is p.KEYWORD_ONLY]
 
 
+class Generator(Victim):
+    """A victim that makes inputs instead of labels.
+
+    Its function is `(train_inputs, train_labels, labels, training, *, **settings) -> inputs`, one for each label. How
+    many of them a classifier takes for what they should show is what it learned, see `Modality.judge`.
+    """
+
+    generates = True
+
+
 def victim(
     modality: str | None,
     training: type[Training] = Training,
     *,
     hooks: Sequence[str] = (),
     contrastive: bool = False,
+    generates: bool = False,
     **defaults: Any,
-) -> Callable[[Callable[..., np.ndarray]], Victim]:
+) -> Callable[[Callable[..., Any]], Victim]:
     """Makes the function below it a `Victim`.
 
         @register
@@ -189,14 +202,16 @@ def victim(
         training: `Training`, or a modality's class of its own.
         hooks: Which of the fields `on_epoch` and `in_training` it calls.
         contrastive: See `Victim`.
+        generates: Whether it is a `Generator`.
         defaults: The other fields of `training` that it follows, with its values; `seed` it always takes.
 
     Raises:
         TypeError: `training` lacks one of these fields.
     """
 
-    def made(train: Callable[..., np.ndarray]) -> Victim:
-        found = Victim(train, modality, training(**defaults), ("seed", *defaults, *hooks), contrastive)
+    def made(train: Callable[..., Any]) -> Victim:
+        kind = Generator if generates else Victim
+        found = kind(train, modality, training(**defaults), ("seed", *defaults, *hooks), contrastive)
         train.__qualname__ += ".train"  # where the function now is: its name stands for the victim, in pickles too
         return found
 

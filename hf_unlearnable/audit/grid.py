@@ -21,6 +21,7 @@ import numpy as np
 from hf_unlearnable._version import __version__
 from hf_unlearnable._words import counted
 from hf_unlearnable.adversary import Attacker, Countermeasure, Rows, Victim, Wear, composed
+from hf_unlearnable.audit.generated import Judges
 from hf_unlearnable.audit.inputs import rows_of
 from hf_unlearnable.audit.plan import Planned, best_pairs, grouped, lacks, roles_of, together, why
 from hf_unlearnable.audit.probe import whole_training
@@ -130,6 +131,7 @@ class _Grid:
         self._digests: dict[tuple, str] = {}
         # Victims and countermeasures that lack something, such as a model or a framework, and what they lack.
         self._broken = {name: lacks(name, victim) for name, victim in self.victims.items() if victim.needs}
+        self._judges = Judges()
         self._seconds: dict[str, float] = {}  # what a training of this victim takes without a countermeasure
         self._prepared: dict[str, float] = {}  # what this countermeasure takes on the rows
         if "LOCAL_RANK" in os.environ:  # under accelerate launch or torchrun, each process has its own GPU
@@ -320,7 +322,7 @@ class _Grid:
 
     def _result(self, run: Victim, rows: Rows, hook: Callable | None, seed: int) -> dict:
         curve: list[tuple[float, float]] = []
-        predicted = self.guess
+        predicted, made = self.guess, dict[str, Any]()
         if len(set(rows.labels)) > 1:
             options: dict[str, Any] = {} if hook is None else {"in_training": hook}
             if "on_epoch" in run.takes:
@@ -329,8 +331,11 @@ class _Grid:
                 )
             if "cache" in run.takes and self.store.folder is not None:
                 options["cache"] = self.store.folder / "features"
-            predicted = run(rows.inputs, rows.labels, self.test.inputs, seed=seed, **options)
-        return {**packed(predicted == self.truth), "train_rows": len(rows), "curve": curve}
+            if run.generates:
+                predicted, made = self._judges.judged(run, rows, self.test, seed)
+            else:
+                predicted = run(rows.inputs, rows.labels, self.test.inputs, seed=seed, **options)
+        return {**packed(predicted == self.truth), "train_rows": len(rows), "curve": curve, **made}
 
     # ------------------------------------------------------------------ what came out
     def _cell(self, key: tuple[str, str, str], trainings: list[Planned], names: list[str], there: set[int]) -> Cell:
@@ -343,4 +348,5 @@ class _Grid:
             curves=[[tuple(point) for point in result["curve"]] for result in found],
             train_rows=found[-1]["train_rows"],
             seconds=round(sum(result.get("seconds", 0.0) for result in found), 1),
+            made=[result["made"] for result in found if "made" in result],
         )  # fmt: skip

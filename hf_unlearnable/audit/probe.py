@@ -31,7 +31,8 @@ def whole_training(victim: Victim, rows: Rows, test: Rows) -> float | None:
         labels = [rows.labels[i] for i in few]
         if len(set(labels)) < 2:
             return None
-        tests = test.inputs[: max(len(test) * len(few) // len(rows), 1)]
+        asked = test.labels if victim.generates else test.inputs
+        tests = asked[: max(len(test) * len(few) // len(rows), 1)]
         start = time.perf_counter()
         victim([rows.inputs[i] for i in few], labels, tests, seed=0)
         took.append(time.perf_counter() - start)

@@ -54,6 +54,8 @@ class Cell:
         curves: For each seed, (training accuracy, test accuracy) after each epoch; empty where nothing was trained.
         train_rows: How many rows it was trained on, the countermeasure done.
         seconds: What the trainings took, all seeds together.
+        made: Of a `Generator`, what `Modality.judge` tells of each seed's images; `correct` then says which of them
+            it recognised.
     """
 
     version: Version
@@ -64,6 +66,7 @@ class Cell:
     curves: list[list[tuple[float, float]]] = field(default_factory=list, repr=False)
     train_rows: int = 0
     seconds: float = 0.0
+    made: list[dict[str, Any]] = field(default_factory=list, repr=False)
 
     @property
     def accuracy(self) -> Interval:

@@ -11,6 +11,7 @@ from hf_unlearnable import _words
 from hf_unlearnable._files import files_into
 from hf_unlearnable.audit.certify import curve_table, explained
 from hf_unlearnable.audit.distance import distance_parts
+from hf_unlearnable.audit.generated import generated_parts, told
 from hf_unlearnable.audit.page import Heading, Items, Paragraph, Part, Picture, Table, as_markdown, as_page
 from hf_unlearnable.audit.plots import PLOTS, write_plots
 from hf_unlearnable.audit.records import NONE
@@ -176,7 +177,7 @@ def write_report(folder: Path, audit: Audit) -> None:
     `report.html` is one file that holds the plots too and opens by a double click. `grid.png` is every countermeasure
     and victim, `curves.png` training and test accuracy by epoch of clean and protected rows, `share.png` accuracy
     against the protected share where there are versions protected in part, `certificate.png` what is certified and
-    recovered by radius where anything was certified.
+    recovered by radius where anything was certified, `samples-*.png` what generators made.
 
     Args:
         folder: Made if it is not there.
@@ -184,21 +185,21 @@ def write_report(folder: Path, audit: Audit) -> None:
     """
     with files_into(folder) as scratch:
         contents = as_dict(audit)
-        parts = _parts(audit, contents, write_plots(scratch, audit))
-        told = json.dumps(contents, indent=1, default=str) + "\n"
+        parts = _parts(audit, contents, write_plots(scratch, audit), generated_parts(scratch, audit))
+        as_text = json.dumps(contents, indent=1, default=str) + "\n"
         for name, text in {
-            "report.json": told,
+            "report.json": as_text,
             "report.md": as_markdown(parts),
             "report.html": as_page(parts),
         }.items():
             Path(scratch, name).write_text(text, encoding="utf-8")
         written = {path.name for path in scratch.iterdir()}
-    for name in PLOTS:  # of an earlier report, with other cells
-        if f"{name}.png" not in written:
-            Path(folder, f"{name}.png").unlink(missing_ok=True)
+    for path in [*(Path(folder, f"{name}.png") for name in PLOTS), *Path(folder).glob("samples-*.png")]:
+        if path.name not in written:  # of an earlier report, with other cells
+            path.unlink(missing_ok=True)
 
 
-def _parts(audit: Audit, contents: dict[str, Any], plots: list[Path]) -> list[Part]:
+def _parts(audit: Audit, contents: dict[str, Any], plots: list[Path], made: list[Part]) -> list[Part]:
     """The report from top to bottom."""
     parts: list[Part] = [Heading("What models learn from the protected rows", 1), Paragraph(_INTRODUCTION)]
     parts += [Paragraph(sentence, bold=True) for sentence in contents["verdict"]]
@@ -216,6 +217,7 @@ def _parts(audit: Audit, contents: dict[str, Any], plots: list[Path]) -> list[Pa
         ))  # fmt: skip
     for name in contents["attacks"]:
         parts += [Heading(f"Attacks on: {name}"), Paragraph(_ORDER), _grid_table(audit, name)]
+    parts += made
     for name in contents["wear"]:
         parts += [Heading(f"Wear: {name}"), Paragraph(f"{_WEAR} {_wear_ran(audit)}")]
         parts += [_grid_table(audit, name, wear=True)]
@@ -291,6 +293,7 @@ def as_json(audit: Audit, cell: Cell) -> dict[str, Any]:
         "peak": round(cell.peak, 4), "recovered": interval(recovered(audit, cell)), "above_dropped": above("dropped"),
         "above_random": above("random"), "seeds": cell.seeds, "train_rows": cell.train_rows,
         "test_rows": cell.correct.shape[1], "seconds": cell.seconds, "curves": cell.curves,
+        **({"made": told(cell.made)} if cell.made else {}),
     }  # fmt: skip
 
 

@@ -228,7 +228,9 @@ def _wanted(
     if lacking and victims:
         raise ValueError(lacking[0])
     others = countermeasures if countermeasures is not None else grid.countermeasures
-    wanted = dict.fromkeys([*first, *(known_countermeasures if others is None else others)])
+    if others is None:
+        others = [name for name, one in known_countermeasures.items() if one.cost <= grid.dearest]
+    wanted = dict.fromkeys([*first, *others])
     return run, {name: composed(name, known_countermeasures) for name in wanted if name != NONE}
 
 

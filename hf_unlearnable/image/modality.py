@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from hf_unlearnable.adversary import Countermeasure, Rows, Victim, Wear
     from hf_unlearnable.image.fidelity import ImageFidelity
+    from hf_unlearnable.image.generated import ImageJudge
     from hf_unlearnable.transform import Transform
 
 
@@ -46,7 +47,7 @@ class ImageModality(Modality):
             ("jpeg-10", "grayscale", "grain-removal", "class-mean-subtraction", "clean-20%", "cutmix"),
             ("jpeg-75-420", "webp-75", "avif-60", "thumbnails"),
         ),
-        "laptop": Grid({"linear_probe": {}, "small_cnn": {}, "pretrained_image_model": {}}),
+        "laptop": Grid({"linear_probe": {}, "small_cnn": {}, "pretrained_image_model": {}}, dearest=5),
         "full": Grid(
             {
                 "linear_probe": {}, "small_cnn": {}, "small_cnn_long": {}, "resnet18": {},
@@ -126,6 +127,11 @@ class ImageModality(Modality):
         from hf_unlearnable.image.victims.networks import small_cnn_of
 
         return small_cnn_of(rows, others, seed, on_epoch)
+
+    def judge(self, test: Rows) -> ImageJudge:
+        from hf_unlearnable.image.generated import ImageJudge
+
+        return ImageJudge(test)
 
     def fidelity(
         self, original: Any, protected: Any, column: str, transform: Transform | None = None

@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,15 +70,19 @@ def add_report(report: Any, folder: Path, countermeasures: bool) -> dict[str, st
         return {}
     target = folder / "report"
     target.mkdir()
-    chosen = REPORT if countermeasures else PLAIN_REPORT
+    chosen: Sequence[str] = REPORT if countermeasures else PLAIN_REPORT
+    if any("made" in cell for cell in (read_report(report) or {}).get("cells", ())):
+        # Its pages show what a model made of the clean rows.
+        chosen = tuple(name for name in chosen if not name.endswith((".html", ".md")))
     if isinstance(report, str | os.PathLike):
         for name in chosen:
             if Path(report, name).is_file():
                 shutil.copy(Path(report, name), target / name)
     else:
         write_report(target, report)
-        for name in {*REPORT} - {*chosen}:
-            Path(target, name).unlink(missing_ok=True)
+        for path in target.iterdir():
+            if path.name not in chosen:
+                path.unlink()
     return {f"report/{name}.png": title for name, (title, _) in PLOTS.items() if Path(target, f"{name}.png").is_file()}
 
 

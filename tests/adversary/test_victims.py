@@ -160,7 +160,7 @@ def test_a_built_in_victim_is_a_record_under_its_own_name(name):
     model = VICTIMS[name]
     assert isinstance(model, Victim) and model.name == name
     assert model.modality == ("text" if name in TEXT_VICTIMS else "image")
-    assert model.takes[0] == "seed" and model.needs == (("model",) if name == "causal_lm" else ())
+    assert model.takes[0] == "seed" and model.needs == (("model",) if name in ("causal_lm", "finetuned_ddpm") else ())
     assert not {"seed", *HOOKS} & set(model.settings)
     assert all(one in model.__doc__ for one in (*model.settings, *model.needs))
 
@@ -199,11 +199,19 @@ def test_defaults_of_the_built_in_victims():
         "supcon_probe": {**CONTRASTIVE, "temperature": 0.1},
         "moco_probe": {**CONTRASTIVE, "temperature": 0.2, "momentum": 0.99, "queue": 1024},
         "simsiam_probe": CONTRASTIVE,
+        "ddpm": {
+            "epochs": 40, "batch_size": 64, "learning_rate": 3e-3, "augment": False, "image_size": None, "steps": 50,
+        },
+        "finetuned_ddpm": {
+            "epochs": 20, "batch_size": 32, "learning_rate": 3e-4, "augment": False, "image_size": None, "steps": 50,
+        },
     }  # fmt: skip
     hooks = {name: tuple(hook for hook in HOOKS if hook in model.takes) for name, model in VICTIMS.items()}
     assert hooks == {
         **dict.fromkeys(TEXT_VICTIMS, ("on_epoch",)), **dict.fromkeys(IMAGE_VICTIMS, HOOKS), "linear_probe": (),
-        **dict.fromkeys(("simclr_probe", "supcon_probe", "moco_probe", "simsiam_probe"), ()),
+        **dict.fromkeys(
+            ("simclr_probe", "supcon_probe", "moco_probe", "simsiam_probe", "ddpm", "finetuned_ddpm"), ()
+        ),
     }  # fmt: skip
 
 
@@ -303,7 +311,7 @@ def test_digests_are_those_of_another_process():
         said.append(subprocess.run(run, env=environment, cwd=ROOT, capture_output=True, text=True, check=True).stdout)
     assert said[0] == said[1]
     digests = said[0].split()
-    assert len(set(digests)) == len(digests) == 30
+    assert len(set(digests)) == len(digests) == 32
 
 
 def test_a_registered_victim_bears_its_functions_name(monkeypatch):

@@ -74,7 +74,7 @@ def test_example_of_a_method_runs_and_its_key_protects(name, small, tmp_path, mo
     cls = METHODS[name]
     if cls.needs_training:  # a network that is trained in seconds
         known = inspect.signature(cls.__init__).parameters
-        quick = {name: value for name, value in QUICK.items() if name in known}
+        quick = {name: x for name, x in QUICK.items() if name in known and x in cls.choices.get(name, [x])}
         space[cls.__name__] = lambda **given: cls(**{**given, **quick})
     exec(cls.described()["Example"], space)
     cloak = space["cloak"]

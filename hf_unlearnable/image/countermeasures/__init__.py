@@ -15,6 +15,7 @@ mount, who knows the method and not the key:
                                                             augmented-error-max
     class-mean-subtraction, jpeg-10, grayscale              provable-error-min
     adversarial-training-8, jpeg-10, grayscale              stable-error-min
+    jpeg-10, gaussian-blur, diffusion-purification          denoising-error
 
 On rows every one is a pure function, from PIL images or uint8 arrays to uint8 arrays [height, width, 3] of the images'
 own size. In training all draws come from the generator that the victim hands over. An accuracy "on clean data" is that
@@ -45,6 +46,7 @@ from hf_unlearnable.image.countermeasures.classes import (
     orthogonal_projection,
     spectrum_equalisation,
 )
+from hf_unlearnable.image.countermeasures.diffusion import purification
 from hf_unlearnable.image.countermeasures.filters import coin, random_sharpening_kernels, sharpening_and_low_pass
 from hf_unlearnable.image.countermeasures.pixels import (
     box_blur,
@@ -66,10 +68,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "IMAGE_COUNTERMEASURES", "adversarial_training", "box_blur", "class_mean_subtraction", "coin",
-    "constant_pixel_repair", "cutmix", "cutout", "gaussian_blur", "grayscale", "half_size", "jpeg", "median_filter",
-    "mixup", "orthogonal_projection", "rand_augment", "random_resized_crop", "random_sharpening_kernels",
-    "reduced_bits", "rounded_bits", "sharpening_and_low_pass", "spectrum_equalisation", "spectrum_peak_removal",
-    "ueraser", "without_grain",
+    "constant_pixel_repair", "cutmix", "cutout", "gaussian_blur", "grayscale", "half_size", "jpeg",
+    "median_filter", "mixup", "orthogonal_projection", "purification", "rand_augment", "random_resized_crop",
+    "random_sharpening_kernels", "reduced_bits", "rounded_bits", "sharpening_and_low_pass",
+    "spectrum_equalisation", "spectrum_peak_removal", "ueraser", "without_grain",
 ]  # fmt: skip
 
 
@@ -116,4 +118,6 @@ IMAGE_COUNTERMEASURES: dict[str, Countermeasure] = {
     "clean-1%": mixed_with_clean(0.01),
     "clean-5%": mixed_with_clean(0.05),
     "clean-20%": mixed_with_clean(0.2),
+    "diffusion-purification": purification(),
+    "diffusion-purification-clean-5%": purification(clean=0.05),
 }

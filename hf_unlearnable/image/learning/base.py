@@ -93,6 +93,7 @@ class LearnedNoiseTransform(BoundedImageTransform):
             accelerator=accelerator,
             checkpoint_dir=checkpoint_dir,
             identity=[self.method, self.method_version, {**self.get_params(), "seed": None}],
+            **self._surrogate_parts(),
         )
         self._learn(learner)
         noise, self.image_passes = learner.result(), learner.image_passes
@@ -111,6 +112,10 @@ class LearnedNoiseTransform(BoundedImageTransform):
             value = getattr(self, name, None)
             if value is not None and value < least:
                 raise ValueError(f"{name} is {value}, but it starts at {least}.")
+
+    def _surrogate_parts(self) -> dict[str, Any]:
+        """`build` and `optimizer` of the `NoiseLearner`, where the surrogate is no classifier."""
+        return {}
 
     def _learn(self, learner: NoiseLearner) -> None:
         """The method itself: rounds of `learner.train` and `learner.update`."""

@@ -158,6 +158,6 @@ def agreed(gallery: Gallery) -> tuple[list, set[tuple[int, int, int]], int, int]
     num_rows, fewest = sum(count for _, _, count in told), min(count for _, _, count in told)
     if fewest == 0:
         raise ValueError(f"{counted(num_rows, 'image is', 'images are')} fewer than the processes that share them.")
-    if len(classes) < 2:
+    if len(classes) < 2 and classes != [None]:  # no method that reads labels meets a row without one
         raise ValueError(f"The labels name one class only ({classes[0]!r}): a model has nothing to learn.")
     return classes, shapes, num_rows, fewest

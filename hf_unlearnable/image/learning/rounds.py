@@ -54,6 +54,8 @@ class NoiseLearner:
             bf16 where the device computes in it, and no compilation.
         checkpoint_dir: Where to save after every round and to resume from; all processes must see it.
         identity: What else the fit depends on: a checkpoint of another fit is refused.
+        build: From `surrogate` and the number of classes to the model.
+        optimizer: From its parameters and `lr` to what trains it; None for SGD with momentum 0.9 and weight decay.
     """
 
     def __init__(
@@ -70,6 +72,8 @@ class NoiseLearner:
         accelerator: Any,
         checkpoint_dir: str | os.PathLike | None,
         identity: Any,
+        build: Callable[[str, int], nn.Module] = image_classifier,
+        optimizer: Callable[..., torch.optim.Optimizer] | None = None,
     ):
         import torch
 
@@ -84,7 +88,7 @@ class NoiseLearner:
 
         self.classes, shapes, self.num_rows, fewest = agreed(self.gallery)
         largest = max(max(shape[:2]) for shape in shapes)
-        self._surrogate = surrogate, seed % 2**63
+        self._surrogate, self._build = (surrogate, seed % 2**63), build
         self.model = self._untrained()
         self.image_size = seen_size(self.model, image_size, largest)
         if per_class and len(shapes) > 1:
@@ -103,7 +107,8 @@ class NoiseLearner:
         self.generator = torch.Generator().manual_seed((seed + 7919 * self.processes.process_index) % 2**63)
         self._order = torch.empty(0, dtype=torch.long)
         self._forward = compiled(accelerator)
-        self.optimizer = torch.optim.SGD(self.model.parameters(), learning_rate, momentum=0.9, weight_decay=5e-4)
+        made = optimizer or partial(torch.optim.SGD, momentum=0.9, weight_decay=5e-4)
+        self.optimizer = made(self.model.parameters(), lr=learning_rate)
         content = (self.gallery.streams, self.gallery.shapes, self.targets.cpu().numpy())
         self._checkpoint = Checkpoint(Path(checkpoint_dir), identity, content) if checkpoint_dir is not None else None
         self.image_passes = 0  # forward and backward, of one image each
@@ -123,13 +128,10 @@ class NoiseLearner:
         with (
             torch.random.fork_rng(devices=[]),
             tqdm(
-                total=max_rounds * self.num_rows,
-                initial=done * self.num_rows,
-                desc=description,
-                unit=" images",
+                total=max_rounds * self.num_rows, initial=done * self.num_rows, desc=description, unit=" images",
                 disable=None if self.processes.is_main_process else True,
             ) as bar,
-        ):
+        ):  # fmt: skip
             for number in range(done, max_rounds):
                 if stop_error is not None and self.best_error <= stop_error:
                     break
@@ -155,7 +157,7 @@ class NoiseLearner:
         name, seed = self._surrogate
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return image_classifier(name, len(self.classes)).to(self.device)
+            return self._build(name, len(self.classes)).to(self.device)
 
     def restart(self) -> None:
         """Makes the surrogate what it was before it was trained."""
@@ -169,14 +171,16 @@ class NoiseLearner:
         view: Callable[[Tensor, torch.Generator], Tensor] | None = None,
         adversary: Callable[..., Tensor] | None = None,
         cloud: Cloud | None = None,
+        loss: Callable[[Tensor, Tensor], Tensor] | None = None,
     ) -> float:
-        """Steps of SGD of the surrogate on the images with their noise.
+        """Steps of the surrogate on the images with their noise.
 
         Args:
             num_steps: How many; None for one pass over the data.
             view: What the surrogate sees of a batch, given a generator: augmentation.
             adversary: From a model, what it sees and its targets to what it is trained on instead.
             cloud: The surrogate with noisy copies, which learn instead of it alone.
+            loss: From what the model answers and its targets to the mean over the batch; None for the cross-entropy.
 
         Returns:
             The mean loss.
@@ -189,7 +193,7 @@ class NoiseLearner:
         total, copies = 0.0, 1 if cloud is None else cloud.copies
         self.model.train()
         for _ in range(steps):
-            rows, loss = self._next_rows(), 0.0
+            rows, met = self._next_rows(), 0.0
             self.optimizer.zero_grad()
             pending = list(rows.split(self._at_once))[::-1]
             while pending:
@@ -202,18 +206,18 @@ class NoiseLearner:
                     seen = seen.contiguous(memory_format=torch.channels_last)
                     logits = self._forward(self.model, seen) if cloud is None else cloud(seen.repeat(copies, 1, 1, 1))
                     # In full precision: what learns in bf16 gives weaker noise.
-                    own = cross_entropy(logits, targets.repeat(copies)) * (len(part) / len(rows))
+                    own = (loss or cross_entropy)(logits, targets.repeat(copies)) * (len(part) / len(rows))
                     own.backward()
                 except (RuntimeError, MemoryError) as error:
                     self._at_once = self._halved(len(part), error)
                     pending = [less for batch in pending for less in batch.split(self._at_once)[::-1]]
                     pending += part.split(self._at_once)[::-1]
                     continue
-                loss += float(own.detach())
+                met += float(own.detach())
             average([p.grad for p in self.model.parameters() if p.grad is not None])
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), 5.0)
             self.optimizer.step()
-            total += loss
+            total += met
             self.image_passes += len(rows) * copies
         average([buffer for buffer in self.model.buffers() if buffer.is_floating_point()])
         return mean(total / max(steps, 1))

@@ -18,13 +18,15 @@ from __future__ import annotations
 
 from hf_unlearnable.adversary import Victim
 from hf_unlearnable.image.victims.contrastive import moco_probe, simclr_probe, simsiam_probe, supcon_probe
+from hf_unlearnable.image.victims.ddpm import ddpm, finetuned_ddpm
 from hf_unlearnable.image.victims.networks import resnet18, small_cnn, small_cnn_long
 from hf_unlearnable.image.victims.pretrained import linear_probe, pretrained_image_model
 from hf_unlearnable.image.victims.training import ImageTraining
 
 __all__ = [
-    "IMAGE_VICTIMS", "ImageTraining", "linear_probe", "moco_probe", "pretrained_image_model", "resnet18",
-    "simclr_probe", "simsiam_probe", "small_cnn", "small_cnn_long", "supcon_probe",
+    "IMAGE_VICTIMS", "ImageTraining", "ddpm", "finetuned_ddpm", "linear_probe", "moco_probe",
+    "pretrained_image_model", "resnet18", "simclr_probe", "simsiam_probe", "small_cnn", "small_cnn_long",
+    "supcon_probe",
 ]  # fmt: skip
 
 IMAGE_VICTIMS: dict[str, Victim] = {
@@ -37,4 +39,6 @@ IMAGE_VICTIMS: dict[str, Victim] = {
     "moco_probe": moco_probe,
     "simsiam_probe": simsiam_probe,
     "supcon_probe": supcon_probe,
+    "ddpm": ddpm,
+    "finetuned_ddpm": finetuned_ddpm,
 }
