@@ -119,6 +119,7 @@ METHODS: Registry[type[Transform]] = Registry(
         "provable-error-min": "hf_unlearnable.image.methods.provable_error_min:ProvableErrorMinTransform",
         "bayes-error": "hf_unlearnable.image.methods.bayes_error:BayesErrorTransform",
         "error-max": "hf_unlearnable.image.methods.error_max:ErrorMaxTransform",
+        "unlearnable-clusters": "hf_unlearnable.image.methods.unlearnable_clusters:UnlearnableClustersTransform",
         "convolution": "hf_unlearnable.image.methods.convolution:ConvolutionTransform",
         "one-pixel": "hf_unlearnable.image.methods.one_pixel:OnePixelTransform",
         "linear-separable": "hf_unlearnable.image.methods.linear_separable:LinearSeparableTransform",

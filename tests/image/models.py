@@ -27,3 +27,10 @@ def tiny_model(seed: int = 0, size: int = 32) -> str:
     settings["size"] = {"height": size, "width": size}
     (folder / "preprocessor_config.json").write_text(json.dumps(settings))
     return str(folder)
+
+
+def needed(name: str) -> dict:
+    """Arguments without which a method asks for a model of the Hub, or takes long."""
+    if name != "unlearnable-clusters":
+        return {}
+    return {"cluster_model": tiny_model(size=16), "num_clusters": 3, "max_steps": 2}
