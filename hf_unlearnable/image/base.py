@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from hf_unlearnable._words import spelled
-from hf_unlearnable.image.clusters import Clusters, FeatureModel
+from hf_unlearnable.image.clusters import Clusters, feature_model
 from hf_unlearnable.image.codec import ENCODINGS, ImageError, Picture, decode, like
 from hf_unlearnable.image.reservation import OPT_OUT, PROHIBITIONS
 from hf_unlearnable.image.trace import Bank, drawn_scores
@@ -204,7 +204,7 @@ class ImageTransform(LabelledFiles):
         self._clusters = None
         if self.cluster_model is None:
             return
-        self._feature_model, seed = FeatureModel(self.cluster_model), self._resolved_seed()
+        self._feature_model, seed = feature_model(self.cluster_model), self._resolved_seed()
         rows = (
             (f"Row {i}", row_stream(identity, seed), picture.levels)
             for i, picture, _, identity in self._opened_rows(dataset)
@@ -217,7 +217,7 @@ class ImageTransform(LabelledFiles):
             return known
         if self._feature_model is None:
             try:
-                self._feature_model = FeatureModel(str(self.cluster_model))
+                self._feature_model = feature_model(str(self.cluster_model))
             except OSError as error:
                 raise ImageError(
                     f"is new to this key, and its cluster is told by the features of {self.cluster_model}: {error}"

@@ -6,7 +6,8 @@ import tempfile
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -82,6 +83,17 @@ class FeatureModel:
         if not np.isfinite(found).all():
             raise ImageError(f"has features by {self.name} that are no finite numbers: give another model")
         return found
+
+
+def feature_model(name: str) -> FeatureModel:
+    """The model of an id or a folder, loaded once for as long as the files of the folder stay as they are."""
+    return _loaded(name, tuple(sorted((path.name, path.stat().st_mtime_ns) for path in Path(name).glob("*"))))
+
+
+@lru_cache(maxsize=2)
+def _loaded(name: str, files: tuple[tuple[str, int], ...]) -> FeatureModel:
+    del files  # what else the model depends on
+    return FeatureModel(name)
 
 
 @dataclass(frozen=True, eq=False)
