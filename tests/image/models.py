@@ -33,4 +33,4 @@ def needed(name: str) -> dict:
     """Arguments without which a method asks for a model of the Hub, or takes long."""
     if name != "unlearnable-clusters":
         return {}
-    return {"cluster_model": tiny_model(size=16), "num_clusters": 3, "max_steps": 2}
+    return {"cluster_model": tiny_model(size=16), "num_clusters": 3, "max_steps": 2, "epsilon": 8 / 255}

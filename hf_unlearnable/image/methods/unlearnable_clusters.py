@@ -82,8 +82,8 @@ class UnlearnableClustersTransform(ComputedNoiseTransform):
         prefer `TextureTransform`.
 
     Example:
-        ds = load_dataset("imagefolder", data_files="photos/*.jpg", split="train")
-        cloak = UnlearnableClustersTransform(cluster_model="microsoft/resnet-18", epsilon=16 / 255).fit(ds)
+        ds = load_dataset("uoft-cs/cifar10", split="train").remove_columns("label")
+        cloak = UnlearnableClustersTransform(image_column="img", cluster_model="microsoft/resnet-18").fit(ds)
         protected = ds.map(cloak, batched=True, batch_size=64)
     """
 
@@ -151,8 +151,8 @@ class UnlearnableClustersTransform(ComputedNoiseTransform):
         rank, world = all_of_them.process_index, all_of_them.num_processes
         shared = self.parallel == "batches"
         mine = list(range(self.num_clusters)) if shared else list(range(rank, self.num_clusters, world))
-        first = next(picture for _, picture, _, _ in self._opened_rows(dataset))
-        side = min(model.size, max(first.levels.shape[:2]))
+        largest = max(max(picture.levels.shape[:2]) for _, picture, _, _ in self._opened_rows(dataset))
+        side = min(model.size, largest)  # no finer than any image shows it
         wanted = set(mine) if self.members_only else set(range(self.num_clusters))
         pool = Pool.of_rows(((one, k) for one, k in self._members(dataset) if k in wanted), side, path)
         learner = ClusterNoiseLearner(

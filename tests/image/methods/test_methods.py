@@ -19,6 +19,7 @@ from tests.keys import edit
 ADDITIVE = [name for name in BOUNDED if method_class(name).additive]
 LEARNED = [
     "error-min", "error-min-one-pixel", "stable-error-min", "error-max", "provable-error-min", "bayes-error",
+    "unlearnable-clusters",
 ]  # fmt: skip
 
 
