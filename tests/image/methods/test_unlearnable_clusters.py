@@ -25,10 +25,9 @@ def test_every_noise_is_a_tile_within_the_bound(most):
     assert np.array_equal(noise, np.tile(noise[:, :4, :4], (1, 4, 4, 1)))
     assert np.abs(noise).max() == most and all(one.any() for one in noise)
     change = [b.astype(int) - a for a, b in zip(arrays(dataset), arrays(dataset.map(cloak, batched=True)))]
-    members = cloak._clusters.members[np.argsort(np.argsort(streams(cloak, dataset)))]
-    inside = [(a + 16 <= 255) & (a - 16 >= 0) for a in map(np.asarray, arrays(dataset))]
-    for one, cluster, free in zip(change, members, inside):
-        assert np.array_equal(one[free], noise[cluster][free])
+    for image, one, stream in zip(arrays(dataset), change, streams(cloak, dataset)):
+        free = (image >= 16) & (image <= 239)
+        assert np.array_equal(one[free], noise[cloak._clusters.known(stream)][free])
 
 
 def streams(cloak, dataset):
@@ -54,7 +53,7 @@ def test_features_of_a_cluster_come_nearer_to_the_next_centre():
     wanted = [centres[(k + 1) % 3] for k in known]
     before = np.mean([likeness(a, c) for a, c in zip(dataset["image"], wanted)])
     after = np.mean([likeness(a, c) for a, c in zip(protected["image"], wanted)])
-    assert before < 0 < after, (before, after)
+    assert after > before + 0.1, (before, after)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
