@@ -8,6 +8,7 @@ A digest may change only together with the method's `method_version`. Write them
 import hashlib
 import json
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +45,7 @@ CASES = {
 }  # fmt: skip
 
 
+@cache
 def samples(modality):
     if modality == "text":
         return {"notes": notes(60)}
