@@ -89,7 +89,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     options = {name[7:]: value for name, value in vars(arguments).items() if name.startswith("option_")}
     there = Path(arguments.key).exists()
     of_key = Key.load(arguments.key).parameters if there else {}
-    typed = cls(**{**of_key, **options})
+    typed = cls(**{name: value for name, value in {**of_key, **options}.items() if name in cls.arguments()})
     dataset = load_rows(
         source, config=arguments.config_name, split=arguments.split, need_labels=typed.needs_labels,
         skip_broken=arguments.skip_broken, skipped=skipped, **given,

@@ -49,13 +49,14 @@ COLOURS = {
     "orange": ("tigerlily",),
 }
 CELLS = [  # version, victim, seed, in the order of computation
-    *((version, "linear probe, Lite0", 0) for version in VERSIONS),
-    *(("unlearnable-clusters", "linear probe, Lite0", seed) for seed in (1, 2)),
-    *((version, "fine-tuned, Lite0", 0) for version in ("clean", "unlearnable-clusters")),
+    *((version, "linear probe, Lite0", 0) for version in ("clean", "unlearnable-clusters", "texture by cluster")),
+    *((version, "small CNN", 0) for version in ("clean", "texture by cluster", "unlearnable-clusters")),
+    *((version, "linear probe, Lite0", 0) for version in ("random noise", "linear-separable by cluster")),
+    *((version, "small CNN", 0) for version in ("linear-separable by cluster", "random noise")),
     *((version, "linear probe, Lite1", 0) for version in ("clean", "unlearnable-clusters")),
-    *((version, "small CNN", 0) for version in VERSIONS),
+    *(("unlearnable-clusters", "linear probe, Lite0", seed) for seed in (1, 2)),
+    *((version, "fine-tuned, Lite0", 0) for version in VERSIONS),
     *(("unlearnable-clusters", "fine-tuned, Lite0", seed) for seed in (1, 2)),
-    *((version, "fine-tuned, Lite0", 0) for version in list(VERSIONS)[2:]),
 ]
 OUTPUT = Path(__file__).with_suffix(".jsonl")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -53,7 +54,7 @@ class UnlearnableClustersTransform(ComputedNoiseTransform):
     Args:
         cluster_model: Id or folder of an `AutoModelForImageClassification`, whose features make the clusters and are
             moved. A new image is put into a cluster by the same model.
-        tile: Pixels a side after which the noise repeats, in an image of the size that the model takes. None for
+        tile: Pixels per side after which the noise repeats, in an image of the size that the model takes; None for
             noise that does not repeat, as in the paper, which takes many more steps.
         num_epochs: Times that an image is seen, unless `max_steps` ends it before.
         max_steps: Largest number of steps per cluster; None for no bound.
@@ -62,8 +63,8 @@ class UnlearnableClustersTransform(ComputedNoiseTransform):
             of epsilon.
         members_only: Whether the noise of a cluster is computed on its own images; False is the published way, on all
             images.
-        parallel: What several processes share: "clusters", where each takes some of them and the bytes are those of
-            one process; or "batches", where each takes a part of every batch, for more processes than clusters.
+        parallel: What several processes share. With "clusters" each takes some of them, and the bytes are those of one
+            process. With "batches" each takes a part of every batch, for more processes than clusters.
 
     Secret:
         The seed, the centres, the clusters of the images and their noise.
@@ -148,6 +149,7 @@ class UnlearnableClustersTransform(ComputedNoiseTransform):
         from datasets.utils import tqdm
 
         all_of_them, model = processes(), self._feature_model
+        on_device = deepcopy(model.model)
         rank, world = all_of_them.process_index, all_of_them.num_processes
         shared = self.parallel == "batches"
         mine = list(range(self.num_clusters)) if shared else list(range(rank, self.num_clusters, world))
@@ -156,7 +158,7 @@ class UnlearnableClustersTransform(ComputedNoiseTransform):
         wanted = set(mine) if self.members_only else set(range(self.num_clusters))
         pool = Pool.of_rows(((one, k) for one, k in self._members(dataset) if k in wanted), side, path)
         learner = ClusterNoiseLearner(
-            pool=pool, model=model.model.to(all_of_them.device, memory_format=torch.channels_last), size=model.size,
+            pool=pool, model=on_device.to(all_of_them.device, memory_format=torch.channels_last), size=model.size,
             centres=self._clusters.centres, max_levels=self.max_levels, tile=min(self.tile or side, side),
             batch_size=self.batch_size, num_epochs=self.num_epochs, max_steps=self.max_steps,
             step_size=self.epsilon / 3 if self.step_size is None else self.step_size, shared=shared and world > 1,
@@ -176,7 +178,6 @@ class UnlearnableClustersTransform(ComputedNoiseTransform):
                 noise[number] = torch.from_numpy(learner.noise(mine[number], np.flatnonzero(own), seed))
             if checkpoint is not None:
                 checkpoint.save(number + 1, {"noise": noise}, {})
-        model.model.to("cpu")
         found = dict(part for held in gather_object([list(zip(mine, noise.numpy(), strict=True))]) for part in held)
         return np.stack([found[cluster] for cluster in range(self.num_clusters)])
 
