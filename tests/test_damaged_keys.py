@@ -12,6 +12,7 @@ from hf_unlearnable.key import Key, _write_tensors
 from hf_unlearnable.registry import METHODS, method_class
 from hf_unlearnable.testing.compare import stored
 from tests.examples import sample_dataset
+from tests.image.models import needed
 from tests.keys import edit
 
 QUICK = {"max_rounds": 1, "surrogate_epochs": 1, "surrogate_steps": 2, "epochs": 2}
@@ -23,7 +24,7 @@ BLOBS = {"empty": lambda data: b"", "half": lambda data: data[: len(data) // 2],
 def fitted(name, seed):
     cls = method_class(name)
     quick = {parameter: value for parameter, value in QUICK.items() if hasattr(cls, parameter)}
-    return cls(seed=seed, **quick).fit(sample_dataset(cls.modality))
+    return cls(seed=seed, **quick, **needed(name)).fit(sample_dataset(cls.modality))
 
 
 @pytest.fixture(scope="module", params=METHODS)
