@@ -87,11 +87,12 @@ def field_damages(contents):
 
 def tensor_damages(tensors):
     for name, array in tensors.items():
+        limits = (np.iinfo if array.dtype.kind in "iu" else np.finfo)(array.dtype)
         changed = {
             "zeros": np.zeros_like(array), "floats": np.full(array.shape, np.nan, np.float32),
             "flat": array.reshape(-1, 1, 1), "shorter": array[:-1], "wider": array.astype(np.int64 if
-            array.dtype != np.int64 else np.int32), "none": array[:0], "most": np.full_like(array, np.iinfo(array.dtype).max),
-            "least": np.full_like(array, np.iinfo(array.dtype).min),
+            array.dtype != np.int64 else np.int32), "none": array[:0], "most": np.full_like(array, limits.max),
+            "least": np.full_like(array, limits.min),
         }  # fmt: skip
         for how, value in changed.items():
             yield f"tensor {name}: {how}", {**tensors, name: value}

@@ -203,11 +203,8 @@ class Clusters:
         check_array(self.members, "cluster_members", np.int32, (len(self.ids),))
         if not isinstance(self.weights, str) or not np.isfinite(self.centres).all():
             raise ValueError("the centres of its clusters are no finite numbers")
-        if (
-            not (self.ids[1:] > self.ids[:-1]).all()
-            or self.members.min() < 0
-            or not self.members.max() < len(self.centres) >= 2
-        ):
+        each = np.array_equal(np.unique(self.members), np.arange(len(self.centres)))
+        if not each or len(self.centres) < 2 or not (self.ids[1:] > self.ids[:-1]).all():
             raise ValueError("its images and their clusters do not belong together")
 
 
