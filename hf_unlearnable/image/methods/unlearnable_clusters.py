@@ -47,8 +47,7 @@ class UnlearnableClustersTransform(ComputedNoiseTransform):
     Ours:
         The noise itself takes signed gradient steps, without a generator, on the members of its own cluster. The
         published code trains each generator on all images, which costs as many times more as there are clusters. The
-        noise is a small tile that repeats: every image shows it many times, so few steps are enough, and crops do not
-        matter. The distance is the cosine between features, both less the mean of all centres; the paper takes the
+        noise is a small tile that repeats, so that every image shows it many times and crops do not matter. The distance is the cosine between features, both less the mean of all centres; the paper takes the
         Kullback-Leibler divergence of their softmax.
 
     Args:
@@ -89,7 +88,7 @@ class UnlearnableClustersTransform(ComputedNoiseTransform):
     """
 
     epsilon: float = 16 / 255
-    cluster_model: str = "microsoft/resnet-18"  # type: ignore[assignment]
+    cluster_model: str = "microsoft/resnet-18"
     tile: int | None = 32
     num_epochs: int = 4
     max_steps: int | None = 20
@@ -178,8 +177,9 @@ class UnlearnableClustersTransform(ComputedNoiseTransform):
                 noise[number] = torch.from_numpy(learner.noise(mine[number], np.flatnonzero(own), seed))
             if checkpoint is not None:
                 checkpoint.save(number + 1, {"noise": noise}, {})
-        found = dict(part for held in gather_object([list(zip(mine, noise.numpy(), strict=True))]) for part in held)
-        return np.stack([found[cluster] for cluster in range(self.num_clusters)])
+        parts = gather_object([list(zip(mine, noise.numpy(), strict=True))])
+        every = dict(part for held in parts for part in held)
+        return np.stack([every[cluster] for cluster in range(self.num_clusters)])
 
     def _members(self, dataset: Any) -> Iterator[tuple[np.ndarray, int]]:
         """Levels and cluster of every image, each different one once."""
