@@ -47,14 +47,15 @@ class UnlearnableClustersTransform(ComputedNoiseTransform):
     Ours:
         The noise itself takes signed gradient steps, without a generator, on the members of its own cluster. The
         published code trains each generator on all images, which costs as many times more as there are clusters. The
-        noise is a small tile that repeats, so that every image shows it many times and crops do not matter. The distance is the cosine between features, both less the mean of all centres; the paper takes the
+        noise is a small tile that repeats, so that every image shows it many times and crops do not matter. The
+        distance is the cosine between features, both less the mean of all centres. The paper takes the
         Kullback-Leibler divergence of their softmax.
 
     Args:
         cluster_model: Id or folder of an `AutoModelForImageClassification`, whose features make the clusters and are
             moved. A new image is put into a cluster by the same model.
-        tile: Pixels per side after which the noise repeats, at the size that the model takes; None for noise that does
-            not repeat, as in the paper.
+        tile: Pixels per side after which the noise repeats, at the model's size; None for noise as large as the image,
+            as in the paper.
         num_epochs: Times that an image is seen, unless `max_steps` ends it before.
         max_steps: Largest number of steps per cluster; None for no bound.
         batch_size: Images per step, all processes together.
