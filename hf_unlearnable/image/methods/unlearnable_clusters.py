@@ -54,8 +54,7 @@ class UnlearnableClustersTransform(ComputedNoiseTransform):
     Args:
         cluster_model: Id or folder of an `AutoModelForImageClassification`, whose features make the clusters and are
             moved. A new image is put into a cluster by the same model.
-        tile: Pixels per side after which the noise repeats, at the model's size; None for noise as large as the image,
-            as in the paper.
+        tile: Pixels per side after which the noise repeats, at the model's size; None for noise as large as the image.
         num_epochs: Times that an image is seen, unless `max_steps` ends it before.
         max_steps: Largest number of steps per cluster; None for no bound.
         batch_size: Images per step, all processes together.
