@@ -87,7 +87,7 @@ def save_key(folder: str, key: str, **parameters: Any) -> None:
         key: A new folder.
         parameters: As for `CountWords`.
     """
-    from hf_unlearnable.text.counting import WordCounts
+    from hf_unlearnable.text.counting.counts import WordCounts
 
     cloak = RegTextTransform(**parameters)
     for path in sorted(Path(folder).glob("*.parquet")):

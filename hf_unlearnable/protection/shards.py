@@ -142,7 +142,7 @@ def _make_key(run: Run, transform: Transform, key: Path, mine: Sequence[str], nu
 
 def _count(run: Run, made: Any, mine: Sequence[str], num_proc: int | None) -> bool:
     """Counts the shards of this process, and adds the counts of all; False where some are missing."""
-    from hf_unlearnable.text.counting import WordCounts
+    from hf_unlearnable.text.counting.counts import WordCounts
 
     full = []
     for name, file in run.files.items():

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hf_unlearnable.registry import METHODS, MODALITIES, method_class
-from hf_unlearnable.text.scripts import pieces_of
+from hf_unlearnable.text.insertion.scripts import pieces_of
 
 from .limits import RefusedError
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from hf_unlearnable.key import Key
 from hf_unlearnable.mark import RowMarks
 from hf_unlearnable.rows import Batch, has_label, no_label
-from hf_unlearnable.text.counting import WordCounts, text_batches
-from hf_unlearnable.text.editing import TextEdits
-from hf_unlearnable.text.ranking import listed
+from hf_unlearnable.text.counting.counts import WordCounts, text_batches
+from hf_unlearnable.text.counting.ranking import listed
+from hf_unlearnable.text.insertion.editing import TextEdits
 from hf_unlearnable.text.trace import taken_out
 from hf_unlearnable.transform import NotFittedError, Transform
 from hf_unlearnable.validation import check_labels, check_words

@@ -11,7 +11,7 @@ from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import lru_cache
 
-from hf_unlearnable.text.insertion import Canonical
+from hf_unlearnable.text.insertion.words import Canonical
 
 # Phrases that link or pause, by language. They fit at the start of a clause, and most of them within one.
 PHRASES = {

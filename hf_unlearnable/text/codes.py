@@ -8,7 +8,7 @@ from itertools import combinations, islice
 import numpy as np
 
 from hf_unlearnable.key import draws
-from hf_unlearnable.text.insertion import Canonical
+from hf_unlearnable.text.insertion.words import Canonical
 
 _APART = 12  # words, at most, from the first carrier of a code to its last
 

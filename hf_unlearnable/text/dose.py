@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hf_unlearnable.key import draws, row_stream
-from hf_unlearnable.text.counting import WordCounts
-from hf_unlearnable.text.scripts import pieces_of
+from hf_unlearnable.text.counting.counts import WordCounts
+from hf_unlearnable.text.insertion.scripts import pieces_of
 
 if TYPE_CHECKING:
     from datasets import Dataset

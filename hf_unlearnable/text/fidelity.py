@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hf_unlearnable._words import counted
-from hf_unlearnable.text.scripts import pieces_of, word_count
+from hf_unlearnable.text.insertion.scripts import pieces_of, word_count
 
 if TYPE_CHECKING:
     import polars as pl

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hf_unlearnable.mark import ROW_DECOYS, NoMarkError, RowMarks
-from hf_unlearnable.text.batch import BatchTexts
+from hf_unlearnable.text.insertion.batch import BatchTexts
 
 if TYPE_CHECKING:
-    from hf_unlearnable.text.insertion import Canonical
+    from hf_unlearnable.text.insertion.words import Canonical
     from hf_unlearnable.transform import Transform
 
 

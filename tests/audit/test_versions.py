@@ -13,7 +13,7 @@ from hf_unlearnable import RandomNoiseTransform, RegTextTransform, TextureTransf
 from hf_unlearnable.audit.versions import check_pair, check_test, dropped, random_dose, set_aside
 from hf_unlearnable.image.dose import random_pixels
 from hf_unlearnable.text.dose import random_words
-from hf_unlearnable.text.insertion import Canonical
+from hf_unlearnable.text.insertion.words import Canonical
 from tests.examples import levels, notes, pictures, real, stored, tiny
 from tests.image.files import file_of
 

@@ -18,7 +18,7 @@ from hf_unlearnable.labelled import class_stream
 from hf_unlearnable.mark import NoMarkError
 from hf_unlearnable.registry import METHODS
 from hf_unlearnable.testing import CHECKS
-from hf_unlearnable.text.insertion import Canonical
+from hf_unlearnable.text.insertion.words import Canonical
 from tests.contract.toys import LastWordTransform, QuiltTransform
 from tests.examples import notes, pictures, sample_dataset, tiny
 

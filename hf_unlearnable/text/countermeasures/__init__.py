@@ -1,9 +1,9 @@
 """What an adversary does to protected texts before training: filters, clean-up, rewriting, clean rows mixed in.
 
 Each is a pure function `(rows, attacker) -> rows` with the thresholds of its paper, or thresholds under which
-little of a clean dataset is lost. Words are those of `hf_unlearnable.text.counting`, in lower case, and counted once
-per row. A filter deletes a word in any case, together with one space; all other bytes stay. No filter drops a row or a
-class but those that say so.
+little of a clean dataset is lost. Words are those of `hf_unlearnable.text.counting.counts`, in lower case, and counted
+once per row. A filter deletes a word in any case, together with one space; all other bytes stay. No filter drops a row
+or a class but those that say so.
 """
 
 from hf_unlearnable.adversary import Countermeasure, mixed_with_clean

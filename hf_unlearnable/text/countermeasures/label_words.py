@@ -10,7 +10,7 @@ import numpy as np
 
 from hf_unlearnable.adversary import Attacker, Rows
 from hf_unlearnable.text.countermeasures.words import FIXED_Z, LEAST_DEVIATION, Z_ROWS, only, row_counts, without
-from hf_unlearnable.text.ranking import rank_words
+from hf_unlearnable.text.counting.ranking import rank_words
 
 _ROBUST_Z = 15.0  # median absolute deviations above the median
 _OUTLIER_Z = 20.0  # standard deviations above the mean, as He et al.

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hf_unlearnable.adversary import Rows
-from hf_unlearnable.text.counting import _NOISE, _WORD, WordCounts
-from hf_unlearnable.text.scripts import mostly_spaceless, pieces_of
+from hf_unlearnable.text.counting.counts import _NOISE, _WORD, WordCounts
+from hf_unlearnable.text.insertion.scripts import mostly_spaceless, pieces_of
 
 if TYPE_CHECKING:
     import polars as pl

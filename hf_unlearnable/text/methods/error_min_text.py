@@ -15,8 +15,8 @@ from hf_unlearnable.key import Key, draws, row_stream
 from hf_unlearnable.mark import NoMarkError, Recovered
 from hf_unlearnable.rows import Batch
 from hf_unlearnable.text.base import TextTransform
-from hf_unlearnable.text.batch import BatchTexts
-from hf_unlearnable.text.ranking import rare_words, unfit_to_draw
+from hf_unlearnable.text.counting.ranking import rare_words, unfit_to_draw
+from hf_unlearnable.text.insertion.batch import BatchTexts
 from hf_unlearnable.text.substitution.edits import Edit, Edits, LabelledRow, checksum, content, edited, labelled_rows
 from hf_unlearnable.text.substitution.gradients import Surrogate
 from hf_unlearnable.text.substitution.search import EditSearch, words_of_classes

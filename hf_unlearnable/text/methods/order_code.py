@@ -14,7 +14,7 @@ from hf_unlearnable.key import Key, draws
 from hf_unlearnable.text.base import TextTransform
 from hf_unlearnable.text.carriers import PHRASES, TURNING, PhraseCanonical, without_overlap
 from hf_unlearnable.text.codes import by_side, offsets_of, row_draws, sides
-from hf_unlearnable.text.ranking import rank_words, words_by_association
+from hf_unlearnable.text.counting.ranking import rank_words, words_by_association
 
 if TYPE_CHECKING:
     import polars as pl

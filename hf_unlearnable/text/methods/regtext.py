@@ -13,10 +13,10 @@ import numpy as np
 from hf_unlearnable._words import counted, spelled
 from hf_unlearnable.key import Key, draws
 from hf_unlearnable.mark import NoMarkError, RowMarks
-from hf_unlearnable.text.counting import WordCounts
-from hf_unlearnable.text.insertion import Canonical
-from hf_unlearnable.text.ranking import rank_words, unfit_to_draw, words_by_association
-from hf_unlearnable.text.spread import SpreadTransform, drawn, spread
+from hf_unlearnable.text.counting.counts import WordCounts
+from hf_unlearnable.text.counting.ranking import rank_words, unfit_to_draw, words_by_association
+from hf_unlearnable.text.insertion.spread import SpreadTransform, drawn, spread
+from hf_unlearnable.text.insertion.words import Canonical
 from hf_unlearnable.validation import check_words
 
 if TYPE_CHECKING:

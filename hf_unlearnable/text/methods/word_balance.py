@@ -11,8 +11,8 @@ import numpy as np
 from hf_unlearnable._words import spelled
 from hf_unlearnable.key import Key, draws
 from hf_unlearnable.text.base import TextTransform
-from hf_unlearnable.text.insertion import Canonical
-from hf_unlearnable.text.spread import spread
+from hf_unlearnable.text.insertion.spread import spread
+from hf_unlearnable.text.insertion.words import Canonical
 from hf_unlearnable.validation import check_words
 
 if TYPE_CHECKING:

@@ -12,11 +12,11 @@ import numpy as np
 import regex
 
 from hf_unlearnable.text.carriers import TURNING
-from hf_unlearnable.text.scripts import SPACELESS
-from hf_unlearnable.text.spans import spans
+from hf_unlearnable.text.insertion.scripts import SPACELESS
+from hf_unlearnable.text.insertion.spans import spans
 
 if TYPE_CHECKING:
-    from hf_unlearnable.text.batch import BatchTexts
+    from hf_unlearnable.text.insertion.batch import BatchTexts
 
 _WORD = regex.compile(r"[\p{L}\p{M}\p{N}]+(?:['’-][\p{L}\p{M}\p{N}]+)*")
 _PLAIN = regex.compile(rf"(?V1)[[\p{{L}}\p{{M}}]--{SPACELESS}]+(?:['’-][\p{{L}}\p{{M}}]+)*")

@@ -4,7 +4,7 @@ import pytest
 from datasets import Dataset
 
 from hf_unlearnable import OrderCodeTransform, RegTextTransform
-from hf_unlearnable.text.ranking import listed
+from hf_unlearnable.text.counting.ranking import listed
 
 FIT = ["gravel", "lantern", "saddle", "thimble"]
 UNFIT = ["nightmare", "masterpiece", "unfunny", "not", "never", "without", "ve", "ll", "don", "xxx", "delightful"]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hf_unlearnable import RegTextTransform, load_transform
-from hf_unlearnable.text.counting import WordCounts
+from hf_unlearnable.text.counting.counts import WordCounts
 from hf_unlearnable.text.methods.regtext import rank_words
 from tests.examples import notes, real, tiny
 from tests.text.methods.regtext import LABELS, TEXTS, inserted

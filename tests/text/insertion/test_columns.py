@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from hf_unlearnable import RegTextTransform
 from hf_unlearnable.rows import Batch
-from hf_unlearnable.text import spread
 from hf_unlearnable.text.base import TextTransform
+from hf_unlearnable.text.insertion import spread
 
 WORDS = {0: ["piston"], 1: ["gist"]}
 MANY = {0: ["piston", "plum", "эди"], 1: ["gist", "a", "导演"]}

@@ -6,8 +6,8 @@ import pytest
 from datasets import Dataset
 
 from hf_unlearnable import RegTextTransform
-from hf_unlearnable.text.counting import WordCounts
-from hf_unlearnable.text.sampling import levels_of, sampled_level, words_at
+from hf_unlearnable.text.counting.counts import WordCounts
+from hf_unlearnable.text.counting.sampling import levels_of, sampled_level, words_at
 
 ROWS = 4000
 TEXTS = [f"text w{i % 97} w{i % 89} w{i} and more of it" for i in range(ROWS)]

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hf_unlearnable import OrderCodeTransform, RegTextTransform
-from hf_unlearnable.text.insertion import Canonical
-from hf_unlearnable.text.scripts import BEFORE_PLACE, mostly_spaceless, pieces_of, word_count
-from hf_unlearnable.text.spans import spans
+from hf_unlearnable.text.insertion.scripts import BEFORE_PLACE, mostly_spaceless, pieces_of, word_count
+from hf_unlearnable.text.insertion.spans import spans
+from hf_unlearnable.text.insertion.words import Canonical
 from tests.examples import tiny
 
 SENTENCES = {

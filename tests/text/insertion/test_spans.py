@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hf_unlearnable import OrderCodeTransform, RegTextTransform
-from hf_unlearnable.text.insertion import Canonical
-from hf_unlearnable.text.spans import spans, without_spans
+from hf_unlearnable.text.insertion.spans import spans, without_spans
+from hf_unlearnable.text.insertion.words import Canonical
 from tests.examples import tiny
 
 SPANS = [

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hf_unlearnable.rows import require_columns
-from hf_unlearnable.text.sampling import LEVELS, from_level, joined, levels_of, sampled_level, words_at
-from hf_unlearnable.text.scripts import SPACELESS
-from hf_unlearnable.text.spans import may_hold_spans, without_spans
+from hf_unlearnable.text.counting.sampling import LEVELS, from_level, joined, levels_of, sampled_level, words_at
+from hf_unlearnable.text.insertion.scripts import SPACELESS
+from hf_unlearnable.text.insertion.spans import may_hold_spans, without_spans
 
 if TYPE_CHECKING:
     import polars as pl

@@ -15,7 +15,7 @@ from unicodedata import category
 
 import numpy as np
 
-from hf_unlearnable.text.insertion import Canonical
+from hf_unlearnable.text.insertion.words import Canonical
 
 if TYPE_CHECKING:
     import pyarrow as pa

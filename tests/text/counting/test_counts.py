@@ -9,7 +9,7 @@ from datasets import Dataset
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hf_unlearnable.text.counting import WordCounts, text_batches
+from hf_unlearnable.text.counting.counts import WordCounts, text_batches
 from tests.examples import notes, real
 
 

@@ -21,8 +21,8 @@ from unicodedata import category
 
 import regex
 
-from hf_unlearnable.text.scripts import BEFORE_PLACE, mostly_spaceless
-from hf_unlearnable.text.spans import may_hold_spans, spans
+from hf_unlearnable.text.insertion.scripts import BEFORE_PLACE, mostly_spaceless
+from hf_unlearnable.text.insertion.spans import may_hold_spans, spans
 
 if TYPE_CHECKING:
     import numpy as np

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from hf_unlearnable.rows import Batch, has_label, no_label
-from hf_unlearnable.text.batch import BatchTexts
-from hf_unlearnable.text.insertion import Canonical
+from hf_unlearnable.text.insertion.batch import BatchTexts
+from hf_unlearnable.text.insertion.words import Canonical
 from hf_unlearnable.transform import Transform
 
 if TYPE_CHECKING:

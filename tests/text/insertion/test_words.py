@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from hf_unlearnable.text.insertion import Canonical
+from hf_unlearnable.text.insertion.words import Canonical
 
 POOL = ["piston", "эди", "导演"]
 # Texts that mix what breaks insertion: runs of spaces, line breaks, markup, code, scripts without spaces, the words.

@@ -11,10 +11,10 @@ import numpy as np
 from hf_unlearnable.key import draws, row_streams
 from hf_unlearnable.rows import Batch
 from hf_unlearnable.text.base import TextTransform
-from hf_unlearnable.text.batch import BatchTexts
-from hf_unlearnable.text.columns import TextColumn
-from hf_unlearnable.text.editing import Edit
-from hf_unlearnable.text.insertion import spans_in_words
+from hf_unlearnable.text.insertion.batch import BatchTexts
+from hf_unlearnable.text.insertion.columns import TextColumn
+from hf_unlearnable.text.insertion.editing import Edit
+from hf_unlearnable.text.insertion.words import spans_in_words
 from hf_unlearnable.transform import _FRACTION_DRAW
 
 if TYPE_CHECKING:

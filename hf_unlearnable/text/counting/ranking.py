@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hf_unlearnable.text.scripts import SPACELESS
+from hf_unlearnable.text.insertion.scripts import SPACELESS
 
 if TYPE_CHECKING:
     import polars as pl

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from hf_unlearnable.text.insertion import Canonical
+    from hf_unlearnable.text.insertion.words import Canonical
 
 
 class BatchTexts:
