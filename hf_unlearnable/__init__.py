@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from hf_unlearnable.image.methods.random_noise import RandomNoiseTransform
     from hf_unlearnable.image.methods.stable_error_min import StableErrorMinTransform
     from hf_unlearnable.image.methods.texture import TextureTransform
+    from hf_unlearnable.image.methods.unlearnable_clusters import UnlearnableClustersTransform
     from hf_unlearnable.key import Key
     from hf_unlearnable.registry import load_transform
     from hf_unlearnable.text.methods.error_min_text import ErrorMinTextTransform
@@ -68,6 +69,7 @@ _HOME = {
     "StableErrorMinTransform": "hf_unlearnable.image.methods.stable_error_min",
     "TextureTransform": "hf_unlearnable.image.methods.texture",
     "Transform": "hf_unlearnable.transform",
+    "UnlearnableClustersTransform": "hf_unlearnable.image.methods.unlearnable_clusters",
     "WordBalanceTransform": "hf_unlearnable.text.methods.word_balance",
     "attack": "hf_unlearnable.audit.run",
     "bayes_error": "hf_unlearnable.bayes",
@@ -110,6 +112,7 @@ __all__ = [
     "StableErrorMinTransform",
     "TextureTransform",
     "Transform",
+    "UnlearnableClustersTransform",
     "WordBalanceTransform",
     "__version__",
     "attack",

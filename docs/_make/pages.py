@@ -51,8 +51,14 @@ def methods_page() -> str:
 
 
 def _choice(name: str, cls: type[Transform]) -> list[str]:
-    needs = "labels" if cls.needs_labels is True else "nothing; labels for one pattern per class"
-    if cls.needs_training:
+    needs = "labels" if cls().needs_labels else "nothing"
+    if needs == "labels" and hasattr(cls, "cluster_model"):
+        needs += " or `cluster_model`"
+    if needs == "nothing" and "class" in cls.choices.get("noise", ()):
+        needs += "; labels for one pattern per class"
+    if needs == "nothing" and cls.needs_training:
+        needs = "a pretrained model"
+    elif cls.needs_training:
         needs += ", the training of a surrogate"
     return [f"[`{name}`](#{name})", cls.modality, needs, new_rows(cls), bound(cls), str(cls.method_version)]
 
@@ -60,7 +66,9 @@ def _choice(name: str, cls: type[Transform]) -> list[str]:
 def new_rows(cls: type[Transform]) -> str:
     """Whether a key protects rows that `fit` has not seen."""
     if not cls.needs_training:
-        return "yes, of known classes" if cls.needs_labels is True else "yes"
+        return "yes, of known classes" if cls().needs_labels else "yes"
+    if not cls().needs_labels:
+        return "yes"
     if "class" not in cls.choices.get("noise", ()):
         return "no"
     return "yes, of known classes" if getattr(cls, "noise", None) == "class" else 'with `noise="class"`'

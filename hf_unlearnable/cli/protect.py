@@ -86,18 +86,19 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     files = _shards(arguments, source)
     if files:
         return _run_shards(arguments, files)
-    dataset = load_rows(
-        source, config=arguments.config_name, split=arguments.split, need_labels=cls.needs_labels is True,
-        skip_broken=arguments.skip_broken, skipped=skipped, **given,
-    )  # fmt: skip
-    if cls.needs_labels is True:
-        labels = getattr(arguments, "option_label_column", "label")
-        reading.require_labels(dataset, labels, source, what=arguments.method)
-    for line in skipped:
-        print(f"Skipped: {line}")
     options = {name[7:]: value for name, value in vars(arguments).items() if name.startswith("option_")}
     there = Path(arguments.key).exists()
     of_key = Key.load(arguments.key).parameters if there else {}
+    typed = cls(**{name: value for name, value in {**of_key, **options}.items() if name in cls.arguments()})
+    dataset = load_rows(
+        source, config=arguments.config_name, split=arguments.split, need_labels=typed.needs_labels,
+        skip_broken=arguments.skip_broken, skipped=skipped, **given,
+    )  # fmt: skip
+    if typed.needs_labels:
+        without = getattr(typed, "without_labels", "")
+        reading.require_labels(dataset, typed.label_column, source, what=arguments.method, otherwise=without)
+    for line in skipped:
+        print(f"Skipped: {line}")
     options = {name: plain(cls, name, value, dataset, {**of_key, **options}) for name, value in options.items()}
     kind = arguments.format or format_of(source, arguments.output)
     check_places(arguments.output, arguments.key, arguments.report, format=kind)

@@ -117,7 +117,7 @@ def options(arguments: argparse.Namespace) -> dict[str, Any]:
     return {name: getattr(arguments, option, None) for name, option in names.items()}
 
 
-def require_labels(dataset: Any, column: str, source: str | Sequence[str], what: str) -> None:
+def require_labels(dataset: Any, column: str, source: str | Sequence[str], what: str, otherwise: str = "") -> None:
     """Raises for a folder of files that gives no labels; the ValueError says how folders tell them.
 
     Args:
@@ -125,8 +125,10 @@ def require_labels(dataset: Any, column: str, source: str | Sequence[str], what:
         column: Of labels.
         source: Where it was read from.
         what: Needs them.
+        otherwise: What to do without labels, in a sentence's end.
     """
     modality = held(source)
     if modality is not None and isinstance(source, str) and column not in dataset.column_names:
         told = modality.without_labels(source)
-        raise ValueError(f"{what} needs labels, and there is no column {column!r}. {told}")
+        without = f" Without labels, {otherwise}." if otherwise else ""
+        raise ValueError(f"{what} needs labels, and there is no column {column!r}. {told}{without}")

@@ -220,6 +220,21 @@ def label_free(datasets: Mapping[str, str]) -> str:
     return table([["data", "protected with", *names], *rows])
 
 
+def clusters() -> str:
+    """Versions without labels down, victims across: accuracy by kind and, for the probe, by colour; seeds counted."""
+    found: dict[tuple[str, str, str], list[float]] = {}
+    for cell in lines("clusters.jsonl"):
+        found.setdefault((cell["version"], cell["victim"], cell["labels"]), []).append(100 * cell["accuracy"])
+    columns = list(dict.fromkeys(key[1:] for key in found))
+    head = [victim if labels == "kind" else f"{victim}, labels are colours" for victim, labels in columns]
+    rows = [["photos, trained on", *head]]
+    for version in dict.fromkeys(key[0] for key in found):
+        cells = [found.get((version, *column), []) for column in columns]
+        told = [f"{sum(one) / len(one):.1f}" + f" ({len(one)})" * (len(one) > 1) if one else "" for one in cells]
+        rows.append([version, *told])
+    return table(rows)
+
+
 def watermark() -> str:
     """Methods down: bits of a watermark that are read, by which came first, and what is left of the protection."""
     found = {(cell["method"], cell["order"]): cell for cell in lines("watermark.jsonl")}
@@ -265,6 +280,7 @@ def tables() -> dict[str, str]:
         "resizers_flowers": survival("flowers", "contrast"),
         "text_survival": text_survival(),
         "watermark": watermark(),
+        "clusters": clusters(),
         "label_free_texts": label_free({"imdb": "IMDb", "sst2": "SST-2", "trec": "TREC"}),
         "label_free_images": label_free({"flowers": "flowers, 224 px", "cifar10_jpeg": "CIFAR-10, 32 px"}),
         "identity_images": identity({"flowers": "224 px", "cifar10_jpeg": "32 px"}),

@@ -21,6 +21,9 @@ def test_texture_without_labels_names_the_method_that_needs_none(here, capsys):
     message = error_of(capsys)
     assert "needs labels" in message and "no column 'label'" in message
     assert "side by side in photos, and a label is the name of a folder" in message
+    assert (
+        "Without labels, give --cluster-model, an image model" in message and "or use unlearnable-clusters" in message
+    )
     assert names(here) == before
 
 

@@ -7,6 +7,7 @@ import pytest
 from hf_unlearnable.registry import METHODS, MODALITIES, method_class
 from hf_unlearnable.testing import CHECKS
 from tests.examples import sample_dataset
+from tests.image.models import needed
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
@@ -14,7 +15,7 @@ from tests.examples import sample_dataset
 def test_contract(name, check):
     cls = method_class(name)
     few = {field.name: 2 for field in fields(cls) if field.name in ("max_rounds", "surrogate_epochs")}  # quick
-    check(cls(seed=7, **few), sample_dataset(cls.modality))
+    check(cls(seed=7, **few, **needed(name)), sample_dataset(cls.modality))
 
 
 @pytest.mark.parametrize("name", [name for name in METHODS if method_class(name).modality == "text"])

@@ -12,6 +12,7 @@ import pytest
 import hf_unlearnable
 from hf_unlearnable.registry import METHODS
 from hf_unlearnable.transform import Transform
+from tests.image.models import needed
 
 PUBLIC = {name: getattr(hf_unlearnable, name) for name in hf_unlearnable.__all__ if not name.startswith("_")}
 CALLABLE = sorted(name for name, value in PUBLIC.items() if inspect.isfunction(value) or inspect.isclass(value))
@@ -75,6 +76,7 @@ def test_example_of_a_method_runs_and_its_key_protects(name, small, tmp_path, mo
     if cls.needs_training:  # a network that is trained in seconds
         known = inspect.signature(cls.__init__).parameters
         quick = {name: x for name, x in QUICK.items() if name in known and x in cls.choices.get(name, [x])}
+        quick |= needed(name)
         space[cls.__name__] = lambda **given: cls(**{**given, **quick})
     exec(cls.described()["Example"], space)
     cloak = space["cloak"]

@@ -18,6 +18,7 @@ from hf_unlearnable import load_transform
 from hf_unlearnable.registry import METHODS, method_class
 from hf_unlearnable.testing.compare import stored
 from tests.examples import notes, pictures, recordings
+from tests.image.models import needed
 
 FILE = Path(__file__).with_name("golden.json")
 CASES = {
@@ -85,7 +86,7 @@ def computed(name, chosen=None):
         for sample, dataset in samples(cls.modality).items():
             if (sample == "photos" and case != "defaults") or chosen not in (None, sample):
                 continue
-            cloak = cls(seed=7, **parameters).fit(dataset)
+            cloak = cls(seed=7, **needed(name), **parameters).fit(dataset)
             protected = dataset.map(cloak, batched=True, load_from_cache_file=False)
             (column,) = cloak._columns()
             found[f"{case}, {sample}"] = [digest(stored(protected)[column]), digest([state(cloak.key)])]

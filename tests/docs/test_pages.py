@@ -10,6 +10,7 @@ from docs._make import pages
 from hf_unlearnable.registry import METHODS, method_class
 from tests import ROOT
 from tests.examples import pictures, sample_dataset
+from tests.image.models import needed
 
 QUICK = {"max_rounds": 1}
 
@@ -43,7 +44,7 @@ def test_every_command_and_option_is_named():
 def test_the_table_of_methods_is_right_about_new_rows(name):
     cls = method_class(name)
     rows = sample_dataset(cls.modality)
-    quick = QUICK if cls.needs_training else {}
+    quick = needed(name) or (QUICK if cls.needs_training else {})
     fitted = cls(seed=7, **quick).fit(rows.select(range(32)))
     new = rows.select(range(32, 40))
     if pages.new_rows(cls).startswith("yes"):
@@ -73,7 +74,8 @@ def test_the_table_of_methods_is_right_about_the_bound(name):
         assert kept[pages.bound(cls)]
         return
     rows = pictures(8, classes=2)
-    after = rows.map(cls(seed=7, **(QUICK if cls.needs_training else {})).fit(rows), batched=True)
+    quick = needed(name) or (QUICK if cls.needs_training else {})
+    after = rows.map(cls(seed=7, **quick).fit(rows), batched=True)
     changes = [np.abs(np.asarray(a, int) - np.asarray(b, int)) for a, b in zip(rows["image"], after["image"])]
     assert (max(change.max() for change in changes) <= 8) == (pages.bound(cls) == "epsilon")
     if pages.bound(cls) == "epsilon, but for one pixel":

@@ -12,7 +12,7 @@ from hf_unlearnable.audit.grid import audit  # noqa: E402
 from hf_unlearnable.audit.records import Version  # noqa: E402
 from hf_unlearnable.image.learning.surrogate import image_classifier  # noqa: E402
 from hf_unlearnable.image.victims import linear_probe, pretrained_image_model, small_cnn  # noqa: E402
-from hf_unlearnable.image.victims.pretrained import _model_size  # noqa: E402
+from hf_unlearnable.image.victims.pretrained import model_size  # noqa: E402
 from tests.examples import levels, pictures  # noqa: E402
 
 SMALL = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 8}
@@ -120,7 +120,7 @@ def test_levels_are_those_of_the_processor(settings, mean, std, folder):
 
 def test_a_processor_that_names_the_longer_edge(folder):
     processor(folder, size={"longest_edge": 32})
-    assert _model_size(str(folder)) == 32
+    assert model_size(str(folder)) == 32
 
 
 def test_an_attack_goes_on_without_the_victim_and_keeps_features_in_its_store(folder, tmp_path):

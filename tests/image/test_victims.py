@@ -196,9 +196,9 @@ def test_a_pretrained_model_keeps_its_body_and_forgets_its_head(folder):
 def test_a_pretrained_model_sees_the_size_and_levels_of_its_processor(folder):
     from transformers import AutoImageProcessor, AutoModelForImageClassification
 
-    from hf_unlearnable.image.victims.pretrained import _fresh, _model_size
+    from hf_unlearnable.image.victims.pretrained import _fresh, model_size
 
-    assert _model_size(folder) == 32
+    assert model_size(folder) == 32
     image = TEST[0].repeat(2, axis=0).repeat(2, axis=1)  # 32 pixels: nothing to resize
     fresh = _fresh(folder, 3).eval()
     reference = AutoModelForImageClassification.from_pretrained(folder).eval()
@@ -214,11 +214,11 @@ def test_a_pretrained_model_sees_the_size_and_levels_of_its_processor(folder):
 
 def test_the_size_of_a_processor_that_crops_or_names_the_shorter_edge(tmp_path):
     transformers = pytest.importorskip("transformers")
-    from hf_unlearnable.image.victims.pretrained import _model_size
+    from hf_unlearnable.image.victims.pretrained import model_size
 
     transformers.ConvNextImageProcessor(size={"shortest_edge": 288}).save_pretrained(tmp_path / "edge")
     transformers.CLIPImageProcessor(
         size={"shortest_edge": 256}, crop_size={"height": 224, "width": 224}
     ).save_pretrained(tmp_path / "crop")
-    assert _model_size(str(tmp_path / "edge")) == 288
-    assert _model_size(str(tmp_path / "crop")) == 224
+    assert model_size(str(tmp_path / "edge")) == 288
+    assert model_size(str(tmp_path / "crop")) == 224

@@ -11,7 +11,7 @@ pytest.importorskip("transformers", reason="the folder is for transformers")
 from torch.nn.functional import conv2d, pad  # noqa: E402
 
 from hf_unlearnable.image.victims import linear_probe, pretrained_image_model  # noqa: E402
-from hf_unlearnable.image.victims.pretrained import _fresh, _model_size  # noqa: E402
+from hf_unlearnable.image.victims.pretrained import _fresh, model_size  # noqa: E402
 from recipes import efficientnet_lite0  # noqa: E402
 from tests.examples import levels  # noqa: E402
 
@@ -113,7 +113,7 @@ def test_answers_are_those_of_the_published_network(weights, folder, size):
 
 
 def test_levels_are_those_that_the_weights_were_trained_on(folder):
-    assert _model_size(folder) == 224
+    assert model_size(folder) == 224
     model = _fresh(folder, 2).model
     for level in (0, 127, 255):
         seen = (torch.full((3, 1, 1), level / 255) - model.mean) / model.std

@@ -1,37 +1,30 @@
-"""What the protections whose noise is learned share: parameters, `fit`, application and proof of ownership."""
+"""What the protections share whose noise is learned with a surrogate: parameters and `fit`."""
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from hf_unlearnable._extras import require
 from hf_unlearnable._mapped import on_disk
-from hf_unlearnable._words import counted
-from hf_unlearnable.image.bounded import BoundedImageTransform, add_levels
 from hf_unlearnable.image.codec import ImageError
 from hf_unlearnable.image.learning.checkpoint import shared_seed
+from hf_unlearnable.image.learning.computed import ComputedNoiseTransform
 from hf_unlearnable.image.learning.noise import ClassNoise, SampleNoise
 from hf_unlearnable.image.learning.processes import part_of
 from hf_unlearnable.image.learning.rounds import NoiseLearner
 from hf_unlearnable.image.learning.scale import ENLARGED, LARGEST, SMALLEST, blotches
-from hf_unlearnable.image.trace import HASH_CHANCE, PRESENT, learned_scores, recovered
-from hf_unlearnable.key import Key
-from hf_unlearnable.mark import ClassMarks, Marks, NoMarkError, Recovered, class_decoys
 
 logger = logging.getLogger(__name__)
 
-_SEEN_AT = 3.0  # standard deviations that the whole of a noise has to stand out by
-
 
 @dataclass(kw_only=True, repr=False, eq=False)
-class LearnedNoiseTransform(BoundedImageTransform):
-    """Base class of the protections whose noise is computed at `fit`, for all rows, on a surrogate.
+class LearnedNoiseTransform(ComputedNoiseTransform):
+    """Base class of the protections whose noise is computed at `fit`, for all rows, on a surrogate that is trained.
 
     `fraction`, `classes` and `mask_column` choose rows when the noise is applied, so they may change later with the
     same key.
@@ -53,9 +46,6 @@ class LearnedNoiseTransform(BoundedImageTransform):
     learning_rate: float = 0.1
     batch_size: int = 128
     noise_batch_size: int | None = None
-
-    needs_training: ClassVar[bool] = True
-    differs_by_row: ClassVar[bool] = False  # equal images get equal noise, whatever they are called
 
     def fit(
         self, dataset: Any, *, accelerator: Any = None, checkpoint_dir: str | os.PathLike | None = None
@@ -84,7 +74,7 @@ class LearnedNoiseTransform(BoundedImageTransform):
         learner = NoiseLearner(
             self._pictures(part_of(dataset)),
             seed=self._resolved_seed(),
-            per_class=getattr(self, "noise", "sample") == "class",
+            per_class=self._per_class,
             surrogate=self.surrogate,
             image_size=self.image_size,
             batch_size=self.batch_size,
@@ -127,50 +117,4 @@ class LearnedNoiseTransform(BoundedImageTransform):
             side, seen = max(levels.shape[:2]), max(noise.levels.shape[1:3])
             if side > ENLARGED * max(seen, LARGEST):
                 raise ImageError(f"the image has {side} pixels a side, but {blotches(side, seen)}")
-        own = noise.of(label if isinstance(noise, ClassNoise) else stream, levels.shape)
-        if own.size and max(own.max(), -int(own.min())) > self.max_levels:
-            raise ImageError(f"would change by more than {self.max_levels} levels: the key is damaged")
-        return add_levels(levels, own)
-
-    def _state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        return self._fitted(self._noise).state()
-
-    def _set_state(self, state: dict[str, Any], tensors: dict[str, np.ndarray]) -> None:
-        self._noise = (ClassNoise if "labels" in state else SampleNoise).from_state(state, tensors)
-
-    def _check_state(self, key: Key) -> None:
-        if self.max_levels == 0:
-            return
-        if isinstance(self._noise, ClassNoise) != (getattr(self, "noise", "sample") == "class"):
-            raise ValueError("its noise is of classes where it should be of rows, or the other way round")
-        self._noise.check(self.max_levels)
-        if key.path is not None and not self._noise.levels.any():  # what `fit` makes it warns of
-            raise ValueError("its noise is 0 everywhere and protects nothing")
-
-    def ownership_scores(self, rows: Sequence[Mapping[str, Any]]) -> Marks:
-        """Which originals come out when the key's noise is taken off, or which images hold the noise of a class."""
-        noise, cut = self._fitted(self._noise), 2.0 * self.max_levels
-        pictures = self._looked_at(rows)
-        if isinstance(noise, ClassNoise):
-            labels, given = self._classes_of(rows)
-            levels = [picture.levels for picture in pictures]
-            scores = learned_scores(noise.levels, levels, cut, class_decoys(len(labels)))
-            spread = float(scores[:, :, 1:].std()) / (len(rows) / len(labels)) ** 0.5  # of a class's mean, by chance
-            if spread > 1 / _SEEN_AT:
-                raise NoMarkError(
-                    f"{counted(len(rows), 'image')} of this size cannot tell this key's noise from what they show. "
-                    "Give more of them, or larger ones, or keep the original data: it shows whose they are."
-                )
-            # Clean images hold a little of what was learned from them: of decoys, half as much is enough.
-            asked = np.where(np.arange(scores.shape[2]) == 0, PRESENT, PRESENT / 2)
-            return ClassMarks(scores >= asked, given, drawn=False)
-        if self.id_column:
-            raise NoMarkError(
-                f"This key knows its rows by column {self.id_column!r} and not by their content, so that nothing "
-                "tells whether noise that is taken off leaves an original. A key without id_column can be shown."
-            )
-        found = recovered(noise, pictures, self._resolved_seed(), cut)
-        return Recovered(found, [picture.content for picture in pictures], HASH_CHANCE)
-
-    _noise: Any = field(default=None, init=False)
-    image_passes: int = field(default=0, init=False)  # that `fit` took: forward and backward, of one image each
+        return super()._cloak(levels, label, stream)

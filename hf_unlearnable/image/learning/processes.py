@@ -25,12 +25,18 @@ def processes() -> Any:
 
 
 def part_of(dataset: Any) -> Any:
-    """The rows of a `Dataset` or `IterableDataset` that this process owns."""
+    """The rows of a `Dataset` or `IterableDataset` that this process owns.
+
+    Raises:
+        ValueError: A `Dataset` has fewer rows than there are processes.
+    """
     from datasets.distributed import split_dataset_by_node
 
     rank, world = processes().process_index, processes().num_processes
     if world == 1:
         return dataset
+    if getattr(dataset, "num_rows", world) < world:
+        raise ValueError(f"{dataset.num_rows} rows are fewer than the {world} processes that share them.")
     if hasattr(dataset, "num_rows"):  # every world-th row, so that each process meets every class
         return dataset.shard(world, rank, contiguous=False)
     return split_dataset_by_node(dataset, rank, world)

@@ -95,8 +95,12 @@ def resnet18(num_classes: int, width: int = 64) -> nn.Module:
     return nn.Sequential(*stem, *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(inputs, num_classes))
 
 
-def pretrained(name: str, num_classes: int) -> nn.Module:
-    """An image classifier of the Hub with a head for `num_classes`, from images in [0, 1] to logits.
+def pretrained(name: str, num_classes: int | None = None) -> nn.Module:
+    """An image classifier of the Hub, from images in [0, 1] to logits.
+
+    Args:
+        name: Its id or folder.
+        num_classes: Of a new head where the model's own has another number; None for the model as it is.
 
     Raises:
         ImportError: transformers is not installed.
@@ -108,7 +112,7 @@ def pretrained(name: str, num_classes: int) -> nn.Module:
     from transformers import AutoConfig, AutoModelForImageClassification
 
     def load() -> Any:
-        config = AutoConfig.from_pretrained(name, num_labels=num_classes)
+        config = AutoConfig.from_pretrained(name, **({} if num_classes is None else {"num_labels": num_classes}))
         return AutoModelForImageClassification.from_pretrained(name, config=config, ignore_mismatched_sizes=True)
 
     processor, model = image_processor(name), _had(name, "image classifier", load)
@@ -139,6 +143,14 @@ def image_processor(name: str) -> Any:
     from transformers import AutoImageProcessor
 
     return _had(name, "image processor", lambda: AutoImageProcessor.from_pretrained(name))
+
+
+def model_size(name: str) -> int:
+    """Pixels a side that a pretrained model's processor asks for."""
+    processor = image_processor(name)
+    cropped = getattr(processor, "do_center_crop", False) and processor.crop_size
+    size = dict(cropped or processor.size)
+    return int(size.get("height") or size.get("shortest_edge") or size["longest_edge"])
 
 
 def _had(name: str, what: str, load: Callable[[], Any]) -> Any:

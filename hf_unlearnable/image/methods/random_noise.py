@@ -60,7 +60,7 @@ class RandomNoiseTransform(BoundedImageTransform):
     @property
     def needs_labels(self) -> bool:  # type: ignore[override]
         """Only one pattern per class asks for them."""
-        return self.noise == "class"
+        return self.noise == "class" and super().needs_labels
 
     def _cloak(self, levels: np.ndarray, label: Any, stream: int) -> np.ndarray:
         if self.noise == "sample":

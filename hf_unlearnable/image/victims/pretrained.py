@@ -11,6 +11,7 @@ import numpy as np
 from hf_unlearnable._extras import require
 from hf_unlearnable.adversary import class_indices, victim
 from hf_unlearnable.adversary.loop import device
+from hf_unlearnable.image.learning.surrogate import model_size
 from hf_unlearnable.image.victims.features import features, head
 from hf_unlearnable.image.victims.training import HOOKS, ImageTraining, rgb, side, train_and_predict
 
@@ -48,7 +49,7 @@ def pretrained_image_model(
         ValueError: as `small_cnn`, or the model does not end in a linear layer.
     """
     require("attack", "transformers")
-    size = training.image_size or min(side(train_images), _model_size(model))
+    size = training.image_size or min(side(train_images), model_size(model))
     return train_and_predict(
         lambda classes: _fresh(model, classes), train_images, train_labels, test_images, size, training
     )
@@ -90,7 +91,7 @@ def linear_probe(
     import torch
 
     classes, targets = class_indices(train_images, train_labels, test_images)
-    size = training.image_size or min(side(train_images), _model_size(model))
+    size = training.image_size or min(side(train_images), model_size(model))
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(training.seed)
         frozen = _fresh(model, len(classes)).to(device())
@@ -109,7 +110,7 @@ def _fresh(name: str, num_classes: int) -> nn.Module:
     from hf_unlearnable.image.learning.pgd import resize
     from hf_unlearnable.image.learning.surrogate import first_sentence, image_classifier
 
-    model, size = image_classifier(name, num_classes), _model_size(name)
+    model, size = image_classifier(name, num_classes), model_size(name)
     head(model).reset_parameters()
 
     class Resized(torch.nn.Module):
@@ -129,16 +130,6 @@ def _fresh(name: str, num_classes: int) -> nn.Module:
             f"({first_sentence(error)}): set the size in its preprocessor_config.json to the one that the model takes."
         ) from error
     return Resized()
-
-
-def _model_size(name: str) -> int:
-    """Pixels a side that a pretrained model's processor asks for."""
-    from hf_unlearnable.image.learning.surrogate import image_processor
-
-    processor = image_processor(name)
-    cropped = getattr(processor, "do_center_crop", False) and processor.crop_size
-    size = dict(cropped or processor.size)
-    return int(size.get("height") or size.get("shortest_edge") or size["longest_edge"])
 
 
 def probed(

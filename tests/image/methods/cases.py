@@ -4,6 +4,7 @@ import numpy as np
 
 from hf_unlearnable.image.bounded import BoundedImageTransform
 from hf_unlearnable.registry import METHODS, method_class
+from tests.image.models import needed
 
 IMAGE_METHODS = [name for name in METHODS if method_class(name).modality == "image"]
 BOUNDED = [name for name in IMAGE_METHODS if issubclass(method_class(name), BoundedImageTransform)]
@@ -18,7 +19,7 @@ QUICK = {
 
 
 def fitted(name, dataset, **parameters):
-    return method_class(name)(**{"seed": 3, **QUICK.get(name, {}), **parameters}).fit(dataset)
+    return method_class(name)(**{"seed": 3, **needed(name), **QUICK.get(name, {}), **parameters}).fit(dataset)
 
 
 def arrays(dataset):

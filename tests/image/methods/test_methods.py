@@ -20,6 +20,7 @@ ADDITIVE = [name for name in BOUNDED if method_class(name).additive]
 LEARNED = [
     "error-min", "error-min-one-pixel", "stable-error-min", "error-max", "provable-error-min", "bayes-error",
     "augmented-error-min", "augmented-error-max",
+    "unlearnable-clusters",
 ]  # fmt: skip
 
 

@@ -1,0 +1,140 @@
+# /// script
+# dependencies = ["hf-unlearnable[attack,image]"]
+# ///
+"""Photos without labels: what protections by cluster leave to victims, of docs/results/images.md.
+
+    python recipes/bench/clusters.py --models models --data ../shared/data --work work
+
+`models` holds EfficientNet-Lite0 and Lite1 as `recipes/efficientnet_lite0.py` writes them (`efficientnet-lite0`,
+`efficientnet-lite1`). No protection reads a label. Victims train with the kinds of flowers as labels, and again with
+the colours that these kinds have. Every cell is a line of `clusters.jsonl`; those that are there are not computed
+again. Keys, protected images and features are kept in `work`, which is private.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from datasets import disable_progress_bars, load_dataset
+
+from hf_unlearnable import load_transform
+from hf_unlearnable._files import write_file
+from hf_unlearnable.registry import method_class, victims_of
+
+EPSILON = 16 / 255
+VERSIONS: dict[str, tuple[str, dict[str, Any]] | None] = {
+    "clean": None,
+    "unlearnable-clusters": ("unlearnable-clusters", {}),
+    "texture by cluster": ("texture", {"cluster": True}),
+    "linear-separable by cluster": ("linear-separable", {"cluster": True}),
+    "random noise": ("random-noise", {}),
+}
+VICTIMS: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "linear probe, Lite0": ("linear_probe", "efficientnet-lite0", {}),
+    "linear probe, Lite1": ("linear_probe", "efficientnet-lite1", {}),
+    "fine-tuned, Lite0": (
+        "pretrained_image_model", "efficientnet-lite0", {"epochs": 3, "batch_size": 16, "learning_rate": 0.005},
+    ),
+    "small CNN": ("small_cnn", "", {"epochs": 30}),
+}  # fmt: skip
+COLOURS = {
+    "yellow": ("buttercup", "colts-foot", "dandelion", "sunflower"),
+    "white": ("daisy", "lily-valley", "windflower"),
+    "blue": ("bluebell", "iris", "pansy", "fritillary"),
+    "orange": ("tigerlily",),
+}
+CELLS = [  # version, victim, seed, in the order of computation
+    *((version, "linear probe, Lite0", 0) for version in ("clean", "unlearnable-clusters", "texture by cluster")),
+    *((version, "small CNN", 0) for version in ("clean", "texture by cluster", "unlearnable-clusters")),
+    *((version, "linear probe, Lite0", 0) for version in ("random noise", "linear-separable by cluster")),
+    *((version, "small CNN", 0) for version in ("linear-separable by cluster", "random noise")),
+    *((version, "linear probe, Lite1", 0) for version in ("clean", "unlearnable-clusters")),
+    *(("unlearnable-clusters", "linear probe, Lite0", seed) for seed in (1, 2)),
+    *((version, "fine-tuned, Lite0", 0) for version in VERSIONS),
+    *(("unlearnable-clusters", "fine-tuned, Lite0", seed) for seed in (1, 2)),
+]
+OUTPUT = Path(__file__).with_suffix(".jsonl")
+
+
+def main() -> None:
+    """Computes the cells that are missing."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", default="../shared/data", type=Path)
+    parser.add_argument("--models", default="models", type=Path)
+    parser.add_argument("--work", default="work", type=Path)
+    parser.add_argument("--output", default=OUTPUT, type=Path, help="default: clusters.jsonl beside this script")
+    arguments = parser.parse_args()
+    disable_progress_bars()
+    arguments.work.mkdir(mode=0o700, parents=True, exist_ok=True)
+    train, test = (
+        load_dataset("parquet", data_files=str(arguments.data / "flowers" / f"{split}.parquet"), split="train")
+        for split in ("train", "test")
+    )
+    for version, victim, seed in CELLS:
+        wanted = [labels for labels in ("kind", "colour") if not done(arguments.output, version, victim, seed, labels)]
+        wanted = wanted if "probe" in victim else [labels for labels in wanted if labels == "kind"]
+        if not wanted:
+            continue
+        images, told = protected(version, seed, train, arguments)
+        tests = [np.asarray(image.convert("RGB")) for image in test["image"]]
+        for labels in wanted:
+            name, model, settings = VICTIMS[victim]
+            more = {"model": str(arguments.models / model)} if model else {}
+            more |= {"cache": arguments.work} if name == "linear_probe" else {}
+            began = time.process_time()
+            found = victims_of("image")[name](images, labelled(train, labels), tests, seed=seed, **settings, **more)
+            cell = {
+                "version": version, "victim": victim, "labels": labels, "seed": seed,
+                "accuracy": round(float((found == labelled(test, labels)).mean()), 4), "rows": len(train),
+                "test_rows": len(test), "cpu_s": round(time.process_time() - began), **told,
+            }  # fmt: skip
+            lines = [*lines_of(arguments.output), cell]
+            write_file(arguments.output, "".join(json.dumps(one) + "\n" for one in lines))
+            print(cell, flush=True)
+
+
+def protected(version: str, seed: int, train: Any, arguments: argparse.Namespace) -> tuple[list[np.ndarray], dict]:
+    """The training images of a version, and what fitting it told."""
+    chosen, place = VERSIONS[version], arguments.work / f"{version.replace(' ', '-')}-{seed}"
+    unlabelled, told = train.remove_columns("label"), {}
+    if chosen is not None:
+        method, settings = chosen
+        lite0 = {"cluster_model": str(arguments.models / "efficientnet-lite0")}
+        by_cluster = method == "unlearnable-clusters" or settings.get("cluster", False)
+        if not place.exists():
+            began = time.process_time()
+            cloak = method_class(method)(seed=seed, epsilon=EPSILON, **(lite0 if by_cluster else {})).fit(unlabelled)
+            cloak.key.save(place)
+            write_file(place.with_suffix(".seconds"), str(round(time.process_time() - began)))
+        told = {"fit_cpu_s": int(place.with_suffix(".seconds").read_text())}
+        unlabelled = unlabelled.map(load_transform(place), batched=True, batch_size=64)
+    return [np.asarray(image.convert("RGB")) for image in unlabelled["image"]], told
+
+
+def labelled(dataset: Any, labels: str) -> np.ndarray:
+    """The labels of rows: the kinds of flowers, or their colours."""
+    kinds = np.array(dataset["label"])
+    if labels == "kind":
+        return kinds
+    names = dataset.features["label"].names
+    colours = [next(i for i, kinds in enumerate(COLOURS.values()) if name in kinds) for name in names]
+    return np.array(colours)[kinds]
+
+
+def done(output: Path, *key: Any) -> bool:
+    """Whether the cell of a version, a victim, a seed and labels is there."""
+    return any((one["version"], one["victim"], one["seed"], one["labels"]) == key for one in lines_of(output))
+
+
+def lines_of(output: Path) -> list[dict]:
+    """The cells of an output file."""
+    return [json.loads(line) for line in output.read_text("utf-8").splitlines()] if output.exists() else []
+
+
+if __name__ == "__main__":
+    main()
