@@ -149,12 +149,10 @@ class _Grid:
             cells += self._run(self._planned(pairs), end)
         order = {name: i for i, name in enumerate([*self.versions, *self.victims, *self.countermeasures])}
         cells.sort(key=lambda c: (order[c.version.name], order[c.victim], order[c.countermeasure]))
-        missed = grouped(self._missed)
+        missed, num_classes = grouped(self._missed), len(np.unique(self.truth))
         not_run = [*reasons(missed), *self._inapplicable]
         contrastive = [name for name, victim in self.victims.items() if victim.contrastive]
-        return Audit(
-            cells, not_run, len(np.unique(self.truth)), missing=missed, wear=list(self.wear), contrastive=contrastive
-        )
+        return Audit(cells, not_run, num_classes, missing=missed, wear=list(self.wear), contrastive=contrastive)
 
     def _run(self, trainings: list[Planned], end: float | None) -> list[Cell]:
         """The cells of these trainings, those that end in time."""

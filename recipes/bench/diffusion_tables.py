@@ -38,3 +38,8 @@ def purification() -> str:
         for version, own in found.items()
     ]
     return table([["trained on", *COUNTERMEASURES], *rows])
+
+
+def diffusion_tables() -> dict[str, str]:
+    """Both tables by name."""
+    return {"generators": generators(), "purification": purification()}

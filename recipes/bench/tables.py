@@ -35,7 +35,7 @@ from attack_tables import (
     whole,
 )
 from contrastive_tables import contrastive
-from diffusion_tables import generators, purification
+from diffusion_tables import diffusion_tables
 from distance_tables import distance_tables
 from proof_tables import certificates, mixtures
 
@@ -272,8 +272,7 @@ def tables() -> dict[str, str]:
         "contrastive": contrastive(),
         "mixtures": mixtures(),
         **distance_tables(),
-        "generators": generators(),
-        "purification": purification(),
+        **diffusion_tables(),
         "survival_cifar10": survival("cifar10_jpeg", "left"),
         "survival_flowers": survival("flowers", "left"),
         "resizers_cifar10": survival("cifar10_jpeg", "contrast"),

@@ -41,7 +41,7 @@ def test_a_certificate_has_a_curve_for_clean_and_protected_rows_and_a_recovery_a
     files = set(tmp_path.glob("*.json"))
     again = attack(clean, protected, test, effort=CERTIFIED, certify=60, own_clean=own, store=tmp_path)
     assert again.certificates == found.certificates and set(tmp_path.glob("*.json")) == files
-    told = "\n".join(part.markdown() for part in _parts(found, as_dict(found), []))
+    told = "\n".join(part.markdown() for part in _parts(found, as_dict(found), [], []))
     assert "## Certified learnability" in told
     assert re.search(r"\| radius +\| clean, certified +\| clean, recovered +\| protected, certified +\|", told)
     assert "standard deviation" in told and as_dict(found)["certificates"] == found.certificates

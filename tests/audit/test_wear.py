@@ -66,7 +66,7 @@ def test_wear_that_cannot_run_is_named_left_out_and_counted(change, reason):
     audited = found(broken=change, kept=list)
     assert audited.not_run == [reason]
     assert (audited.ran, audited.planned) == (5, 7)
-    page = as_markdown(_parts(audited, as_dict(audited), []))
+    page = as_markdown(_parts(audited, as_dict(audited), [], []))
     assert "## Wear: swapped" in page and "1 of 2 ran." in page and "| broken" not in page
 
 

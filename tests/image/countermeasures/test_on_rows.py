@@ -70,12 +70,11 @@ def test_on_rows_is_pure_and_keeps_size_and_labels(name):
 
 def test_the_names_and_their_order():
     names = list(IMAGE_COUNTERMEASURES)
-    assert names[:4] == ["jpeg-10", "jpeg-50", "jpeg-90", "grayscale"] and names[-1] == "clean-20%"
+    assert names[:4] == ["jpeg-10", "jpeg-50", "jpeg-90", "grayscale"]
+    assert names[-1] == "diffusion-purification-clean-5%"  # the dearest come last
     assert [name for name in names if IMAGE_COUNTERMEASURES[name].needs] == [
-        "clean-1%",
-        "clean-5%",
-        "clean-20%",
-    ]
+        "clean-1%", "clean-5%", "clean-20%", "diffusion-purification-clean-5%",
+    ]  # fmt: skip
     assert all(measure.on_rows or measure.in_training for measure in IMAGE_COUNTERMEASURES.values())
 
 

@@ -228,7 +228,7 @@ def test_a_large_image_is_seen_small_and_protected_whole():
         ({"noise": "both"}, "noise is 'both'. Choose one of 'sample', 'class'"),
         ({"encoding": "jpeg"}, "encoding is 'jpeg'. Choose one of 'png', 'png-fast', 'webp'"),
         ({"image_column": "img"}, "no column 'img'.*Columns: 'image', 'label'"),
-        ({"label_column": "labels"}, "ErrorMinTransform needs labels.*'labels'.*RandomNoiseTransform"),
+        ({"label_column": "labels"}, "ErrorMinTransform needs labels.*'labels'.*give cluster_model"),
         ({"fraction": 2}, "fraction is 2"),
         ({"num_steps": 0}, "num_steps is 0"),
         ({"image_size": 4}, "image_size is 4"),
