@@ -27,8 +27,7 @@ class DenoisingErrorTransform(LearnedNoiseTransform):
         Z. Zhao, J. Duan, X. Hu, K. Xu, C. Wang, R. Zhang, Z. Du, Q. Guo, Y. Chen, "Unlearnable Examples for Diffusion
         Models: Protect Data from Unauthorized Exploitation", arXiv:2306.01902.
 
-        With a denoiser f, images x, noise d, e ~ N(0, 1), and a_t the share of the image that step t leaves, in
-        rounds:
+        With a denoiser f, images x, noise d and e ~ N(0, 1). Step t leaves the share a_t of the image. In rounds:
 
             f <- steps on   loss = mean of (e - f(sqrt(a_t) (x + d) + sqrt(1 - a_t) e, t))^2
             d <- `num_steps` signed steps down or up the same loss, within epsilon
@@ -63,10 +62,10 @@ class DenoisingErrorTransform(LearnedNoiseTransform):
         A round is `surrogate_epochs` + `num_steps` passes per image: 40 with the defaults.
 
     Breaks:
-        Training alone, as far as people can see: samples of a small DDPM stay recognisable at 16/255 (93 % of them,
-        clean 94), with a faint haze. Their features move away from real ones (KID 0.18 against 0.02). Raising the
-        loss changed nothing. Small numbers of small models (see docs/results); Stable Diffusion was not tried. JPEG,
-        blur and purification were not tried against it either: they remove most noise of this size.
+        Training alone, as far as people can see: at 16/255, 93 % of a small DDPM's samples stay recognisable (clean
+        94). They have a faint haze. Their features move away from real ones (KID 0.18 against 0.02). Raising the
+        loss changed nothing. These are small models (see docs/results); Stable Diffusion was not tried. JPEG, blur
+        and purification were not tried against it either: they remove most noise of this size.
 
     Prefer:
         For research. The generated images show what the photos show. Where classifiers are feared, `TextureTransform`
