@@ -51,24 +51,34 @@ def methods_page() -> str:
 
 
 def _choice(name: str, cls: type[Transform]) -> list[str]:
-    needs = "labels" if cls().needs_labels else "nothing"
-    if needs == "labels" and hasattr(cls, "cluster_model"):
-        needs += " or `cluster_model`"
-    if needs == "nothing" and "class" in cls.choices.get("noise", ()):
-        needs += "; labels for one pattern per class"
-    if needs == "nothing" and cls.needs_training:
-        needs = "a pretrained model"
-    elif cls.needs_training:
-        needs += ", the training of a surrogate"
-    return [f"[`{name}`](#{name})", cls.modality, needs, new_rows(cls), bound(cls), str(cls.method_version)]
+    surrogate = ["the training of a surrogate"] if cls.needs_training and not _pretrained(cls) else []
+    if _pretrained(cls):
+        needs = ["a pretrained model"]
+    elif cls().needs_labels:
+        needs = ["labels" + " or `cluster_model`" * hasattr(cls, "cluster_model")]
+    elif "class" in cls.choices.get("noise", ()):
+        needs = ["nothing; labels for one pattern per class"]
+    else:
+        needs = []
+    return [
+        f"[`{name}`](#{name})",
+        cls.modality,
+        ", ".join([*needs, *surrogate]) or "nothing",
+        new_rows(cls),
+        bound(cls),
+        str(cls.method_version),
+    ]
+
+
+def _pretrained(cls: type[Transform]) -> bool:
+    """Whether it goes by the features of a pretrained model instead of labels."""
+    return getattr(cls(), "cluster_model", None) is not None
 
 
 def new_rows(cls: type[Transform]) -> str:
     """Whether a key protects rows that `fit` has not seen."""
-    if not cls.needs_training:
+    if not cls.needs_training or _pretrained(cls):
         return "yes, of known classes" if cls().needs_labels else "yes"
-    if not cls().needs_labels:
-        return "yes"
     if "class" not in cls.choices.get("noise", ()):
         return "no"
     return "yes, of known classes" if getattr(cls, "noise", None) == "class" else 'with `noise="class"`'
