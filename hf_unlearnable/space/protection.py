@@ -133,10 +133,9 @@ def to_fit_on(dataset: Dataset, method: str) -> Dataset:
     """
     from datasets import concatenate_datasets
 
-    labels = set(dataset["label"])
-    if len(labels) > 1:
+    labels, cls = set(dataset["label"]), method_class(method)
+    if len(labels) > 1 or not cls().needs_labels:
         return dataset
-    cls = method_class(method)
     if cls.needs_training:
         raise RefusedError(
             f"{method} learns what tells classes apart, and these {MODALITIES[cls.modality].plural} are of one class. "

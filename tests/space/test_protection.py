@@ -149,6 +149,15 @@ def test_a_method_that_learns_needs_classes_and_small_images():
     assert 0 < change.max_change <= 8 and len(protected) == 20
 
 
+def test_a_method_that_learns_without_labels_takes_images_of_one_class():
+    pytest.importorskip("gradio")
+    from hf_unlearnable.space.image import protect_images
+
+    rows = rows_of(*(photo(seed, 16, 16) for seed in range(4)))
+    original, protected, change, _ = protect_images(rows, "denoising-error", "Standard")
+    assert 0 < change.max_change <= 8 and len(protected) == len(original) == 4, "no image of another class came in"
+
+
 @pytest.mark.parametrize("times", [2, pytest.param(4, marks=pytest.mark.slow)])  # 3 and 12 megapixels
 def test_a_photo_larger_than_its_preview_is_protected(times):
     pytest.importorskip("gradio")
