@@ -135,18 +135,22 @@ def test_what_needs_bitsandbytes_is_named_before_anything_is_loaded(cpu, given, 
         finetune_model.check(model_args, training)
 
 
-def test_the_header_names_an_extra_that_brings_every_import():
+@pytest.mark.parametrize("recipe", ["finetune_attack.py", "finetune_diffusion.py"])
+def test_the_header_names_extras_that_bring_every_import(recipe):
     """`uv run recipes/finetune_attack.py` installs what the header says and nothing else."""
     import tomllib
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    extra = [*project["dependencies"], *project["optional-dependencies"]["attack"]]
+    header = (ROOT / "recipes" / recipe).read_text().split("# ///")[1]
+    extras = re.search(r'dependencies = \["hf-unlearnable\[([\w,]+)\]"\]', header)[1].split(",")
+    extra = [*project["dependencies"], *(one for name in extras for one in project["optional-dependencies"][name])]
+    names = {"yaml": "pyyaml", "sklearn": "scikit_learn", "PIL": "pillow"}
     brought = {re.split(r"[\[<>=]", one)[0].replace("-", "_").lower() for one in extra} | {"hf_unlearnable"}
-    header = (ROOT / "recipes/finetune_attack.py").read_text().split("# ///")[1]
-    assert 'dependencies = ["hf-unlearnable[attack]"]' in header
-    for script in (ROOT / "recipes").glob("finetune_*.py"):
+    scripts = [ROOT / "recipes" / recipe]
+    if recipe == "finetune_attack.py":
+        scripts += [path for path in (ROOT / "recipes").glob("finetune_*.py") if path.name != "finetune_diffusion.py"]
+    for script in scripts:
         modules = set(re.findall(r"^\s*(?:from|import) (\w+)", script.read_text(), re.MULTILINE))
         own = {path.stem for path in script.parent.glob("*.py")} | set(__import__("sys").stdlib_module_names)
-        names = {"yaml": "pyyaml", "sklearn": "scikit_learn"}
         missing = {names.get(one, one) for one in modules - own} - brought
         assert not missing, script
