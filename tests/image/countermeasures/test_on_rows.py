@@ -47,7 +47,9 @@ def stacked(rows: Rows) -> np.ndarray:
     return np.stack(rows.inputs).astype(float)
 
 
-@pytest.mark.parametrize("name", ON_ROWS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name == "diffusion-purification")) for name in ON_ROWS]
+)
 def test_on_rows_is_pure_and_keeps_size_and_labels(name):
     arrays = [*photos(6, size=16), *photos(6, 1, size=20)[:, :, :13]]
     images = [
