@@ -60,7 +60,10 @@ def mixed(protected, others, share=0.1):
 
 
 # ------------------------------------------------------------------ power
-@pytest.mark.parametrize("parameters", TEXT.values(), ids=TEXT)
+@pytest.mark.parametrize(
+    "parameters",
+    [pytest.param(TEXT[name], id=name, marks=[pytest.mark.slow] * (name == "common words")) for name in TEXT],
+)
 def test_texts_are_found_whole_in_part_and_without_labels(parameters):
     dataset = notes(100)
     cloak = RegTextTransform(seed=3, **parameters).fit(dataset)

@@ -41,10 +41,13 @@ COLUMNS = ("image", "label")
 CLASSES = (5, 6, 7, 8, 9)
 ROWS, TEST_ROWS, LOOKED_AT, LOOKS = 500, 1000, 64, 3
 BOUNDED = ("texture", "linear-separable", "error-min", "linearization", "error-max", "random-noise")
+LEARNED = ("error-min-one-pixel", "stable-error-min", "provable-error-min", "bayes-error")
 METHODS: dict[str, dict[str, Any]] = {
     "clean": {}, "one-pixel": {"method": "one-pixel"}, "convolution": {"method": "convolution"},
     **{f"{name}, 16/255": {"method": name, "epsilon": 16 / 255} for name in BOUNDED},
     **{f"{name}, 8/255": {"method": name} for name in BOUNDED},
+    **{f"{name}, 16/255": {"method": name, "epsilon": 16 / 255} for name in LEARNED},
+    "error-min, class-wise, 16/255": {"method": "error-min", "noise": "class", "epsilon": 16 / 255},
 }  # fmt: skip
 COUNTERMEASURES = ("none", "jpeg-10", "grayscale", "cutmix")
 

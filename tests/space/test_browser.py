@@ -16,7 +16,9 @@ from tests.space.browser import LOOKS, button, downloaded, expect, fits, read, s
 from tests.space.files import opened, photo
 
 
-@pytest.mark.parametrize("look", ["phone", "dark", pytest.param("desktop", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "look", ["phone", *(pytest.param(look, marks=pytest.mark.slow) for look in ("dark", "desktop"))]
+)
 def test_all_tabs_are_usable_and_accessible(visit, shots, look):
     tab = visit(**LOOKS[look])
     tab.wait_for_function("document.documentElement.lang == 'en'")
