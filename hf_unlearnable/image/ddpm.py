@@ -232,6 +232,37 @@ def pretrained(folder: str | os.PathLike, size: int, num_classes: int | None) ->
     return Diffusion(scheduler, classes=num_classes is not None), build
 
 
+def adapted(build: Callable[[], nn.Module], rank: int) -> Callable[[], nn.Module]:
+    """Builds a UNet whose weights stay as they are: LoRA in every convolution and linear layer learns in their place.
+
+    The embedding of the classes, which is new, learns whole.
+
+    Args:
+        build: Of `pretrained`.
+        rank: Of the added matrices, 1 or more.
+
+    Raises:
+        ImportError: peft is not installed.
+        ValueError: There is no such rank.
+    """
+    require("diffusion", "peft")
+    if rank < 1:
+        raise ValueError(f"lora_rank is {rank}, but it starts at 1. None fine-tunes all weights.")
+
+    def built() -> nn.Module:
+        from peft import LoraConfig, get_peft_model
+        from torch import nn
+
+        unet: Any = build()
+        layers = [name for name, layer in unet.named_modules() if isinstance(layer, (nn.Conv2d, nn.Linear))]
+        new = ["class_embedding"] if unet.config.num_class_embeds else None
+        return get_peft_model(
+            unet, LoraConfig(r=rank, lora_alpha=rank, target_modules=layers, modules_to_save=new)
+        )  # fmt: skip
+
+    return built
+
+
 def own_size(folder: str | os.PathLike) -> int:
     """Pixels per side of the images that the UNet of a pipeline was trained on; raises as `pretrained`."""
     require("diffusion", "diffusers")

@@ -15,16 +15,18 @@ def generators() -> str:
     found: dict[tuple, list[dict]] = {}
     for cell in lines("diffusion.jsonl"):
         if cell["study"] == "generator":
-            found.setdefault((cell["data"], cell["levels"], cell["version"]), []).append(cell)
+            found.setdefault(
+                (cell["data"], cell.get("victim", "from nothing"), cell["levels"], cell["version"]), []
+            ).append(cell)
     rows = []
-    for (data, levels, version), cells in sorted(found.items(), key=lambda one: one[0][:2]):
+    for (data, victim, levels, version), cells in sorted(found.items(), key=lambda one: one[0][:3]):
         own = [f"{100 * cell['recognised']:.1f}" for cell in sorted(cells, key=lambda cell: cell["seed"])]
         mean = f"{sum(100 * cell['recognised'] for cell in cells) / len(cells):.1f}"
         rows.append([
-            data, version, f"{levels}/255", mean if len(own) == 1 else f"{mean} ({', '.join(own)})",
+            data, victim, version, f"{levels}/255", mean if len(own) == 1 else f"{mean} ({', '.join(own)})",
             *(f"{sum(cell[name] for cell in cells) / len(cells):.3f}" for name in _MEASURES),
         ])  # fmt: skip
-    return table([["data", "trained on", "epsilon", "recognised (each seed)", *_MEASURES], *rows])
+    return table([["data", "model", "trained on", "epsilon", "recognised (each seed)", *_MEASURES], *rows])
 
 
 def purification() -> str:

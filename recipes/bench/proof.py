@@ -5,6 +5,7 @@
 
     python recipes/bench/proof.py certificate --seeds 0 1 2
     python recipes/bench/proof.py mixture --seeds 0 1 2
+    python recipes/bench/proof.py schedule --seeds 0 1 2
 
 3,000 images of CIFAR-10 (from JPEG), epsilon 8/255, the small CNN of `protection.py` (12 epochs), one key per seed,
 the last epoch counts. Settings were chosen on 2,000 other training rows, not on the test.
@@ -12,7 +13,8 @@ the last epoch counts. Settings were chosen on 2,000 other training rows, not on
 `certificate` trains on the rows of each method, tests 2,000 clean rows, and certifies the network on the first 500 of
 them; then the recovery attack has 600 clean rows that were not published. `mixture` protects a share of the rows,
 drawn by the seed, and leaves the others clean; "clean rows alone" trains without the protected ones. The noise is
-computed for all 3,000 rows, so that every share has the same noise.
+computed for all 3,000 rows, so that every share has the same noise. `schedule` is `certificate` for the published
+schedule of PUE, which takes about a quarter of an hour a round.
 
 Every cell is a line of the output. A cell that stands there with the method's version of today is not run again.
 """
@@ -32,6 +34,7 @@ import numpy as np
 import torch
 from datasets import Dataset, disable_progress_bars
 from protection import lines_of, own_rows, sample, split_of
+from published_pue import PublishedSchedule
 
 from hf_unlearnable import bayes_error, certified_learnability, recovered_accuracy
 from hf_unlearnable.adversary import Rows
@@ -47,6 +50,14 @@ DRAWS, SIGMA, RADII = 100, 0.02, (0.0, 0.004, 0.008, 0.02)
 CERTIFIED: dict[str, dict[str, Any]] = {
     "error-min, class-wise": {"method": "error-min", "noise": "class"},
     "provable-error-min (PUE)": {"method": "provable-error-min"},
+}  # fmt: skip
+SCHEDULES: dict[str, dict[str, Any]] = {
+    "published, a tenth of the draws, one round": {"draws": 10, "noise_draws": 1},
+    "published, a tenth of the draws, ten rounds": {"draws": 10, "noise_draws": 1, "shaken_rounds": 10},
+    "published, a tenth of the draws, ten rounds, sigma 0.05": {
+        "draws": 10, "noise_draws": 1, "shaken_rounds": 10, "sigma": 0.05,
+    },
+    "published, one round": {},
 }  # fmt: skip
 MIXED: dict[str, dict[str, Any] | None] = {
     "clean rows alone": None, "bayes-error (BEO)": {"method": "bayes-error"},
@@ -76,7 +87,19 @@ class Study:
 
     def certificate(self, name: str, seed: int) -> dict[str, Any]:
         """The plain accuracy of a network, its certificate, its Bayes error and what the recovery attack reaches."""
-        rows = self.protected(name, seed)
+        return self.certified(self.protected(name, seed), seed)
+
+    def schedule(self, name: str, seed: int) -> dict[str, Any]:
+        """The same for noise by the published schedule, with its passes per image and errors per round."""
+        cloak = PublishedSchedule(**SCHEDULES[name], seed=2026 + seed).fit(self.published)
+        rows = rows_of(self.published.map(cloak, batched=True, load_from_cache_file=False), COLUMNS)
+        return {
+            "passes": round(cloak.passes / len(self.published)), "errors": [round(one, 3) for one in cloak.errors],
+            **self.certified(rows, seed),
+        }  # fmt: skip
+
+    def certified(self, rows: Rows, seed: int) -> dict[str, Any]:
+        """What a network of these rows is worth."""
         few = Rows(self.test.inputs[:500], self.test.labels[:500])
         model, (every, part, own) = small_cnn_of(rows, [self.test, few, self.own], seed)
         plain = certified_learnability(model, every, sigma=SIGMA, draws=1).accuracy
@@ -110,9 +133,10 @@ class Study:
 def planned(study: Study, what: str, seeds: list[int]) -> Iterator[tuple[dict[str, Any], Callable[[], dict]]]:
     """The cells of a study, each with what computes it."""
     for seed in seeds:
-        if what == "certificate":
-            for name in CERTIFIED:
-                yield {"study": what, "method": name, "seed": seed}, lambda n=name, s=seed: study.certificate(n, s)
+        if what != "mixture":
+            compute = getattr(study, what)
+            for name in CERTIFIED if what == "certificate" else SCHEDULES:
+                yield {"study": what, "method": name, "seed": seed}, lambda n=name, s=seed, c=compute: c(n, s)
             continue
         for share in SHARES:
             for name in MIXED:
@@ -123,9 +147,10 @@ def planned(study: Study, what: str, seeds: list[int]) -> Iterator[tuple[dict[st
 def main() -> None:
     """Runs the cells that are missing."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("study", choices=["certificate", "mixture"])
+    parser.add_argument("study", choices=["certificate", "mixture", "schedule"])
     parser.add_argument("--data", default=os.environ.get("HF_UNLEARNABLE_DATA", "../shared/data"))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--methods", nargs="+", help="only these")
     parser.add_argument("--shares", nargs="+", type=float, default=SHARES, help="of a mixture")
     parser.add_argument("--output", type=Path, default=Path(__file__).with_name("proof.jsonl"))
     arguments = parser.parse_args()
@@ -135,7 +160,9 @@ def main() -> None:
     for cell, compute in planned(study, arguments.study, arguments.seeds):
         if cell.get("share", arguments.shares[0]) not in arguments.shares:
             continue
-        options = {**CERTIFIED, **MIXED}[cell["method"]]
+        if arguments.methods and cell["method"] not in arguments.methods:
+            continue
+        options = {**CERTIFIED, **MIXED, **dict.fromkeys(SCHEDULES)}[cell["method"]]
         cell["method_version"] = options and method_class(options["method"]).method_version
         if any({name: line.get(name) for name in cell} == cell for line in lines_of(arguments.output)):
             continue

@@ -201,9 +201,11 @@ def test_defaults_of_the_built_in_victims():
         "simsiam_probe": CONTRASTIVE,
         "ddpm": {
             "epochs": 40, "batch_size": 64, "learning_rate": 3e-3, "augment": False, "image_size": None, "steps": 50,
+            "conditional": True,
         },
         "finetuned_ddpm": {
             "epochs": 20, "batch_size": 32, "learning_rate": 3e-4, "augment": False, "image_size": None, "steps": 50,
+            "conditional": True, "lora_rank": None,
         },
     }  # fmt: skip
     hooks = {name: tuple(hook for hook in HOOKS if hook in model.takes) for name, model in VICTIMS.items()}

@@ -11,7 +11,7 @@ import torch  # noqa: E402
 from hf_unlearnable.adversary import Generator, victim  # noqa: E402
 from hf_unlearnable.image import ddpm as process  # noqa: E402
 from hf_unlearnable.image.victims import ddpm, finetuned_ddpm  # noqa: E402
-from hf_unlearnable.image.victims.training import ImageTraining, rgb  # noqa: E402
+from hf_unlearnable.image.victims.training import ImageTraining, rgb, seen  # noqa: E402
 
 FEW = {"epochs": 1, "steps": 2}
 
@@ -141,6 +141,44 @@ def test_a_pretrained_model_goes_on_from_its_weights(pipeline):
 def test_a_pretrained_model_is_fine_tuned_at_its_own_size(pipeline):
     made = finetuned_ddpm(*plain(8, 20), [4, 9], model=pipeline, epochs=1, steps=2)
     assert [image.shape for image in made] == [(8, 8, 3)] * 2
+
+
+def test_lora_leaves_the_weights_alone_and_learns(pipeline):
+    pytest.importorskip("peft", reason="LoRA needs peft")
+    before = diffusers.UNet2DModel.from_pretrained(pipeline, subfolder="unet").state_dict()
+    diffusion, build = process.pretrained(pipeline, 8, 2)
+    images, labels = plain(32)
+    targets, training = torch.tensor(labels) // 9, ImageTraining(epochs=40, learning_rate=1e-2, augment=False)
+    unet = process.trained_ddpm(
+        (diffusion, process.adapted(build, 4)), rgb(images, 8), targets.numpy(), training, lambda unet: unet
+    )
+    kept = {name.replace(".base_layer", ""): value for name, value in unet.base_model.model.state_dict().items()}
+    assert all(torch.equal(kept[name], before[name]) for name in before)
+    learned = {name for name, value in unet.named_parameters() if value.requires_grad}
+    assert any("class_embedding" in name for name in learned) and any("conv_in.lora_A" in name for name in learned)
+    loss = [
+        float(diffusion.loss(one.eval(), seen(rgb(images, 8)), targets, torch.Generator().manual_seed(0)))
+        for one in (build(), unet)
+    ]
+    assert loss[1] < 0.6 * loss[0]
+
+
+def test_lora_is_a_setting_of_the_victim(pipeline):
+    pytest.importorskip("peft", reason="LoRA needs peft")
+    some = plain(8), [4, 9]
+    whole, thin = (finetuned_ddpm(*some[0], some[1], model=pipeline, lora_rank=rank, **FEW) for rank in (None, 2))
+    assert thin[0].shape == (8, 8, 3) and not np.array_equal(whole, thin)
+    with pytest.raises(ValueError, match="lora_rank is 0, but it starts at 1"):
+        finetuned_ddpm(*some[0], some[1], model=pipeline, lora_rank=0, **FEW)
+
+
+def test_an_unconditional_victim_is_told_no_class(pipeline):
+    for model in (ddpm.configured(**FEW), finetuned_ddpm.configured(model=pipeline, **FEW)):
+        one, two, told = (
+            model(*plain(8), labels, conditional=conditional)
+            for labels, conditional in (([4, 9], False), ([9, 7], False), ([4, 9], True))
+        )
+        assert np.array_equal(one, two) and not np.array_equal(one, told)
 
 
 def test_a_pretrained_model_has_to_be_named():

@@ -225,9 +225,8 @@ def test_the_plots_of_the_report_are_shown(hub):
     assert "All 26 trainings ran." in done.card and "(report/report.md)" in done.card
 
 
-@pytest.mark.parametrize("as_folder", [True, False])
-@pytest.mark.parametrize("ran", [26, 14, 1])
-def test_countermeasures_can_be_left_out(hub, tmp_path, as_folder, ran):
+@pytest.mark.parametrize(("ran", "as_folder"), [(26, False), (14, True), (1, True)])
+def test_countermeasures_can_be_left_out(hub, tmp_path, ran, as_folder):
     clean, protected, cloak = images()
     found = of_these(audit(ran), clean, protected, "image")
     if as_folder:

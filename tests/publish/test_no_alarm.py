@@ -53,7 +53,9 @@ def tempting(random, protected, original):
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("number", range(150))
+@pytest.mark.parametrize(
+    "number", [pytest.param(number, marks=pytest.mark.slow if number >= 50 else ()) for number in range(150)]
+)
 def test_nothing_is_found_in_clean_texts(tmp_path, number):
     rng = random.Random(1000 + number)
     original, protected, cloak, held_out = texts()

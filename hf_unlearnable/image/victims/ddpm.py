@@ -28,6 +28,7 @@ def ddpm(
     training: ImageTraining,
     *,
     steps: int = 50,
+    conditional: bool = True,
 ) -> list[np.ndarray]:
     """A small class-conditional diffusion model (DDPM), trained from nothing: a UNet of 160,000 weights.
 
@@ -41,6 +42,8 @@ def ddpm(
         training: how to train, with Adam. `image_size` is a multiple of 4; None for the first image's larger side,
             from 8 to 64 and rounded up.
         steps: of DDIM, in which an image is made.
+        conditional: whether it is told the class. Without, the share that is recognised is a guess, whatever it
+            learned: KID, FID, precision and recall tell.
 
     Returns:
         m images, uint8 [size, size, 3]. A class that it was not trained on gives a gray one.
@@ -53,7 +56,7 @@ def ddpm(
     from hf_unlearnable.image.ddpm import small
 
     size = training.image_size or unet_side(train_images)
-    return _made(train_images, train_labels, labels, training, size, steps, small)
+    return _made(train_images, train_labels, labels, training, size, steps, conditional, small)
 
 
 @victim("image", ImageTraining, generates=True, epochs=20, batch_size=32, learning_rate=3e-4, augment=False,
@@ -65,27 +68,33 @@ def finetuned_ddpm(
     training: ImageTraining,
     *,
     model: str,
+    lora_rank: int | None = None,
     steps: int = 50,
+    conditional: bool = True,
 ) -> list[np.ndarray]:
-    """A pretrained diffusion model, all of its weights fine-tuned, that is told the class from now on.
+    """A pretrained diffusion model, fine-tuned, that is told the class from now on.
 
     Data, result and errors are those of `ddpm`, with these differences.
 
     Args:
-        train_images, train_labels, labels, training, steps: as in `ddpm`; None for the `image_size` that the UNet
-            names.
+        train_images, train_labels, labels, training, steps, conditional: as in `ddpm`; None for the `image_size` that
+            the UNet names.
         model: id on the Hub or folder of a pipeline of a `UNet2DModel` for RGB images, such as a `DDPMPipeline`.
+        lora_rank: rank of LoRA in every convolution and linear layer; None to fine-tune all weights. LoRA takes a
+            learning rate about ten times as high.
 
     Raises:
+        ImportError: as `ddpm`, or `lora_rank` is set and peft is not installed.
         OSError: it holds no such UNet, or no scheduler.
     """
-    from hf_unlearnable.image.ddpm import own_size, pretrained
+    from hf_unlearnable.image.ddpm import adapted, own_size, pretrained
 
     def start(size: int, num_classes: int | None) -> tuple[Diffusion, Callable[[], nn.Module]]:
-        return pretrained(model, size, num_classes)
+        diffusion, build = pretrained(model, size, num_classes)
+        return diffusion, build if lora_rank is None else adapted(build, lora_rank)
 
     size = training.image_size or own_size(model)
-    return _made(train_images, train_labels, labels, training, size, steps, start)
+    return _made(train_images, train_labels, labels, training, size, steps, conditional, start)
 
 
 def unet_side(images: Sequence[Any]) -> int:
@@ -95,7 +104,8 @@ def unet_side(images: Sequence[Any]) -> int:
 
 def _made(
     train_images: Sequence[Any], train_labels: Sequence[int], labels: Sequence[int], training: ImageTraining,
-    size: int, steps: int, start: Callable[[int, int | None], tuple[Diffusion, Callable[[], nn.Module]]],
+    size: int, steps: int, conditional: bool,
+    start: Callable[[int, int | None], tuple[Diffusion, Callable[[], nn.Module]]],
 ) -> list[np.ndarray]:  # fmt: skip
     """Trains and makes an image of each label."""
     require("image", "torch", "PIL")
@@ -106,13 +116,15 @@ def _made(
     classes, targets = class_indices(train_images, train_labels, labels)
     wanted = np.asarray(labels)
     known = np.isin(wanted, classes)
-    diffusion, build = start(size, len(classes))
+    known |= not conditional
+    diffusion, build = start(size, len(classes) if conditional else None)
 
     def then(unet: nn.Module) -> np.ndarray:
-        asked = np.searchsorted(classes, wanted[known])
-        return diffusion.drawn(unet, asked, (len(asked), 3, size, size), steps, training.seed)
+        asked = np.searchsorted(classes, wanted[known]) if conditional else None
+        return diffusion.drawn(unet, asked, (int(known.sum()), 3, size, size), steps, training.seed)
 
     made = np.full((len(wanted), size, size, 3), _GRAY, np.uint8)
     if known.any():
-        made[known] = trained_ddpm((diffusion, build), rgb(train_images, size), targets, training, then)
+        told = targets if conditional else None
+        made[known] = trained_ddpm((diffusion, build), rgb(train_images, size), told, training, then)
     return list(made)
