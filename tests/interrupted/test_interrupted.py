@@ -253,8 +253,8 @@ def killed(name, when, inputs, worker, undisturbed, tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "when"),
-    [
-        pytest.param(name, when, marks=[pytest.mark.slow] * (number > 0))  # one of each command in the suite
+    [  # one of each command in the suite; a fit that goes on is tested in tests/image/learning too
+        pytest.param(name, when, marks=[pytest.mark.slow] * (number > 0 or name == "fit"))
         for name, points in KILLS.items()
         for number, when in enumerate(points)
     ],

@@ -92,7 +92,7 @@ def load_data(args, output):
 def options_for(weather, output, *more):
     return [
         "--config", str(TINY), "--clean", str(weather), "--output_dir", str(output), "--disable_tqdm", "true",
-        "--parameters", "{seed: 3, max_frequency: 1}", "--instruction", "?", *more,
+        "--parameters", "{seed: 3, max_frequency: 1}", "--instruction", "?", "--learning_rate", "3e-3", *more,
     ]  # fmt: skip
 
 

@@ -66,6 +66,7 @@ def test_one_process(source, tmp_path):
         protect(source, tmp_path / "out")
 
 
+@pytest.mark.slow  # tests/image/learning/test_processes.py has the same without the recipe
 def test_two_processes_own_a_part_each_and_their_key_makes_all_again(source, tmp_path):
     environment = {
         **os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1", "HF_DATASETS_CACHE": str(tmp_path / "cache"),
