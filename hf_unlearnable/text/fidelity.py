@@ -113,7 +113,7 @@ def _joined(texts: pa.Array) -> pa.LargeStringArray:
     import pyarrow as pa
 
     if pa.types.is_nested(texts.type):
-        series = pl.Series(texts)
+        series: Any = pl.Series(texts)
         inner = pl.element().struct.field("content") if isinstance(series.dtype.inner, pl.Struct) else pl.element()
         texts = series.to_frame("text").select(pl.col("text").list.eval(inner).list.join(" "))["text"].to_arrow()
     texts = texts.cast(pa.large_string())
