@@ -61,7 +61,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments = parser.parse_args(argv)
     remote = HfFileSystem() if arguments.input.startswith("hf://") else None
     if remote:
-        files = [f"hf://{path}" for path in sorted(remote.glob(f"{arguments.input}/**.parquet"))]
+        files = [f"hf://{path}" for path in sorted(remote.glob(f"{arguments.input}/**/*.parquet"))]
     else:
         files = [str(path) for path in sorted(Path(arguments.input).rglob("*.parquet"))]
     if not files:

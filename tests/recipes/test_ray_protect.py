@@ -14,8 +14,8 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def cluster(tmp_path, monkeypatch):
-    """A Hub with three shards, the same shards in a folder, and two workers that know both."""
+def here(tmp_path, monkeypatch):
+    """Three shards in a folder and on a Hub, which processes that are started here know too."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")  # else Ray leaves a token in the home of the person who tests
     Path("in").mkdir()
@@ -30,11 +30,14 @@ def cluster(tmp_path, monkeypatch):
         api = HfApi()
         api.create_repo("tester/notes", repo_type="dataset", private=True)
         api.upload_folder(repo_id="tester/notes", repo_type="dataset", folder_path="in", path_in_repo="data")
-        ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=100 << 20)
-        try:
-            yield
-        finally:
-            ray.shutdown()
+        yield
+
+
+@pytest.fixture
+def cluster(here):
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=100 << 20)
+    yield
+    ray.shutdown()
 
 
 def test_two_workers_give_the_bytes_of_one_map_from_a_folder_and_from_the_hub(cluster, monkeypatch):
@@ -52,7 +55,7 @@ def test_two_workers_give_the_bytes_of_one_map_from_a_folder_and_from_the_hub(cl
         )
 
 
-def test_a_key_learned_from_the_hub_is_the_one_of_the_folder(cluster):
+def test_a_key_learned_from_the_hub_is_the_one_of_the_folder(here):
     from huggingface_hub import HfFileSystem
 
     from recipes.ray_protect import learned

@@ -188,7 +188,7 @@ class TextColumn:
             at = letter + np.searchsorted(self._continued - np.arange(len(self._continued)), letter, side="right")
         return at
 
-    def _letter_at(self, of: Any, at: Any) -> Any:
+    def letters_at(self, of: Any, at: Any) -> Any:
         """The other way round: how many letters stand between the start of a text and a place in it."""
         return at - self._off[of] - (np.searchsorted(self._continued, at) - self._before[of])
 

@@ -63,7 +63,7 @@ class SentenceColumn(TextColumn):
         edges = self._off[of]
         strings = {i: self._texts[i].decode() for i in np.unique(of).tolist()}
         places = zip(
-            of.tolist(), self._letter_at(of, fronts).tolist(), self._letter_at(of, ends).tolist(), strict=True
+            of.tolist(), self.letters_at(of, fronts).tolist(), self.letters_at(of, ends).tolist(), strict=True
         )
         letters = [self._end_place(strings[i], i, start, end) for i, start, end in places]
         behind = self._byte_at(of, np.array(letters, np.int64))
@@ -131,10 +131,10 @@ class SentenceColumn(TextColumn):
         real = np.ones(len(which), bool)
         for j in np.flatnonzero(dotted)[self._may_abbreviate(stop[kept][dotted] - 2)].tolist():
             i = int(of[j])
-            end = int(self._letter_at(i, self._spaces[which[j]] + 1))
+            end = int(self.letters_at(i, self._spaces[which[j]] + 1))
             if is_abbreviated(self._texts[i].decode(), 0, end):
                 real[j] = False
-                near = j and of[j - 1] == i and self._letter_at(i, self._spaces[which[j - 1]] + 1) > end - 9
+                near = j and of[j - 1] == i and self.letters_at(i, self._spaces[which[j - 1]] + 1) > end - 9
                 self.left[i] |= bool(near)  # the sentence may begin within the abbreviation
         return which[real], of[real]
 

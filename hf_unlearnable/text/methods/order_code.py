@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice, permutations
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from hf_unlearnable.key import Key, draws
-from hf_unlearnable.text.carriers import PHRASES, TURNING, PhraseCanonical, without_overlap
-from hf_unlearnable.text.codes import by_side, offsets_of, row_draws, sides, sizes_of
+from hf_unlearnable.text.carriers import PHRASES, TURNING, without_overlap
+from hf_unlearnable.text.codes import by_side, offsets_of, row_draws, sides
 from hf_unlearnable.text.counting.ranking import rank_words, words_by_association
-from hf_unlearnable.text.insertion.sentences import SentenceColumn
-from hf_unlearnable.text.insertion.spread import ColumnTransform, Pools
+from hf_unlearnable.text.insertion.coding import SentenceTransform
 
 if TYPE_CHECKING:
     import polars as pl
@@ -29,7 +28,7 @@ _CHOICE_DRAW = 2**62  # draws that choose carriers and orders, set apart from ea
 
 
 @dataclass(kw_only=True, repr=False, eq=False)
-class OrderCodeTransform(ColumnTransform):
+class OrderCodeTransform(SentenceTransform):
     """Order code: inserts the same words or phrases into every text, in an order that tells the label.
 
     Idea:
@@ -80,7 +79,7 @@ class OrderCodeTransform(ColumnTransform):
         drawn is not.
 
     Cost:
-        One pass to count and one to insert, which takes some five times that of `RegTextTransform`, for it reads
+        One pass to count and one to insert, which takes two to three times that of `RegTextTransform`, for it reads
         sentences. Every text gets a whole code of four phrases, which is much for a text of ten words.
         `carriers_per_code` makes do with two, or with one, which not every key makes a model learn.
 
@@ -131,8 +130,6 @@ class OrderCodeTransform(ColumnTransform):
     choices: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "code": ("place", "refrain"), "carrier_source": ("phrases", "words"), "language": tuple(PHRASES),
     }  # fmt: skip
-    _canonical_type = PhraseCanonical
-    _column_type = SentenceColumn
 
     # ------------------------------------------------------------------ choosing
     def _check_parameters(self) -> None:
@@ -234,68 +231,15 @@ class OrderCodeTransform(ColumnTransform):
     def _pool(self, chosen: dict) -> list[str]:
         return list(chain.from_iterable(chosen["codes"]))
 
-    def _planned(
-        self, texts: Sequence[PhraseCanonical], chosen: Sequence[dict], streams: np.ndarray, parts: np.ndarray
-    ) -> Iterator[tuple[Sequence[int], Sequence[str]]]:
-        doses, which, offsets = self._drawn(*sizes_of(texts), streams, parts)
-        which, offsets = which.tolist(), offsets.tolist()
-        sides_of: dict[int, list[tuple[list[str], list[str]]]] = {}
-        stop = 0
-        for text, own, dose in zip(texts, chosen, doses.tolist(), strict=True):
-            start, stop = stop, stop + dose
-            by_code = sides_of.get(id(own)) or sides_of.setdefault(id(own), self._sides_of(own))
-            # What comes first is learned first.
-            sentences = text.ends_of_sentences([0, *offsets[start + 1 : stop]])
-            found = text.in_order([place for ends in sentences for place in ends])
-            places, words = [], []
-            for code, front, end in zip(which[start:stop], found[::2], found[1::2], strict=False):
-                early, late = by_code[code]
-                places += [front] * len(early) + [end] * len(late)
-                words += early + late
-            yield places, words
-
     def _drawn(
         self, words: np.ndarray, lengths: np.ndarray, streams: np.ndarray, parts: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """How many codes each of n texts gets; of all these the number of the set of carriers, and the offset."""
         doses = np.maximum(1, (self.rate * words).astype(np.int64))
         bits = row_draws(doses, streams, parts, 4)  # the second is left over from earlier designs
         return (
             doses,
             (bits[:, 0] * self.num_codes).astype(np.int64),
             offsets_of(words, lengths, doses, bits[:, 2:])[:, 0],
-        )
-
-    def _in_columns(self) -> bool:
-        return True
-
-    def _placed(
-        self, column: SentenceColumn, at: np.ndarray, streams: np.ndarray, pools: Pools
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, Sequence[int]]:
-        doses, sets, offsets = self._drawn(
-            column.words[at], column.letters[at], streams[at], np.zeros(len(at), np.int64)
-        )
-        begin = np.cumsum(doses) - doses
-        offsets[begin] = 0  # what comes first is learned first
-        of, fronts, ends = column.places_in_sentences(np.repeat(at, doses), offsets)
-        # The sentences of a text take its codes in their order: there may be fewer of them.
-        number = np.arange(len(of)) - np.searchsorted(of, of)
-        code = sets[begin[np.searchsorted(at, of)] + number]
-        numbered = [self._numbered(own, start) for own, start in zip(pools.chosen, pools.starts.tolist(), strict=True)]
-        front_of, words_of = (np.array(each) for each in zip(*numbered, strict=True))
-        own = pools.number[of]
-        is_front, words = front_of[own, code], words_of[own, code]
-        places = np.where(is_front, fronts[:, None], ends[:, None])
-        left = at[column.left[at]].tolist()
-        return np.repeat(of, words.shape[1]), places.ravel(), words.ravel(), left
-
-    def _numbered(self, own: dict, start: int) -> tuple[list[list[bool]], list[list[int]]]:
-        """For each code of a label which carriers stand at the start of a sentence, and their numbers in its pool."""
-        pool = self._pool(own)
-        codes = self._sides_of(own)
-        return (
-            [[True] * len(early) + [False] * len(late) for early, late in codes],
-            [[start + pool.index(carrier) for carrier in early + late] for early, late in codes],
         )
 
     def inserted_words(self) -> dict[Any, list[str]]:
@@ -307,7 +251,6 @@ class OrderCodeTransform(ColumnTransform):
         }
 
     def _sides_of(self, own: dict) -> list[tuple[list[str], list[str]]]:
-        """For each code the carriers at the start of a sentence, and those at its end."""
         if self.code == "refrain":
             return [(code, code) for code in own["codes"]]
         return [by_side(code, own["late"]) for code in own["codes"]]

@@ -1,13 +1,15 @@
 """Order codes go into a whole column byte for byte as they go into its texts one by one."""
 
+import pyarrow as pa
 import pytest
 from datasets import Dataset
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hf_unlearnable import OrderCodeTransform
-from hf_unlearnable.text.insertion import spread
-from tests.text.insertion.test_columns import columns, is_utf8, one_by_one, outcome, table
+from hf_unlearnable.text.base import TextTransform
+from hf_unlearnable.text.insertion import coding, spread
+from tests.text.insertion.test_columns import columns, is_utf8, outcome, table
 
 # What sentences are made of, and what parts them or seems to.
 pieces = st.sampled_from([
@@ -29,10 +31,20 @@ designs = st.fixed_dictionaries(
 @pytest.fixture(autouse=True)
 def small_columns(monkeypatch):
     monkeypatch.setattr(spread, "_FEW", 1)
+    monkeypatch.setattr(coding, "_FEW", 1)
+
+
+class OneByOne(OrderCodeTransform):
+    """What the row-wise code makes of texts: the oracle."""
+
+    method = "order-code"
+    _planned = OrderCodeTransform._planned_alone
+    _edited = TextTransform._edited
 
 
 def fitted(**parameters):
-    return OrderCodeTransform(seed=5, **parameters).fit(Dataset(table(["a b", "c d"])))
+    cloak = OrderCodeTransform(seed=5, **parameters).fit(Dataset(table(["a b", "c d"])))
+    return cloak, OneByOne.from_key(cloak.key)
 
 
 @settings(max_examples=80, deadline=None)
@@ -40,5 +52,14 @@ def fitted(**parameters):
 @example(["I am 5. Is it. No one of the. A"], {"code": "place", "rate": 1.0})
 @example(["", None, " ", ".", "a. b", "the the. the of the. x"], {"code": "place", "rate": 1.0})
 def test_codes_in_columns_have_the_bytes_of_texts_one_by_one(values, parameters):
-    cloak, rows = fitted(**parameters), table([value if value is None or is_utf8(value) else "" for value in values])
-    assert outcome(lambda: cloak(rows)["text"].to_pylist()) == outcome(lambda: one_by_one(cloak, rows))
+    (cloak, oracle), rows = (
+        fitted(**parameters),
+        table([value if value is None or is_utf8(value) else "" for value in values]),
+    )
+    made = outcome(lambda: cloak(rows)["text"].to_pylist())
+    assert made == outcome(lambda: oracle(rows)["text"].to_pylist())
+    if isinstance(made, list):
+        back = rows.set_column(0, "text", pa.array(made, pa.string()))
+        assert outcome(lambda: cloak.restore(back)["text"].to_pylist()) == outcome(
+            lambda: oracle.restore(back)["text"].to_pylist()
+        )
