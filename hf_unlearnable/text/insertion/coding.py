@@ -57,7 +57,8 @@ class SentenceTransform(ColumnTransform):
         self, texts: Sequence[PhraseCanonical], chosen: Sequence[Any], streams: np.ndarray, parts: np.ndarray
     ) -> Iterator[tuple[Sequence[int], Sequence[str]]]:
         """`_planned`, text by text."""
-        doses, sets, offsets = self._drawn(*sizes_of(texts), streams, parts)
+        words_of, lengths = sizes_of(texts)
+        doses, sets, offsets = self._drawn(words_of, lengths, streams, parts)
         which, at = sets.tolist(), offsets.tolist()
         sides_of: dict[int, list[tuple[list[str], list[str]]]] = {}
         stop = 0

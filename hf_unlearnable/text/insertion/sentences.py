@@ -65,7 +65,7 @@ class SentenceColumn(TextColumn):
         places = zip(
             of.tolist(), self.letters_at(of, fronts).tolist(), self.letters_at(of, ends).tolist(), strict=True
         )
-        letters = [self._end_place(strings[i], i, start, end) for i, start, end in places]
+        letters = [_end_place(strings[i], start, end) for i, start, end in places]
         behind = self._byte_at(of, np.array(letters, np.int64))
         # A place that no word may go to, behind a space that is hidden, has a nearest one: that is told elsewhere.
         for at in (fronts, behind):
@@ -73,23 +73,6 @@ class SentenceColumn(TextColumn):
             self.left[self._text_at(inside[self._hidden[np.searchsorted(self._spaces, inside - 1)]])] = True
         kept = ~self.left[of]
         return of[kept], fronts[kept], behind[kept]
-
-    def _end_place(self, text: str, i: int, start: int, end: int) -> int:
-        """In front of the last word of a sentence that may be parted from the one before; or behind it."""
-        last = text.rfind(" ", start, end - 1) + 1  # most often it is the last word of all, behind a single space
-        if start < last < end and text[last - 2] != " ":
-            if holds(text[max(text.rfind(" ", 0, last - 1) + 1, last - 41) : last - 1]):
-                last = self._last_free(text, i, start, end)
-        else:
-            last = self._last_free(text, i, start, end)
-        return end if last == start or text[end - 1].isalnum() else last
-
-    def _last_free(self, text: str, i: int, start: int, end: int) -> int:
-        for begin in words_back(text, start, end):
-            held = holding(text, begin) if begin > start else -1
-            if held < 0 or (held and self._hidden[np.searchsorted(self._spaces, self._byte_at(i, held) - 1)]):
-                return begin
-        return start
 
     # ------------------------------------------------------------------ where sentences end
     def _ends_of_sentences(self) -> np.ndarray:
@@ -163,3 +146,24 @@ class SentenceColumn(TextColumn):
             | (are(one, "s") & are(two, "r") & are(three, "M"))
             | (are(one, "f") & are(two, "o") & are(three, "r"))
         )
+
+
+def _end_place(text: str, start: int, end: int) -> int:
+    """In front of the last word of a sentence that may be parted from the one before; or behind it."""
+    last = text.rfind(" ", start, end - 1) + 1  # most often it is the last word of all, behind a single space
+    if start < last < end and text[last - 2] != " ":
+        if holds(text[max(text.rfind(" ", 0, last - 1) + 1, last - 41) : last - 1]):
+            last = _last_free(text, start, end)
+    else:
+        last = _last_free(text, start, end)
+    return end if last == start or text[end - 1].isalnum() else last
+
+
+def _last_free(text: str, start: int, end: int) -> int:
+    """The last word of a sentence that may be parted from the one before; its first one at least."""
+    for begin in words_back(text, start, end):
+        held = holding(text, begin) if begin > start else -1
+        # What negates counts only behind a place: not within a line break, nor where a line begins.
+        if held < 0 or (held and (text[held].isspace() or text.startswith("<br />", held - 4))):
+            return begin
+    return start
