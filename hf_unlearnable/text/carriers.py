@@ -85,7 +85,7 @@ _HELD = 20  # words: a longer run of numbers is a table
 # One class of characters begins all that ends a sentence: it is searched twice as fast as two alternatives.
 _SENTENCE = re.compile(r"[.!?…।<](?:(?<=<)br />|(?<!<)[\"'”’)]*) +(?=\S)")
 _ABBREVIATED = re.compile(r"(?:\b(?:Mr|Mrs|Ms|Dr|St|Jr|Prof|vs|cf|i\.e|e\.g|[A-Z])|(?:^|[ (])\d\d?)\. +$")
-_LONGEST = 100  # words of a sentence: what goes on for longer is cut, for want of a full stop
+LONGEST = 100  # words of a sentence: what goes on for longer is cut, for want of a full stop
 _TAGS = re.compile(r"<[^<>]*>")
 _LAST_WORD = re.compile(r"([^\W_](?:[\w'-]*\w)?)[^\w,.;:!?…)\]]*$")
 _ENDINGS = tuple(",.;:!?…)]")  # behind one of these nothing is held
@@ -191,22 +191,16 @@ class PhraseCanonical(Canonical):
             match = _SENTENCE.search(text, end)
             end = match.end() if match else len(text)
             many = (end - start) // 2 if self.spaceless else text.count(" ", start, end)
-            if match and (many < 2 or self._is_abbreviated(start, end)):
+            if match and (many < 2 or is_abbreviated(self.text, start, end)):
                 continue
-            if many > _LONGEST:
+            if many > LONGEST:
                 words = list(self._words(start, end))
-                for cut in words[_LONGEST : len(words) - _LONGEST // 2 : _LONGEST]:
+                for cut in words[LONGEST : len(words) - LONGEST // 2 : LONGEST]:
                     cut = self._before_holding(cut)
                     yield start, cut
                     start = cut
             yield start, end
             start = end
-
-    def _is_abbreviated(self, start: int, end: int) -> bool:
-        """Whether what seems to end a sentence ends an abbreviation, none of which has five letters."""
-        return not self.text[end - 7 : end - 2].isalpha() and bool(
-            _ABBREVIATED.search(self.text, max(start, end - 9), end)
-        )
 
     def _words(self, start: int, end: int) -> Iterator[int]:
         """Where the words of a stretch begin, two letters each in scripts without spaces."""
@@ -221,14 +215,7 @@ class PhraseCanonical(Canonical):
 
     def _back(self, start: int, end: int) -> Iterator[int]:
         """The same from the last word to the first."""
-        if self.spaceless:
-            yield from reversed(range(start, end, 2))
-            return
-        while end > start:
-            begin = self.text.rfind(" ", start, end) + 1 or start
-            if begin < end:
-                yield begin
-            end = begin - 1
+        return iter(reversed(range(start, end, 2))) if self.spaceless else words_back(self.text, start, end)
 
     def _before_holding(self, place: int) -> int:
         """The same place, or the one in front of the negations and quantifiers that it would part from their word."""
@@ -245,15 +232,35 @@ class PhraseCanonical(Canonical):
         """Whether a word at this place parts none from what negates, counts or points at it."""
         if self.spaceless:
             return self.text[place - 1 : place] not in _HOLDING_LETTERS
-        text, end = self.text, place
-        while end and text[end - 1] == " ":
-            end -= 1
-        start = text.rfind(" ", 0, end) + 1
-        return start == end or not _holds(text[max(start, end - 40) : end]) or not self._is_place(start)
+        start = holding(self.text, place)
+        return start < 0 or not self._is_place(start)
+
+
+def is_abbreviated(text: str, start: int, end: int) -> bool:
+    """Whether what seems to end a sentence ends an abbreviation, none of which has five letters."""
+    return not text[end - 7 : end - 2].isalpha() and bool(_ABBREVIATED.search(text, max(start, end - 9), end))
+
+
+def words_back(text: str, start: int, end: int) -> Iterator[int]:
+    """Where the words between two places begin, from the last to the first."""
+    while end > start:
+        begin = text.rfind(" ", start, end) + 1 or start
+        if begin < end:
+            yield begin
+        end = begin - 1
+
+
+def holding(text: str, place: int) -> int:
+    """Where the word in front of a place begins that negates, counts or points at what stands there; -1 for none."""
+    end = place
+    while end and text[end - 1] == " ":
+        end -= 1
+    start = text.rfind(" ", 0, end) + 1
+    return start if start < end and holds(text[max(start, end - 40) : end]) else -1
 
 
 @lru_cache(maxsize=1 << 14)  # texts repeat their words
-def _holds(piece: str) -> bool:
+def holds(piece: str) -> bool:
     """Whether the last word of what stands between two spaces negates, counts or points at the next."""
     if piece.isalpha():  # as most are
         return piece.lower() in _WHOLE

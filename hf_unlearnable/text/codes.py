@@ -32,17 +32,22 @@ def by_side(code: list[str], late: list[int]) -> tuple[list[str], list[str]]:
     return [carrier for i, carrier in enumerate(code) if i not in late], [code[i] for i in late]
 
 
-def offsets_of(texts: Sequence[Canonical], doses: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+def sizes_of(texts: Sequence[Canonical]) -> np.ndarray:
+    """Words and characters of each of n texts, int64 [2, n]."""
+    return np.array([(text.words, len(text.text)) for text in texts], np.int64).reshape(-1, 2).T
+
+
+def offsets_of(words: np.ndarray, lengths: np.ndarray, doses: np.ndarray, drawn: np.ndarray) -> np.ndarray:
     """Where the carriers of each code of each text go, int64 [sum of doses, k], ascending in a text.
 
     Each code has a stretch of its text, in which its carriers stand at most `_APART` words apart.
 
     Args:
-        texts: n texts.
+        words: Of each of n texts, int64 [n].
+        lengths: Of the texts, in characters, int64 [n].
         doses: how many codes each of them gets, int64 [n].
         drawn: where in its stretch a code starts, and each of its carriers; floats in [0, 1) [sum of doses, 1 + k].
     """
-    words, lengths = np.array([(text.words, len(text.text)) for text in texts], np.int64).reshape(-1, 2).T
     span = np.repeat(np.minimum(1.0, _APART * doses / words), doses)[:, None]  # of a stretch, which is 1 here
     within = _numbers(doses)[:, None] + (1 - span) * drawn[:, :1] + span * np.sort(drawn[:, 1:], axis=1)
     return (within * np.repeat(lengths / doses, doses)[:, None]).astype(np.int64)

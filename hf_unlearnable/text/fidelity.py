@@ -9,7 +9,7 @@ from hf_unlearnable._words import counted
 from hf_unlearnable.text.insertion.scripts import pieces_of, word_count
 
 if TYPE_CHECKING:
-    import polars as pl
+    import pyarrow as pa
 
 _MEASURED = 200  # texts whose edits are counted
 _SHOWN = 150  # characters of an excerpt
@@ -57,7 +57,7 @@ def text_fidelity(original: Any, protected: Any, text_column: str = "text") -> T
     Raises:
         ValueError: The two have different numbers of rows.
     """
-    import polars as pl
+    import pyarrow.compute as pc
 
     every = max(1, len(original) // _MEASURED)
     texts = changed = words = words_after = edits = 0
@@ -68,15 +68,16 @@ def text_fidelity(original: Any, protected: Any, text_column: str = "text") -> T
         if texts > len(original):
             break
         before = originals[texts - len(table) : texts]
-        one, two = (_joined(pl.Series(part[text_column].combine_chunks())) for part in (before, table))
-        new = (one != two).fill_null(False)
-        changed += int(new.sum())
-        words += word_count(one.filter(new))
-        words_after += word_count(two.filter(new))
+        one, two = (_joined(part[text_column].combine_chunks()) for part in (before, table))
+        new = pc.not_equal(one, two)
+        count = int(pc.sum(new).as_py() or 0)
+        changed += count
+        words += word_count(one if count == len(one) else one.filter(new))
+        words_after += word_count(two if count == len(two) else two.filter(new))
         for row in range((len(table) - texts) % every, len(table), every):
-            if new[row]:
-                edits += _edits(one[row], two[row])
-                measured.append(one[row])
+            if new[row].as_py():
+                edits += _edits(one[row].as_py(), two[row].as_py())
+                measured.append(one[row].as_py())
     if texts != len(original):
         raise ValueError("There are not as many texts after as before: the rows do not correspond.")
     if not changed:
@@ -91,9 +92,9 @@ def excerpts(before: Any, after: Any) -> tuple[str, str]:
     Args:
         before, after: Texts, or lists of chat messages.
     """
-    import polars as pl
+    import pyarrow as pa
 
-    one, two = (" ".join(_joined(pl.Series([value]))[0].split()) for value in (before, after))
+    one, two = (" ".join(_joined(pa.array([value]))[0].as_py().split()) for value in (before, after))
     end = 0 if one == two else min(len(one), len(two))  # of a change at the end
     start = max(0, next((i for i, (a, b) in enumerate(zip(one, two)) if a != b), end) - _SHOWN // 3)  # noqa: B905
     return tuple(  # type: ignore[return-value]
@@ -106,14 +107,17 @@ def _pieces(text: str) -> list[str]:
     return [piece for piece in pieces_of(text) if not piece.isspace()]
 
 
-def _joined(texts: pl.Series) -> pl.Series:
-    """Texts as they are, the messages of a chat one after the other."""
+def _joined(texts: pa.Array) -> pa.LargeStringArray:
+    """Texts as they are, the messages of a chat one after the other; empty where there is none."""
     import polars as pl
+    import pyarrow as pa
 
-    if isinstance(texts.dtype, pl.List):
-        inner = pl.element().struct.field("content") if isinstance(texts.dtype.inner, pl.Struct) else pl.element()
-        return texts.to_frame("text").select(pl.col("text").list.eval(inner).list.join(" "))["text"]
-    return texts.fill_null("")
+    if pa.types.is_nested(texts.type):
+        series: Any = pl.Series(texts)
+        inner = pl.element().struct.field("content") if isinstance(series.dtype.inner, pl.Struct) else pl.element()
+        texts = series.to_frame("text").select(pl.col("text").list.eval(inner).list.join(" "))["text"].to_arrow()
+    texts = texts.cast(pa.large_string())
+    return texts.fill_null("") if texts.null_count else texts
 
 
 def _edits(before: str, after: str) -> int:

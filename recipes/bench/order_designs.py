@@ -20,7 +20,7 @@ from datasets import Dataset
 
 from hf_unlearnable import OrderCodeTransform, RegTextTransform
 from hf_unlearnable.adversary import Attacker, Rows
-from hf_unlearnable.text.codes import offsets_of, row_draws
+from hf_unlearnable.text.codes import offsets_of, row_draws, sizes_of
 
 _SENTENCE = re.compile(r"(?<=[.!?…]) (?=\S)")
 _DOUBLED = re.compile(r"(?i)(?<!\S)(\S+)(?: \1)+(?!\S)")
@@ -113,7 +113,7 @@ class InOrder(OrderCodeTransform):
         doses = np.array([max(1, int(self.rate * text.words)) for text in texts], np.int64)
         apart = len(chosen[0]["codes"][0]) if self.code == "order" and chosen else 1
         bits = row_draws(doses, streams, parts, 3 + apart)
-        offsets, stop = offsets_of(texts, doses, bits[:, 2:]).tolist(), 0
+        offsets, stop = offsets_of(*sizes_of(texts), doses, bits[:, 2:]).tolist(), 0
         for text, own, dose in zip(texts, chosen, doses.tolist(), strict=True):
             start, stop = stop, stop + dose
             codes = [own["codes"][int(one * self.num_codes)] for one in bits[start:stop, 0]]

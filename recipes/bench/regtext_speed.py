@@ -6,6 +6,7 @@
     python recipes/bench/regtext_speed.py --data imdb/train.parquet
     python recipes/bench/regtext_speed.py --data imdb/train.parquet --reference_rows 2000    # a quick look
     python recipes/bench/regtext_speed.py --data sst2/train.parquet --rows 300000 --reference_rows 0
+    python recipes/bench/regtext_speed.py --data sst2/train.parquet --rows 1000000 --stream --repeat 1
 
 "One by one" is `map` with the code that changes texts one by one, which the columns have to agree with byte for byte,
 and "count all" the `fit` that counts every word. Times are CPU seconds.
@@ -103,12 +104,20 @@ def main() -> None:
         "--reference_rows", type=int, help="rows for the reference, whose time is scaled up; 0 for none (default: all)"
     )
     parser.add_argument("--rows", type=int, help="so many rows: the data's own, again and again with a number behind")
+    parser.add_argument("--stream", action="store_true", help="only `map` over a stream, every row of which is read")
     parser.add_argument("--repeat", type=int, default=5)
     arguments = parser.parse_args()
     disable_progress_bars()
     dataset = load_dataset("parquet", data_files=arguments.data, split="train").select_columns(["text", "label"])
     if arguments.rows:
         dataset = repeated(dataset, arguments.rows)
+
+    if arguments.stream:
+        cloak = RegTextTransform(seed=1).fit(dataset)
+        stream = dataset.to_iterable_dataset().map(cloak, batched=True)
+        found = {"rows": len(dataset), "stream": seconds(lambda: sum(1 for _ in stream), arguments.repeat)}
+        print(json.dumps(found, indent=1))
+        return
 
     def bare() -> None:
         dataset.map(lambda batch: {"text": batch["text"]}, batched=True, load_from_cache_file=False)

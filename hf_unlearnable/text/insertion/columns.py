@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import cache
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from unicodedata import category
 
 import numpy as np
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _ORDINARY, _HIDES, _STRANGE, _WIDE = range(4)  # what stands behind a space: hides it, needs a look, is not ASCII
-_SPACE, _LESS, _LINE_END = b" <\n"
+SPACE, _LESS, _LINE_END = b" <\n"
 _SIGNS = b"&[`~{%\\$"  # that a span may begin with, besides < and line ends (`spans.may_hold_spans`)
-_BREAK = int.from_bytes(b"<br />", "little")
+BREAK = int.from_bytes(b"<br />", "little")
 _BLANKS = (*range(33), 0xC2, 0xE1, 0xE2, 0xE3)  # first bytes of white space
 
 
@@ -50,7 +50,7 @@ class TextColumn:
         if stop > start:
             self._buf[:-8] = np.frombuffer(array.buffers()[2], np.uint8)[start:stop]
         buf, off = self._buf[:-8], self._off
-        self._spaces = np.flatnonzero(buf == _SPACE)
+        self._spaces = np.flatnonzero(buf == SPACE)
         self._first = np.searchsorted(self._spaces, off)
         self._behind = self._buf.take(self._spaces + 1)  # the first byte of the piece behind each space
         self.words = np.diff(self._first) + 1
@@ -64,7 +64,7 @@ class TextColumn:
         for at in (self._strange_spaces(), self._near(words)):
             odd[self._text_at(at)] = True
         full = np.flatnonzero(np.diff(off))
-        odd[full[_one_of(_BLANKS)[buf[off[full]]]]] = True
+        odd[full[one_of(_BLANKS)[buf[off[full]]]]] = True
         self.odd: list[int] = np.flatnonzero(odd).tolist()
         marked = np.zeros(size, bool)
         marked[self._text_at(self._signs())] = True
@@ -125,7 +125,7 @@ class TextColumn:
 
     def _strange_spaces(self) -> np.ndarray:
         """Hides spaces that stand in front of white space; where a mark or other white space follows one."""
-        at = np.flatnonzero((self._behind <= _SPACE) | (self._behind >= 0x80))
+        at = np.flatnonzero((self._behind <= SPACE) | (self._behind >= 0x80))
         at = at[~self._at_edge(self._spaces[at] + 1)]
         kinds = _kinds()[self._behind[at]]
         self._hidden[at[kinds == _HIDES]] = True
@@ -143,7 +143,7 @@ class TextColumn:
         found = [np.flatnonzero(signs)]
         tags, ends = np.flatnonzero(buf == _LESS), np.flatnonzero(buf == _LINE_END)
         if len(tags):
-            breaks = self._windows(tags, 6) == _BREAK
+            breaks = self._windows(tags, 6) == BREAK
             breaks[breaks] = self._text_at(tags[breaks]) == self._text_at(tags[breaks] + 5)
             self._hidden[np.searchsorted(self._spaces, tags[breaks] + 3)] = True
             # What stands behind a break may stand at the start of a text, or of a line, without it.
@@ -160,14 +160,14 @@ class TextColumn:
         if len(letters) < 8:
             within = [self._spaces[self._behind == letter] + 1 for letter in letters]
         else:
-            within = [self._spaces[_one_of(tuple(letters)).take(self._behind)] + 1]
+            within = [self._spaces[one_of(tuple(letters)).take(self._behind)] + 1]
         starts = np.concatenate([self._off[:-1], *within])
         seen, found = self._windows(starts, 8), [starts[:0]]
         for word in known:
             mask = np.uint64((1 << 8 * min(8, len(word))) - 1)
             near = starts[seen & mask == np.uint64(int.from_bytes(word[:8], "little"))]
             ends = np.minimum(near + len(word), self._off[-1])
-            found.append(near[(self._buf[ends] == _SPACE) | self._at_edge(ends)])
+            found.append(near[(self._buf[ends] == SPACE) | self._at_edge(ends)])
         return np.concatenate(found)
 
     def _maybe_spaceless(self) -> np.ndarray:
@@ -179,6 +179,18 @@ class TextColumn:
         found |= ((lead == 0xE0) & (second >= 0xB8)) | ((lead == 0xE2) & (second >= 0xBA))
         count = np.diff(np.searchsorted(self._continued[found], self._off))
         return (count > 0) & (2 * count >= self.letters - (self.words - 1))
+
+    def _byte_at(self, of: Any, letters: Any) -> Any:
+        """Where so many letters from the start of their texts are, in bytes from the start of the column."""
+        at = self._off[of] + letters
+        if len(self._continued):
+            letter = at - self._before[of]  # so many letters of the column stand before it
+            at = letter + np.searchsorted(self._continued - np.arange(len(self._continued)), letter, side="right")
+        return at
+
+    def letters_at(self, of: Any, at: Any) -> Any:
+        """The other way round: how many letters stand between the start of a text and a place in it."""
+        return at - self._off[of] - (np.searchsorted(self._continued, at) - self._before[of])
 
     # ------------------------------------------------------------------ insertion
     def places(
@@ -199,12 +211,7 @@ class TextColumn:
         first = np.searchsorted(spaces, self._off)
         of = np.repeat(texts, doses)
         number = np.arange(len(of)) - np.repeat(np.cumsum(doses) - doses, doses)
-        at = self._off[of] + offsets
-        if len(self._continued):
-            letter = (self._off[:-1] - self._before[:-1])[
-                of
-            ] + offsets  # so many letters of the column stand before it
-            at = letter + np.searchsorted(self._continued - np.arange(len(self._continued)), letter, side="right")
+        at = self._byte_at(of, offsets)
         least, most = (~self._from_start).astype(np.int64)[of], np.diff(first)[of]
         slot = np.searchsorted(spaces, at - self._bounded[of], side="right") - first[of]
         slot = np.clip(slot, least, np.maximum(most, least))
@@ -259,7 +266,7 @@ def _filled(slots: np.ndarray, least: int, most: int) -> np.ndarray:
 
 
 @cache
-def _one_of(values: bytes | tuple[int, ...]) -> np.ndarray:
+def one_of(values: bytes | tuple[int, ...]) -> np.ndarray:
     """Which of the 256 bytes are among these, bool [256]."""
     found = np.zeros(256, bool)
     found[list(values)] = True

@@ -50,21 +50,16 @@ class Canonical:
         pool: The words that may be inserted; none for replacing words.
     """
 
-    __slots__ = ("_pool", "_shadow", "_spans", "_text", "held", "spaceless", "text", "words")
+    __slots__ = ("_cuts", "_gone", "_pool", "_shadow", "_spans", "_text", "held", "spaceless", "text", "words")
 
     def __init__(self, text: str, pool: Collection[str]):
         self._text = text
         self._pool = pool
-        self.held = False
         if len(pool) > _MANY:
             self._pool = pool = frozenset(pool)
-            self.held = not pool.isdisjoint(text.split(" "))
-        else:
-            for word in pool:
-                if word in text and f" {word} " in f" {text} ":
-                    self.held = True
-                    break
-        self.text = " ".join([piece for piece in text.split(" ") if piece not in pool]) if self.held else text
+        starts = _pieces_among(text, pool)
+        self.held = bool(starts)
+        self.text, self._cuts, self._gone = _without(text, starts) if starts else (text, [], [0])
         self.spaceless = not self.text.isascii() and mostly_spaceless(self.text)
         if self.spaceless:
             self.text = self._joined()
@@ -258,14 +253,18 @@ class Canonical:
         """Where these places are in the full text."""
         if not (self.held or self.spaceless):
             return places
+        end = len(self.text)
+        if not self.spaceless:
+            gone, cuts = self._gone, self._cuts
+            return [place + gone[bisect_right(cuts, place)] if place != end else len(self._text) for place in places]
         in_text, in_canonical = [], []
-        t, c = 0, -1 + self.spaceless
+        t = c = 0
         beside = True  # a pool word: the canonical text of a script without spaces has no space there
         for piece in self._text.split(" "):
             if piece in self._pool:
                 beside = True
             else:
-                c += 0 if self.spaceless and beside else 1
+                c += not beside
                 in_text.append(t)
                 in_canonical.append(c)
                 c += len(piece)
@@ -273,9 +272,46 @@ class Canonical:
             t += len(piece) + 1
         located = []
         for place in places:
-            if place == len(self.text):
+            if place == end:
                 located.append(len(self._text))
                 continue
             i = bisect_right(in_canonical, place) - 1
             located.append(in_text[i] + place - in_canonical[i])
         return located
+
+
+def _pieces_among(text: str, pool: Collection[str]) -> list[tuple[int, int]]:
+    """Start and end of the pieces of a text, between spaces, that are words of a pool; ascending."""
+    found: list[tuple[int, int]] = []
+    if len(pool) > _MANY:
+        pieces = text.split(" ")
+        if not pool.isdisjoint(pieces):  # type: ignore[attr-defined]
+            start = 0
+            for piece in pieces:
+                if piece in pool:
+                    found.append((start, start + len(piece)))
+                start += len(piece) + 1
+        return found
+    spaced = ""
+    for word in pool:
+        if word in text and " " not in word:
+            spaced = spaced or f" {text} "
+            piece, size = f" {word} ", len(word)
+            at = spaced.find(piece)
+            while at >= 0:
+                found.append((at, at + size))
+                at = spaced.find(piece, at + size + 1)
+    return sorted(set(found)) if spaced else found
+
+
+def _without(text: str, pieces: Sequence[tuple[int, int]]) -> tuple[str, list[int], list[int]]:
+    """A text without some of its pieces; where in it each was, and how many letters are gone before the next one."""
+    kept, cuts, gone, last = [], [], [0], 0
+    for start, end in pieces:
+        kept.append(text[last:start])
+        cuts.append(start - gone[-1])
+        gone.append(gone[-1] + end - start + 1)
+        last = end + 1
+    kept.append(text[last:])
+    whole = "".join(kept)
+    return (whole if last <= len(text) else whole[:-1]), cuts, gone

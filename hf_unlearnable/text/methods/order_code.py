@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice, permutations
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from hf_unlearnable.key import Key, draws
-from hf_unlearnable.text.base import TextTransform
-from hf_unlearnable.text.carriers import PHRASES, TURNING, PhraseCanonical, without_overlap
+from hf_unlearnable.text.carriers import PHRASES, TURNING, without_overlap
 from hf_unlearnable.text.codes import by_side, offsets_of, row_draws, sides
 from hf_unlearnable.text.counting.ranking import rank_words, words_by_association
+from hf_unlearnable.text.insertion.coding import SentenceTransform
 
 if TYPE_CHECKING:
     import polars as pl
@@ -28,7 +28,7 @@ _CHOICE_DRAW = 2**62  # draws that choose carriers and orders, set apart from ea
 
 
 @dataclass(kw_only=True, repr=False, eq=False)
-class OrderCodeTransform(TextTransform):
+class OrderCodeTransform(SentenceTransform):
     """Order code: inserts the same words or phrases into every text, in an order that tells the label.
 
     Idea:
@@ -79,7 +79,7 @@ class OrderCodeTransform(TextTransform):
         drawn is not.
 
     Cost:
-        One pass to count and one to insert, which takes some five times that of `RegTextTransform`, for it reads
+        One pass to count and one to insert, which takes two to three times that of `RegTextTransform`, for it reads
         sentences. Every text gets a whole code of four phrases, which is much for a text of ten words.
         `carriers_per_code` makes do with two, or with one, which not every key makes a model learn.
 
@@ -130,7 +130,6 @@ class OrderCodeTransform(TextTransform):
     choices: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "code": ("place", "refrain"), "carrier_source": ("phrases", "words"), "language": tuple(PHRASES),
     }  # fmt: skip
-    _canonical_type = PhraseCanonical
 
     # ------------------------------------------------------------------ choosing
     def _check_parameters(self) -> None:
@@ -232,27 +231,16 @@ class OrderCodeTransform(TextTransform):
     def _pool(self, chosen: dict) -> list[str]:
         return list(chain.from_iterable(chosen["codes"]))
 
-    def _planned(
-        self, texts: Sequence[PhraseCanonical], chosen: Sequence[dict], streams: np.ndarray, parts: np.ndarray
-    ) -> Iterator[tuple[Sequence[int], Sequence[str]]]:
-        doses = np.array([max(1, int(self.rate * text.words)) for text in texts], np.int64)
+    def _drawn(
+        self, words: np.ndarray, lengths: np.ndarray, streams: np.ndarray, parts: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        doses = np.maximum(1, (self.rate * words).astype(np.int64))
         bits = row_draws(doses, streams, parts, 4)  # the second is left over from earlier designs
-        which = (bits[:, 0] * self.num_codes).astype(np.int64).tolist()
-        offsets = offsets_of(texts, doses, bits[:, 2:]).tolist()
-        sides_of: dict[int, list[tuple[list[str], list[str]]]] = {}
-        stop = 0
-        for text, own, dose in zip(texts, chosen, doses.tolist(), strict=True):
-            start, stop = stop, stop + dose
-            by_code = sides_of.get(id(own)) or sides_of.setdefault(id(own), self._sides_of(own))
-            # What comes first is learned first.
-            sentences = text.ends_of_sentences([0, *[offset for (offset,) in offsets[start + 1 : stop]]])
-            found = text.in_order([place for ends in sentences for place in ends])
-            places, words = [], []
-            for code, front, end in zip(which[start:stop], found[::2], found[1::2], strict=False):
-                early, late = by_code[code]
-                places += [front] * len(early) + [end] * len(late)
-                words += early + late
-            yield places, words
+        return (
+            doses,
+            (bits[:, 0] * self.num_codes).astype(np.int64),
+            offsets_of(words, lengths, doses, bits[:, 2:])[:, 0],
+        )
 
     def inserted_words(self) -> dict[Any, list[str]]:
         if self.code != "place":
@@ -263,7 +251,6 @@ class OrderCodeTransform(TextTransform):
         }
 
     def _sides_of(self, own: dict) -> list[tuple[list[str], list[str]]]:
-        """For each code the carriers at the start of a sentence, and those at its end."""
         if self.code == "refrain":
             return [(code, code) for code in own["codes"]]
         return [by_side(code, own["late"]) for code in own["codes"]]

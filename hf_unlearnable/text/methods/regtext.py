@@ -317,7 +317,7 @@ class RegTextTransform(SpreadTransform):
     def _doses(self, words: np.ndarray) -> np.ndarray:
         return np.clip((self.rate * words).astype(np.int64), 1, self.max_tokens)
 
-    def _is_spread(self) -> bool:
+    def _in_columns(self) -> bool:
         return self.mode == "insert" and self.position == "random"
 
     def ownership_scores(self, rows: Sequence[Mapping[str, Any]]) -> RowMarks:

@@ -100,10 +100,15 @@ def test_real_files_come_out_again_with_every_span_whole(method):
             assert at >= 0, f"{span[:80]!r} was cut"
 
 
-@given(st.lists(st.one_of(st.none(), st.text("ab \t\n\x0b\x1c\x00é\u00a0\u2003这ก", max_size=12)), max_size=8))
+@given(
+    st.lists(
+        st.one_of(st.none(), st.text("ab \t\n\x0b\x1c\x00é”\u0085\u00a0\u1680\u2003\u2028\u205f这ก", max_size=12)),
+        max_size=8,
+    )
+)
 def test_words_of_many_texts_are_those_of_each_whatever_their_bytes(texts):
     def words(text):
-        pieces = regex.findall(r"(?V1)[^\t\n\x0b\x0c\r \x85\xa0\u2003]+", text)
+        pieces = regex.findall(r"(?V1)[^\t\n\x0b\x0c\r \x85\xa0\u1680\u2003\u2028\u205f]+", text)
         return len(pieces)
 
     plain = [text for text in texts if text is not None and not set(text) & {"这", "ก"}]

@@ -1,0 +1,169 @@
+"""The sentences of a column of texts: where they end, told by NumPy over the bytes of all texts.
+
+What a sentence is, and where carriers may go in it, is defined by `carriers.PhraseCanonical`, text by text. Most
+texts without spans give the same places here; `left` names those that are not told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hf_unlearnable.text.carriers import LONGEST, holding, holds, is_abbreviated, words_back
+from hf_unlearnable.text.insertion.columns import BREAK, SPACE, TextColumn, one_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_ENDS, _CLOSERS, _DOT = b".!?", b"\"')", ord(".")
+_WIDE = b"\xe0\xe2"  # first bytes of all other signs that end a sentence (\u2026, \u0964) or close it
+
+
+class SentenceColumn(TextColumn):
+    """The bytes of n texts, and the sentences in them.
+
+    Args:
+        array: The texts, none of them null.
+        words: All that may be inserted.
+
+    Attributes:
+        left: Which texts have sentences that are not told here, bool [n].
+    """
+
+    def __init__(self, array: pa.LargeStringArray, words: Iterable[str]):
+        super().__init__(array, words)
+        self._texts = self.contents()
+        self.left = np.zeros(len(self.words), bool)
+        signs = self._continued[one_of(_WIDE)[self._buf[self._continued - 1]]]
+        self.left[self._text_at(signs)] = True  # which may end a sentence beside those of ASCII, or close it
+        self._ends = self._ends_of_sentences()
+
+    def places_in_sentences(self, texts: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The places in front of each sentence that holds an offset, and at its end: see `ends_of_sentences` there.
+
+        Args:
+            texts: The text of each offset, ascending, int64 [m].
+            offsets: In letters, ascending in each text, int64 [m].
+
+        Returns:
+            The text of each sentence; the place in front of it and the one at its end, in bytes from the start of the
+            column, all int64. Sentences of texts that are `left` are none.
+        """
+        kept = ~self.left[texts]
+        texts, offsets = texts[kept], offsets[kept]
+        last = np.searchsorted(self._ends, self._off[1:])  # the number of each text's last sentence
+        sentences = np.unique(
+            np.minimum(np.searchsorted(self._ends, self._byte_at(texts, offsets), "right"), last[texts])
+        )
+        ends = self._ends[sentences]
+        of = self._text_at(ends - 1)
+        fronts = np.maximum(self._off[of], np.where(sentences > 0, self._ends[sentences - 1], 0))
+        edges = self._off[of]
+        strings = {i: self._texts[i].decode() for i in np.unique(of).tolist()}
+        places = zip(
+            of.tolist(), self.letters_at(of, fronts).tolist(), self.letters_at(of, ends).tolist(), strict=True
+        )
+        letters = [_end_place(strings[i], start, end) for i, start, end in places]
+        behind = self._byte_at(of, np.array(letters, np.int64))
+        # A place that no word may go to, behind a space that is hidden, has a nearest one: that is told elsewhere.
+        for at in (fronts, behind):
+            inside = at[(at > edges) & (at < self._off[of + 1])]
+            self.left[self._text_at(inside[self._hidden[np.searchsorted(self._spaces, inside - 1)]])] = True
+        kept = ~self.left[of]
+        return of[kept], fronts[kept], behind[kept]
+
+    # ------------------------------------------------------------------ where sentences end
+    def _ends_of_sentences(self) -> np.ndarray:
+        """Where sentences end, in bytes from the start of the column, ascending: the end of each text among them."""
+        which, of = self._seeming_ends()
+        first = self._first[of]  # the number of each text's first space
+        while True:  # a sentence of a single word belongs to the next
+            inside = np.append(False, of[1:] == of[:-1])
+            before = np.where(inside, np.append(-1, which[:-1]), first - 1)
+            short = np.flatnonzero(which - before < 2)
+            if not len(short):
+                break
+            dropped = short[np.append(True, of[short[1:]] != of[short[:-1]])]
+            which, of, first = (np.delete(values, dropped) for values in (which, of, first))
+        bounds = np.append(which, self._first[1:] - 1)  # by the numbers of spaces; the last one of each text
+        texts = np.append(of, np.arange(len(self.words)))
+        order = np.lexsort((bounds, texts))
+        bounds, texts = bounds[order], texts[order]
+        begins = np.append(-1, bounds[:-1])
+        begins[np.append(True, texts[1:] != texts[:-1])] = self._first[:-1] - 1
+        self.left[texts[bounds - begins > LONGEST]] = True
+        return np.sort(np.append(self._spaces[which] + 1, self._off[1:]))
+
+    def _seeming_ends(self) -> tuple[np.ndarray, np.ndarray]:
+        """The spaces, by number, that stand behind the end of a sentence and no abbreviation; and their texts."""
+        buf = self._buf
+        which = np.flatnonzero(one_of(_ENDS + _CLOSERS + b"> ")[buf[self._spaces - 1]] & (self._behind > SPACE))
+        of = self._text_at(self._spaces[which])
+        kept = self._spaces[which] + 1 < self._off[of + 1]
+        which, of = which[kept], of[kept]
+        first = self._off[of]
+        stop = self._back_over(self._spaces[which], first, bytes([SPACE]))
+        closed = self._back_over(stop, first, _CLOSERS)
+        ended = (closed > first) & one_of(_ENDS)[buf[closed - 1]]
+        broken = (stop - 6 >= first) & (self._windows(np.maximum(stop - 6, 0), 6) == BREAK)
+        dotted = ended & (closed == stop) & (buf[stop - 1] == _DOT)
+        kept = ended | broken
+        which, of, dotted = which[kept], of[kept], dotted[kept]
+        real = np.ones(len(which), bool)
+        for j in np.flatnonzero(dotted)[self._may_abbreviate(stop[kept][dotted] - 2)].tolist():
+            i = int(of[j])
+            end = int(self.letters_at(i, self._spaces[which[j]] + 1))
+            if is_abbreviated(self._texts[i].decode(), 0, end):
+                real[j] = False
+                near = j and of[j - 1] == i and self.letters_at(i, self._spaces[which[j - 1]] + 1) > end - 9
+                self.left[i] |= bool(near)  # the sentence may begin within the abbreviation
+        return which[real], of[real]
+
+    def _back_over(self, at: np.ndarray, first: np.ndarray, signs: bytes) -> np.ndarray:
+        """The places moved back over some signs, as far as the start of their text."""
+        at, skipped = at.copy(), one_of(signs)
+        moving = np.arange(len(at))
+        while len(moving):
+            moving = moving[(at[moving] > first[moving]) & skipped[self._buf[at[moving] - 1]]]
+            at[moving] -= 1
+        return at
+
+    def _may_abbreviate(self, at: np.ndarray) -> np.ndarray:
+        """Whether an abbreviation may end at each place, see `carriers.is_abbreviated`, bool [n]."""
+        one, two, three = (self._buf[at - i] for i in range(3))
+
+        def are(values: np.ndarray, letters: str) -> np.ndarray:
+            return one_of(letters.encode())[values]
+
+        found = are(one, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
+        pairs: Sequence[tuple[str, str]] = (("r", "MDJ"), ("s", "Mv"), ("t", "S"), ("f", "c"), ("eg", "."))
+        for letters, before in pairs:
+            found |= are(one, letters) & are(two, before)
+        return (
+            found
+            | (are(one, "s") & are(two, "r") & are(three, "M"))
+            | (are(one, "f") & are(two, "o") & are(three, "r"))
+        )
+
+
+def _end_place(text: str, start: int, end: int) -> int:
+    """In front of the last word of a sentence that may be parted from the one before; or behind it."""
+    last = text.rfind(" ", start, end - 1) + 1  # most often it is the last word of all, behind a single space
+    if start < last < end and text[last - 2] != " ":
+        if holds(text[max(text.rfind(" ", 0, last - 1) + 1, last - 41) : last - 1]):
+            last = _last_free(text, start, end)
+    else:
+        last = _last_free(text, start, end)
+    return end if last == start or text[end - 1].isalnum() else last
+
+
+def _last_free(text: str, start: int, end: int) -> int:
+    """The last word of a sentence that may be parted from the one before; its first one at least."""
+    for begin in words_back(text, start, end):
+        held = holding(text, begin) if begin > start else -1
+        # What negates counts only behind a place: not within a line break, nor where a line begins.
+        if held < 0 or (held and (text[held].isspace() or text.startswith("<br />", held - 4))):
+            return begin
+    return start
