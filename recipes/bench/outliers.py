@@ -25,7 +25,7 @@ from hf_unlearnable._files import write_file
 from hf_unlearnable.adversary import Attacker, Rows
 from hf_unlearnable.registry import countermeasures_of, method_class
 
-ROWS = {"flowers": 120, "cifar10_jpeg": 500}
+ROWS = {"flowers": 60, "cifar10_jpeg": 500}
 METHODS = ("texture", "convolution", "one-pixel", "linear-separable", "linearization", "random-noise")
 FILTERS = ("spectrum-outlier-filter", "perceptual-hash-filter")
 SHARES = (0.2, 1.0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -89,7 +89,8 @@ def fineweb_pipeline(texts: Sequence[str]) -> list[str | None]:
         texts: Any.
     """
     left: list[str | None] = list(texts)
-    for change in (*(partial(kept, name=name) for name in FILTERS), without_near_copies):
+    changes: list[Callable[[Sequence[str]], list[str | None]]] = [partial(kept, name=name) for name in FILTERS]
+    for change in [*changes, without_near_copies]:
         there = [(row, text) for row, text in enumerate(left) if text is not None]
         for (row, _), text in zip(there, change([text for _, text in there]), strict=True):
             left[row] = text
