@@ -43,21 +43,19 @@ def worn_texts(data: str, victims: Mapping[str, str]) -> str:
 
 
 def outliers(datasets: Mapping[str, str]) -> str:
-    """Methods down; datasets, filters and protected shares across: the percentages kept, protected and clean.
+    """Methods down; datasets and protected shares across: percentages that the filter of spectra keeps.
 
     Args:
         datasets: What each is called.
     """
-    found = {(one["data"], one["method"], one["filter"], one["share"]): one for one in lines("outliers.jsonl")}
-    columns = [
-        key for key in dict.fromkeys((data, name, share) for data, _, name, share in found) if key[0] in datasets
-    ]
-    columns.sort(key=lambda one: (one[1] != "spectrum-outlier-filter", one[2], list(datasets).index(one[0])))
-    rows = [["method", *(f"{datasets[data]}, {name}, {100 * share:.0f} % protected" for data, name, share in columns)]]
-    for method in dict.fromkeys(method for _, method, _, _ in found):
+    cells = [one for one in lines("outliers.jsonl") if one["filter"] == "spectrum-outlier-filter"]
+    found = {(one["method"], one["data"], one["share"]): one for one in cells}
+    columns = [(data, share) for share in sorted({key[2] for key in found}) for data in datasets]
+    rows = [["method", *(f"{datasets[data]}, {100 * share:.0f} % protected" for data, share in columns)]]
+    for method in dict.fromkeys(key[0] for key in found):
         told = []
-        for data, name, share in columns:
-            cell = found.get((data, method, name, share), {})
+        for column in columns:
+            cell = found.get((method, *column), {})
             parts = [cell.get(part) for part in ("protected", "clean")]
             told.append(" / ".join(f"{100 * one:.0f}" for one in parts if one is not None))
         rows.append([method, *told])
