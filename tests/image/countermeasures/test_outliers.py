@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from hf_unlearnable.adversary import Attacker, Rows
+from hf_unlearnable.image.codec import rgb_levels
 from hf_unlearnable.image.countermeasures import IMAGE_COUNTERMEASURES
 from tests.image.countermeasures.test_spectrum import grained, photos
 
@@ -12,7 +13,8 @@ from tests.image.countermeasures.test_spectrum import grained, photos
 def kept(name, images):
     """The numbers of the images that are left."""
     out = IMAGE_COUNTERMEASURES[name].on_rows(Rows(images, list(range(len(images)))), Attacker())
-    assert all(np.array_equal(one, images[row]) for one, row in zip(out.inputs, out.labels, strict=True))
+    for one, row in zip(out.inputs, out.labels, strict=True):
+        assert one.dtype == np.uint8 and np.array_equal(one, np.asarray(rgb_levels(images[row])))
     return out.labels
 
 
@@ -31,6 +33,17 @@ def test_a_grain_is_usual_where_most_images_have_it():
 @pytest.mark.parametrize("images", [photos(40), grained(photos(40), 2), photos(2), photos(1), []])
 def test_images_of_one_kind_stay(images):
     assert len(kept("spectrum-outlier-filter", images)) >= 0.95 * len(images)
+
+
+@pytest.mark.parametrize("name", ["spectrum-outlier-filter", "perceptual-hash-filter"])
+def test_images_of_any_mode_are_taken_and_stay_as_they_were(name):
+    if name == "perceptual-hash-filter":
+        pytest.importorskip("imagehash", reason="perceptual hashes need imagehash")
+    clean = photos(8)
+    images = [Image.fromarray(clean[0]).convert("L"), Image.fromarray(clean[1]).convert("RGBA"), *clean[2:]]
+    before = [np.asarray(image).copy() for image in images]
+    assert kept(name, images) == kept(name, images) and len(kept(name, images)) >= 7
+    assert all(np.array_equal(image, old) for image, old in zip(images, before, strict=True))
 
 
 def test_equal_images_and_flat_ones_stay():
