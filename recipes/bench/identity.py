@@ -45,6 +45,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default=os.environ.get("HF_UNLEARNABLE_DATA", "../shared/data"))
     parser.add_argument("--output", default=OUTPUT, type=Path, help="default: identity.jsonl beside this script")
+    parser.add_argument("--methods", nargs="+", default=[*METHODS, "strangers"], help="methods to run")
     arguments = parser.parse_args()
     disable_progress_bars()
     for data, count in ROWS.items():
@@ -53,7 +54,8 @@ def main() -> None:
         measures = hashes() if KIND[data] == "image" else {"minhash": copied}
         column = KIND[data]
         names = [name for name in METHODS if method_class(name).modality == KIND[data]]
-        for method in [*names, *(["strangers"] if KIND[data] == "image" else [])]:
+        names = [*names, *(["strangers"] if KIND[data] == "image" else [])]
+        for method in [name for name in names if name in arguments.methods]:
             settings = SHORT.get(method, {})
             missing = [name for name in measures if not done(arguments.output, data, method, name)]
             if not missing:

@@ -11,9 +11,9 @@ rows. The parts of the configuration: `input_column`, `fit_on` (whether a method
 the sample), `classes` (the labels to keep), `versions` (a method, or `module:class`, with its parameters, `paper:
 true` for the paper's, `role: random` for a baseline), `datasets` (rows, test rows and settings of each victim,
 `victim` where it has another name, `only`, the versions to run if not all, and `test_on`, other datasets of the same
-classes that the same trainings are tested on too), `countermeasures` ("all" or names; none if left out), `corpus` (a
-file of texts from elsewhere) and `seeds`, one training each with a key of its own. The attacker's own clean rows, a
-fifth of the published ones, come from the rest of the training split.
+classes that the same trainings are tested on too), `countermeasures` ("all" or names; none if left out), `wear`
+(names; none if left out), `corpus` (a file of texts from elsewhere) and `seeds`, one training each with a key of its
+own. The attacker's own clean rows, a fifth of the published ones, come from the rest of the training split.
 
 Every cell goes to the output, a line each, as soon as its trainings are done. A run leaves out the cells that stand
 there with the same protocol, of the method's version of today, of the same seeds or more: a run that was stopped goes
@@ -28,6 +28,7 @@ import json
 import logging
 import os
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache, partial
 from importlib import import_module
@@ -40,7 +41,7 @@ from datasets import Dataset, concatenate_datasets, disable_progress_bars, load_
 from filelock import FileLock
 
 from hf_unlearnable import __version__
-from hf_unlearnable.adversary import Attacker, Countermeasure, Rows, Victim, composed
+from hf_unlearnable.adversary import Attacker, Countermeasure, Rows, Victim, Wear, composed
 from hf_unlearnable.audit.grid import audit
 from hf_unlearnable.audit.plan import roles_of
 from hf_unlearnable.audit.records import NONE, Audit, Cell, Version
@@ -48,7 +49,7 @@ from hf_unlearnable.audit.report import as_json, grid_table, library_versions, m
 from hf_unlearnable.audit.statistics import accuracy_interval
 from hf_unlearnable.audit.store import digest
 from hf_unlearnable.data import load_rows, whole_or_nothing, write_file
-from hf_unlearnable.registry import countermeasures_of, method_class, modality_of, victims_of
+from hf_unlearnable.registry import countermeasures_of, method_class, modality_of, victims_of, wear_of
 
 logger = logging.getLogger("protection")
 
@@ -159,7 +160,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", help="datasets to run")
     parser.add_argument("--versions", nargs="+", help="versions to run")
     parser.add_argument("--victims", nargs="+", help="victims to run")
-    parser.add_argument("--countermeasures", nargs="+", help="countermeasures to run, none, and a+b")
+    parser.add_argument("--countermeasures", nargs="+", help="countermeasures and wear to run, none, and a+b")
     parser.add_argument("--seeds", nargs="+", type=int, help="seeds to run")
     parser.add_argument("--store", default="cells", help="folder of finished trainings (default: %(default)s)")
     parser.add_argument("--output", help="default: the name of the configuration, .jsonl, here")
@@ -176,7 +177,11 @@ def study(
     kind = modality_of(train.features, columns[0])
     known = countermeasures_of(kind.name)
     chosen = arguments.countermeasures or config.get("countermeasures", [])
-    countermeasures = {one: composed(one, known) for one in (known if chosen == "all" else chosen) if one != NONE}
+    wear = {
+        one: wear_of(kind.name)[one] for one in config.get("wear", []) if one in (arguments.countermeasures or [one])
+    }
+    names = [one for one in (known if chosen == "all" else chosen) if one != NONE and one not in wear]
+    countermeasures = {one: composed(one, known) for one in names}
     options = dict(protocol)
     function = victims_of(kind.name)[options.pop("victim", victim)]
     count, test_count = options.pop("rows"), options.pop("test_rows")
@@ -214,11 +219,11 @@ def study(
         versions, concatenate_datasets([test, *others.values()]), {victim: run}, countermeasures,
         attacker=Attacker(clean=clean, corpus=corpus, language_model=arguments.language_model), seeds=seeds,
         input_column=columns[0], store=arguments.store, on_cell=done,
-        skip=known_cells(output, name, protocol, numbers, seeds),
+        skip=known_cells(output, name, protocol, numbers, seeds), wear=wear,
     )  # fmt: skip
     if result.cells:
         show(name, replace(result, cells=found))
-    grid = planned(versions, victim, run, countermeasures)
+    grid = planned(versions, victim, run, countermeasures, wear)
     there = grid & known_cells(output, name, protocol, numbers, seeds)
     print(f"\n{name}, {victim}: {len(there)} of {len(grid)} cells are in {output}.")
 
@@ -232,12 +237,14 @@ def method_version(parameters: Any) -> int | None:
 
 
 def planned(
-    versions: list[Version], name: str, victim: Victim, countermeasures: dict[str, Countermeasure]
-) -> set[tuple[str, str, str]]:
-    """The cells of a victim's grid: version, victim, countermeasure."""
+    versions: list[Version], name: str, victim: Victim, countermeasures: dict[str, Countermeasure],
+    wear: Mapping[str, Wear],
+) -> set[tuple[str, str, str]]:  # fmt: skip
+    """The cells of a victim's grid: version, victim, countermeasure or wear."""
+    tried = {**countermeasures, **{one: Countermeasure(worn.on_rows) for one, worn in wear.items()}}
     return {(version.name, name, NONE) for version in versions} | {
         (version.name, name, one)
-        for one, countermeasure in countermeasures.items()
+        for one, countermeasure in tried.items()
         for version in versions
         if version.role in roles_of(countermeasure)
         and (countermeasure.in_training is None or "in_training" in victim.takes)

@@ -38,6 +38,7 @@ from contrastive_tables import contrastive
 from diffusion_tables import diffusion_tables
 from distance_tables import distance_tables
 from proof_tables import certificates, mixtures
+from wear_tables import wear_tables
 
 from hf_unlearnable.markdown import table
 
@@ -245,6 +246,22 @@ def watermark() -> str:
     return table(rows)
 
 
+def without_training() -> dict[str, str]:
+    """Tables for which nothing was trained, by name."""
+    return {
+        "survival_cifar10": survival("cifar10_jpeg", "left"),
+        "survival_flowers": survival("flowers", "left"),
+        "resizers_cifar10": survival("cifar10_jpeg", "contrast"),
+        "resizers_flowers": survival("flowers", "contrast"),
+        "text_survival": text_survival(),
+        "watermark": watermark(),
+        "label_free_texts": label_free({"imdb": "IMDb", "sst2": "SST-2", "trec": "TREC"}),
+        "label_free_images": label_free({"flowers": "flowers, 224 px", "cifar10_jpeg": "CIFAR-10, 32 px"}),
+        "identity_images": identity({"flowers": "224 px", "cifar10_jpeg": "32 px"}),
+        "identity_texts": identity({"sst2": "SST-2", "imdb": "IMDb"}),
+    }
+
+
 def tables() -> dict[str, str]:
     """All tables by name."""
     images, texts, sounds = (load(f"{name}.jsonl") for name in ("image_attack", "text_attack", "audio_attack"))
@@ -273,17 +290,9 @@ def tables() -> dict[str, str]:
         "mixtures": mixtures(),
         **distance_tables(),
         **diffusion_tables(),
-        "survival_cifar10": survival("cifar10_jpeg", "left"),
-        "survival_flowers": survival("flowers", "left"),
-        "resizers_cifar10": survival("cifar10_jpeg", "contrast"),
-        "resizers_flowers": survival("flowers", "contrast"),
-        "text_survival": text_survival(),
-        "watermark": watermark(),
+        **wear_tables(),
+        **without_training(),
         "clusters": clusters(),
-        "label_free_texts": label_free({"imdb": "IMDb", "sst2": "SST-2", "trec": "TREC"}),
-        "label_free_images": label_free({"flowers": "flowers, 224 px", "cifar10_jpeg": "CIFAR-10, 32 px"}),
-        "identity_images": identity({"flowers": "224 px", "cifar10_jpeg": "32 px"}),
-        "identity_texts": identity({"sst2": "SST-2", "imdb": "IMDb"}),
         "elsewhere": elsewhere(),
         "meaning": meaning(),
         "recordings": recordings(sounds),

@@ -30,8 +30,9 @@ from datasets import disable_progress_bars, load_dataset
 from hf_unlearnable._files import write_file
 from hf_unlearnable.registry import method_class
 from hf_unlearnable.text.wear import TEXT_WEAR
+from hf_unlearnable.text.wear.quality import signatures
 
-METHODS = ("regtext", "order-code")
+METHODS = ("regtext", "order-code", "word-balance")
 DATA = ("sst2", "imdb")
 TEXTS = 300
 OUTPUT = Path(__file__).with_suffix(".jsonl")
@@ -117,17 +118,8 @@ def not_taken_for_copies(clean: Sequence[str], protected: Sequence[str]) -> dict
     Raises:
         ImportError: datatrove or spaCy is not installed.
     """
-    from datatrove.pipeline.dedup import MinhashConfig, MinhashDedupSignature
-    from datatrove.utils.hashing import HashConfig
-
-    # SHA-1, for what datatrove 0.10.1 calls of xxhash 4 takes no strings.
-    judge = MinhashDedupSignature("memory://signatures", MinhashConfig(hash_config=HashConfig(hash_fc="sha1")))
-    apart = []
-    for pair in zip(clean, protected, strict=True):
-        shingles = [judge.get_shingles(text) for text in pair]
-        if all(len(one) for one in shingles):
-            one, two = map(judge.get_signature, shingles)
-            apart.append(all(a != b for a, b in zip(one, two, strict=True)))
+    pairs = zip(signatures(clean), signatures(protected), strict=True)
+    apart = [all(a != b for a, b in zip(*pair, strict=True)) for pair in pairs if all(pair)]
     return {"clean": None, "kept": round(float(np.mean(apart)), 4) if apart else None, "left": None}
 
 

@@ -18,7 +18,7 @@ from tests.examples import pictures
 
 FOLDER = ROOT / "recipes/configs"
 CONFIGS = sorted(
-    path for name in ("*_protection*", "*_attack", "contrastive*") for path in FOLDER.glob(f"{name}.yaml")
+    path for name in ("*_protection*", "*_attack", "*_wear", "contrastive*") for path in FOLDER.glob(f"{name}.yaml")
 )
 
 
@@ -104,6 +104,17 @@ def test_a_run_leaves_out_the_cells_of_the_output_and_says_how_much_of_the_grid_
         "shapes, small_cnn: 3 of 3"
     )
     assert bench.trainings == 6 and bench("--countermeasures", "none") and bench.trainings == 0, "more seeds do too"
+
+
+def test_wear_of_a_configuration_runs_after_countermeasures_and_can_be_chosen(bench):
+    path = bench.output.with_name("c.yaml")
+    config = yaml.safe_load(path.read_text()) | {"countermeasures": ["grayscale"], "wear": ["thumbnails", "webp-50"]}
+    path.write_text(yaml.safe_dump(config, sort_keys=False))
+    ended = bench("--countermeasures", "webp-50", store="one")
+    assert ended.startswith("shapes, small_cnn: 5 of 5 cells") and bench.trainings == 5
+    assert bench(store="two").startswith("shapes, small_cnn: 9 of 9 cells") and bench.trainings == 4
+    tried = [json.loads(line)["countermeasure"] for line in bench.output.read_text().splitlines()]
+    assert tried == ["none"] * 3 + ["webp-50"] * 2 + ["grayscale"] * 2 + ["thumbnails"] * 2
 
 
 def test_an_interrupted_run_keeps_every_finished_cell(bench, monkeypatch):

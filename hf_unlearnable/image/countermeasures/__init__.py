@@ -48,6 +48,7 @@ from hf_unlearnable.image.countermeasures.classes import (
 )
 from hf_unlearnable.image.countermeasures.diffusion import purification
 from hf_unlearnable.image.countermeasures.filters import coin, random_sharpening_kernels, sharpening_and_low_pass
+from hf_unlearnable.image.countermeasures.outliers import perceptual_hash_filter, spectrum_outlier_filter
 from hf_unlearnable.image.countermeasures.pixels import (
     box_blur,
     gaussian_blur,
@@ -69,9 +70,9 @@ if TYPE_CHECKING:
 __all__ = [
     "IMAGE_COUNTERMEASURES", "adversarial_training", "box_blur", "class_mean_subtraction", "coin",
     "constant_pixel_repair", "cutmix", "cutout", "gaussian_blur", "grayscale", "half_size", "jpeg",
-    "median_filter", "mixup", "orthogonal_projection", "purification", "rand_augment", "random_resized_crop",
-    "random_sharpening_kernels", "reduced_bits", "rounded_bits", "sharpening_and_low_pass",
-    "spectrum_equalisation", "spectrum_peak_removal", "ueraser", "without_grain",
+    "median_filter", "mixup", "orthogonal_projection", "perceptual_hash_filter", "purification", "rand_augment",
+    "random_resized_crop", "random_sharpening_kernels", "reduced_bits", "rounded_bits", "sharpening_and_low_pass",
+    "spectrum_equalisation", "spectrum_outlier_filter", "spectrum_peak_removal", "ueraser", "without_grain",
 ]  # fmt: skip
 
 
@@ -98,6 +99,8 @@ IMAGE_COUNTERMEASURES: dict[str, Countermeasure] = {
     "box-blur": Countermeasure(on_each(box_blur)),
     "grain-removal": Countermeasure(on_each(without_grain)),
     "spectrum-peak-removal": Countermeasure(spectrum_peak_removal),
+    "spectrum-outlier-filter": Countermeasure(spectrum_outlier_filter),
+    "perceptual-hash-filter": Countermeasure(perceptual_hash_filter),
     "orthogonal-projection": Countermeasure(orthogonal_projection),
     "class-mean-subtraction": Countermeasure(class_mean_subtraction),
     "constant-pixel-repair": _REPAIR,

@@ -7,7 +7,7 @@ from functools import partial
 
 from hf_unlearnable.adversary import Wear
 from hf_unlearnable.text.wear.cleaning import html_and_back, keyword_cleaning, lower_case, normalised
-from hf_unlearnable.text.wear.quality import FILTERS, kept
+from hf_unlearnable.text.wear.quality import FILTERS, fineweb_pipeline, kept, without_near_copies
 from hf_unlearnable.text.wear.tokenisation import through_own_bpe, through_tokenizer
 
 __all__ = ["TEXT_WEAR"]
@@ -24,4 +24,6 @@ TEXT_WEAR: dict[str, Wear] = {
     ),
     "tokens-bpe": Wear(through_own_bpe, ("tokenizers",)),
     **{name: Wear(partial(kept, name=name), ("datatrove", "spacy")) for name in FILTERS},
+    "minhash-deduplication": Wear(without_near_copies, ("datatrove", "spacy")),
+    "fineweb-pipeline": Wear(fineweb_pipeline, ("datatrove", "spacy")),
 }

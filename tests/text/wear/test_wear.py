@@ -5,6 +5,7 @@ import pytest
 from hf_unlearnable import _extras
 from hf_unlearnable.adversary import Attacker, Rows
 from hf_unlearnable.text.wear import TEXT_WEAR
+from hf_unlearnable.text.wear.quality import without_near_copies
 
 PAGE = (
     "The house that we have been looking for was to be found at the end of the street. It has a garden with old "
@@ -69,7 +70,7 @@ def test_keyword_cleaning_takes_what_many_texts_are_about():
 @pytest.mark.parametrize(
     ("name", "module", "extra"),
     [("html-and-back", "trafilatura", "wear"), ("gopher-quality", "spacy", "quality"),
-     ("keyword-cleaning", "yake", "attack"), ("fineweb-quality", "datatrove", "quality"), ("tokens-minilm", "transformers", "attack")],
+     ("keyword-cleaning", "yake", "attack"), ("fineweb-quality", "datatrove", "quality"), ("minhash-deduplication", "spacy", "quality"), ("tokens-minilm", "transformers", "attack")],
 )  # fmt: skip
 def test_a_tool_that_is_not_installed_says_what_to_install(monkeypatch, name, module, extra):
     monkeypatch.setattr(_extras, "find_spec", lambda asked: None if asked == module else asked)
@@ -103,3 +104,54 @@ def test_a_tokenizer_is_read_from_the_folder_that_is_named(tmp_path):
     transformers.BertTokenizer(str(tmp_path / "vocab.txt")).save_pretrained(tmp_path / "model")
     found = TEXT_WEAR["tokens-minilm"].change(["The Houses.", "THE  house"], model=str(tmp_path / "model"))
     assert found == ["the houses.", "the house"]
+
+
+SENTENCES = [
+    "The old mill by the river was sold to a family from the north last autumn.",
+    "They have painted its door in a deep green that the neighbours first laughed about.",
+    "In the evening you can hear the wheel turn, and the children count how often it does.",
+    "Nobody knows who built it, for the papers were lost when the town hall burned.",
+    "A teacher once wrote that monks had lived there, but she gave no reason for it.",
+    "What is certain is that the stones of the lower wall are much older than the rest.",
+]
+
+
+def long_page(*places):
+    """A page of the sentences at these places."""
+    return " ".join(SENTENCES[place] for place in places)
+
+
+def test_near_copies_of_an_earlier_text_are_dropped_in_any_spelling():
+    pytest.importorskip("datatrove")
+    pytest.importorskip("spacy")
+    whole, other = long_page(0, 1, 2, 3, 4, 5), PAGE
+    near = whole.replace("deep green", "DEEP, green").replace("last autumn", "in autumn")
+    left = worn("minhash-deduplication", [whole, other, near, "", "too short", whole, "too short"])
+    assert (left.inputs, left.labels) == ([whole, other, "", "too short", "too short"], [0, 1, 3, 4, 6])
+    assert worn("minhash-deduplication", []).inputs == []
+
+
+def test_copies_of_a_third_text_are_copies_of_each_other(monkeypatch):
+    """The middle text shares one bucket with either neighbour, which share none."""
+    given = {"a": [[1], [2]], "b": [[3], [4]], "c": [[1], [4]], "d": [[4], [1]]}
+    monkeypatch.setattr("hf_unlearnable.text.wear.quality.signatures", lambda texts: [given[text] for text in texts])
+    assert without_near_copies(["a", "b", "c", "d"]) == ["a", None, None, "d"]
+
+
+def test_the_pipeline_keeps_pages_once_and_drops_what_any_of_its_parts_drops():
+    pytest.importorskip("datatrove")
+    pytest.importorskip("spacy")
+    page = long_page(0, 1, 2, 3, 4, 5)
+    bracket, cookies = page + " {", page + "\nThis site uses cookies as all others do."
+    texts = [bracket, page, "spam " * 60, cookies, "Short.", page, ""]
+    assert worn("c4-quality", texts).labels == [1, 3, 5]
+    left = worn("fineweb-pipeline", texts)
+    assert (left.inputs, left.labels) == ([page], [1])
+    assert worn("c4-quality", [cookies]).inputs == [page], "the line about cookies is deleted"
+
+
+@pytest.mark.parametrize("texts", [[], [""], TEXTS])
+def test_a_pipeline_may_drop_every_text(texts):
+    pytest.importorskip("datatrove")
+    pytest.importorskip("spacy")
+    assert worn("fineweb-pipeline", texts).inputs == []
