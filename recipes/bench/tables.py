@@ -37,6 +37,7 @@ from attack_tables import (
 from contrastive_tables import contrastive
 from diffusion_tables import diffusion_tables
 from distance_tables import distance_tables
+from paper_tables import paper_tables
 from proof_tables import certificates, mixtures
 
 from hf_unlearnable.markdown import table
@@ -273,6 +274,7 @@ def tables() -> dict[str, str]:
         "mixtures": mixtures(),
         **distance_tables(),
         **diffusion_tables(),
+        **paper_tables(),
         "survival_cifar10": survival("cifar10_jpeg", "left"),
         "survival_flowers": survival("flowers", "left"),
         "resizers_cifar10": survival("cifar10_jpeg", "contrast"),
