@@ -42,8 +42,8 @@ def faces() -> str:
 
     columns = [("partly", "protected"), ("partly", "others"), ("partly", "equal_error"), ("fully", "protected"),
                ("fully", "equal_error")]  # fmt: skip
-    heads = ["partly: protected people", "partly: the others", "partly: equal error", "fully: all people",
-             "fully: equal error"]  # fmt: skip
+    heads = ["partly: protected people", "partly: the others", "partly: equal error rate", "fully: all people",
+             "fully: equal error rate"]  # fmt: skip
     rows = [
         [method, *(told(found.get((method, setting), []), measure) for setting, measure in columns)]
         for method in dict.fromkeys(method for method, _ in found)
