@@ -25,7 +25,7 @@ def paper_tables() -> dict[str, str]:
     return {
         **by_kind, "faces": faces(), "dose": dose(cells), "paper_families": families(cells),
         "paper_shares": shares(cells), "paper_filters": filters(cells), "one_class": one_class(cells),
-        "paper_digits": digits(),
+        "paper_digits": digits(), "medical": medical(),
     }  # fmt: skip
 
 
@@ -127,3 +127,18 @@ def digits() -> str:
         if line["data"] == "digits" and line["countermeasure"] == "none"
     ]
     return table([["digits, trained on", "victim", "accuracy"], *rows])
+
+
+def medical() -> str:
+    """Versions of X-rays down; sensitivity and specificity, plain and after JPEG, from confusion matrices."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for line in lines_of(BENCH / "medical.jsonl"):
+        counts = np.array(line["confusion"])
+        specificity, sensitivity = np.diag(counts) / counts.sum(1)  # the sick are class 1
+        told = [f"{100 * sensitivity:.1f}", f"{100 * specificity:.1f}"]
+        found.setdefault(line["version"], {})[line["countermeasure"]] = told
+    heads = [f"{measure}{after}" for after in ("", " after jpeg-10") for measure in ("sensitivity", "specificity")]
+    rows = [
+        [version, *(x for after in ("none", "jpeg-10") for x in by.get(after, ["", ""]))] for version, by in found.items()
+    ]
+    return table([["X-rays, trained on", *heads], *rows])
