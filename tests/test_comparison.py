@@ -49,6 +49,17 @@ def test_a_table_of_another_version_is_refused(change):
         comparison.points(json.dumps(row))
 
 
+def test_a_price_is_what_a_fidelity_says():
+    from hf_unlearnable.audio.fidelity import AudioFidelity
+    from hf_unlearnable.image.fidelity import ImageFidelity
+    from hf_unlearnable.text.fidelity import TextFidelity
+
+    for name, fidelity in (("image", ImageFidelity), ("text", TextFidelity), ("audio", AudioFidelity)):
+        prices = MODALITIES[name].prices
+        assert prices and all(hasattr(fidelity, one) or one in fidelity.__dataclass_fields__ for one in prices)
+        assert {more for _, more in prices.values()} == {name != "text"}
+
+
 def test_the_packaged_table_holds_together():
     found = comparison.points()
     assert {one.modality for one in found} == {"text", "image", "audio"}

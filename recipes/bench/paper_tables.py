@@ -139,6 +139,7 @@ def medical() -> str:
         found.setdefault(line["version"], {})[line["countermeasure"]] = told
     heads = [f"{measure}{after}" for after in ("", " after jpeg-10") for measure in ("sensitivity", "specificity")]
     rows = [
-        [version, *(x for after in ("none", "jpeg-10") for x in by.get(after, ["", ""]))] for version, by in found.items()
+        [version, *(x for after in ("none", "jpeg-10") for x in by.get(after, ["", ""]))]
+        for version, by in found.items()
     ]
     return table([["X-rays, trained on", *heads], *rows])

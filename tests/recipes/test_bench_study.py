@@ -9,8 +9,10 @@ import yaml
 
 from hf_unlearnable.registry import method_class
 from recipes.bench import protection, study
+from tests import ROOT
 from tests.examples import pictures
 
+STUDIES = sorted(path for path in ROOT.glob("recipes/configs/*.yaml") if "\ndatasets:" in path.read_text())
 VERSIONS = {"clean": "clean", "some": {"method": "texture", "share": 0.5},
             "rest": {"method": "texture", "share": 0.5, "drop": True}}  # fmt: skip
 
@@ -106,3 +108,20 @@ def test_a_store_of_another_version_of_the_package_is_not_read(run, monkeypatch,
     assert len(trained) == 3 and [json.loads(line)["accuracy"] for line in first.splitlines()] == [
         json.loads(line)["accuracy"] for line in (tmp_path / "cells.jsonl").read_text().splitlines()
     ]
+
+
+def test_data_is_a_folder_the_digits_or_an_id_of_the_hub(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(protection, "load_dataset", lambda *names, **options: asked.append((names, options["split"])))
+    (tmp_path / "me/here").mkdir(parents=True)
+    for name in ("ylecun/mnist", "me/here", "sst2"):
+        protection.split_of(str(tmp_path), name, "test")
+    assert asked == [(("ylecun/mnist",), "test"), (("parquet",), "train"), (("parquet",), "train")]
+    assert len(protection.split_of(str(tmp_path), "digits", "test")) == 500 and len(asked) == 3
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+def test_every_study_of_the_repository_can_be_made(path):
+    for parameters in study.read(path)["versions"].values():
+        if isinstance(parameters, dict) and ":" not in parameters["method"]:
+            study.transform_of(parameters, seed=1)._check_parameters()
