@@ -25,15 +25,15 @@ class Point:
         setting: The parameter that decides the strength, such as "epsilon 8/255".
         strength: That parameter, as a multiple of its usual value.
         price: What a person meets, by field of the modality's `fidelity`; None where nothing changed.
-        accuracy: On clean test rows without a countermeasure, from 0 to 1.
-        worst: The best accuracy after any countermeasure that ran, or without one.
+        accuracy: The best of any victim on clean test rows, without a countermeasure, from 0 to 1.
+        worst: The best accuracy of any victim after any countermeasure that ran, or without one.
         worst_after: That countermeasure, or "none".
         interval: Ends of the 95 % interval of `worst`.
-        tried: How many countermeasures ran.
-        clean: Accuracy of the same victim on clean rows.
-        guess: That of a victim without the protected rows.
-        victim: Its name.
-        rows: How many were protected.
+        tried: How many attacks ran beside the first: other victims, and countermeasures on each.
+        clean: Accuracy of the victim of the worst case on clean rows.
+        guess: The same without the protected rows.
+        victim: That victim.
+        rows: How many were protected, for price, time and memory.
         seconds: Processor time of `fit` and `map`, all rows.
         memory: Megabytes of memory that `fit` and `map` took at most, beyond those of the process before.
         passes: Forward and backward passes of a surrogate, per row.
@@ -111,6 +111,9 @@ def front(some: Sequence[Point], measure: str, more_is_better: bool) -> set[int]
 def compared(some: Iterable[Point] | None = None) -> dict[str, list[dict]]:
     """The measured methods by kind of data, the registered ones, each said to be on the front or not.
 
+    A method that few attacks were tried on would look strong: the front is of those with at least half as many as the
+    method with most.
+
     Args:
         some: What was measured; None for what the package holds.
 
@@ -125,7 +128,9 @@ def compared(some: Iterable[Point] | None = None) -> dict[str, list[dict]]:
         if not own:
             continue
         measure, (_, more_is_better) = next(iter(MODALITIES[name].prices.items()))
-        best = front(own, measure, more_is_better)
+        most = max(point.tried for point in own)
+        thorough = [place for place, point in enumerate(own) if 2 * point.tried >= most]
+        best = {thorough[place] for place in front([own[place] for place in thorough], measure, more_is_better)}
         found[name] = [
             {
                 **vars(point),
@@ -145,7 +150,7 @@ def page(modality: str, rows: Sequence[dict]) -> str:
         rows: As of `compared`.
     """
     prices = MODALITIES[modality].prices
-    head = ["method", "setting", *(label for label, _ in prices.values()), "alone", "worst case", "after", "tried",
+    head = ["method", "setting", *(label for label, _ in prices.values()), "alone", "worst case", "by", "after", "tried",
             "seconds", "MB", "passes", "front"]  # fmt: skip
     shown = []
     for row in sorted(rows, key=lambda row: (row["worst"], row["accuracy"])):
@@ -155,7 +160,7 @@ def page(modality: str, rows: Sequence[dict]) -> str:
             row["method"] + (f" v{row['method_version']}" if row["earlier"] else ""), row["setting"],
             *("-" if value is None else f"{value:.3g}" for value in told),
             f"{100 * row['accuracy']:.1f}", f"{100 * row['worst']:.1f} [{100 * low:.1f}, {100 * high:.1f}]",
-            row["worst_after"], str(row["tried"]), f"{row['seconds']:.1f}", f"{row['memory']:.0f}",
+            row["victim"], row["worst_after"], str(row["tried"]), f"{row['seconds']:.1f}", f"{row['memory']:.0f}",
             f"{row['passes']:.0f}", "*" if row["on_front"] else "",
         ])  # fmt: skip
     return table([head, *shown])
@@ -167,9 +172,9 @@ def protocol(rows: Sequence[dict]) -> str:
     Args:
         rows: As of `compared`.
     """
-    first = rows[0]
+    first, clean, guess = rows[0], max(row["clean"] for row in rows), min(row["guess"] for row in rows)
     return (
-        f"{first['rows']} rows of {first['data']}, trained on by {first['victim']}: {100 * first['clean']:.1f} % on "
-        f"clean rows, {100 * first['guess']:.1f} % a guess. Accuracy on clean test rows in percent; seconds of "
-        "processor time and memory for all rows, passes of a surrogate per row."
+        f"{first['data']}. Clean rows give {100 * clean:.1f} % at best, a guess {100 * guess:.1f} %. Accuracy on clean "
+        f"test rows in percent. Seconds of processor time and memory for {first['rows']} rows, passes of a surrogate "
+        "per row."
     )

@@ -35,9 +35,14 @@ def test_a_method_that_is_gone_is_left_out_and_one_that_changed_is_marked():
         ("texture", False, False), ("texture", True, True),
     ]  # fmt: skip
     said = comparison.page("image", rows).splitlines()
-    assert said[0].startswith("| method | setting | PSNR (dB) | SSIM | alone | worst case | after |")
-    assert said[2].startswith("| texture v1 | epsilon 8/255 | 30 | 0.9 | 20.0 | 50.0 [57.0, 63.0] | jpeg-10 | 2 |")
+    assert said[0].startswith("| method | setting | PSNR (dB) | SSIM | alone | worst case | by | after |")
+    assert said[2].startswith("| texture v1 | epsilon 8/255 | 30 | 0.9 | 20.0 | 50.0 [57.0, 63.0] | small_cnn | jpeg-10 | 2 |")
     assert said[2].endswith("| * |") and said[3].endswith("|  |")
+
+
+def test_a_method_that_few_attacks_were_tried_on_neither_is_on_the_front_nor_beats_another():
+    some = [point(30, 0.6, tried=12), point(40, 0.1, tried=5), point(35, 0.7, tried=6), point(20, 0.65, tried=9)]
+    assert [row["on_front"] for row in comparison.compared(some)["image"]] == [True, False, True, False]
 
 
 @pytest.mark.parametrize("change", [lambda row: row.pop("tried"), lambda row: row.update(dose=1)])
@@ -74,10 +79,10 @@ def test_the_packaged_table_holds_together():
 def test_the_command_prints_every_measured_method_and_names_the_others(capsys):
     assert main(["list", "--compare"]) == 0
     said = capsys.readouterr().out
-    assert "image: 500 rows of cifar10_jpeg, trained on by small_cnn" in said and "| texture | epsilon 8/255 |" in said
+    assert "image: cifar10_jpeg. Clean rows give 63.3 % at best, a guess 20.9 %." in said and "| texture | epsilon 8/255 |" in said
     assert main(["list", "--compare", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     measured = {row["method"] for rows in found["compared"].values() for row in rows}
     assert not measured & set(found["not_measured"]) and measured | set(found["not_measured"]) == set(METHODS)
     for rows in found["compared"].values():
-        assert min(rows, key=lambda row: row["worst"])["worst"] in {row["worst"] for row in rows if row["on_front"]}
+        assert any(row["on_front"] for row in rows)

@@ -10,8 +10,7 @@
 The first command trains, see there. `measure` protects the same rows once more, each version in a process of its own,
 for what a person meets, processor time and memory, and adds a line each to `compare.jsonl`; versions that nothing was
 trained on are left out. `write` joins both into `hf_unlearnable/comparison.jsonl`, which `hf-unlearnable list
---compare` prints, and draws `docs/assets/compare-*.png`. Cells of `distance.jsonl` have the protocol of the images and
-count too.
+--compare` prints, and draws `docs/assets/compare-*.png`. Cells of other studies with these protocols count too.
 """
 
 from __future__ import annotations
@@ -31,6 +30,7 @@ from datasets import Dataset, disable_progress_bars
 from protection import lines_of, sample, split_of
 from study import method_of, read, swept, transform_of
 
+from hf_unlearnable.audit.records import NONE
 from hf_unlearnable.comparison import Point, front, points
 from hf_unlearnable.data import write_file
 from hf_unlearnable.registry import MODALITIES, modality_of
@@ -38,8 +38,19 @@ from hf_unlearnable.registry import MODALITIES, modality_of
 ROOT = BENCH.parents[1]
 PACKAGED = ROOT / "hf_unlearnable/comparison.jsonl"
 KINDS = ("image", "text", "audio")
-# Versions of `distance.jsonl`, 12 epochs, by the names of the sweep; its names say epsilon in 255ths, usually 8.
-OF_DISTANCE = {"clean": "clean", "one-pixel": swept("one-pixel", 1), "convolution": swept("convolution", 1)}
+ROWS = 500  # that prices are measured on
+# Versions of earlier studies with the same protocols, by the names of the sweep. Those of `distance.jsonl` name epsilon
+# in 255ths, usually 8.
+SAME = {
+    "image": {"one-pixel": swept("one-pixel", 1), "convolution": swept("convolution", 1)},
+    "text": {"word-balance": swept("word-balance", 1), "order-code": swept("order-code", 1),
+             "RegText, our defaults": swept("regtext", 1)},
+    "audio": {"equalizer": swept("equalizer", 1), "position-convolution (PosCUDA)": swept("position-convolution", 1),
+              "convolution (CUDA)": swept("audio-convolution", 1), "random noise": swept("audio-noise", 1)},
+}  # fmt: skip
+STORED = {"image": (), "text": ("text_attack", "order_code_attack"), "audio": ("audio_attack",)}
+NUMBERS = {"regtext": 3, "order-code": 2}  # versions of methods, of cells that do not say
+BASELINES = ("clean", "protected rows dropped")
 
 
 def config_of(kind: str) -> dict[str, Any]:
@@ -47,24 +58,32 @@ def config_of(kind: str) -> dict[str, Any]:
     return read(BENCH.parent / f"configs/compare_{kind}.yaml")
 
 
-def cells_of(kind: str) -> dict[str, dict[str, dict]]:
-    """The trainings of a kind of data: by version, then by countermeasure, accuracy and ends of its interval."""
-    path = BENCH / f"compare_{kind}.jsonl"
-    found: dict[str, dict[str, dict]] = {}
-    for line in lines_of(path):
-        found.setdefault(line["version"], {})[line["countermeasure"]] = line
+def cells_of(kind: str) -> dict[str, dict[tuple[str, str], dict]]:
+    """The trainings of a kind of data: by version, then by victim and countermeasure, the latest study last."""
+    data = next(iter(config_of(kind)["datasets"]))
+    found: dict[str, dict[tuple[str, str], dict]] = {}
     if kind == "image":
         for line in lines("distance.jsonl"):
-            name = line["method"]
-            if name.endswith("/255") and name.count(",") == 1:
-                method, levels = name.removesuffix("/255").split(", ")
-                name = swept(method, int(levels) / 8)
-            name = OF_DISTANCE.get(name, name)
             if line["epochs"] == 12:
                 accuracy = [line["accuracy"], *binomial(line["accuracy"], 1000)]
                 cell = {"accuracy": accuracy, "method_version": line["method_version"]}
-                found.setdefault(name, {}).setdefault(line["countermeasure"], cell)
+                found.setdefault(of_sweep(line["method"]), {})["small_cnn", line["countermeasure"]] = cell
+    for name in STORED[kind]:
+        for line in lines(f"{name}.jsonl"):
+            if line["data"] == data:
+                version = SAME[kind].get(line["version"], line["version"])
+                found.setdefault(version, {})[line["victim"], line["countermeasure"]] = line
+    for line in lines_of(BENCH / f"compare_{kind}.jsonl"):
+        found.setdefault(line["version"], {})[line["victim"], line["countermeasure"]] = line
     return found
+
+
+def of_sweep(name: str) -> str:
+    """A version of `distance.jsonl` by its name in the sweep, if it has one."""
+    if name.endswith("/255") and name.count(",") == 1:
+        method, levels = name.removesuffix("/255").split(", ")
+        return swept(method, int(levels) / 8)
+    return SAME["image"].get(name, name)
 
 
 def binomial(share: float, count: int) -> list[float]:
@@ -74,15 +93,14 @@ def binomial(share: float, count: int) -> list[float]:
     return [(middle - half) / (1 + square), (middle + half) / (1 + square)]
 
 
-def rows_of_study(folder: str, config: dict[str, Any]) -> tuple[str, str, dict[str, Any], Dataset, Dataset]:
-    """The dataset's name, the victim, its protocol, the published rows, and those that methods learn from."""
-    ((name, settings),) = config["datasets"].items()
-    ((victim, protocol),) = settings["victims"].items()
+def rows_of_study(folder: str, config: dict[str, Any]) -> tuple[str, Dataset, Dataset]:
+    """The dataset's name, the rows that prices are measured on, and those that methods learn from."""
+    name = next(iter(config["datasets"]))
     train = split_of(folder, name, "train")
     if "classes" in config:
         train = train.select(np.flatnonzero(np.isin(train["label"][:], config["classes"])))
-    rows = sample(train, protocol["rows"])
-    return name, victim, protocol, rows, rows if config.get("fit_on") == "sample" else train
+    rows = sample(train, ROWS)
+    return name, rows, rows if config.get("fit_on") == "sample" else train
 
 
 def priced(folder: str, kind: str, version: str) -> dict[str, Any]:
@@ -96,7 +114,7 @@ def priced(folder: str, kind: str, version: str) -> dict[str, Any]:
     disable_progress_bars()
     config = config_of(kind)
     parameters = config["versions"][version]
-    name, _, _, rows, source = rows_of_study(folder, config)
+    name, rows, source = rows_of_study(folder, config)
     cloak = transform_of(parameters, seed=2026)
     column = config.get("input_column", "text")
     before, start = peak(), time.process_time()
@@ -137,6 +155,8 @@ def measure(folder: str, output: Path, only: list[str] | None) -> None:
         output: Lines, one per version.
         only: Kinds of data; None for all.
     """
+    processes = multiprocessing.get_context("forkserver")  # each version in one of its own, with the imports done
+    processes.set_forkserver_preload(["__main__", "torch"])
     for kind in only or KINDS:
         trained, config = cells_of(kind), config_of(kind)
         for version, parameters in config["versions"].items():
@@ -146,7 +166,7 @@ def measure(folder: str, output: Path, only: list[str] | None) -> None:
             known = {(one["kind"], one["version"], one["method_version"]) for one in lines_of(output)}
             if (kind, version, number) in known:
                 continue
-            with multiprocessing.get_context("spawn").Pool(1) as pool:
+            with processes.Pool(1) as pool:
                 line = pool.apply(priced, (folder, kind, version))
             print(json.dumps(line), flush=True)
             with output.open("a", encoding="utf-8") as file:
@@ -154,26 +174,30 @@ def measure(folder: str, output: Path, only: list[str] | None) -> None:
 
 
 def joined(kind: str, prices: list[dict]) -> list[Point]:
-    """The points of a kind of data that have both a price and trainings."""
-    trained, config = cells_of(kind), config_of(kind)
-    ((_, settings),) = config["datasets"].items()
-    ((victim, _),) = settings["victims"].items()
-    found = []
+    """The points of a kind of data that have a price, and trainings with and without a countermeasure.
+
+    The worst case is over victims and countermeasures; an attacker's own clean rows are none, since they teach alone.
+
+    Args:
+        kind: Of the data.
+        prices: Lines of `compare.jsonl`.
+    """
+    trained, found = cells_of(kind), []
     for line in prices:
-        cells = trained.get(line["version"], {})
-        if line["kind"] != kind or "none" not in cells:
+        cells = {key: cell for key, cell in trained.get(line["version"], {}).items() if not key[1].startswith("clean-")}
+        plain = [cell["accuracy"][0] for (_, one), cell in cells.items() if one == NONE]
+        if line["kind"] != kind or not plain or len(cells) < 2:
             continue
-        cells = {name: cell for name, cell in cells.items() if cell["method_version"] == line["method_version"]}
-        after, worst = max(cells.items(), key=lambda pair: pair[1]["accuracy"][0])
-        accuracy, low, high = worst["accuracy"]
+        (victim, after), worst = max(cells.items(), key=lambda pair: pair[1]["accuracy"][0])
+        clean, guess = (trained[name].get((victim, NONE)) for name in BASELINES)
+        numbers = [cell.get("method_version") or NUMBERS[line["method"]] for cell in cells.values()]
         found.append(Point(
             modality=kind, **{name: line[name] for name in (
-                "data", "method", "method_version", "setting", "strength", "price", "rows", "seconds", "memory",
-                "passes",
+                "data", "method", "setting", "strength", "price", "rows", "seconds", "memory", "passes",
             )},
-            accuracy=cells["none"]["accuracy"][0], worst=accuracy, worst_after=after, interval=(low, high),
-            tried=len(cells) - 1, clean=trained["clean"]["none"]["accuracy"][0],
-            guess=trained["protected rows dropped"]["none"]["accuracy"][0], victim=victim,
+            method_version=min(numbers), accuracy=max(plain), worst=worst["accuracy"][0], worst_after=after,
+            interval=(worst["accuracy"][1], worst["accuracy"][2]), tried=len(cells) - 1, victim=victim,
+            clean=clean["accuracy"][0], guess=guess["accuracy"][0],
         ))  # fmt: skip
     return found
 
@@ -201,8 +225,8 @@ def draw(kind: str, some: list[Point]) -> None:
     chosen = sorted((some[place] for place in best), key=lambda p: p.price[measure] or 0)
     axes.step([p.price[measure] for p in chosen], [100 * p.worst for p in chosen], "k:", linewidth=2,
               where="post" if not more else "pre", label="the front")  # fmt: skip
-    axes.axhline(100 * some[0].clean, color="0.6", linestyle="--", label="clean rows")
-    axes.axhline(100 * some[0].guess, color="0.6", linestyle="-.", label="a guess")
+    axes.axhline(100 * max(p.clean for p in some), color="0.6", linestyle="--", label="clean rows")
+    axes.axhline(100 * min(p.guess for p in some), color="0.6", linestyle="-.", label="a guess")
     axes.set(xlabel=f"{label}: {'more' if more else 'less'} is better for a person",
              ylabel="worst case over countermeasures (accuracy, %)")  # fmt: skip
     figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8)

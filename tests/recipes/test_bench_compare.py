@@ -24,29 +24,45 @@ PRICE = {
 @pytest.fixture
 def trained(monkeypatch):
     found = {
-        "clean": {"none": cell(0.7, None)}, "protected rows dropped": {"none": cell(0.2, None)},
-        swept("texture", 1): {"none": cell(0.3), "jpeg-10": cell(0.6), "cutmix": cell(0.65, VERSION - 1)},
+        "clean": {("cnn", "none"): cell(0.7, None), ("probe", "none"): cell(0.8, None)},
+        "protected rows dropped": {("cnn", "none"): cell(0.2, None), ("probe", "none"): cell(0.21, None)},
+        swept("texture", 1): {("cnn", "none"): cell(0.3), ("cnn", "jpeg-10"): cell(0.6), ("probe", "none"): cell(0.4),
+                              ("probe", "jpeg-10"): cell(0.65), ("cnn", "clean-5%"): cell(0.75)},
     }  # fmt: skip
     monkeypatch.setattr(compare, "cells_of", lambda kind: found)
     return found
 
 
-def test_the_worst_case_is_over_the_cells_of_the_methods_version(trained):
+def test_the_worst_case_is_over_victims_and_countermeasures_but_for_clean_rows_of_their_own(trained):
     (point,) = compare.joined("image", [PRICE, {**PRICE, "version": swept("texture", 2)}, {**PRICE, "kind": "text"}])
-    assert (point.accuracy, point.worst, point.worst_after, point.tried) == (0.3, 0.6, "jpeg-10", 1)
-    assert (point.clean, point.guess, point.victim, point.interval) == (0.7, 0.2, "small_cnn", (0.57, 0.63))
+    assert (point.accuracy, point.worst, point.worst_after, point.victim) == (0.4, 0.65, "jpeg-10", "probe")
+    assert (point.tried, point.clean, point.guess) == (3, 0.8, 0.21)
+    assert point.interval == pytest.approx((0.62, 0.68)) and point.method_version == VERSION
 
 
-def test_a_version_that_was_not_trained_on_without_a_countermeasure_is_no_point(trained):
-    del trained[swept("texture", 1)]["none"]
+def test_a_point_is_of_the_earliest_version_that_its_cells_are_of(trained):
+    trained[swept("texture", 1)]["cnn", "jpeg-10"]["method_version"] = VERSION - 1
+    assert compare.joined("image", [PRICE])[0].method_version == VERSION - 1
+
+
+@pytest.mark.parametrize("lacking", [[("cnn", "none"), ("probe", "none")], [("cnn", "jpeg-10")]])
+def test_a_version_without_a_countermeasure_or_without_none_is_no_point(trained, lacking):
+    cells = trained[swept("texture", 1)]
+    del cells["probe", "jpeg-10"], cells["cnn", "clean-5%"]
+    if len(lacking) == 1:
+        del cells["probe", "none"]
+    for key in lacking:
+        del cells[key]
     assert compare.joined("image", [PRICE]) == []
 
 
-def test_cells_of_the_distance_study_stand_under_the_names_of_the_sweep():
-    found = compare.cells_of("image")
-    assert found[swept("texture", 2)]["none"]["accuracy"][0] == 0.249
-    assert found[swept("one-pixel", 1)]["jpeg-10"]["accuracy"][0] == 0.634
-    assert "error-min, class-wise, 16/255" in found, "it is no version of the sweep"
+def test_cells_of_earlier_studies_stand_under_the_names_of_the_sweep():
+    images, texts, sounds = (compare.cells_of(kind) for kind in compare.KINDS)
+    assert images[swept("texture", 2)]["small_cnn", "none"]["accuracy"][0] == 0.249
+    assert images[swept("one-pixel", 1)]["small_cnn", "jpeg-10"]["accuracy"][0] == 0.634
+    assert "error-min, class-wise, 16/255" in images, "it is no version of the sweep"
+    assert ("finetuned_encoder", "onion") in texts[swept("word-balance", 1)]
+    assert ("log_mel_cnn", "gap-repair") in sounds[swept("equalizer", 1)]
     low, high = compare.binomial(0.5, 1000)
     assert (low, high) == pytest.approx((0.469, 0.531), abs=1e-3) and compare.binomial(0.0, 10)[0] == pytest.approx(0)
 
