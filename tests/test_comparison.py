@@ -36,7 +36,9 @@ def test_a_method_that_is_gone_is_left_out_and_one_that_changed_is_marked():
     ]  # fmt: skip
     said = comparison.page("image", rows).splitlines()
     assert said[0].startswith("| method | setting | PSNR (dB) | SSIM | alone | worst case | by | after |")
-    assert said[2].startswith("| texture v1 | epsilon 8/255 | 30 | 0.9 | 20.0 | 50.0 [57.0, 63.0] | small_cnn | jpeg-10 | 2 |")
+    assert said[2].startswith(
+        "| texture v1 | epsilon 8/255 | 30 | 0.9 | 20.0 | 50.0 [57.0, 63.0] | small_cnn | jpeg-10 | 2 |"
+    )
     assert said[2].endswith("| * |") and said[3].endswith("|  |")
 
 
@@ -79,7 +81,10 @@ def test_the_packaged_table_holds_together():
 def test_the_command_prints_every_measured_method_and_names_the_others(capsys):
     assert main(["list", "--compare"]) == 0
     said = capsys.readouterr().out
-    assert "image: cifar10_jpeg. Clean rows give 63.3 % at best, a guess 20.9 %." in said and "| texture | epsilon 8/255 |" in said
+    assert (
+        "image: cifar10_jpeg. Clean rows give 63.3 % at best, a guess 20.9 %." in said
+        and "| texture | epsilon 8/255 |" in said
+    )
     assert main(["list", "--compare", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     measured = {row["method"] for rows in found["compared"].values() for row in rows}

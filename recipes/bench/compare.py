@@ -184,7 +184,9 @@ def joined(kind: str, prices: list[dict]) -> list[Point]:
     """
     trained, found = cells_of(kind), []
     for line in prices:
-        cells = {key: cell for key, cell in trained.get(line["version"], {}).items() if not key[1].startswith("clean-")}
+        cells = {
+            key: cell for key, cell in trained.get(line["version"], {}).items() if not key[1].startswith("clean-")
+        }
         plain = [cell["accuracy"][0] for (_, one), cell in cells.items() if one == NONE]
         if line["kind"] != kind or not plain or len(cells) < 2:
             continue

@@ -9,7 +9,6 @@ from datasets import Dataset, Features, Image, Value
 from PIL import Image as PILImage
 
 from recipes.bench import faces
-from tests import ROOT
 
 
 def pictures(shots, seed):
@@ -75,9 +74,3 @@ def test_a_network_of_clean_faces_names_people_and_a_second_run_adds_the_rest(sp
     assert cells[0]["others"] > 3 / 30 and cells[1]["others"] is None
     names = (30 * cells[0]["protected"] + 60 * cells[0]["others"]) / 90
     assert names == pytest.approx(cells[1]["protected"], abs=1e-3), "the same network, counted in other groups"
-
-
-def test_cells_of_the_repository_are_of_known_methods():
-    for line in (ROOT / "recipes/bench/faces.jsonl").read_text().splitlines():
-        cell = json.loads(line)
-        assert cell["method"] in faces.METHODS and cell["setting"] in ("partly", "fully") and 0 <= cell["area"] <= 1
