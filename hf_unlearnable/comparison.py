@@ -150,8 +150,8 @@ def page(modality: str, rows: Sequence[dict]) -> str:
         rows: As of `compared`.
     """
     prices = MODALITIES[modality].prices
-    head = ["method", "setting", *(label for label, _ in prices.values()), "alone", "worst case", "by", "after", "tried",
-            "seconds", "MB", "passes", "front"]  # fmt: skip
+    head = ["method", "setting", *(label for label, _ in prices.values()), "alone", "worst case", "by", "after",
+            "tried", "seconds", "MB", "passes", "front"]  # fmt: skip
     shown = []
     for row in sorted(rows, key=lambda row: (row["worst"], row["accuracy"])):
         told = [row["price"].get(field) for field in prices]
@@ -174,7 +174,7 @@ def protocol(rows: Sequence[dict]) -> str:
     """
     first, clean, guess = rows[0], max(row["clean"] for row in rows), min(row["guess"] for row in rows)
     return (
-        f"{first['data']}. Clean rows give {100 * clean:.1f} % at best, a guess {100 * guess:.1f} %. Accuracy on clean "
-        f"test rows in percent. Seconds of processor time and memory for {first['rows']} rows, passes of a surrogate "
+        f"{first['data']}. Clean rows give {100 * clean:.1f} % at best, a guess {100 * guess:.1f} %. Accuracy on "
+        f"clean test rows in percent. Seconds of processor time and memory for {first['rows']} rows, passes of a surrogate "
         "per row."
     )

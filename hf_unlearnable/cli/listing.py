@@ -51,6 +51,8 @@ def _compare() -> dict[str, Any]:
     measured = {row["method"] for rows in found.values() for row in rows}
     if lacking := [name for name in METHODS if name not in measured]:
         print(f"Not measured: {', '.join(lacking)}.")
-    print("A method with a star is on the front: no other one asks less of a person and leaves an attacker less, of those "
-          "that enough attacks were tried on. What was not tried is not known to hold.")  # fmt: skip
+    print(
+        "A method with a star is on the front: no other one asks less of a person and leaves an attacker less, of those "
+        "that met enough attacks. What was not tried is not known to hold."
+    )
     return {"compared": found, "not_measured": lacking}

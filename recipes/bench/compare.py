@@ -39,8 +39,8 @@ ROOT = BENCH.parents[1]
 PACKAGED = ROOT / "hf_unlearnable/comparison.jsonl"
 KINDS = ("image", "text", "audio")
 ROWS = 500  # that prices are measured on
-# Versions of earlier studies with the same protocols, by the names of the sweep. Those of `distance.jsonl` name epsilon
-# in 255ths, usually 8.
+# Versions of earlier studies with the same protocols, by the names of the sweep. Those of `distance.jsonl` name
+# epsilon in 255ths, usually 8.
 SAME = {
     "image": {"one-pixel": swept("one-pixel", 1), "convolution": swept("convolution", 1)},
     "text": {"word-balance": swept("word-balance", 1), "order-code": swept("order-code", 1),

@@ -1,4 +1,4 @@
-"""The tables of docs/results/compare.md, and those of the experiments of papers: faces, X-rays, doses, shares, victims.
+"""The tables of docs/results/compare.md and of the experiments of papers: faces, X-rays, doses, shares, victims.
 
 `tables.py` writes them. A table whose cells nobody ran yet is left out.
 """
@@ -24,7 +24,8 @@ def paper_tables() -> dict[str, str]:
     if (BENCH / "papers_small.jsonl").exists():
         cells = load("papers_small.jsonl", "cifar10_jpeg")
         found |= {"dose": dose(cells), "paper_families": families(cells), "paper_shares": shares(cells),
-                  "paper_filters": filters(cells), "one_class": one_class(cells), "paper_digits": digits()}  # fmt: skip
+                  "paper_filters": filters(cells), "one_class": one_class(cells),
+                  "paper_digits": digits()}  # fmt: skip
     for name, of in (("faces", faces), ("medical", medical)):
         if (BENCH / f"{name}.jsonl").exists():
             found[name] = of()
