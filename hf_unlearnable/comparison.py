@@ -174,7 +174,7 @@ def protocol(rows: Sequence[dict]) -> str:
     """
     first, clean, guess = rows[0], max(row["clean"] for row in rows), min(row["guess"] for row in rows)
     return (
-        f"{first['data']}. Clean rows give {100 * clean:.1f} % at best, a guess {100 * guess:.1f} %. Accuracy on "
-        f"clean test rows in percent. Seconds of processor time and memory for {first['rows']} rows, passes of a surrogate "
-        "per row."
+        f"{first['data']}. Clean rows give {100 * clean:.1f} % at best, a guess {100 * guess:.1f} %. "
+        "Accuracy on clean test rows in percent. Seconds of processor time and memory for "
+        f"{first['rows']} rows, passes of a surrogate per row."
     )
