@@ -114,6 +114,7 @@ class Modality(ABC):
         grids: What "quick", "laptop" and "full" attacks try.
         watched: What the Space trains before a visitor's eyes: one victim with its settings, and the countermeasures
             that it offers first; None where it trains nothing.
+        prices: What a person meets, by field of `fidelity`: its label, and whether more is better. The first counts.
     """
 
     name: ClassVar[str]
@@ -127,6 +128,7 @@ class Modality(ABC):
     copies: ClassVar[Copies | None] = None
     grids: ClassVar[Mapping[str, Grid]]
     watched: ClassVar[Grid | None] = None
+    prices: ClassVar[Mapping[str, tuple[str, bool]]] = {}
 
     @property
     @abstractmethod

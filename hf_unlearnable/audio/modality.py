@@ -48,6 +48,7 @@ class AudioModality(Modality):
     files = ("recordings",)
     errors = (RecordingError,)
     copies = AudioCopies()
+    prices: ClassVar[Mapping[str, tuple[str, bool]]] = {"pesq": ("PESQ", True), "stoi": ("STOI", True)}
     watched: ClassVar[Grid] = Grid({"log_mel_cnn": {"epochs": 6, "duration": 1.0}}, ("spectral-whitening",))
     grids: ClassVar[Mapping[str, Grid]] = {
         "quick": Grid(

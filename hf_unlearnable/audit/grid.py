@@ -25,7 +25,7 @@ from hf_unlearnable.audit.generated import Judges
 from hf_unlearnable.audit.inputs import rows_of
 from hf_unlearnable.audit.plan import Planned, best_pairs, grouped, lacks, roles_of, together, why
 from hf_unlearnable.audit.probe import whole_training
-from hf_unlearnable.audit.records import NONE, Audit, Cell, Version, reasons
+from hf_unlearnable.audit.records import NONE, Audit, Cell, Version, confusion, reasons
 from hf_unlearnable.audit.store import Store, digest, packed, unpacked
 
 if TYPE_CHECKING:
@@ -333,7 +333,8 @@ class _Grid:
                 predicted, made = self._judges.judged(run, rows, self.test, seed)
             else:
                 predicted = run(rows.inputs, rows.labels, self.test.inputs, seed=seed, **options)
-        return {**packed(predicted == self.truth), "train_rows": len(rows), "curve": curve, **made}
+        told = {"train_rows": len(rows), "curve": curve, "confusion": confusion(self.truth, predicted), **made}
+        return {**packed(predicted == self.truth), **told}
 
     # ------------------------------------------------------------------ what came out
     def _cell(self, key: tuple[str, str, str], trainings: list[Planned], names: list[str], there: set[int]) -> Cell:
@@ -341,10 +342,9 @@ class _Grid:
         found: list[Any] = [self.store.get(names[i]) for i in places]
         return Cell(
             self.versions[key[0]], key[1], key[2],
-            correct=np.stack([unpacked(result) for result in found]),
-            seeds=[trainings[i].seed for i in places],
+            correct=np.stack([unpacked(result) for result in found]), seeds=[trainings[i].seed for i in places],
             curves=[[tuple(point) for point in result["curve"]] for result in found],
-            train_rows=found[-1]["train_rows"],
-            seconds=round(sum(result.get("seconds", 0.0) for result in found), 1),
-            made=[result["made"] for result in found if "made" in result],
+            train_rows=found[-1]["train_rows"], seconds=round(sum(one.get("seconds", 0.0) for one in found), 1),
+            made=[one["made"] for one in found if "made" in one],
+            confusions=[one["confusion"] for one in found if "confusion" in one],
         )  # fmt: skip

@@ -56,6 +56,8 @@ class Cell:
         seconds: What the trainings took, all seeds together.
         made: Of a `Generator`, what `Modality.judge` tells of each seed's images; `correct` then says which of them
             it recognised.
+        confusions: For each seed, how often each true class (down) was taken for each class (across), classes
+            sorted; empty for what was stored before there were any.
     """
 
     version: Version
@@ -67,6 +69,7 @@ class Cell:
     train_rows: int = 0
     seconds: float = 0.0
     made: list[dict[str, Any]] = field(default_factory=list, repr=False)
+    confusions: list[list[list[int]]] = field(default_factory=list, repr=False)
 
     @property
     def accuracy(self) -> Interval:
@@ -225,3 +228,23 @@ def reasons(missing: Sequence[Missing]) -> list[str]:
         named = f"{part} after {after}" if after not in ("", NONE) else part
         lines.append(f"{named}: {reason} ({counted(count, 'training')})")
     return lines
+
+
+def confusion(truth: np.ndarray, predicted: np.ndarray) -> list[list[int]]:
+    """How often each true class was taken for each class.
+
+    Args:
+        truth, predicted: Labels of the test rows, int [rows]. A prediction that is no true class of any row counts
+            nowhere.
+
+    Returns:
+        Counts, true classes down and predicted ones across, the classes of `truth` sorted; empty for more than 20
+        classes, of which nobody reads a matrix.
+    """
+    classes, places = np.unique(truth, return_inverse=True)
+    if len(classes) > 20:
+        return []
+    counts = np.zeros((len(classes), len(classes)), int)
+    known = np.isin(predicted, classes)
+    np.add.at(counts, (places[known], np.searchsorted(classes, predicted[known])), 1)
+    return counts.tolist()

@@ -41,6 +41,7 @@ class ImageModality(Modality):
     files = ("images",)
     errors = (ImageError,)
     copies = ImageCopies()
+    prices: ClassVar[Mapping[str, tuple[str, bool]]] = {"psnr": ("PSNR (dB)", True), "ssim": ("SSIM", True)}
     grids: ClassVar[Mapping[str, Grid]] = {
         "quick": Grid(
             {"small_cnn": {"epochs": 8}},
@@ -51,6 +52,7 @@ class ImageModality(Modality):
         "full": Grid(
             {
                 "linear_probe": {}, "small_cnn": {}, "small_cnn_long": {}, "resnet18": {},
+                "small_vgg": {}, "small_resnet": {}, "small_densenet": {}, "small_vit": {},
                 "pretrained_image_model": {"epochs": 15}, "simclr_probe": {"epochs": 200},
                 "moco_probe": {"epochs": 200}, "simsiam_probe": {"epochs": 200}, "supcon_probe": {"epochs": 200},
             }

@@ -25,6 +25,9 @@ class TextModality(Modality):
     cast = "datasets.Value('string')"
     batch_size = 1000
     task = "text-classification"
+    prices: ClassVar[Mapping[str, tuple[str, bool]]] = {
+        "edit_rate": ("edits per 100 words", False), "words_added": ("words added per 100", False),
+    }  # fmt: skip
     grids: ClassVar[Mapping[str, Grid]] = {
         "quick": Grid(
             {"tfidf_logistic_regression": {}, "small_llama": {"epochs": 4, "max_length": 64}},

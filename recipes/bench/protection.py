@@ -9,11 +9,15 @@
 Victims train on a sample of the training split, as large as two cores bear, and are tested on a sample of clean test
 rows. The parts of the configuration: `input_column`, `fit_on` (whether a method learns from the whole split or from
 the sample), `classes` (the labels to keep), `versions` (a method, or `module:class`, with its parameters, `paper:
-true` for the paper's, `role: random` for a baseline), `datasets` (rows, test rows and settings of each victim,
+true` for the paper's, `strength: 2` for twice the usual one, `role: random` for a baseline, `share: 0.4` to protect
+that share of the rows, drawn by the seed, and `drop: true` beside it for the clean part alone), `sweep` (`methods` at
+each of `strengths`, named "texture x 0.5"), `datasets` (rows, test rows and settings of each victim,
 `victim` where it has another name, `only`, the versions to run if not all, and `test_on`, other datasets of the same
 classes that the same trainings are tested on too), `countermeasures` ("all" or names; none if left out), `wear`
 (names; none if left out), `corpus` (a file of texts from elsewhere) and `seeds`, one training each with a key of its
 own. The attacker's own clean rows, a fifth of the published ones, come from the rest of the training split.
+
+A dataset is a folder of `--data`, "digits" (scikit-learn's, enlarged to 32 pixels), or an id of the Hub.
 
 Every cell goes to the output, a line each, as soon as its trainings are done. A run leaves out the cells that stand
 there with the same protocol, of the method's version of today, of the same seeds or more: a run that was stopped goes
@@ -31,14 +35,13 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache, partial
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from datasets import Dataset, concatenate_datasets, disable_progress_bars, load_dataset
 from filelock import FileLock
+from study import known, method_of, read, transform_of
 
 from hf_unlearnable import __version__
 from hf_unlearnable.adversary import Attacker, Countermeasure, Rows, Victim, Wear, composed
@@ -49,7 +52,8 @@ from hf_unlearnable.audit.report import as_json, grid_table, library_versions, m
 from hf_unlearnable.audit.statistics import accuracy_interval
 from hf_unlearnable.audit.store import digest
 from hf_unlearnable.data import load_rows, whole_or_nothing, write_file
-from hf_unlearnable.registry import countermeasures_of, method_class, modality_of, victims_of, wear_of
+from hf_unlearnable.registry import countermeasures_of, modality_of, victims_of, wear_of
+from hf_unlearnable.samples import load_digits
 
 logger = logging.getLogger("protection")
 
@@ -64,7 +68,11 @@ def sample(rows: Dataset, count: int, max_words: int | None = None) -> Dataset:
 
 
 def split_of(folder: str, name: str, split: str) -> Dataset:
-    """The rows of a dataset's split."""
+    """The rows of a dataset's split: the package's digits, a folder of files, or else a dataset of the Hub."""
+    if name == "digits":
+        return load_digits(split)
+    if "/" in name and not Path(folder, name).exists():
+        return load_dataset(name, split=split)
     return load_dataset("parquet", data_files=str(Path(folder, name, f"{split}.parquet")), split="train")
 
 
@@ -97,22 +105,21 @@ def version(name: str, parameters: Any, rows: Dataset, learned_from: Dataset, fo
         return Version(name, rows, "clean", share=0.0)
     if not isinstance(parameters, dict):
         return Version(name, rows.select([]), parameters)
-    options = dict(parameters)
-    module, _, design = options.pop("method").partition(":")
-    cls: Any = getattr(import_module(module), design) if design else method_class(module)
-    make = cls.paper if options.pop("paper", False) else cls
-    role = options.pop("role", "protected")
+    cls, share = method_of(parameters), parameters.get("share", 1.0)
+    role = parameters.get("role", "protected" if share == 1 else "dropped" if parameters.get("drop") else "partly")
+
+    whole = {key: value for key, value in parameters.items() if key not in ("share", "drop")}
 
     @cache
     def made(seed: int) -> Dataset:
         place = folder / digest(
-            __version__, cls.method_version, name, parameters, rows._fingerprint, learned_from._fingerprint, seed
+            __version__, cls.method_version, whole, rows._fingerprint, learned_from._fingerprint, seed
         )
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{place}.lock"):  # another process may share the work
             if not place.exists():
                 start = time.perf_counter()
-                cloak = make(**options, seed=2026 + seed).fit(learned_from)
+                cloak = transform_of(parameters, seed=2026 + seed).fit(learned_from)
                 protected = rows.map(cloak, batched=True)
                 took = {"seconds": round(time.perf_counter() - start, 1)}
                 took["passes_an_image"] = round(getattr(cloak, "image_passes", 0) / len(rows), 1)
@@ -120,9 +127,30 @@ def version(name: str, parameters: Any, rows: Dataset, learned_from: Dataset, fo
                     protected.save_to_disk(scratch)
                     Path(scratch, "cost.json").write_text(json.dumps(took))
         cost.append(json.loads(Path(place, "cost.json").read_text()))
-        return load_rows(place)
+        return mixed(rows, load_rows(place), seed, share, role == "dropped")
 
-    return Version(name, made, role)
+    return Version(name, made, role, share)
+
+
+def mixed(rows: Dataset, protected: Dataset, seed: int, share: float, drop: bool) -> Dataset:
+    """Rows of which a share is protected, or the clean others alone.
+
+    Args:
+        rows, protected: The same rows, before and after.
+        seed: Draws which are protected: the same ones for every method.
+        share: Of the rows.
+        drop: Whether to leave the protected ones out.
+    """
+    if share == 1:
+        return protected
+    order = np.random.default_rng(seed).permutation(len(rows))
+    count = round(share * len(rows))
+    chosen, kept = sorted(order[:count].tolist()), sorted(order[count:].tolist())
+    if drop:
+        return rows.select(kept)
+    places = np.empty(len(rows), int)
+    places[[*chosen, *kept]] = np.arange(len(rows))
+    return concatenate_datasets([protected.select(chosen), rows.select(kept)]).select(places)
 
 
 def main() -> None:
@@ -131,7 +159,7 @@ def main() -> None:
     logging.basicConfig(format="%(asctime)s %(message)s", level=logging.WARNING)
     logging.getLogger("hf_unlearnable.audit").setLevel(logging.INFO)
     disable_progress_bars()
-    config = yaml.safe_load(Path(arguments.config).read_text(encoding="utf-8"))
+    config = read(arguments.config)
     corpus = None
     if "corpus" in config:
         corpus = sample(load_rows(Path(arguments.data, config["corpus"])), 20_000)["text"][:]
@@ -175,15 +203,18 @@ def study(
     name, train, test = data
     columns = config.get("input_column", "text"), "label"
     kind = modality_of(train.features, columns[0])
-    known = countermeasures_of(kind.name)
+    every, victims = countermeasures_of(kind.name), victims_of(kind.name)
     chosen = arguments.countermeasures or config.get("countermeasures", [])
+    chosen = [one for one in (every if chosen == "all" else chosen) if one != NONE]
     wear = {
         one: wear_of(kind.name)[one] for one in config.get("wear", []) if one in (arguments.countermeasures or [one])
     }
-    names = [one for one in (known if chosen == "all" else chosen) if one != NONE and one not in wear]
-    countermeasures = {one: composed(one, known) for one in names}
+    chosen = [one for one in chosen if one not in wear]
+    known(arguments.config, "countermeasure", [part for one in chosen for part in one.split("+")], every)
+    known(arguments.config, "victim", [protocol.get("victim", victim)], victims)
+    countermeasures = {one: composed(one, every) for one in chosen}
     options = dict(protocol)
-    function = victims_of(kind.name)[options.pop("victim", victim)]
+    function = victims[options.pop("victim", victim)]
     count, test_count = options.pop("rows"), options.pop("test_rows")
     max_words = options.pop("max_words", None)
     rows, test = sample(train, count, max_words), sample(test, test_count, max_words)
@@ -212,6 +243,8 @@ def study(
         line = {"data": name, **as_json(Audit(found, [], 0), own), **of_others, "cost": costs[cell.version.name],
                 "protocol": protocol, "method_version": numbers[cell.version.name],
                 "versions": library_versions()}  # fmt: skip
+        if not others and own.confusions and all(own.confusions):
+            line["confusion"] = np.sum(own.confusions, axis=0).tolist()
         write(output, line)
 
     clean = own_rows(train, rows, columns, max_words) if countermeasures else None
@@ -230,10 +263,7 @@ def study(
 
 def method_version(parameters: Any) -> int | None:
     """Of the method of a version in the configuration; None for rows that no method changed."""
-    if not isinstance(parameters, dict):
-        return None
-    module, _, design = parameters["method"].partition(":")
-    return (getattr(import_module(module), design) if design else method_class(module)).method_version
+    return method_of(parameters).method_version if isinstance(parameters, dict) else None
 
 
 def planned(

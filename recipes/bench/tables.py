@@ -37,6 +37,7 @@ from attack_tables import (
 from contrastive_tables import contrastive
 from diffusion_tables import diffusion_tables
 from distance_tables import distance_tables
+from paper_tables import paper_tables
 from proof_tables import certificates, mixtures
 from wear_tables import wear_tables
 
@@ -288,10 +289,11 @@ def tables() -> dict[str, str]:
         "certificates": certificates(),
         "contrastive": contrastive(),
         "mixtures": mixtures(),
-        **distance_tables(),
-        **diffusion_tables(),
-        **wear_tables(),
-        **without_training(),
+        **{
+            name: text
+            for of in (distance_tables, diffusion_tables, paper_tables, wear_tables, without_training)
+            for name, text in of().items()
+        },
         "clusters": clusters(),
         "elsewhere": elsewhere(),
         "meaning": meaning(),

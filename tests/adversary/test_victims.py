@@ -190,6 +190,12 @@ def test_defaults_of_the_built_in_victims():
         "small_cnn": {"epochs": 12, "batch_size": 128, "learning_rate": 0.1, "augment": True, "image_size": None},
         "small_cnn_long": {"epochs": 60, "batch_size": 128, "learning_rate": 0.1, "augment": True, "image_size": None},
         "resnet18": {"epochs": 60, "batch_size": 128, "learning_rate": 0.1, "augment": True, "image_size": None},
+        **{
+            name: {"epochs": 30, "batch_size": 128, "learning_rate": rate, "augment": True, "image_size": None}
+            for name, rate in (
+                ("small_vgg", 0.05), ("small_resnet", 0.1), ("small_densenet", 0.1), ("small_vit", 0.001),
+            )
+        },
         "pretrained_image_model": {
             "epochs": 8, "batch_size": 64, "learning_rate": 0.02, "augment": True, "image_size": None,
             "model": "microsoft/resnet-18",
@@ -313,7 +319,7 @@ def test_digests_are_those_of_another_process():
         said.append(subprocess.run(run, env=environment, cwd=ROOT, capture_output=True, text=True, check=True).stdout)
     assert said[0] == said[1]
     digests = said[0].split()
-    assert len(set(digests)) == len(digests) == 32
+    assert len(set(digests)) == len(digests) == 36
 
 
 def test_a_registered_victim_bears_its_functions_name(monkeypatch):

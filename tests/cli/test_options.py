@@ -26,7 +26,7 @@ COMMANDS = {
     "verify": ["--key k", "--data a.csv", "--text-column body", "--json", "--quiet", "--separator ;"],
     "space": ["--host localhost", "--port 80", "--quiet"],
     "demo": ["--output o", "--json"],
-    "list": ["--json", "--quiet"],
+    "list": ["--json", "--quiet", "--compare"],
     "protect regtext": [
         "a.csv", "--output o", "--key k", "--text-column title body", "--label-column y", "--word-source one two",
         "--classes -1 1", "--exclude x", "--rate 0.2", "--no-disjoint", "--json",

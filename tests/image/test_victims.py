@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from hf_unlearnable.image.victims import (
+    IMAGE_VICTIMS,
     linear_probe,
     pretrained_image_model,
     resnet18,
@@ -171,6 +172,19 @@ def test_an_identity_hook_changes_nothing():
         TRAIN, LABELS, TEST, seed=1, epochs=2, in_training=lambda images, targets, *_: (images, targets)
     )
     assert (plain == hooked).all()
+
+
+@pytest.mark.parametrize("name", ["small_vgg", "small_resnet", "small_densenet", "small_vit"])
+def test_a_network_of_every_family_learns_colours_and_tells_every_epoch(name):
+    rng = np.random.default_rng(0)
+    labels = [int(label) for label in rng.integers(0, 3, 90)]
+    images = [(rng.integers(0, 160, (16, 16, 3)) + 95 * (np.arange(3) == label)).astype(np.uint8) for label in labels]
+    told = []
+    predicted = IMAGE_VICTIMS[name](
+        images[:60], labels[:60], images[60:], seed=0, epochs=6, batch_size=10,
+        on_epoch=lambda *result: told.append(result), in_training=lambda images, targets, *_: (images, targets),
+    )  # fmt: skip
+    assert (predicted == labels[60:]).mean() > 0.8 and len(told) == 6 and (told[-1][1] == predicted).all()
 
 
 def test_resnet18_takes_the_hooks_too():

@@ -1,4 +1,4 @@
-"""The models that noise is computed on: three of our own, and any image classifier of the Hub.
+"""The models that noise is computed on: our own, and any image classifier of the Hub.
 
 A narrow one does best for error-minimising noise, and costs least: it learns less of what the images show, so it leans
 on the noise sooner, and a victim four times as wide leans on the same noise (recipes/bench).
@@ -9,7 +9,7 @@ a victim half as much (the ImageNet stem; HanxunH/Unlearnable-Examples, issue 1)
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,8 +27,9 @@ def image_classifier(name: str, num_classes: int) -> nn.Module:
     """A classifier from images [n, 3, size, size] in [0, 1] to logits [n, num_classes], in channels-last memory.
 
     Args:
-        name: "tiny_cnn", "small_cnn", "resnet18", or the id or folder of an `AutoModelForImageClassification`, which
-            gets a new head where its number of classes differs.
+        name: "tiny_cnn", "small_cnn", "resnet18", "small_vgg", "small_resnet", "small_densenet", "small_vit", or the
+            id or folder of an `AutoModelForImageClassification`, which gets a new head where its number of classes
+            differs.
         num_classes: How many classes.
 
     Raises:
@@ -38,9 +39,16 @@ def image_classifier(name: str, num_classes: int) -> nn.Module:
     require("image", "torch")
     import torch
 
-    own = {"tiny_cnn": tiny_cnn, "small_cnn": small_cnn, "resnet18": resnet18}
+    own = {network.__name__: network for network in (tiny_cnn, small_cnn, resnet18)} | families()
     model: Any = own[name](num_classes) if name in own else pretrained(name, num_classes)
     return model.to(memory_format=torch.channels_last)
+
+
+def families() -> dict[str, Callable[[int], nn.Module]]:
+    """By name: those of `families`."""
+    from hf_unlearnable.image.learning.families import small_densenet, small_resnet, small_vgg, small_vit
+
+    return {network.__name__: network for network in (small_vgg, small_resnet, small_densenet, small_vit)}
 
 
 def tiny_cnn(num_classes: int) -> nn.Module:
@@ -65,6 +73,17 @@ def small_cnn(num_classes: int, width: int = 32, momentum: float = 0.1) -> nn.Mo
 
 def resnet18(num_classes: int, width: int = 64) -> nn.Module:
     """ResNet-18 with the CIFAR stem: 3x3, stride 1, no pooling (He et al., CVPR 2016, arXiv:1512.03385)."""
+    return residual_network(num_classes, ((width, 1), (2 * width, 2), (4 * width, 2), (8 * width, 2)), blocks=2)
+
+
+def residual_network(num_classes: int, stages: Sequence[tuple[int, int]], blocks: int) -> nn.Module:
+    """A ResNet of basic blocks with the CIFAR stem.
+
+    Args:
+        num_classes: How many classes.
+        stages: Of each its channels and its first stride.
+        blocks: Per stage.
+    """
     from torch import nn
 
     class Block(nn.Module):
@@ -86,13 +105,14 @@ def resnet18(num_classes: int, width: int = 64) -> nn.Module:
         def forward(self, x):
             return nn.functional.relu(self.residual(x) + self.shortcut(x))
 
-    blocks: list[nn.Module] = []
-    inputs = width
-    for outputs, stride in ((width, 1), (2 * width, 2), (4 * width, 2), (8 * width, 2)):
-        blocks += [Block(inputs, outputs, stride), Block(outputs, outputs, 1)]
-        inputs = outputs
+    parts: list[nn.Module] = []
+    inputs = width = stages[0][0]
+    for outputs, stride in stages:
+        for number in range(blocks):
+            parts.append(Block(inputs, outputs, 1 if number else stride))
+            inputs = outputs
     stem = [nn.Conv2d(3, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
-    return nn.Sequential(*stem, *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(inputs, num_classes))
+    return nn.Sequential(*stem, *parts, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(inputs, num_classes))
 
 
 def pretrained(name: str, num_classes: int | None = None) -> nn.Module:

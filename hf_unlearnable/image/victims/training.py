@@ -44,9 +44,9 @@ class ImageTraining(Training):
 
 def train_and_predict(
     build: Callable[[int], nn.Module], train_images: Sequence[Any], train_labels: Sequence[int],
-    test_images: Sequence[Any], size: int, training: ImageTraining,
+    test_images: Sequence[Any], size: int, training: ImageTraining, *, adaptive: bool = False,
 ) -> np.ndarray:  # fmt: skip
-    """Build a classifier of so many classes, train it by SGD on a cosine schedule, label the test images."""
+    """Build a classifier of so many classes, train it as `fitted` does, label the test images."""
     require("image", "torch", "PIL")
     import torch
 
@@ -59,12 +59,13 @@ def train_and_predict(
             answers = torch.cat([model(seen(part)).argmax(1).cpu() for part in tests.split(at_once(model, size))])
         return classes[answers.numpy()]
 
-    return fitted(lambda: build(len(classes)), rgb(train_images, size), targets, training, predicted)
+    images = rgb(train_images, size)
+    return fitted(lambda: build(len(classes)), images, targets, training, predicted, adaptive=adaptive)
 
 
 def fitted(
     build: Callable[[], nn.Module], images: Tensor, targets: np.ndarray, training: ImageTraining,
-    predicted: Callable[[nn.Module], Any],
+    predicted: Callable[[nn.Module], Any], *, adaptive: bool = False,
 ) -> Any:  # fmt: skip
     """What `predicted` gives of a classifier that is trained by SGD on a cosine schedule.
 
@@ -74,6 +75,7 @@ def fitted(
         targets: Class indices [n].
         training: How to train.
         predicted: From the model, after the last epoch.
+        adaptive: Whether AdamW takes the place of SGD, as transformers need it.
     """
     import torch
 
@@ -88,9 +90,11 @@ def fitted(
             batch, wanted = training.in_training(batch, wanted, model, generator)
         return model(batch.contiguous(memory_format=torch.channels_last)), wanted
 
+    rate = training.learning_rate
+    descent: Callable[..., torch.optim.Optimizer] = partial(torch.optim.SGD, lr=rate, momentum=0.9, weight_decay=5e-4)
     return trained(
         build, training, len(images), batches=shuffled(len(images), training.batch_size), scored=scored,
-        optimizer=partial(torch.optim.SGD, lr=training.learning_rate, momentum=0.9, weight_decay=5e-4),
+        optimizer=partial(torch.optim.AdamW, lr=rate, weight_decay=0.05) if adaptive else descent,
         schedule=torch.optim.lr_scheduler.CosineAnnealingLR, predicted=predicted, largest_norm=5.0,
     )  # fmt: skip
 

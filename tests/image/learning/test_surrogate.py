@@ -9,12 +9,25 @@ from hf_unlearnable import ErrorMinTransform
 from hf_unlearnable.image.learning.surrogate import image_classifier
 from tests.examples import pictures
 
+OWN = {
+    "tiny_cnn": 24_346, "small_cnn": 94_762, "resnet18": 11_173_962, "small_vgg": 89_402, "small_resnet": 78_042,
+    "small_densenet": 34_874, "small_vit": 137_802,
+}  # fmt: skip
 
-@pytest.mark.parametrize(("name", "weights"), [("tiny_cnn", 24_346), ("small_cnn", 94_762), ("resnet18", 11_173_962)])
+
+@pytest.mark.parametrize(("name", "weights"), OWN.items())
 def test_own_models(name, weights):
     model = image_classifier(name, 10).eval()
     assert sum(p.numel() for p in model.parameters()) == weights
-    assert model(torch.rand(2, 3, 32, 32)).shape == (2, 10)
+    assert model(torch.rand(2, 3, 32, 32)).shape == model(torch.rand(2, 3, 40, 24)).shape == (2, 10)
+
+
+def test_a_transformer_sees_where_a_patch_is():
+    torch.manual_seed(0)
+    model = image_classifier("small_vit", 10).eval()
+    images = torch.rand(1, 3, 32, 32)
+    moved = images.roll(8, -1), images.roll(8, -2)
+    assert all((model(images) - model(one)).abs().max() > 1e-3 for one in moved)
 
 
 def test_resnet18_keeps_the_resolution_of_small_images():
