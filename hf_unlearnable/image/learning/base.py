@@ -12,12 +12,12 @@ import numpy as np
 from hf_unlearnable._extras import require
 from hf_unlearnable._mapped import on_disk
 from hf_unlearnable.image.codec import ImageError
-from hf_unlearnable.image.learning.checkpoint import shared_seed
 from hf_unlearnable.image.learning.computed import ComputedNoiseTransform
 from hf_unlearnable.image.learning.noise import ClassNoise, SampleNoise
-from hf_unlearnable.image.learning.processes import part_of
 from hf_unlearnable.image.learning.rounds import NoiseLearner
 from hf_unlearnable.image.learning.scale import ENLARGED, LARGEST, SMALLEST, blotches
+from hf_unlearnable.learning.checkpoint import shared_seed
+from hf_unlearnable.learning.processes import part_of
 
 logger = logging.getLogger(__name__)
 
