@@ -46,6 +46,7 @@ class AudioModality(Modality):
     batch_size = 16
     task = "audio-classification"
     files = ("recordings",)
+    single = RECORDINGS
     errors = (RecordingError,)
     copies = AudioCopies()
     watched: ClassVar[Grid] = Grid({"log_mel_cnn": {"epochs": 6, "duration": 1.0}}, ("spectral-whitening",))

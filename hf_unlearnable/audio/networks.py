@@ -11,7 +11,11 @@ SURROGATES = ("log_mel_cnn", "raw_cnn")
 
 
 def log_mel_network(
-    classes: int, rate: int, normalised: bool = False, widths: tuple[int, ...] = (16, 24, 48, 64)
+    classes: int,
+    rate: int,
+    normalised: bool = False,
+    widths: tuple[int, ...] = (16, 24, 48, 64),
+    momentum: float = 0.1,
 ) -> nn.Module:
     """Convolutions on a log-mel spectrogram of 40 bands, from waves [n, frames] to logits [n, classes].
 
@@ -20,6 +24,7 @@ def log_mel_network(
         rate: Frames per second.
         normalised: See `features.log_mel`.
         widths: Channels of each convolution.
+        momentum: Of the statistics of batch norm.
     """
     import torch
     from torch import nn
@@ -30,9 +35,12 @@ def log_mel_network(
         def __init__(self) -> None:
             super().__init__()
             self.front = log_mel(rate, 40, normalised)
-            layers: list[nn.Module] = [nn.BatchNorm2d(1)]
+            layers: list[nn.Module] = [nn.BatchNorm2d(1, momentum=momentum)]
             for inputs, outputs in zip((1, *widths), widths, strict=False):
-                layers += [nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs)]
+                layers += [
+                    nn.Conv2d(inputs, outputs, 3, padding=1, bias=False),
+                    nn.BatchNorm2d(outputs, momentum=momentum),
+                ]
                 layers += [nn.MaxPool2d(2, ceil_mode=True), nn.ReLU()]
             self.layers = nn.Sequential(*layers)
             self.head = nn.Linear(2 * widths[-1], classes)
@@ -64,5 +72,11 @@ def raw_network(classes: int, rate: int) -> nn.Module:
 
 
 def surrogate(name: str, classes: int, rate: int) -> nn.Module:
-    """One of `SURROGATES`; that on spectrograms has half of the victim's width, so that it leans on noise sooner."""
-    return raw_network(classes, rate) if name == "raw_cnn" else log_mel_network(classes, rate, widths=(8, 16, 24, 32))
+    """One of `SURROGATES`.
+
+    That on spectrograms has half of the victim's width, so that it leans on noise sooner. Its batch norm keeps the
+    statistics of the last few steps only: with those of the last ten, noise is made for a model that is gone.
+    """
+    if name == "raw_cnn":
+        return raw_network(classes, rate)
+    return log_mel_network(classes, rate, widths=(8, 16, 24, 32), momentum=0.5)
