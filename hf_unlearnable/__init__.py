@@ -11,6 +11,7 @@ from hf_unlearnable._version import __version__
 if TYPE_CHECKING:
     from hf_unlearnable.audio.methods.convolution import AudioConvolutionTransform
     from hf_unlearnable.audio.methods.equalizer import EqualizerTransform
+    from hf_unlearnable.audio.methods.error_min import AudioErrorMinTransform
     from hf_unlearnable.audio.methods.noise import AudioNoiseTransform
     from hf_unlearnable.audio.methods.position import PositionConvolutionTransform
     from hf_unlearnable.audit import report
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "AudioConvolutionTransform": "hf_unlearnable.audio.methods.convolution",
+    "AudioErrorMinTransform": "hf_unlearnable.audio.methods.error_min",
     "AudioNoiseTransform": "hf_unlearnable.audio.methods.noise",
     "AugmentedErrorMaxTransform": "hf_unlearnable.image.methods.augmented_error_max",
     "AugmentedErrorMinTransform": "hf_unlearnable.image.methods.augmented_error_min",
@@ -88,6 +90,7 @@ _HOME = {
 
 __all__ = [
     "AudioConvolutionTransform",
+    "AudioErrorMinTransform",
     "AudioNoiseTransform",
     "AugmentedErrorMaxTransform",
     "AugmentedErrorMinTransform",

@@ -107,6 +107,7 @@ class Modality(ABC):
         cast: How a column is made one of this kind, as code that a user can copy.
         batch_size: Rows in memory at once while a dataset is protected.
         files: Names of the formats in which a dataset is a folder of such files, such as `("images",)`.
+        single: Endings of files that `protect` takes one of, by the `protect_file` of a method.
         task: The Hub's name of the task, for a card.
         errors: What reading a broken value raises; the message goes on after "the image".
         copies: How copies of it are recognised; None where values are no files.
@@ -124,6 +125,7 @@ class Modality(ABC):
     batch_size: ClassVar[int]
     task: ClassVar[str]
     files: ClassVar[tuple[str, ...]] = ()
+    single: ClassVar[frozenset[str]] = frozenset()
     errors: ClassVar[tuple[type[Exception], ...]] = ()
     copies: ClassVar[Copies | None] = None
     grids: ClassVar[Mapping[str, Grid]]

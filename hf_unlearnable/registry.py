@@ -132,6 +132,7 @@ METHODS: Registry[type[Transform]] = Registry(
         "position-convolution": "hf_unlearnable.audio.methods.position:PositionConvolutionTransform",
         "audio-convolution": "hf_unlearnable.audio.methods.convolution:AudioConvolutionTransform",
         "audio-noise": "hf_unlearnable.audio.methods.noise:AudioNoiseTransform",
+        "audio-error-min": "hf_unlearnable.audio.methods.error_min:AudioErrorMinTransform",
     },
 )
 MODALITIES: Registry[Modality] = Registry(

@@ -94,7 +94,7 @@ def bound(cls: type[Transform]) -> str:
         return "words are replaced, few are inserted" if replaces else "words are inserted, none is lost"
     if issubclass(cls, ErrorMinOnePixelTransform):
         return "epsilon, but for one pixel"
-    return "epsilon" if hasattr(cls, "max_levels") else "none"
+    return "epsilon" if hasattr(cls, "max_levels") or "bound" in cls.choices else "none"
 
 
 def _method(name: str, cls: type[Transform]) -> str:

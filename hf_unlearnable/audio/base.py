@@ -92,7 +92,7 @@ class AudioTransform(LabelledFiles):
             check_label(label, str(source), self.label_column)
         try:
             with whole_or_nothing(target) as scratch, opened(source) as recording:
-                stream = row_stream(recording.content(), self._resolved_seed()) if self.differs_by_row else 0
+                stream = self._stream_of(recording)
                 write(scratch, recording.format, self._changed(recording, label, stream), recording.frames)
         except RecordingError as error:
             raise ValueError(f"{source}: the recording {error}.") from None
@@ -152,6 +152,10 @@ class AudioTransform(LabelledFiles):
         """The random stream of a row, from `id_column` or from all samples; 0 where no draw depends on it."""
         if self.id_column is not None:
             return row_stream(repr(identity).encode(), self._resolved_seed())
+        return self._stream_of(recording)
+
+    def _stream_of(self, recording: Recording) -> int:
+        """The random stream that all samples give; 0 where no draw depends on it."""
         if self.fraction == 1 and not self.differs_by_row:
             return 0
         return row_stream(recording.content(), self._resolved_seed())

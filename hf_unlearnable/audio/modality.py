@@ -46,6 +46,7 @@ class AudioModality(Modality):
     batch_size = 16
     task = "audio-classification"
     files = ("recordings",)
+    single = RECORDINGS
     errors = (RecordingError,)
     copies = AudioCopies()
     prices: ClassVar[Mapping[str, tuple[str, bool]]] = {"pesq": ("PESQ", True), "stoi": ("STOI", True)}

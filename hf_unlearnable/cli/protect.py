@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hf_unlearnable._words import as_option
-from hf_unlearnable.cli import printing, reading, writing
+from hf_unlearnable.cli import one_file, printing, reading, writing
 from hf_unlearnable.cli.method_options import MethodParser, add_options, plain
 from hf_unlearnable.data import format_of, load_rows, shards_of, source_form
 from hf_unlearnable.data.sources import tables_of
@@ -71,6 +71,7 @@ def _add_arguments(parser: argparse.ArgumentParser, name: str) -> None:
     group.add_argument(
         "--world-size", type=int, help="how many processes share the files; run all of them until no file is missing"
     )
+    one_file.add_arguments(parser, modality)
     printing.add_arguments(parser)
     add_options(parser.add_argument_group(f"options of {name}"), cls)
 
@@ -83,6 +84,8 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     modality = MODALITIES[cls.modality]
     skipped: list[str] = []
     given, source = reading.options(arguments), reading.source(arguments)
+    if one_file.is_one(modality, source):
+        return one_file.run(arguments, modality, str(source))
     files = _shards(arguments, source)
     if files:
         return _run_shards(arguments, files)

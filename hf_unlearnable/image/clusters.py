@@ -61,7 +61,7 @@ class FeatureModel:
         """
         import torch
 
-        from hf_unlearnable.image.learning.pgd import resize
+        from hf_unlearnable.image.learning.views import resize
 
         return resize(torch.from_numpy(np.array(levels)).movedim(2, 0)[None].float() / 255, self.size)
 
@@ -196,7 +196,7 @@ class Clusters:
 
     def check(self) -> None:
         """Raises a ValueError for what no `fit` gives."""
-        from hf_unlearnable.image.learning.noise import check_array
+        from hf_unlearnable.learning.noise import check_array
 
         check_array(self.centres, "cluster_centres", np.float32, (None, None))
         check_array(self.ids, "cluster_ids", np.uint64, (None,))
@@ -220,7 +220,7 @@ def _clustered(
     held: tuple[np.ndarray, np.ndarray], count: int, seed: int, shared: bool
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Centres, ascending ids and their clusters, by k-means in one process, whatever order the rows come in."""
-    from hf_unlearnable.image.learning.processes import processes
+    from hf_unlearnable.learning.processes import processes
 
     ids, first = np.unique(held[0], return_index=True)
     features = held[1][first]

@@ -313,7 +313,7 @@ def trained_ddpm(
     """
     import torch
 
-    from hf_unlearnable.image.learning.pgd import crop_and_flip
+    from hf_unlearnable.image.learning.views import crop_and_flip
 
     diffusion, build = made
     images = images.to(device())

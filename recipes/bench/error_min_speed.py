@@ -118,7 +118,7 @@ class Ours:
     def assemble(self) -> None:
         """The batches of one pass, without the network."""
         for rows in self.learner.batches():
-            self.learner._images(rows) + self.learner._noise_of(rows)
+            self.learner._inputs(rows) + self.learner._noise_of(rows)
 
 
 def seconds(call: Callable[[], None], repeats: int) -> float:

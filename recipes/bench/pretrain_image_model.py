@@ -22,7 +22,7 @@ import torch
 from datasets import disable_progress_bars, load_dataset
 from transformers import ResNetConfig, ResNetForImageClassification, ViTImageProcessor
 
-from hf_unlearnable.image.learning.pgd import crop_and_flip, resize
+from hf_unlearnable.image.learning.views import crop_and_flip, resize
 
 logger = logging.getLogger("pretrain_image_model")
 

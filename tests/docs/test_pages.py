@@ -61,7 +61,7 @@ def test_the_table_of_methods_is_right_about_new_rows(name):
 def test_the_table_of_methods_is_right_about_the_bound(name):
     cls = method_class(name)
     if cls.modality == "audio":
-        assert pages.bound(cls) == "none"
+        assert pages.bound(cls) == ("epsilon" if name == "audio-error-min" else "none")  # tests/audio/methods keep it
         return
     if cls.modality == "text":
         notes = sample_dataset("text")

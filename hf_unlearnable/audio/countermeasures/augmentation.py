@@ -26,11 +26,22 @@ def time_shift(waves: Tensor, targets: Tensor, model: nn.Module, generator: torc
     The first thing that any training on sound does. A protection that keys a place of the recording to a class
     (PosCUDA) needs it to stay there.
     """
+    return moved(waves, generator, _REACH), targets
+
+
+def moved(waves: Tensor, generator: torch.Generator, reach: float) -> Tensor:
+    """Each wave moved by up to a share of its length, what leaves at one end coming back at the other. Differentiable.
+
+    Args:
+        waves: Float [n, frames].
+        generator: On the CPU, so that every device meets the same draws.
+        reach: The share.
+    """
     import torch
 
     frames = waves.shape[1]
-    moved = ((2 * torch.rand(len(waves), 1, generator=generator) - 1) * _REACH * frames).round().long()
-    return waves.gather(1, ((torch.arange(frames) - moved) % frames).to(waves.device)), targets
+    shift = ((2 * torch.rand(len(waves), 1, generator=generator) - 1) * reach * frames).round().long()
+    return waves.gather(1, ((torch.arange(frames) - shift) % frames).to(waves.device))
 
 
 def random_crop(waves: Tensor, targets: Tensor, model: nn.Module, generator: torch.Generator) -> tuple[Tensor, Tensor]:

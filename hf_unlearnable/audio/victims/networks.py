@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hf_unlearnable.adversary import victim
+from hf_unlearnable.audio.networks import log_mel_network, raw_network
 from hf_unlearnable.audio.victims.training import HOOKS, AudioTraining, train_and_predict
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def log_mel_cnn(
     """
 
     def build(classes: int, rate: int, frames: int) -> nn.Module:
-        return _log_mel_cnn(classes, rate, training.normalised)
+        return log_mel_network(classes, rate, training.normalised)
 
     return train_and_predict(build, train_clips, train_labels, test_clips, training)
 
@@ -67,7 +68,9 @@ def raw_cnn(
     Paper: W. Dai, C. Dai, S. Qu, J. Li, S. Das, "Very deep convolutional neural networks for raw waveforms", ICASSP
     2017, arXiv:1610.00087. Data, result and errors are those of `log_mel_cnn`.
     """
-    return train_and_predict(_raw_cnn, train_clips, train_labels, test_clips, training)
+    return train_and_predict(
+        lambda classes, rate, _: raw_network(classes, rate), train_clips, train_labels, test_clips, training
+    )
 
 
 @victim("audio", AudioTraining, epochs=15, batch_size=64, learning_rate=1e-3, rate=None, duration=None, hooks=HOOKS)
@@ -80,43 +83,6 @@ def audio_transformer(
     Data, result and errors are those of `log_mel_cnn`.
     """
     return train_and_predict(_transformer, train_clips, train_labels, test_clips, training)
-
-
-def _log_mel_cnn(classes: int, rate: int, normalised: bool) -> nn.Module:
-    import torch
-    from torch import nn
-
-    from hf_unlearnable.audio.features import log_mel
-
-    class Heard(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.front = log_mel(rate, 40, normalised)
-            layers: list[nn.Module] = [nn.BatchNorm2d(1)]
-            for inputs, outputs in ((1, 16), (16, 24), (24, 48), (48, 64)):
-                layers += [nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs)]
-                layers += [nn.MaxPool2d(2, ceil_mode=True), nn.ReLU()]
-            self.layers = nn.Sequential(*layers)
-            self.head = nn.Linear(128, classes)
-
-        def forward(self, x: Tensor) -> Tensor:
-            seen = self.layers(self.front(x)[:, None])
-            return self.head(torch.cat([seen.mean((2, 3)), seen.amax((2, 3))], dim=1))
-
-    return Heard()
-
-
-def _raw_cnn(classes: int, rate: int, frames: int) -> nn.Module:
-    from torch import nn
-
-    width, stride = rate // 100, max(1, rate // 2000)  # 80 samples and 4 at 8 kHz
-    layers: list[nn.Module] = []
-    for inputs, outputs in ((1, 32), (32, 32), (32, 64), (64, 128)):
-        step = nn.Conv1d(1, 32, width, stride, padding=width // 2, bias=False)
-        layers += [step if inputs == 1 else nn.Conv1d(inputs, outputs, 3, padding=1, bias=False)]
-        layers += [nn.BatchNorm1d(outputs), nn.ReLU(), nn.MaxPool1d(4, ceil_mode=True)]
-    pooled: list[nn.Module] = [nn.AdaptiveAvgPool1d(1), nn.Flatten(), nn.Linear(128, classes)]
-    return nn.Sequential(nn.Unflatten(1, (1, -1)), *layers, *pooled)
 
 
 def _transformer(classes: int, rate: int, frames: int) -> nn.Module:

@@ -28,7 +28,7 @@ def adversarial_training(epsilon: float, num_steps: int = 3) -> Countermeasure:
     ) -> tuple[Tensor, Tensor]:
         import torch
 
-        from hf_unlearnable.image.learning.pgd import MAXIMIZE, frozen, pgd, project
+        from hf_unlearnable.learning.pgd import MAXIMIZE, frozen, pgd, project
 
         images = images.detach()
         start = epsilon * (2 * torch.rand(images.shape, generator=generator).to(images) - 1)

@@ -1,1 +1,1 @@
-"""Noise that follows a surrogate's gradients: rounds, signed steps, the noise store, checkpoints."""
+"""Noise on images that follows a surrogate's gradients: what images need beside `hf_unlearnable.learning`."""

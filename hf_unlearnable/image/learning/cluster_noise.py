@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hf_unlearnable.image.learning.pgd import crop_and_flip, resize
-from hf_unlearnable.image.learning.processes import average, processes
+from hf_unlearnable.image.learning.views import crop_and_flip, resize
+from hf_unlearnable.learning.processes import average, processes
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

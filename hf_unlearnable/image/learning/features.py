@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hf_unlearnable.image.learning.pgd import frozen
+from hf_unlearnable.learning.pgd import frozen
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -1,4 +1,4 @@
-"""Random views of images as contrastive learners draw them, and the learning rate that goes with them."""
+"""Views of images: their size, random crops, and what contrastive learners draw."""
 
 from __future__ import annotations
 
@@ -10,6 +10,34 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from hf_unlearnable.image.learning.rounds import NoiseLearner
+
+
+def crop_and_flip(images: Tensor, generator: torch.Generator, padding: int | None = None) -> Tensor:
+    """Each image shifted by up to `padding` pixels (an eighth of its width unless told) and half of them mirrored.
+
+    Differentiable. The draws come from a generator on the CPU, so that every device meets the same ones.
+    """
+    import torch
+    from torch.nn.functional import pad
+
+    n, _, height, width = images.shape
+    padding = width // 8 if padding is None else padding
+    down, right = (torch.randint(0, 2 * padding + 1, (n, 1), generator=generator) for _ in range(2))
+    mirrored = torch.rand(n, 1, generator=generator) < 0.5
+    rows, columns = down + torch.arange(height), right + torch.arange(width)
+    columns = torch.where(mirrored, columns.flip(1), columns)
+    each = torch.arange(n)[:, None, None].to(images.device)
+    rows, columns = rows[:, :, None].to(images.device), columns[:, None, :].to(images.device)
+    return pad(images, (padding,) * 4)[each, :, rows, columns].movedim(3, 1)
+
+
+def resize(images: Tensor, size: int) -> Tensor:
+    """Images as a surrogate of `size` by `size` pixels in three channels sees them. Differentiable."""
+    from torch.nn.functional import interpolate
+
+    if images.shape[-2:] != (size, size):
+        images = interpolate(images, (size, size), mode="bilinear", antialias=True)
+    return images.expand(-1, 3, -1, -1) if images.shape[1] == 1 else images
 
 
 def contrastive_view(images: Tensor, generator: torch.Generator, strength: float = 1.0) -> Tensor:
@@ -24,7 +52,6 @@ def contrastive_view(images: Tensor, generator: torch.Generator, strength: float
     import torch
 
     from hf_unlearnable.image.countermeasures import random_resized_crop
-    from hf_unlearnable.image.learning.pgd import crop_and_flip
 
     def draw(low: float, high: float, *shape: int) -> Tensor:
         return low + (high - low) * torch.rand(len(images), *shape, 1, 1, generator=generator).to(images.device)

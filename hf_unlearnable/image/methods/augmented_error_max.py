@@ -7,9 +7,9 @@ from functools import partial
 from typing import Any, ClassVar
 
 from hf_unlearnable.image.learning.base import LearnedNoiseTransform
-from hf_unlearnable.image.learning.pgd import MAXIMIZE, MINIMIZE
 from hf_unlearnable.image.learning.rounds import NoiseLearner
 from hf_unlearnable.image.learning.views import check_strength, contrastive_view, cosine
+from hf_unlearnable.learning.pgd import MAXIMIZE, MINIMIZE
 
 
 @dataclass(kw_only=True, repr=False, eq=False)

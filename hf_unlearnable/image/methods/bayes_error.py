@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from hf_unlearnable.bayes import BANDWIDTH, bayes_error_gradient, scale_of
 from hf_unlearnable.image.learning.base import LearnedNoiseTransform
 from hf_unlearnable.image.learning.features import features_of, headless
-from hf_unlearnable.image.learning.pgd import MAXIMIZE
 from hf_unlearnable.image.learning.rounds import NoiseLearner
+from hf_unlearnable.learning.pgd import MAXIMIZE
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from hf_unlearnable._extras import require
 from hf_unlearnable.image.learning.base import LearnedNoiseTransform
-from hf_unlearnable.image.learning.pgd import MAXIMIZE, MINIMIZE
 from hf_unlearnable.image.learning.rounds import NoiseLearner
+from hf_unlearnable.learning.pgd import MAXIMIZE, MINIMIZE
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

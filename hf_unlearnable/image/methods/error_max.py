@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from hf_unlearnable.image.learning.base import LearnedNoiseTransform
-from hf_unlearnable.image.learning.pgd import MAXIMIZE, MINIMIZE, crop_and_flip
 from hf_unlearnable.image.learning.rounds import NoiseLearner
+from hf_unlearnable.image.learning.views import crop_and_flip
+from hf_unlearnable.learning.pgd import MAXIMIZE, MINIMIZE
 
 
 @dataclass(kw_only=True, repr=False, eq=False)

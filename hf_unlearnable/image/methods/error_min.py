@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from hf_unlearnable.image.learning.base import LearnedNoiseTransform
-from hf_unlearnable.image.learning.pgd import crop_and_flip
 from hf_unlearnable.image.learning.rounds import NoiseLearner
+from hf_unlearnable.image.learning.views import crop_and_flip
 
 
 @dataclass(kw_only=True, repr=False, eq=False)

@@ -10,10 +10,11 @@ import numpy as np
 
 from hf_unlearnable.image.bounded import BoundedImageTransform, add_levels
 from hf_unlearnable.image.codec import ImageError
-from hf_unlearnable.image.learning.noise import check_array, fitted_to, unknown_label
+from hf_unlearnable.image.learning.noise import fitted_to
 from hf_unlearnable.image.methods.one_pixel import on_grid
 from hf_unlearnable.image.methods.random_noise import uniform_levels
 from hf_unlearnable.key import Key
+from hf_unlearnable.learning.noise import check_array, unknown_label
 from hf_unlearnable.mark import NoMarkError
 from hf_unlearnable.rows import label_order
 from hf_unlearnable.validation import check_labels

@@ -11,9 +11,9 @@ import numpy as np
 
 from hf_unlearnable.image.base import ImageTransform
 from hf_unlearnable.image.codec import ImageError, Picture
-from hf_unlearnable.image.learning.noise import unknown_label
 from hf_unlearnable.key import Key, draw
 from hf_unlearnable.labelled import class_stream
+from hf_unlearnable.learning.noise import unknown_label
 from hf_unlearnable.mark import NoMarkError
 from hf_unlearnable.validation import check_labels
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from hf_unlearnable.image.learning.base import LearnedNoiseTransform
-from hf_unlearnable.image.learning.cloud import Cloud
 from hf_unlearnable.image.learning.rounds import NoiseLearner
+from hf_unlearnable.learning.cloud import Cloud
 
 _SETTLED = 0.5  # error of the surrogate below which its weights are shaken
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from hf_unlearnable.image.learning.base import LearnedNoiseTransform
-from hf_unlearnable.image.learning.pgd import MAXIMIZE, crop_and_flip, frozen, pgd
 from hf_unlearnable.image.learning.rounds import NoiseLearner
+from hf_unlearnable.image.learning.views import crop_and_flip
+from hf_unlearnable.learning.pgd import MAXIMIZE, frozen, pgd
 
 if TYPE_CHECKING:
     import torch

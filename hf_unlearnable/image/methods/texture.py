@@ -11,10 +11,10 @@ import numpy as np
 
 from hf_unlearnable.image.bounded import BoundedImageTransform, add_repeated
 from hf_unlearnable.image.codec import ImageError
-from hf_unlearnable.image.learning.noise import check_array, unknown_label
 from hf_unlearnable.image.trace import Bank, repeated
 from hf_unlearnable.key import Key, draw, draws
 from hf_unlearnable.labelled import class_stream
+from hf_unlearnable.learning.noise import check_array, unknown_label
 from hf_unlearnable.validation import check_labels
 
 _CANDIDATES = 64

@@ -14,14 +14,14 @@ import numpy as np
 
 from hf_unlearnable._extras import require
 from hf_unlearnable._mapped import on_disk
-from hf_unlearnable.image.learning.checkpoint import Checkpoint, shared_seed
 from hf_unlearnable.image.learning.cluster_noise import ClusterNoiseLearner, Pool
 from hf_unlearnable.image.learning.computed import ComputedNoiseTransform
 from hf_unlearnable.image.learning.noise import ClassNoise, SampleNoise
-from hf_unlearnable.image.learning.processes import part_of, processes
-from hf_unlearnable.image.learning.surrogate import mixed_precision
 from hf_unlearnable.key import row_stream
 from hf_unlearnable.labelled import class_stream
+from hf_unlearnable.learning.checkpoint import Checkpoint, shared_seed
+from hf_unlearnable.learning.precision import mixed_precision
+from hf_unlearnable.learning.processes import part_of, processes
 
 
 @dataclass(kw_only=True, repr=False, eq=False)

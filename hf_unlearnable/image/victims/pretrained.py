@@ -107,8 +107,8 @@ def _fresh(name: str, num_classes: int) -> nn.Module:
     """
     import torch
 
-    from hf_unlearnable.image.learning.pgd import resize
     from hf_unlearnable.image.learning.surrogate import first_sentence, image_classifier
+    from hf_unlearnable.image.learning.views import resize
 
     model, size = image_classifier(name, num_classes), model_size(name)
     head(model).reset_parameters()

@@ -79,7 +79,7 @@ def fitted(
     """
     import torch
 
-    from hf_unlearnable.image.learning.pgd import crop_and_flip
+    from hf_unlearnable.image.learning.views import crop_and_flip
 
     images, labels = images.to(device()), torch.as_tensor(targets, device=device())
 

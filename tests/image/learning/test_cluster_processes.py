@@ -7,8 +7,8 @@ import sys
 import numpy as np
 import pytest
 
-from hf_unlearnable.image.learning import processes
 from hf_unlearnable.image.methods.unlearnable_clusters import UnlearnableClustersTransform
+from hf_unlearnable.learning import processes
 from tests import ROOT
 from tests.examples import pictures
 from tests.image.models import tiny_model
@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hf_unlearnable.image.learning.processes import processes
+from hf_unlearnable.learning.processes import processes
 from hf_unlearnable.image.methods.unlearnable_clusters import UnlearnableClustersTransform
 from tests.examples import pictures
 from tests.image.learning.test_cluster_processes import SETTINGS

@@ -7,7 +7,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="denoisers need torch")
 
 from hf_unlearnable.image.learning.denoiser import NUM_STEPS, denoiser, denoising_errors  # noqa: E402
-from hf_unlearnable.image.learning.pgd import frozen  # noqa: E402
+from hf_unlearnable.learning.pgd import frozen  # noqa: E402
 
 
 def images(count=4, size=12):

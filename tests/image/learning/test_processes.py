@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from hf_unlearnable import ErrorMinTransform
-from hf_unlearnable.image.learning.processes import processes
+from hf_unlearnable.learning.processes import processes
 from hf_unlearnable.image.learning.rounds import NoiseLearner
 from tests.examples import pictures
 

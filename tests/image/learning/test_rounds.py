@@ -14,9 +14,10 @@ from datasets import Dataset, Image
 from PIL import Image as PILImage
 
 from hf_unlearnable import ErrorMaxTransform, ErrorMinTransform
-from hf_unlearnable.image.learning import rounds as learning
-from hf_unlearnable.image.learning import surrogate as surrogates
+from hf_unlearnable.image.learning import rounds as of_images
 from hf_unlearnable.image.learning.rounds import NoiseLearner
+from hf_unlearnable.learning import precision as precisions
+from hf_unlearnable.learning import rounds as learning
 from hf_unlearnable.registry import method_class
 from tests.examples import levels, pictures
 
@@ -46,7 +47,7 @@ def test_the_surrogate_takes_a_batch_in_parts_when_memory_runs_out(caplog):
     dataset = pictures(24)
     cloak = ErrorMinTransform(seed=4, max_rounds=2, batch_size=16, stop_error=None)
     expected = cloak.fit(dataset).key.tensors["levels"].copy()
-    real, sizes = surrogates._answer, []
+    real, sizes = precisions._answer, []
 
     def hungry(model, images):
         if model.training:
@@ -55,7 +56,7 @@ def test_the_surrogate_takes_a_batch_in_parts_when_memory_runs_out(caplog):
             sizes.append(len(images))
         return real(model, images)
 
-    with mock.patch.object(surrogates, "_answer", hungry):
+    with mock.patch.object(precisions, "_answer", hungry):
         cloak.fit(dataset)
     assert caplog.text.count("Out of memory: going on with batches of 8 images.") == 1
     assert sizes == [8, 8] * 20  # two rounds of ten steps on 16 images
@@ -152,7 +153,7 @@ def test_the_bar_tells_rate_error_and_time_left(monkeypatch):
     ids=["able", "not-able", "accelerator"],
 )
 def test_precision_is_the_accelerators_or_what_the_device_computes_in(able, accelerator, precision, monkeypatch):
-    answer, met = surrogates._answer, set()
+    answer, met = precisions._answer, set()
 
     def recorded(model, images):
         logits = answer(model, images)
@@ -161,7 +162,7 @@ def test_precision_is_the_accelerators_or_what_the_device_computes_in(able, acce
 
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": able}, raising=False)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: able)
-    monkeypatch.setattr(surrogates, "_answer", recorded)
+    monkeypatch.setattr(precisions, "_answer", recorded)
     cloak = ErrorMinTransform(seed=4, max_rounds=3, stop_error=None, epsilon=8 / 255)
     cloak.fit(pictures(12), accelerator=accelerator)
     assert met == {(True, torch.float32), (False, precision)}  # learning, frozen
@@ -211,8 +212,10 @@ def test_a_large_image_is_seen_small_and_protected_whole():
     dataset = pictures(6, height=150, width=90)
     cloak = ErrorMinTransform(seed=4, max_rounds=2).fit(dataset)
     seen = []
-    original = learning.resize
-    with mock.patch.object(learning, "resize", lambda x, size: seen.append((x.shape[-2:], size)) or original(x, size)):
+    original = of_images.resize
+    with mock.patch.object(
+        of_images, "resize", lambda x, size: seen.append((x.shape[-2:], size)) or original(x, size)
+    ):
         cloak.fit(dataset)
     assert set(seen) == {((150, 90), 64)}
     noise = cloak._noise.of(int(cloak._noise.ids[0]), (150, 90, 3))

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from hf_unlearnable import AugmentedErrorMaxTransform, AugmentedErrorMinTransform
-from hf_unlearnable.image.learning.pgd import frozen
 from hf_unlearnable.image.learning.rounds import NoiseLearner
 from hf_unlearnable.image.learning.views import contrastive_view
+from hf_unlearnable.learning.pgd import frozen
 from tests.examples import pictures
 from tests.image.methods.cases import fitted
 

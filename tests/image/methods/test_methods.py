@@ -188,7 +188,7 @@ def test_noise_beyond_the_bound_is_never_applied(saved):
         loaded(dataset[:1])
     for signed in (True, False):
         edit(saved, lambda contents: None, signed)
-        with pytest.raises(ValueError, match="its noise changes levels by up to 100, and epsilon is 8 levels"):
+        with pytest.raises(ValueError, match="its noise changes levels by up to 100, and the bound is 8 levels"):
             load_transform(saved)
 
 

@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 
 from hf_unlearnable._files import whole_or_nothing, write_file
-from hf_unlearnable.image.learning.noise import SampleNoise
-from hf_unlearnable.image.learning.processes import processes
 from hf_unlearnable.key import new_seed
+from hf_unlearnable.learning.noise import Noise
+from hf_unlearnable.learning.processes import processes
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ class Checkpoint:
     Args:
         folder: Where; all processes must see it.
         identity: What the fit depends on, as JSON values. One that differs is another fit.
-        arrays: What else it depends on: the images, their classes.
+        arrays: What else it depends on: the inputs, their classes.
     """
 
     def __init__(self, folder: Path, identity: Any, arrays: Sequence[np.ndarray]):
@@ -112,7 +112,7 @@ class Checkpoint:
     def _name(self) -> str:
         return f"process-{self._processes.process_index:05d}.pt"
 
-    def joined(self, mine: SampleNoise) -> SampleNoise:
+    def joined(self, mine: Noise) -> Noise:
         """The noise of all processes: each writes its own, the first one joins the files, all map the result."""
         private, name = self.folder / "joined", "noise-{:05d}.npz"
         private.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -130,8 +130,8 @@ class Checkpoint:
         ids = np.concatenate([part["ids"] for part in parts])
         starts = np.concatenate([part["starts"] + offset for part, offset in zip(parts, offsets, strict=False)])
         shapes = np.concatenate([part["shapes"] for part in parts])
-        ids, first = np.unique(ids, return_index=True)  # an image that two processes hold: the first one's noise
-        return SampleNoise(ids, starts[first], shapes[first], np.load(whole, mmap_mode="r"))
+        ids, first = np.unique(ids, return_index=True)  # a row that two processes hold: the first one's noise
+        return type(mine)(ids, starts[first], shapes[first], np.load(whole, mmap_mode="r"))
 
 
 def shared_seed(seed: int | None, checkpoint_dir: str | os.PathLike | None) -> int | None:

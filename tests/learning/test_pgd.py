@@ -6,8 +6,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hf_unlearnable.image.learning.pgd import MAXIMIZE, MINIMIZE, crop_and_flip, frozen, pgd, project, resize
 from hf_unlearnable.image.learning.surrogate import image_classifier
+from hf_unlearnable.image.learning.views import crop_and_flip, resize
+from hf_unlearnable.learning.pgd import MAXIMIZE, MINIMIZE, frozen, pgd, project
 
 
 class Linear(torch.nn.Module):

@@ -19,7 +19,6 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor, nn
 
 MINIMIZE, MAXIMIZE = -1, 1
@@ -31,31 +30,33 @@ def pgd(
     noise: Tensor,
     labels: Tensor,
     *,
-    epsilon: float,
-    step_size: float,
+    epsilon: float | Tensor,
+    step_size: float | Tensor,
     num_steps: int,
     direction: int = MINIMIZE,
     view: Callable[[Tensor], Tensor] = lambda x: x,
     num_draws: int = 1,
     loss: Callable[[Tensor, Tensor], Tensor] | None = None,
     autocast: Callable[[], Any] = nullcontext,
+    span: tuple[float, float] = (0.0, 1.0),
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Signed gradient steps on a batch of one size.
 
     Args:
         model: From what `view` returns to logits [n, classes], with frozen parameters: only the input's gradient is
             computed.
-        images: Float [n, channels, height, width] in [0, 1].
+        images: Float [n, channels, height, width] in [0, 1], or any inputs [n, ...] in `span`.
         noise: Where to start, the same shape.
         labels: Class indices [n], or probabilities [n, classes]; what `loss` takes, where one is given.
-        epsilon: Largest change of a value, in [0, 1].
-        step_size: Change of a value in one step, in [0, 1].
+        epsilon: Largest change of a value, in [0, 1]; of each input as a tensor [n, 1, ...].
+        step_size: Change of a value in one step, likewise.
         num_steps: How many steps.
         direction: MINIMIZE or MAXIMIZE the loss.
         view: What the model sees of an image: a resize, a random augmentation. Differentiable.
         num_draws: Views a step whose gradients are averaged, in one batch.
         loss: From what the model answers and `labels` to the sum over the batch; None for the cross-entropy.
         autocast: Context in which the model runs.
+        span: Least and largest value of an input.
 
     Returns:
         The noise, its mean loss and its number of correct answers, both as the last step met them, before it moved.
@@ -69,18 +70,20 @@ def pgd(
     for _ in range(num_steps):
         noise = noise.detach().requires_grad_()
         with autocast():
-            logits = model(view((images + noise).repeat(num_draws, 1, 1, 1)))
+            logits = model(view((images + noise).repeat(num_draws, *(1,) * (noise.ndim - 1))))
         total = (loss or partial(cross_entropy, reduction="sum"))(logits.float(), targets)
         (gradient,) = torch.autograd.grad(total, noise)
         with torch.no_grad():
             mean_loss, correct = total / len(targets), (logits.argmax(1) == wanted).sum() / num_draws
-            noise = project(noise + direction * step_size * gradient.sign(), images, epsilon)
+            noise = project(noise + direction * step_size * gradient.sign(), images, epsilon, span)
     return noise.detach(), mean_loss.detach(), correct
 
 
-def project(noise: Tensor, images: Tensor, epsilon: float) -> Tensor:
-    """The nearest noise within `epsilon` that leaves `images + noise` in [0, 1]."""
-    return (images + noise.clamp(-epsilon, epsilon)).clamp(0, 1) - images
+def project(noise: Tensor, images: Tensor, epsilon: float | Tensor, span: tuple[float, float] = (0.0, 1.0)) -> Tensor:
+    """The nearest noise within `epsilon` that leaves `images + noise` in `span`."""
+    bound: Any = epsilon
+    within = noise.clamp(-bound, bound)
+    return (images + within).clamp(*span) - images
 
 
 def frozen(model: nn.Module) -> nn.Module:
@@ -98,31 +101,3 @@ def frozen(model: nn.Module) -> nn.Module:
             if isinstance(layer, nn.Conv2d) and isinstance(after, nn.BatchNorm2d) and after.track_running_stats:
                 layers[i], layers[i + 1] = fuse_conv_bn_eval(layer, after), nn.Identity()
     return copy.requires_grad_(False)
-
-
-def crop_and_flip(images: Tensor, generator: torch.Generator, padding: int | None = None) -> Tensor:
-    """Each image shifted by up to `padding` pixels (an eighth of its width unless told) and half of them mirrored.
-
-    Differentiable. The draws come from a generator on the CPU, so that every device meets the same ones.
-    """
-    import torch
-    from torch.nn.functional import pad
-
-    n, _, height, width = images.shape
-    padding = width // 8 if padding is None else padding
-    down, right = (torch.randint(0, 2 * padding + 1, (n, 1), generator=generator) for _ in range(2))
-    mirrored = torch.rand(n, 1, generator=generator) < 0.5
-    rows, columns = down + torch.arange(height), right + torch.arange(width)
-    columns = torch.where(mirrored, columns.flip(1), columns)
-    each = torch.arange(n)[:, None, None].to(images.device)
-    rows, columns = rows[:, :, None].to(images.device), columns[:, None, :].to(images.device)
-    return pad(images, (padding,) * 4)[each, :, rows, columns].movedim(3, 1)
-
-
-def resize(images: Tensor, size: int) -> Tensor:
-    """Images as a surrogate of `size` by `size` pixels in three channels sees them. Differentiable."""
-    from torch.nn.functional import interpolate
-
-    if images.shape[-2:] != (size, size):
-        images = interpolate(images, (size, size), mode="bilinear", antialias=True)
-    return images.expand(-1, 3, -1, -1) if images.shape[1] == 1 else images

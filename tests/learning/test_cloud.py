@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch.func import functional_call
 
-from hf_unlearnable.image.learning.cloud import Cloud
 from hf_unlearnable.image.learning.surrogate import image_classifier
+from hf_unlearnable.learning.cloud import Cloud
 
 
 def cloud_of(model, sigma=0.1, num_pairs=2, seed=0, in_turn=None):

@@ -1,0 +1,1 @@
+"""Noise on recordings that follows a surrogate's gradients: what recordings need beside `hf_unlearnable.learning`."""
