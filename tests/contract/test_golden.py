@@ -41,6 +41,7 @@ CASES = {
         name: {"targeted": name == "defaults", "surrogate_epochs": 2, "max_rounds": 1, "num_steps": 4}
         for name in ("defaults", "untargeted")
     },
+    "feature-shift": {"defaults": {"max_rounds": 2, "surrogate_epochs": 2}, "no surrogate": {"max_rounds": 2, "surrogate": "none"}},
     "denoising-error": {"defaults": {"max_rounds": 2}, "UDP, raised": {"max_rounds": 2, "direction": "raise", "timesteps": "uniform"}},
     "random-noise": {"defaults": {}, "class": {"noise": "class"}, "half": {"fraction": 0.5, "classes": [1]}},
     "texture": {"defaults": {}, "webp": {"encoding": "webp"}, "weak": {"epsilon": 2 / 255}},

@@ -1,0 +1,269 @@
+"""Feature shift: contradicting features."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from hf_unlearnable._extras import require
+from hf_unlearnable._words import spelled
+from hf_unlearnable.image.bounded import add_levels
+from hf_unlearnable.image.clusters import feature_model
+from hf_unlearnable.image.codec import ImageError
+from hf_unlearnable.image.learning.base import LearnedNoiseTransform
+from hf_unlearnable.image.learning.noise import SampleNoise
+from hf_unlearnable.image.learning.scale import seen_size
+from hf_unlearnable.key import Key
+from hf_unlearnable.labelled import class_stream
+from hf_unlearnable.learning.noise import check_array, unknown_label
+from hf_unlearnable.learning.pgd import frozen, pgd
+from hf_unlearnable.validation import check_labels
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from hf_unlearnable.image.learning.panel import Panel
+    from hf_unlearnable.image.learning.rounds import NoiseLearner
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(kw_only=True, repr=False, eq=False)
+class FeatureShiftTransform(LearnedNoiseTransform):
+    """Feature shift: every image gets the features of another class, as pretrained models see them.
+
+    Idea:
+        A shortcut is something more to learn, and a model with pretrained features need not take it. Here the noise
+        contradicts what such a model sees: the image of a rose looks like a lily to it, under the label "rose". Who
+        learns from such features ties them to the wrong labels. Nothing stands out that a filter could look for.
+
+    Ours:
+        There is no paper: the method is ours. Its nearest relatives are TAP (see `ErrorMaxTransform`), BAIT (Li et
+        al., ICLR 2026, arXiv:2603.04731) and unlearnable clusters (see `UnlearnableClustersTransform`).
+
+        Pretrained models F_m stay as they are. The linear classifier h_m of each is fitted to the features of the
+        clean images. A network from scratch is trained on them and joins in. With the next class n(y), in an order
+        that the key draws:
+
+            d <- signed steps up   mean over m of  log p_m(n(y) | t(x + d)),   p_m = softmax(h_m(F_m(.)))
+
+        within epsilon. In each step t is one of: nothing, JPEG of quality 10 to 90 (4:2:0), half the size and back, a
+        blur, no colour. Then come a shift and a mirror. The steps fall to 0.
+
+        The classifiers and the network are in the key. So an image that was not there at `fit` gets its noise when it
+        is protected, by the same steps.
+
+    Args:
+        backbones: Ids or folders of `AutoModelForImageClassification`, one or several. The key knows them by their
+            weights.
+        surrogate: The network from scratch: "tiny_cnn", "small_cnn", "resnet18", or "none". It sees at most 64 pixels
+            a side.
+        surrogate_epochs: Passes over the clean images that it is trained for.
+        max_rounds: Rounds of `num_steps` steps.
+        num_steps: Signed steps per round, each of another view.
+        step_size: Change of a pixel value in the first step, as a share of the range; it falls to 0, but stays at one
+            pixel value at least. None for epsilon / 4.
+        image_size: Pixels per side of what the models see together. None for the largest that a backbone asks for.
+
+    Secret:
+        The seed, the order of the classes, the classifiers, the network and the noise.
+
+    Cost:
+        One forward pass per image and backbone to fit the classifiers. Then `max_rounds` x `num_steps` passes forward
+        and backward per image and backbone. A new image costs as much, on one core of the CPU.
+
+    Breaks:
+        BREAKS
+
+    Prefer:
+        Where victims start from pretrained weights. Against victims from scratch alone, `TextureTransform` costs
+        nothing.
+
+    Example:
+        cloak = FeatureShiftTransform(image_column="img", backbones=["microsoft/resnet-18"]).fit(ds)
+    """
+
+    epsilon: float = 16 / 255
+    backbones: Sequence[str] = ("microsoft/resnet-18",)
+    surrogate: str = "small_cnn"
+    surrogate_epochs: int = 30
+    max_rounds: int = 10
+    num_steps: int = 2
+    step_size: float | None = None
+
+    method: ClassVar[str] = "feature-shift"
+    adaptive_attacks: ClassVar[tuple[str, ...]] = ("jpeg-10", "gaussian-blur", "adversarial-training-4")
+    open_parameters: ClassVar[tuple[str, ...]] = (*LearnedNoiseTransform.open_parameters, "backbones")
+    choices: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        **LearnedNoiseTransform.choices, "surrogate": ("tiny_cnn", "small_cnn", "resnet18", "none"),
+    }  # fmt: skip
+
+    # ------------------------------------------------------------------ fit
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        if self.surrogate_epochs < 1:
+            raise ValueError(f"surrogate_epochs is {self.surrogate_epochs}, but it starts at 1.")
+        if not self._names and self.surrogate == "none":
+            raise ValueError(
+                f"There is no model to compute noise on: name at least one with {spelled('backbones')}, or give a "
+                f"network from scratch with {spelled('surrogate')}."
+            )
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        """The backbones; one may be given without a list."""
+        return (self.backbones,) if isinstance(self.backbones, str) else tuple(self.backbones)
+
+    def _surrogate_parts(self) -> dict[str, Any]:
+        require("attack", "kornia", "sklearn")
+        return {"build": self._untrained}
+
+    def _untrained(self, surrogate: str, num_classes: int) -> nn.Module:
+        """The panel before its heads and its network from scratch know anything."""
+        from hf_unlearnable.image.learning.panel import Panel
+        from hf_unlearnable.image.learning.surrogate import image_classifier
+
+        scratch = None if surrogate == "none" else image_classifier(surrogate, num_classes)
+        return Panel([feature_model(name) for name in self._names], scratch, num_classes)
+
+    def _learn(self, learner: NoiseLearner) -> None:
+        import torch
+
+        from hf_unlearnable.image.learning.views import cosine, crop_and_flip
+        from hf_unlearnable.image.learning.weather import weathered
+
+        panel: Any = learner.model
+        self._classes, self._size = learner.classes, learner.image_size
+        order = torch.tensor(self._order(), device=learner.device)
+        if learner.device.type == "cpu":
+            learner.autocast = nullcontext  # there bf16 takes 1.7 times as long, back through depthwise convolutions
+        for name, told in zip(self._names, panel.fit_heads(learner), strict=True):
+            logger.info("%s tells %.0f %% of images that its head did not see.", name, 100 * told.accuracy)
+            if told.guesses:
+                logger.warning(
+                    "%s tells the classes of %.0f %% of the images, and the largest class is %.0f %%: it does not know "
+                    "this kind of images, and noise that is computed on it protects little. Give other backbones.",
+                    name, 100 * told.accuracy, 100 * told.guess,
+                )  # fmt: skip
+        for this in learner.rounds(self.max_rounds, None, "Feature shift", keep_last=True):
+            for epoch in range(self.surrogate_epochs if this.number == 0 and panel.scratch is not None else 0):
+                cosine(learner, self.learning_rate, epoch / self.surrogate_epochs)
+                learner.train(None, view=crop_and_flip)
+            learner.update(
+                this, max_levels=self.max_levels, step_size=self._step(this.number), num_steps=self.num_steps,
+                view=weathered, targets=lambda _, classes: order[classes], loss=_away,
+            )  # fmt: skip
+        self._weights = [feature_model(name).weights for name in self._names]
+        self._tensors = {name: value.cpu().numpy() for name, value in panel.state_dict().items()}
+        self._panel = None
+
+    def _order(self) -> list[int]:
+        """The class that the images of each class are moved to, both as numbers: one cycle, which the key draws."""
+        streams = [class_stream(label, self._resolved_seed()) for label in self._classes]
+        cycle = sorted(range(len(streams)), key=streams.__getitem__)
+        return [cycle[(cycle.index(k) + 1) % len(cycle)] for k in range(len(cycle))]
+
+    def _step(self, number: int) -> float:
+        """Change of a pixel value per step of a round."""
+        first = self.epsilon / 4 if self.step_size is None else self.step_size
+        return max(first * (1 - number / self.max_rounds), 1 / 255)
+
+    # ------------------------------------------------------------------ new images
+    def _cloak(self, levels: np.ndarray, label: Any, stream: int) -> np.ndarray:
+        if self._fitted(self._noise).holds(stream):
+            return super()._cloak(levels, label, stream)
+        if label not in self._classes:
+            raise ImageError(unknown_label(label, self._classes))
+        return add_levels(levels, self._computed(levels, self._order()[self._classes.index(label)], stream))
+
+    def _computed(self, levels: np.ndarray, target: int, stream: int) -> np.ndarray:
+        """The noise of an image that was not there at `fit`, int8 [height, width, channels]."""
+        import torch
+
+        from hf_unlearnable.image.learning.views import resize
+        from hf_unlearnable.image.learning.weather import weathered
+
+        panel = self._rebuilt()
+        try:
+            seen_size(panel, self.image_size, max(levels.shape[:2]))
+        except ValueError as error:
+            raise ImageError(f"is new to this key: {str(error).rstrip('.')}") from None
+        image = torch.from_numpy(levels.copy()).movedim(2, 0)[None].float() / 255
+        generator = torch.Generator().manual_seed(stream % 2**63)
+
+        def seen(images: Tensor) -> Tensor:
+            return weathered(resize(images, self._size), generator).contiguous(memory_format=torch.channels_last)
+
+        noise, wanted = torch.zeros_like(image), torch.tensor([target])
+        for number in range(self.max_rounds):
+            noise, _, _ = pgd(
+                panel, image, noise, wanted, epsilon=self.max_levels / 255, step_size=self._step(number),
+                num_steps=self.num_steps, view=seen, loss=_away,
+            )  # fmt: skip
+            noise = (noise * 255).round() / 255  # as it is kept between the rounds of `fit`
+        return (noise[0] * 255).round().to(torch.int8).movedim(0, 2).numpy()
+
+    def _rebuilt(self) -> Panel:
+        """The panel that the key holds, on the CPU."""
+        import torch
+
+        if self._panel is None:
+            models = [feature_model(name) for name in self._names]
+            other = [model.name for model, known in zip(models, self._weights, strict=True) if model.weights != known]
+            if other:
+                raise ImageError(
+                    f"is new to this key, whose noise is computed on other weights than {other[0]} holds now: give the "
+                    f"models of fit with {spelled('backbones')}"
+                )
+            panel = self._untrained(self.surrogate, len(self._classes))
+            panel.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in self._tensors.items()})
+            self._panel = frozen(panel)
+        return self._panel
+
+    # ------------------------------------------------------------------ the key
+    def _state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        state, tensors = super()._state()
+        told = {"shift_classes": self._classes, "shift_weights": self._weights, "shift_size": self._size}
+        return {**state, **told}, {**tensors, **{f"panel.{name}": value for name, value in self._tensors.items()}}
+
+    def _set_state(self, state: dict[str, Any], tensors: dict[str, np.ndarray]) -> None:
+        mine = {name: value for name, value in tensors.items() if name.startswith("panel.")}
+        self._tensors = {name.removeprefix("panel."): value for name, value in mine.items()}
+        self._classes, self._weights = state.get("shift_classes", []), state.get("shift_weights", [])
+        self._size, self._panel = state.get("shift_size"), None
+        super()._set_state(
+            {name: value for name, value in state.items() if not name.startswith("shift_")},
+            {name: value for name, value in tensors.items() if name not in mine},
+        )
+
+    def _check_state(self, key: Key) -> None:
+        super()._check_state(key)
+        if self.max_levels == 0:
+            return
+        check_labels(self._classes, least=2)
+        for i, weights in enumerate(self._weights):
+            check_array(self._tensors.get(f"heads.{i}.weight"), "a head", np.float32, (len(self._classes), None))
+            check_array(self._tensors.get(f"heads.{i}.bias"), "a head", np.float32, (len(self._classes),))
+            if not isinstance(weights, str):
+                raise ValueError("it does not say which weights its backbones have")
+        if not all(np.isfinite(value).all() for value in self._tensors.values()):
+            raise ValueError("the models of its panel are no finite numbers")
+        if len(self._weights) != len(self._names) or not isinstance(self._size, int):
+            raise ValueError(f"its noise was computed on {len(self._weights)} backbones: name as many, in their order")
+
+    _classes: list = field(default_factory=list, init=False)
+    _weights: list = field(default_factory=list, init=False)
+    _tensors: dict = field(default_factory=dict, init=False)
+    _size: Any = field(default=None, init=False)
+    _panel: Any = field(default=None, init=False)
+
+
+def _away(answers: Tensor, targets: Tensor) -> Tensor:
+    """How far a batch is from its targets: the sum of what the models' mean log-probabilities lack."""
+    return -answers.gather(1, targets[:, None]).sum()
