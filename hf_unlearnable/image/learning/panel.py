@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -66,7 +67,8 @@ class Panel(nn.Module):
         rows = torch.arange(0, len(learner.gallery), -(-learner.num_rows // _FITTED_ON))
         batches = learner.gallery.batches(rows, 64)
         order = torch.cat(batches).numpy()
-        told = []
+        told: list[Fitted] = []
+        head: Any
         for model, head in zip(self._backbones, self.heads, strict=True):
             with torch.no_grad():
                 seen = np.concatenate([model(learner.seen(part)[0]).float().cpu().numpy() for part in batches])
@@ -88,7 +90,8 @@ class Panel(nn.Module):
         return told
 
 
-class Fitted(NamedTuple):
+@dataclass(frozen=True)
+class Fitted:
     """How well a head tells images that it was not fitted to.
 
     Args:
@@ -112,7 +115,8 @@ class _Backbone:
     """A pretrained model without its last layer, which copies of a panel share."""
 
     def __init__(self, model: FeatureModel):
-        self.size, self._model = model.size, deepcopy(model.model).to(memory_format=torch.channels_last)
+        copy: Any = deepcopy(model.model)
+        self.size, self._model = model.size, copy.to(memory_format=torch.channels_last)
         with torch.no_grad():
             self.width = self(torch.zeros(1, 3, self.size, self.size)).shape[1]
 
@@ -144,7 +148,7 @@ def _logits(weight: np.ndarray, bias: np.ndarray, features: np.ndarray) -> np.nd
 
 
 def _head(features: np.ndarray, targets: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Logistic regression on standardised features, for features as they are; a class that is missing is never told."""
+    """Logistic regression on standardised features, for features as they are; a class that is missing never wins."""
     require("attack", "sklearn")
     from sklearn.linear_model import LogisticRegression
     from sklearn.preprocessing import StandardScaler

@@ -21,7 +21,7 @@ def weathered(images: Tensor, generator: torch.Generator) -> Tensor:
     """Each image after one thing that the world or an attacker does to it, then shifted and mirrored. Differentiable.
 
     JPEG is kornia's, with chroma at half the resolution (4:2:0), of a quality from 10 to 90, drawn evenly by its
-    logarithm: what low qualities take is hardest to keep. Its rounding has the gradient of a smooth step, so that noise
+    logarithm: what low qualities take is hardest to keep. Its rounding has the gradient of a smooth step, so noise
     moves to where it is not rounded away.
 
     Args:
