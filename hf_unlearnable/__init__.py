@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from hf_unlearnable.image.methods.error_max import ErrorMaxTransform
     from hf_unlearnable.image.methods.error_min import ErrorMinTransform
     from hf_unlearnable.image.methods.error_min_one_pixel import ErrorMinOnePixelTransform
+    from hf_unlearnable.image.methods.feature_shift import FeatureShiftTransform
     from hf_unlearnable.image.methods.linear_separable import LinearSeparableTransform
     from hf_unlearnable.image.methods.linearization import LinearizationTransform
     from hf_unlearnable.image.methods.one_pixel import OnePixelTransform
@@ -58,6 +59,7 @@ _HOME = {
     "ErrorMinOnePixelTransform": "hf_unlearnable.image.methods.error_min_one_pixel",
     "ErrorMinTextTransform": "hf_unlearnable.text.methods.error_min_text",
     "ErrorMinTransform": "hf_unlearnable.image.methods.error_min",
+    "FeatureShiftTransform": "hf_unlearnable.image.methods.feature_shift",
     "Key": "hf_unlearnable.key",
     "LinearSeparableTransform": "hf_unlearnable.image.methods.linear_separable",
     "LinearizationTransform": "hf_unlearnable.image.methods.linearization",
@@ -102,6 +104,7 @@ __all__ = [
     "ErrorMinOnePixelTransform",
     "ErrorMinTextTransform",
     "ErrorMinTransform",
+    "FeatureShiftTransform",
     "Key",
     "LinearSeparableTransform",
     "LinearizationTransform",

@@ -122,6 +122,7 @@ METHODS: Registry[type[Transform]] = Registry(
         "denoising-error": "hf_unlearnable.image.methods.denoising_error:DenoisingErrorTransform",
         "error-max": "hf_unlearnable.image.methods.error_max:ErrorMaxTransform",
         "augmented-error-max": "hf_unlearnable.image.methods.augmented_error_max:AugmentedErrorMaxTransform",
+        "feature-shift": "hf_unlearnable.image.methods.feature_shift:FeatureShiftTransform",
         "unlearnable-clusters": "hf_unlearnable.image.methods.unlearnable_clusters:UnlearnableClustersTransform",
         "convolution": "hf_unlearnable.image.methods.convolution:ConvolutionTransform",
         "one-pixel": "hf_unlearnable.image.methods.one_pixel:OnePixelTransform",

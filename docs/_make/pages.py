@@ -51,6 +51,7 @@ def methods_page() -> str:
 
 
 def _choice(name: str, cls: type[Transform]) -> list[str]:
+    models = ["pretrained models"] * hasattr(cls, "backbones")
     surrogate = ["the training of a surrogate"] if cls.needs_training and not _pretrained(cls) else []
     if _pretrained(cls):
         needs = ["a pretrained model"]
@@ -63,7 +64,7 @@ def _choice(name: str, cls: type[Transform]) -> list[str]:
     return [
         f"[`{name}`](#{name})",
         cls.modality,
-        ", ".join([*needs, *surrogate]) or "nothing",
+        ", ".join([*needs, *models, *surrogate]) or "nothing",
         new_rows(cls),
         bound(cls),
         str(cls.method_version),
@@ -77,7 +78,7 @@ def _pretrained(cls: type[Transform]) -> bool:
 
 def new_rows(cls: type[Transform]) -> str:
     """Whether a key protects rows that `fit` has not seen."""
-    if not cls.needs_training or _pretrained(cls):
+    if not cls.needs_training or _pretrained(cls) or hasattr(cls, "backbones"):
         return "yes, of known classes" if cls().needs_labels else "yes"
     if "class" not in cls.choices.get("noise", ()):
         return "no"

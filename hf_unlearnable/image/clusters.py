@@ -90,7 +90,7 @@ def feature_model(name: str) -> FeatureModel:
     return _loaded(name, tuple(sorted((path.name, path.stat().st_mtime_ns) for path in Path(name).glob("*"))))
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=4)
 def _loaded(name: str, files: tuple[tuple[str, int], ...]) -> FeatureModel:
     del files  # what else the model depends on
     return FeatureModel(name)

@@ -41,13 +41,18 @@ class RowNoise:
         Raises:
             ValueError: The row was not there at `fit`, or had another size; of the type `error`.
         """
-        i = int(np.searchsorted(self.ids, np.uint64(stream)))
-        if i == len(self.ids) or self.ids[i] != stream:
+        if not self.holds(stream):
             raise self.error(self.unknown)
+        i = int(np.searchsorted(self.ids, np.uint64(stream)))
         if tuple(self.shapes[i]) != tuple(shape):
             raise self.error(self._resized(shape, tuple(self.shapes[i].tolist())))
         start = int(self.starts[i])
         return self.levels[start : start + int(np.prod(self.shapes[i]))].reshape(shape)
+
+    def holds(self, stream: int) -> bool:
+        """Whether there is noise for a row."""
+        i = int(np.searchsorted(self.ids, np.uint64(stream)))
+        return i < len(self.ids) and bool(self.ids[i] == stream)
 
     def _resized(self, shape: Sequence[int], known: Sequence[int]) -> str:
         """What to say of a row that has another shape than at `fit`."""

@@ -38,6 +38,8 @@ def made(cls: type[Transform] | None, parameters: Mapping[str, Any]) -> str:
 
 
 def _short(value: Any) -> str:
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(_short, value))
     if isinstance(value, str) and (os.path.isabs(value) or os.path.isdir(value)):
         return os.path.basename(os.path.normpath(value))  # of a model's folder: where it lies is nobody's business
     return f"{value:.4g}" if isinstance(value, float) else str(value)

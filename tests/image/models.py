@@ -31,6 +31,8 @@ def tiny_model(seed: int = 0, size: int = 32) -> str:
 
 def needed(name: str) -> dict:
     """Arguments without which a method asks for a model of the Hub, or takes long."""
+    if name == "feature-shift":
+        return {"backbones": [tiny_model(size=16)], "epsilon": 8 / 255}
     if name != "unlearnable-clusters":
         return {}
     return {"cluster_model": tiny_model(size=16), "num_clusters": 3, "max_steps": 2, "epsilon": 8 / 255}

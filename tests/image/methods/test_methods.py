@@ -20,7 +20,7 @@ ADDITIVE = [name for name in BOUNDED if method_class(name).additive]
 LEARNED = [
     "error-min", "error-min-one-pixel", "stable-error-min", "error-max", "provable-error-min", "bayes-error",
     "augmented-error-min", "augmented-error-max",
-    "unlearnable-clusters",
+    "unlearnable-clusters", "feature-shift",
 ]  # fmt: skip
 
 
@@ -58,7 +58,7 @@ def test_every_method_takes_every_size(name):
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in LEARNED if name not in ("error-min-one-pixel", "unlearnable-clusters")]
+    "name", [name for name in LEARNED if name not in ("error-min-one-pixel", "unlearnable-clusters", "feature-shift")]
 )
 def test_sample_noise_belongs_to_its_image(name, tmp_path):
     dataset = pictures(12)
