@@ -87,6 +87,9 @@ def points(text: str | None = None) -> list[Point]:
 def front(some: Sequence[Point], measure: str, more_is_better: bool) -> set[int]:
     """The places of the points that no other point beats: none asks less of a person and leaves an attacker less.
 
+    They hold something back: the interval of the worst case ends below clean rows. And they met at least half as many
+    attacks as the point with most, for what few were tried on would look strong.
+
     Args:
         some: Of one modality and dataset.
         measure: Which price counts.
@@ -96,10 +99,13 @@ def front(some: Sequence[Point], measure: str, more_is_better: bool) -> set[int]
         Places in `some`. A point without that price is never one.
     """
     sign = -1 if more_is_better else 1
+    most = max(point.tried for point in some)
     costs = [
         (place, sign * price, point.worst)
         for place, point in enumerate(some)
         if (price := point.price.get(measure)) is not None
+        and 2 * point.tried >= most
+        and point.interval[1] < point.clean
     ]
     return {
         place
@@ -110,9 +116,6 @@ def front(some: Sequence[Point], measure: str, more_is_better: bool) -> set[int]
 
 def compared(some: Iterable[Point] | None = None) -> dict[str, list[dict]]:
     """The measured methods by kind of data, the registered ones, each said to be on the front or not.
-
-    A method that few attacks were tried on would look strong: the front is of those with at least half as many as the
-    method with most.
 
     Args:
         some: What was measured; None for what the package holds.
@@ -128,9 +131,7 @@ def compared(some: Iterable[Point] | None = None) -> dict[str, list[dict]]:
         if not own:
             continue
         measure, (_, more_is_better) = next(iter(MODALITIES[name].prices.items()))
-        most = max(point.tried for point in own)
-        thorough = [place for place, point in enumerate(own) if 2 * point.tried >= most]
-        best = {thorough[place] for place in front([own[place] for place in thorough], measure, more_is_better)}
+        best = front(own, measure, more_is_better)
         found[name] = [
             {
                 **vars(point),

@@ -101,8 +101,7 @@ class Modality(ABC):
     """Base class. The attributes are what the product says of a kind of data, the methods what it does with values.
 
     Attributes:
-        name: In the registry; what a sentence calls one value, such as "text".
-        plural: What it calls several.
+        name, plural: In the registry; what a sentence calls one value, such as "text", and several.
         column: Usual name of the column.
         cast: How a column is made one of this kind, as code that a user can copy.
         batch_size: Rows in memory at once while a dataset is protected.

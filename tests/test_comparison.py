@@ -47,6 +47,11 @@ def test_a_method_that_few_attacks_were_tried_on_neither_is_on_the_front_nor_bea
     assert [row["on_front"] for row in comparison.compared(some)["image"]] == [True, False, True, False]
 
 
+def test_what_holds_nothing_back_is_not_on_the_front():
+    some = [point(30, 0.6), point(60, 0.68, interval=(0.65, 0.71)), point(50, 0.7, interval=(0.66, 0.7))]
+    assert comparison.front(some, "psnr", True) == {0}
+
+
 @pytest.mark.parametrize("change", [lambda row: row.pop("tried"), lambda row: row.update(dose=1)])
 def test_a_table_of_another_version_is_refused(change):
     row = vars(POINT).copy()

@@ -53,6 +53,6 @@ def _compare() -> dict[str, Any]:
         print(f"Not measured: {', '.join(lacking)}.")
     print(
         "A method with a star is on the front: no other one asks less of a person and leaves an attacker less, of "
-        "those that met enough attacks. What was not tried is not known to hold."
+        "those that hold something back and met enough attacks. What was not tried is not known to hold."
     )
     return {"compared": found, "not_measured": lacking}
