@@ -13,10 +13,10 @@ demo: $(VENV)/demo  ## protect embedded notes and digits, train on them, show th
 	$(BIN)/hf-unlearnable demo
 
 test: $(VENV)/dev  ## the whole suite, without network or GPU
-	$(PYTEST) -m "not slow" --numprocesses 2 --dist loadfile
+	$(PYTEST) -m "not slow" --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 test-unit test-contract test-browser test-docs: $(VENV)/dev  ## one part of the suite; together they are all of it
-	$(PYTEST) -m "$(@:test-%=%) and not slow" --numprocesses 2 --dist loadfile
+	$(PYTEST) -m "$(@:test-%=%) and not slow" --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 test-slow: $(VENV)/dev  ## checks that take minutes
 	$(PYTEST) -m slow

@@ -6,6 +6,8 @@ import pytest
 from tests import ROOT
 from tests.hub import Hub, User
 
+# Files that take a minute go first, so that no worker ends long after the others.
+LONG = ("test_contract.py", "test_ownership.py", "test_victims.py", "test_snippets.py", "test_browser.py")
 PARTS = ("unit", "contract", "browser", "docs")  # `make test-PART` runs one; see CONTRIBUTING.md
 
 # No deadline: a machine that is busy with other things is no failure. `make test-slow` takes the long one.
@@ -16,6 +18,7 @@ hypothesis.settings.load_profile("suite")
 
 @pytest.hookimpl(tryfirst=True)  # before tests are selected by these marks
 def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.path.name not in LONG)
     for item in items:
         folder = item.path.relative_to(ROOT / "tests").parts[0]
         part = "browser" if "browser" in item.fixturenames else folder
