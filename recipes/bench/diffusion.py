@@ -52,6 +52,7 @@ VERSIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "EUDP, lowered": ("denoising-error", {"direction": "lower", **EUDP}),
     "UDP, raised": ("denoising-error", {"direction": "raise", **UDP}),
     "UDP, lowered": ("denoising-error", {"direction": "lower", **UDP}),
+    "UDP, lowered, 10 rounds": ("denoising-error", {"direction": "lower", **UDP, "max_rounds": 10}),
     "EUDP, lowered, 10 rounds": ("denoising-error", {"direction": "lower", **EUDP, "max_rounds": 10}),
     "EUDP, lowered, 3 steps": ("denoising-error", {"direction": "lower", **EUDP, "num_steps": 3}),
     "texture": ("texture", {}),
@@ -86,6 +87,8 @@ def planned() -> Iterator[dict[str, Any]]:
     yield from (generator(name, 16, 2) for name in first)
     yield from (generator(name, 8, 0) for name in ("random", "UDP, lowered", "EUDP, raised"))
     yield generator("EUDP, lowered, 3 steps", 16, 0)
+    yield from (generator("UDP, lowered", 16, seed) for seed in (1, 2))
+    yield generator("UDP, lowered, 10 rounds", 16, 0)
     yield generator("clean", 0, 0, "cifar10_jpeg")
     yield from (generator(name, 16, 0, "cifar10_jpeg") for name in first)
     for victim in ("fine-tuned", "fine-tuned, LoRA"):

@@ -55,10 +55,12 @@ SCHEDULES: dict[str, dict[str, Any]] = {
     "ours": {},
     "ours, all 15 rounds": {"stop_error": None},
     "ours, 30 rounds": {"max_rounds": 30, "stop_error": None},
-    "published, a tenth of the draws, one round": {"draws": 10, "noise_draws": 1},
-    "published, a tenth of the draws, ten rounds": {"draws": 10, "noise_draws": 1, "shaken_rounds": 10},
-    "published, a tenth of the draws, ten rounds, sigma 0.05": {
-        "draws": 10, "noise_draws": 1, "shaken_rounds": 10, "sigma": 0.05,
+    **{
+        f"published, a tenth of the draws, {rounds}{told}": {
+            "draws": 10, "noise_draws": 1, "shaken_rounds": count, "sigma": sigma,
+        }
+        for sigma, told in ((0.25, ""), (0.05, ", sigma 0.05"))
+        for rounds, count in (("one round", 1), ("three rounds", 3), ("ten rounds", 10))
     },
     "published, one round": {},
 }  # fmt: skip
