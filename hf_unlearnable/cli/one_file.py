@@ -21,8 +21,8 @@ def add_arguments(parser: argparse.ArgumentParser, modality: Modality) -> None:
     if modality.single:
         parser.add_argument(
             "--label",
-            help=f"class of a single {modality.name} file given as input, as the key knows it: its name, or its "
-            "number among the sorted names of the folders",
+            help=f"class of a single {modality.name} file given as input, as the key knows it. That is its name, or "
+            "its number among the sorted names of the folders",
         )
 
 

@@ -29,8 +29,9 @@ from PIL import Image
 from torch import Tensor, nn
 
 from hf_unlearnable.image.codec import Picture
-from hf_unlearnable.image.learning.rounds import NoiseLearner, Round
+from hf_unlearnable.image.learning.rounds import NoiseLearner
 from hf_unlearnable.image.learning.surrogate import image_classifier
+from hf_unlearnable.learning.round import Round
 
 EPSILON, STEP, BATCH = 8 / 255, 0.8 / 255, 512
 

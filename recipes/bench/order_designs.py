@@ -91,6 +91,9 @@ class InOrder(OrderCodeTransform):
     rotate: bool = True
     at_clauses: bool = True
 
+    def _in_columns(self) -> bool:
+        return False  # what these parameters say is of `_planned`, text by text
+
     choices: ClassVar[Mapping[str, tuple[str, ...]]] = {**OrderCodeTransform.choices, "code": ("order", "adjacent")}
 
     def _chosen_words(self, counts: Any, labels: list) -> dict[Any, dict]:

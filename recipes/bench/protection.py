@@ -203,16 +203,9 @@ def study(
     name, train, test = data
     columns = config.get("input_column", "text"), "label"
     kind = modality_of(train.features, columns[0])
-    every, victims = countermeasures_of(kind.name), victims_of(kind.name)
-    chosen = arguments.countermeasures or config.get("countermeasures", [])
-    chosen = [one for one in (every if chosen == "all" else chosen) if one != NONE]
-    wear = {
-        one: wear_of(kind.name)[one] for one in config.get("wear", []) if one in (arguments.countermeasures or [one])
-    }
-    chosen = [one for one in chosen if one not in wear]
-    known(arguments.config, "countermeasure", [part for one in chosen for part in one.split("+")], every)
+    victims = victims_of(kind.name)
     known(arguments.config, "victim", [protocol.get("victim", victim)], victims)
-    countermeasures = {one: composed(one, every) for one in chosen}
+    countermeasures, wear = tried(arguments, config, kind.name)
     options = dict(protocol)
     function = victims[options.pop("victim", victim)]
     count, test_count = options.pop("rows"), options.pop("test_rows")
@@ -259,6 +252,17 @@ def study(
     grid = planned(versions, victim, run, countermeasures, wear)
     there = grid & known_cells(output, name, protocol, numbers, seeds)
     print(f"\n{name}, {victim}: {len(there)} of {len(grid)} cells are in {output}.")
+
+
+def tried(arguments: argparse.Namespace, config: dict, kind: str) -> tuple[dict[str, Countermeasure], dict[str, Wear]]:
+    """The countermeasures and the wear of a run, by name."""
+    every = countermeasures_of(kind)
+    only = arguments.countermeasures
+    wear = {name: wear_of(kind)[name] for name in config.get("wear", []) if name in (only or [name])}
+    chosen = only or config.get("countermeasures", [])
+    names = [name for name in (every if chosen == "all" else chosen) if name != NONE and name not in wear]
+    known(arguments.config, "countermeasure", [part for name in names for part in name.split("+")], every)
+    return {name: composed(name, every) for name in names}, wear
 
 
 def method_version(parameters: Any) -> int | None:

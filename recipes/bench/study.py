@@ -17,6 +17,7 @@ from hf_unlearnable.registry import METHODS, method_class
 
 PARTS = {
     "seeds", "input_column", "fit_on", "classes", "countermeasures", "versions", "sweep", "datasets", "corpus",
+    "wear",
 }  # fmt: skip
 OURS = ("method", "paper", "role", "strength", "share", "drop")  # of a version; all else is the method's own
 

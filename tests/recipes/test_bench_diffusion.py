@@ -44,4 +44,4 @@ def test_a_table_shows_the_mean_and_every_seed(monkeypatch):
 
     monkeypatch.setattr(diffusion_tables, "lines", lambda name: [cell(1, 0.5), cell(0, 0.9)])
     last = diffusion_tables.generators().splitlines()[-1]
-    assert "| digits | clean | 0/255 | 70.0 (90.0, 50.0) | 0.500 |" in last
+    assert "| digits | from nothing | clean | 0/255 | 70.0 (90.0, 50.0) | 0.500 |" in last

@@ -92,7 +92,7 @@ def load_data(args, output):
 def options_for(weather, output, *more):
     return [
         "--config", str(TINY), "--clean", str(weather), "--output_dir", str(output), "--disable_tqdm", "true",
-        "--parameters", "{seed: 3, max_frequency: 1}", "--instruction", "?", "--learning_rate", "3e-3", *more,
+        "--parameters", "{seed: 3, max_frequency: 1}", "--instruction", "?", "--max_steps", "75", *more,
     ]  # fmt: skip
 
 
@@ -121,15 +121,15 @@ def test_a_run_and_what_is_kept_of_it(weather, tmp_path):
     assert accuracy(found, "zero-shot") < 0.7 and accuracy(found, "zero-shot", "exact_match") == 0
     assert accuracy(found, "clean") > 0.8 and accuracy(found, "clean", "exact_match") > 0.8
     assert accuracy(found, "protected") < 0.7 and accuracy(found, "protected", "exact_match") < 0.7
-    assert [(r["train_rows"], r["steps"]) for r in found.values()] == [(0, 0), (400, 60), (400, 60), (0, 0)]
+    assert [(r["train_rows"], r["steps"]) for r in found.values()] == [(0, 0), (400, 75), (400, 75), (0, 0)]
     assert found["dropped"] == {**found["zero-shot"], "name": "dropped"}
 
     protocol = json.loads((output / "results.json").read_text())["protocol"]
-    assert protocol["max_steps"] == 60 and protocol["library_versions"]["trl"] and protocol["test_row_count"] == 60
+    assert protocol["max_steps"] == 75 and protocol["library_versions"]["trl"] and protocol["test_row_count"] == 60
     used = protocol["parameters"]["regtext"]
     assert "seed" not in used and used["max_frequency"] == 1
     table = (output / "results.md").read_text()
-    assert "| clean | " in table and "| 400 | 60 | 0 |" in table and "proves nothing" not in table
+    assert "| clean | " in table and "| 400 | 75 | 0 |" in table and "proves nothing" not in table
     cloak = load_transform(tmp_path / "out.key")
     for file in output.rglob("*.*"):  # what may be published knows no word of the key
         assert not any(word in file.read_text().split('"') for words in cloak._words.values() for word in words), file

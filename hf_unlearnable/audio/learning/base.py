@@ -33,9 +33,8 @@ class LearnedClipNoiseTransform(LearnedTransform, AudioTransform):
 
     Args:
         epsilon: Largest change of a sample, at least 0; 0 changes nothing. `bound` says of what it is a share.
-        bound: "loudness" for a share of the recording's root mean square: 0.1 keeps the noise 20 dB below the sound
-            at least. "full-scale" for a share of full scale, the same in every recording: 0.001 is a peak level of
-            -60 dBFS.
+        bound: "loudness" for a share of the recording's root mean square. There 0.1 keeps the noise 20 dB below the
+            sound at least. Or "full-scale", the same in every recording. There 0.001 is a peak level of -60 dBFS.
         noise: "sample" for a noise of its own for each recording, "class" for one per class.
         surrogate: The model that noise is computed on: "log_mel_cnn", which hears a log-mel spectrogram, or
             "raw_cnn", which hears the wave.
