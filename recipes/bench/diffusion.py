@@ -89,11 +89,11 @@ def planned() -> Iterator[dict[str, Any]]:
     yield generator("EUDP, lowered, 3 steps", 16, 0)
     yield from (generator("UDP, lowered", 16, seed) for seed in (1, 2))
     yield generator("UDP, lowered, 10 rounds", 16, 0)
-    yield generator("clean", 0, 0, "cifar10_jpeg")
-    yield from (generator(name, 16, 0, "cifar10_jpeg") for name in first)
     for victim in ("fine-tuned", "fine-tuned, LoRA"):
         yield from (generator(name, levels, 0, "digits 0 to 4", victim=victim) for name, levels in versions)
     yield from (generator(name, levels, 0, victim="unconditional") for name, levels in versions)
+    yield generator("clean", 0, 0, "cifar10_jpeg")
+    yield from (generator(name, 16, 0, "cifar10_jpeg") for name in first)
 
 
 def main() -> None:
