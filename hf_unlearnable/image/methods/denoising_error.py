@@ -38,9 +38,10 @@ class DenoisingErrorTransform(LearnedNoiseTransform):
     Ours:
         The code of the paper is not public, and constants of its algorithm were not seen: those here are ours.
         `timesteps="noise-weighted"` draws t in proportion to a_t, the variance that the process leaves of the image
-        and of its perturbation. It is not the default, for it gave half the effect with the same passes. The denoiser is a UNet of 55,000 weights. Photos come down to the scale at which
-        noise is computed, see `image_size`. With `autoencoder`, the denoiser works on latents, as Stable Diffusion
-        does, and the gradient goes through the encoder.
+        and of its perturbation. It is not the default: it had half the effect with the same passes. The denoiser is a
+        UNet of 55,000 weights. Photos come down to the scale at which noise is computed, see `image_size`. With
+        `autoencoder`, the denoiser works on latents, as Stable Diffusion does, and the gradient goes through the
+        encoder.
 
     Args:
         direction: "lower" or "raise" the denoising loss.
