@@ -37,6 +37,7 @@ from attack_tables import (
 from contrastive_tables import contrastive
 from diffusion_tables import diffusion_tables
 from distance_tables import distance_tables
+from feature_shift_tables import feature_shift
 from paper_tables import paper_tables
 from proof_tables import certificates, mixtures
 from wear_tables import wear_tables
@@ -295,6 +296,7 @@ def tables() -> dict[str, str]:
             for name, text in of().items()
         },
         "clusters": clusters(),
+        "feature_shift": feature_shift(),
         "elsewhere": elsewhere(),
         "meaning": meaning(),
         "recordings": recordings(sounds),
