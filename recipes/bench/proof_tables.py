@@ -40,6 +40,16 @@ def certificates() -> str:
     return table([["trained on", "accuracy", "Bayes error", *radii, *reached], *rows])
 
 
+def schedules() -> str:
+    """Passes of a schedule of PUE against what it protects, fewest passes first."""
+    rows = [
+        [method, f"{cells[0]['passes']}", shown([cell["accuracy"] for cell in cells]),
+         shown([cell["curve"][2]["learnability"] for cell in cells])]
+        for method, cells in sorted(by_method("schedule").items(), key=lambda one: one[1][0]["passes"])
+    ]  # fmt: skip
+    return table([["schedule", "passes per image", "accuracy", "certified, radius 0.008"], *rows])
+
+
 def mixtures() -> str:
     """Accuracy by method, shares of protected rows across, every seed."""
     found = by_method("mixture")

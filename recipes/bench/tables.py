@@ -39,7 +39,7 @@ from diffusion_tables import diffusion_tables
 from distance_tables import distance_tables
 from feature_shift_tables import feature_shift
 from paper_tables import paper_tables
-from proof_tables import certificates, mixtures
+from proof_tables import certificates, mixtures, schedules
 from wear_tables import wear_tables
 
 from hf_unlearnable.markdown import table
@@ -290,6 +290,7 @@ def tables() -> dict[str, str]:
         "certificates": certificates(),
         "contrastive": contrastive(),
         "mixtures": mixtures(),
+        "schedules": schedules(),
         **{
             name: text
             for of in (distance_tables, diffusion_tables, paper_tables, wear_tables, without_training)
