@@ -1,31 +1,49 @@
-"""The table of docs/results/feature-shift.md, from the cells of `feature_shift.py`; `tables.py` writes it."""
+"""The tables of docs/results/feature-shift.md, from the cells of `feature_shift.py`; `tables.py` writes them."""
 
 from __future__ import annotations
 
 import numpy as np
 from attack_tables import lines
-from feature_shift import TREATMENTS, VICTIMS
+from feature_shift import ALONE, BOTH, TREATMENTS, VICTIMS
 
 from hf_unlearnable.markdown import table
 
-VERSIONS = {"clean": "clean", "shift 16/255": "shifted", "shift 8/255": "shifted, 8/255", "texture 16/255": "texture"}
+VERSIONS = ("clean", "shift 16/255", "shift 12/255", "shift 8/255", "shift 4/255", BOTH, "texture 16/255", ALONE)
+
+
+def cells() -> list[dict]:
+    """The cells of the test photos."""
+    return [cell for cell in lines("feature_shift.jsonl") if cell["split"] == "test"]
 
 
 def feature_shift() -> str:
-    """Treatments down, victims and versions across: accuracy on the test photos, the mean over keys."""
+    """Victims and versions down, treatments across: accuracy on the test photos, the mean over keys."""
     found: dict[tuple[str, str, str], list[float]] = {}
-    for cell in lines("feature_shift.jsonl"):
-        if cell["split"] == "test":
-            found.setdefault((cell["victim"], cell["version"], cell["treatment"]), []).append(cell["accuracy"])
-    columns = [
-        (victim, one) for victim in VICTIMS for one in VERSIONS if any(key[:2] == (victim, one) for key in found)
+    for cell in cells():
+        found.setdefault((cell["victim"], cell["version"], cell["treatment"]), []).append(cell["accuracy"])
+    treatments = [
+        one for one in (*TREATMENTS, "adversarial-training-4", "clean-20%") if any(key[2] == one for key in found)
     ]
-    treatments = [one for one in (*TREATMENTS, "adversarial-training-4") if any(key[2] == one for key in found)]
 
     def told(values: list[float] | None) -> str:
         if not values:
             return ""
         return f"{100 * np.mean(values):.1f}" + (f" ({len(values)} keys)" if len(values) > 1 else "")
 
-    rows = [[one, *(told(found.get((*column, one))) for column in columns)] for one in treatments]
-    return table([["before training", *(f"{victim}: {VERSIONS[one]}" for victim, one in columns)], *rows])
+    rows = [
+        [victim, version, *(told(found.get((victim, version, one))) for one in treatments)]
+        for victim in VICTIMS
+        for version in VERSIONS
+        if any(key[:2] == (victim, version) for key in found)
+    ]
+    return table([["victim", "photos", *treatments], *rows])
+
+
+def feature_shift_prices() -> str:
+    """Versions down: PSNR, SSIM and the processor time of a fit, of one key."""
+    told = {cell["version"]: cell for cell in cells() if "psnr" in cell and not cell["seed"]}
+    rows = [
+        [version, f"{one['psnr']:.1f}", f"{one['ssim']:.2f}" if "ssim" in one else "", f"{one['fit_cpu_s'] / 60:.0f}"]
+        for version, one in ((version, told[version]) for version in VERSIONS if version in told)
+    ]
+    return table([["photos", "PSNR (dB)", "SSIM", "minutes of processor time"], *rows])

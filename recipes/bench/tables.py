@@ -37,7 +37,7 @@ from attack_tables import (
 from contrastive_tables import contrastive
 from diffusion_tables import diffusion_tables
 from distance_tables import distance_tables
-from feature_shift_tables import feature_shift
+from feature_shift_tables import feature_shift, feature_shift_prices
 from paper_tables import paper_tables
 from proof_tables import certificates, mixtures, schedules
 from wear_tables import wear_tables
@@ -298,6 +298,7 @@ def tables() -> dict[str, str]:
         },
         "clusters": clusters(),
         "feature_shift": feature_shift(),
+        "feature_shift_prices": feature_shift_prices(),
         "elsewhere": elsewhere(),
         "meaning": meaning(),
         "recordings": recordings(sounds),

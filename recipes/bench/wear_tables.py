@@ -9,14 +9,26 @@ from attack_tables import lines, load, short, whole
 from hf_unlearnable.markdown import table
 
 
-def worn_images() -> str:
-    """Wear down, versions across: accuracy of the small CNN."""
-    cells = load("image_wear.jsonl")
-    versions = list(dict.fromkeys(version for _, version, _ in cells))
-    rows = [["wear", *versions]]
+def worn_images(data: str, victims: Mapping[str, str]) -> str:
+    """Wear down, victims and versions across: accuracy, and of how many keys if more than one.
+
+    Args:
+        data: Name of the dataset.
+        victims: What each is called.
+    """
+    cells = load("image_wear.jsonl", data)
+    columns = [
+        (victim, one) for victim in victims for one in dict.fromkeys(key[1] for key in cells if key[0] == victim)
+    ]
+    rows = [["wear", *(f"{victims[victim]}{version}" for victim, version in columns)]]
     for name in dict.fromkeys(name for _, _, name in cells):
-        rows.append([name, *(whole(cells.get(("small_cnn", version, name))) for version in versions)])
+        found = [cells.get((*column, name)) for column in columns]
+        rows.append([name, *(whole(one) + _keys(one) for one in found)])
     return table(rows)
+
+
+def _keys(cell: Mapping | None) -> str:
+    return f", {len(cell['seeds'])} keys" if cell and len(cell["seeds"]) > 1 else ""
 
 
 def worn_texts(data: str, victims: Mapping[str, str]) -> str:
@@ -68,7 +80,8 @@ def wear_tables() -> dict[str, str]:
         "tfidf_logistic_regression": "TF-IDF", "small_llama": "small Llama", "finetuned_encoder": "encoder",
     }  # fmt: skip
     return {
-        "worn_images": worn_images(),
+        "worn_images": worn_images("cifar10_jpeg", {"small_cnn": ""}),
+        "worn_photos": worn_images("flowers", {"small_cnn": "at 64 px: ", "small_cnn_whole": "at 224 px: "}),
         "worn_texts_imdb": worn_texts("imdb", victims),
         "worn_texts_sst2": worn_texts("sst2", victims),
         "outliers": outliers({"flowers": "224 px", "cifar10_jpeg": "32 px"}),
