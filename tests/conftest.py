@@ -1,9 +1,10 @@
-"""The parts of the suite, and the Hub that tests push to."""
+"""The parts of the suite, the keys that its tests draw, and the Hub that they push to."""
 
 import hypothesis
 import pytest
 
 from tests import ROOT
+from tests.keys import draw_from
 from tests.hub import Hub, User
 
 # Files that take a minute go first, so that no worker ends long after the others.
@@ -11,7 +12,8 @@ LONG = ("test_contract.py", "test_ownership.py", "test_victims.py", "test_snippe
 PARTS = ("unit", "contract", "browser", "docs")  # `make test-PART` runs one; see CONTRIBUTING.md
 
 # No deadline: a machine that is busy with other things is no failure. `make test-slow` takes the long one.
-hypothesis.settings.register_profile("suite", deadline=None, max_examples=30)
+# The suite looks at the same examples in every run; the long profile draws others each time.
+hypothesis.settings.register_profile("suite", deadline=None, max_examples=30, derandomize=True)
 hypothesis.settings.register_profile("long", deadline=None, max_examples=500)
 hypothesis.settings.load_profile("suite")
 
@@ -23,6 +25,12 @@ def pytest_collection_modifyitems(items):
         folder = item.path.relative_to(ROOT / "tests").parts[0]
         part = "browser" if "browser" in item.fixturenames else folder
         item.add_marker(part if part in PARTS else "unit")
+
+
+@pytest.hookimpl(tryfirst=True)  # before its fixtures, which draw keys too
+def pytest_runtest_setup(item):
+    """A key that is given no seed is another one in each test, and the same in each run: nothing fails by chance."""
+    draw_from(item.nodeid)
 
 
 @pytest.fixture
