@@ -1,5 +1,7 @@
 """The parts of the suite, the keys that its tests draw, and the Hub that they push to."""
 
+import gc
+
 import hypothesis
 import pytest
 
@@ -16,6 +18,23 @@ PARTS = ("unit", "contract", "browser", "docs")  # `make test-PART` runs one; se
 hypothesis.settings.register_profile("suite", deadline=None, max_examples=30, derandomize=True)
 hypothesis.settings.register_profile("long", deadline=None, max_examples=500)
 hypothesis.settings.load_profile("suite")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """A million objects are made here and stay: looking through them for garbage takes longer than their making."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _what_stays():
+    """Nor is what earlier files left, modules above all, looked through again: each time it takes a second."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(tryfirst=True)  # before tests are selected by these marks

@@ -10,11 +10,14 @@ from tests.examples import sample_dataset
 from tests.image.models import needed
 
 
+QUICK = ("max_rounds", "surrogate_epochs", "surrogate_steps", "num_steps")  # two of each show what many would
+
+
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 @pytest.mark.parametrize("name", METHODS)
 def test_contract(name, check):
     cls = method_class(name)
-    few = {field.name: 2 for field in fields(cls) if field.name in ("max_rounds", "surrogate_epochs")}  # quick
+    few = {field.name: min(2, field.default or 2) for field in fields(cls) if field.name in QUICK}
     check(cls(seed=7, **few, **needed(name)), sample_dataset(cls.modality))
 
 
