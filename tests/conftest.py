@@ -6,8 +6,8 @@ import hypothesis
 import pytest
 
 from tests import ROOT
-from tests.keys import draw_from
 from tests.hub import Hub, User
+from tests.keys import draw_from
 
 # Files that take a minute go first, so that no worker ends long after the others.
 LONG = ("test_contract.py", "test_ownership.py", "test_victims.py", "test_snippets.py", "test_browser.py")

@@ -247,7 +247,9 @@ def test_compositions_by_name_and_of_the_two_best(notes):
     found = attack(*half, test, effort=replace(effort, compose=True))
     pairs = {cell.countermeasure for cell in found.cells if "+" in cell.countermeasure}
     assert len(pairs) == 1 and set(*(pair.split("+") for pair in pairs)) < set(single)
-    named = attack(*half, test, effort=effort, countermeasures=["word-shuffle+label-word-filter", "none"], method="regtext")
+    named = attack(
+        *half, test, effort=effort, countermeasures=["word-shuffle+label-word-filter", "none"], method="regtext"
+    )
     tried = [cell.countermeasure for cell in named.cells if cell.version.role == "protected"]
     first = ["none", *RegTextTransform.adaptive_attacks]
     assert tried == [*first, "word-shuffle+label-word-filter"], "the author's first, no pair"
