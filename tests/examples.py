@@ -1,6 +1,7 @@
 """Small datasets for tests, made of the samples that the package carries, and the real ones where they are there."""
 
 import os
+from functools import cache
 from pathlib import Path
 
 import datasets
@@ -25,8 +26,10 @@ def notes(rows: int = 120) -> Dataset:
     return dataset.select([i for group in zip(*by_class) for i in group][:rows]).flatten_indices()
 
 
+@cache
 def sample_dataset(modality: str) -> Dataset:
-    return {"text": lambda: notes(60), "image": lambda: pictures(40), "audio": lambda: recordings(40)}[modality]()
+    """Of each kind one, made once per process."""
+    return {"text": lambda: notes(60), "image": lambda: pictures(40), "audio": lambda: recordings(24)}[modality]()
 
 
 def levels(rows: int, seed: int = 0, height: int = 12, width: int = 12, channels: int = 3) -> np.ndarray:

@@ -1,9 +1,17 @@
-"""Keys on disk, changed for tests."""
+"""Keys of tests: what they draw, and keys on disk, changed."""
 
 import json
+import random
 from pathlib import Path
+from types import SimpleNamespace
 
+from hf_unlearnable import key
 from hf_unlearnable.key import _checksum
+
+
+def draw_from(name: str) -> None:
+    """From here on, this process draws seeds of keys from a generator that starts with `name`."""
+    key.secrets = SimpleNamespace(randbits=random.Random(name).getrandbits)
 
 
 def edit(path: Path, change, signed: bool = True) -> None:

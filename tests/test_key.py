@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import stat
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hf_unlearnable import key
 from hf_unlearnable.key import Key, draw, draws, new_seed, row_stream
 
 
@@ -166,5 +168,6 @@ def test_streams_depend_on_content_and_seed():
     assert abs(shares - 1 / 8).max() < 0.03
 
 
-def test_fresh_seeds_differ():
+def test_fresh_seeds_differ(monkeypatch):
+    monkeypatch.setattr(key, "secrets", secrets)  # and not what the suite draws from
     assert len({new_seed() for _ in range(100)}) == 100

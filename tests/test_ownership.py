@@ -86,7 +86,8 @@ def test_order_codes_are_found_in_texts_of_many_sentences(code):
     dataset = tiny([" ".join(texts[i::60]) for i in range(60)], [0, 1] * 30)
     cloak = OrderCodeTransform(seed=3, code=code).fit(dataset)
     protected = dataset.map(cloak, batched=True)
-    assert verify(cloak, protected).marked == 60 and verify(cloak, protected).p_value < 1e-20
+    found = verify(cloak, protected)
+    assert found.marked == 60 and found.p_value < 1e-20
     other = OrderCodeTransform(seed=4, code=code, carrier_source=cloak._pool(cloak._choose()[0])).fit(dataset)
     assert verify(cloak, dataset.map(other, batched=True)).p_value > 0.05
     assert verify(cloak, dataset).p_value > 0.05
@@ -136,7 +137,7 @@ def test_ids_chats_columns_and_scripts():
 
 @pytest.mark.parametrize(("name", "parameters"), DRAWN)
 def test_drawn_patterns_are_found(name, parameters, monkeypatch):
-    monkeypatch.setattr(mark, "_CLASS_DECOYS", 199)
+    monkeypatch.setattr(mark, "_CLASS_DECOYS", 99)
     dataset = load_digits("train").select(range(100)).add_column("id", list(range(100)))
     cloak = made(name, dataset, **parameters)
     protected = dataset.map(cloak, batched=True)
@@ -158,21 +159,23 @@ def test_noise_of_each_image_is_taken_off_again(name, parameters):
     assert 3 <= part.marked <= 4 and part.p_value < 1e-40
     assert verify(cloak, dataset).marked == 0
     other = dataset.map(made(name, dataset, seed=4, **parameters), batched=True)
-    assert verify(cloak, other).marked == 0 and verify(cloak, other).p_value == 1
+    found = verify(cloak, other)
+    assert found.marked == 0 and found.p_value == 1
 
 
 def test_noise_of_a_class_is_found_and_originals_are_not():
-    dataset = load_digits("train").select(range(100))
-    cloak, other = (made("error-min", dataset, seed, noise="class", max_rounds=3) for seed in (1, 2))
+    dataset = load_digits("train").select(range(60))
+    cloak, other = (made("error-min", dataset, seed, noise="class", max_rounds=2) for seed in (1, 2))
     protected = dataset.map(cloak, batched=True)
-    assert verify(cloak, protected).marked == 100 and verify(cloak, protected).p_value < 1e-6
+    found = verify(cloak, protected)
+    assert found.marked == 60 and found.p_value < 1e-6
     assert verify(cloak, mixed(protected, dataset, 0.2)).p_value < 0.01
     assert verify(cloak, protected.remove_columns("label")).p_value < 0.01
     assert verify(cloak, dataset).p_value == 1 and verify(other, protected).p_value == 1
 
 
 def test_photos_of_many_sizes_gray_and_colour(monkeypatch):
-    monkeypatch.setattr(mark, "_CLASS_DECOYS", 199)
+    monkeypatch.setattr(mark, "_CLASS_DECOYS", 99)
     parts = [images(8, height=20 + 3 * i, width=31 - 2 * i, channels=1 + 2 * (i % 2)) for i in range(4)]
     dataset = concatenate_datasets(parts)
     for name, parameters in [("texture", {}), ("random-noise", {"noise": "class"}), ("error-min", {"max_rounds": 2})]:

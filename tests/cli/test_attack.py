@@ -118,9 +118,9 @@ def test_a_test_that_carries_the_mark_of_the_key_is_refused(files, tmp_path, cap
 
 @pytest.mark.parametrize("more", [[], ["--input-column", "title"], ["--input-column", "text"]])
 def test_rows_with_two_protected_columns_are_paired_by_the_key(tmp_path, capsys, more):
-    rows = notes(400)
+    rows = notes(200)
     rows = rows.add_column("title", [text[:40] for text in rows["text"]])
-    train, test = rows.select(range(300)), rows.select(range(300, 400))
+    train, test = rows.select(range(150)), rows.select(range(150, 200))
     cloak = RegTextTransform(seed=5, text_column=["title", "text"], id_column="id")
     train = train.add_column("id", list(range(len(train))))
     protected = train.map(cloak.fit(train), batched=True).shuffle(seed=3)

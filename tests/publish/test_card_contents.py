@@ -142,7 +142,7 @@ def test_there_is_no_heading_without_anything_to_cite(tmp_path):
 
 # ---------------------------------------------------------------------- an example that leaks nothing
 @pytest.mark.parametrize("method", [name for name in METHODS if method_class(name).modality == "text"])
-@pytest.mark.parametrize("seed", [0, 1, 7])
+@pytest.mark.parametrize("seed", [0, 7])
 def test_the_example_of_a_text_is_our_own_with_another_key(tmp_path, method, seed):
     clean = sample_dataset("text")
     cloak = method_class(method)(seed=seed).fit(clean)
@@ -215,10 +215,7 @@ def named_countermeasures(text, modality):
     return [name for name in countermeasures_of(modality) if re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", text)]
 
 
-def test_the_plots_of_the_report_are_shown(hub):
-    clean, protected, cloak = images()
-    found = of_these(audit(26), clean, protected, "image")
-    done = push_protected(protected, "tester/x", key=cloak, original=clean, report=found)
+def shows_its_plots(hub, done):
     shown = re.findall(r"!\[(.+?)\]\((report/.+?)\)", done.card.split("### What an attacker")[1])
     assert [path for _, path in shown] == ["report/grid.png", "report/curves.png"]
     assert {path for _, path in shown} <= set(hub.files("tester/x"))
@@ -226,13 +223,15 @@ def test_the_plots_of_the_report_are_shown(hub):
 
 
 @pytest.mark.parametrize(("ran", "as_folder"), [(26, False), (14, True), (1, True)])
-def test_countermeasures_can_be_left_out(hub, tmp_path, ran, as_folder):
+def test_plots_are_shown_and_countermeasures_can_be_left_out(hub, tmp_path, ran, as_folder):
     clean, protected, cloak = images()
     found = of_these(audit(ran), clean, protected, "image")
     if as_folder:
         report.write_report(tmp_path / "report", found)
     given = {"key": cloak, "original": clean, "report": tmp_path / "report" if as_folder else found}
-    push_protected(protected, "tester/x", **given)
+    done = push_protected(protected, "tester/x", **given)
+    if ran == 26:
+        shows_its_plots(hub, done)
     assert {f"report/{name}" for name in ("report.md", "report.html", "report.json")} <= set(hub.files("tester/x"))
     done = push_protected(protected, "tester/x", **given, countermeasures=False)
     left = {path for path in hub.files("tester/x") if path.startswith("report/")}
@@ -258,7 +257,7 @@ def test_without_countermeasures_the_numbers_stay(tmp_path):
 
 def test_a_report_of_an_earlier_version_is_refused(tmp_path):
     clean, protected, cloak = texts()
-    report.write_report(tmp_path, of_these(audit(26), clean, protected))
+    report.write_report(tmp_path, of_these(audit(1), clean, protected))
     path = tmp_path / "report.json"
     path.write_text(path.read_text(encoding="utf-8").replace("verdict_unnamed", "verdict_unknown"), encoding="utf-8")
     with pytest.raises(ValueError, match="no report of this version: write it again"):

@@ -22,7 +22,8 @@ WITHOUT_MODEL = [name for name in TEXT_COUNTERMEASURES if name != "onion"]
 
 @pytest.mark.parametrize("name", WITHOUT_MODEL)
 def test_is_a_pure_function_that_repeats_itself(name):
-    rows = with_words(CLEAN, ONE_WORD)
+    count = 1000 if name == "keyword-filter" else len(CLEAN)  # it takes long, and finds the words in these too
+    rows = with_words(Rows(CLEAN.inputs[:count], CLEAN.labels[:count]), ONE_WORD)
     texts, labels = list(rows.inputs), list(rows.labels)
     before = np.random.get_state()[1].tolist()
     first, again = run(name, rows), run(name, rows)
