@@ -25,6 +25,10 @@ FRONT = {
         ("`error-min`, small CNN from scratch", "error-min, sample-wise", "small_cnn"),
     ),
     "photos": (("`texture`, linear probe of ImageNet weights", "texture", "linear_probe"),),
+    "photos of 128 px": (
+        ("`feature-shift` at 16/255, probe of a held-out model", "shift 16/255", "linear probe, Lite2"),
+        ("`feature-shift` at 16/255, pretrained model fine-tuned", "shift 16/255", "fine-tuned, Lite0"),
+    ),
     "recordings": (("`equalizer`, network on spectrograms", "equalizer", "log_mel_cnn"),),
     "texts": (
         ("`regtext`, pretrained encoder fine-tuned", "RegText, our defaults", "finetuned_encoder"),

@@ -37,7 +37,7 @@ from attack_tables import (
 from contrastive_tables import contrastive
 from diffusion_tables import diffusion_tables
 from distance_tables import distance_tables
-from feature_shift_tables import feature_shift, feature_shift_prices
+from feature_shift_tables import comparable, feature_shift, feature_shift_prices
 from paper_tables import paper_tables
 from proof_tables import certificates, mixtures, schedules
 from wear_tables import wear_tables
@@ -306,7 +306,15 @@ def tables() -> dict[str, str]:
         "mechanism": mechanism(),
         "one_edit": one_edit(),
         "word_gradients": word_gradients(),
-        "front": front({"images": images, "photos": flowers, "recordings": sounds, "texts": sst2}),
+        "front": front(
+            {
+                "images": images,
+                "photos": flowers,
+                "photos of 128 px": comparable(),
+                "recordings": sounds,
+                "texts": sst2,
+            }
+        ),
         "images": headline(images, IMAGES, image_columns, "images, trained on"),
         "image_coverage": coverage(images),
         **{f"photos_{victim}": photos(flowers, victim) for victim in dict.fromkeys(key[0] for key in flowers)},
