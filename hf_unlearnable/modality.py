@@ -33,7 +33,7 @@ class Copies(ABC):
     whatever they are encoded or packed in. A file is given as its bytes.
 
     Attributes:
-        marks: Regular expression (RE2) of what stands in the bytes of every file in which `told` or `notes` finds
+        marks: Regular expression (RE2) of what stands in `besides` of every file in which `told` or `notes` finds
             something.
     """
 
@@ -46,6 +46,22 @@ class Copies(ABC):
     @abstractmethod
     def lossy(self, data: bytes) -> bool:
         """Whether a file is stored with loss, so that it is no protected one but a row that was left alone."""
+
+    def loses(self, data: bytes) -> str:
+        """The name of a format that keeps too little of a protection; "" for a file that a protected row may be."""
+        return "a lossy format" if self.lossy(data) else ""
+
+    def compressed(self, data: bytes) -> list[tuple[int, int]]:
+        """Where the parts of a file begin and end that hold nothing but what is shown, compressed."""
+        return []
+
+    def besides(self, data: bytes) -> bytes:
+        """The rest of a file: where its metadata stand, and all `marks`."""
+        places = self.compressed(data)
+        if not places:
+            return data
+        starts, stops = [0, *(stop for _, stop in places)], [*(start for start, _ in places), len(data)]
+        return b"".join(data[start:stop] for start, stop in zip(starts, stops, strict=True))
 
     @abstractmethod
     def told(self, data: bytes) -> list[tuple[str, str]]:

@@ -130,7 +130,7 @@ def _compared(
         one, two = decode(before), decode(after)
     except ImageError as error:
         raise ValueError(f"{named}, column {image_column!r}: the image {error}.") from None
-    lossy = _lossy_format(stored_bytes(after))
+    lossy = lossy_format(stored_bytes(after))
     if lossy:
         raise ValueError(
             f"{named}, column {image_column!r}: the changed image is stored as {lossy}, which loses the protection. "
@@ -189,7 +189,7 @@ def require_lossless(dataset: Any, image_column: str = "image") -> None:
     row = 0
     for table in dataset.select_columns([image_column]).with_format("arrow").iter(batch_size=8):
         for value in table[image_column].to_pylist():
-            lossy = None if value is None else _lossy_format(stored_bytes(value) or b"")
+            lossy = None if value is None else lossy_format(stored_bytes(value) or b"")
             if lossy is not None:
                 raise ValueError(
                     f"Row {row}{file_of(value)}, column {image_column!r} is stored as {lossy}, which loses the "
@@ -199,7 +199,7 @@ def require_lossless(dataset: Any, image_column: str = "image") -> None:
             row += 1
 
 
-def _lossy_format(data: bytes) -> str | None:
+def lossy_format(data: bytes) -> str | None:
     """The name of the format of a file that is not known to hold exact levels; None for PNG and lossless WebP."""
     if data[:8] == b"\x89PNG\r\n\x1a\n":
         return None

@@ -58,6 +58,7 @@ def scan(
     public: str = "",
     notes: Mapping[str, bytes] | None = None,
     num_proc: int | None = None,
+    changed: dict[tuple[str, str], int] | None = None,
 ) -> list[Finding]:
     """Reads everything that would be uploaded and reports what must not be.
 
@@ -71,13 +72,15 @@ def scan(
         public: What the card and the report say in any case: their words are no secret in such a file.
         notes: Further small files to look at, by name: those that a repository holds already.
         num_proc: Threads; None for as many as there are cores, at most four. Each holds a row group, of 8 MB at most.
+        changed: Gets how many rows differ from their original, by split and protected column.
 
     Returns:
         Findings in the order of their names; none if all is well.
 
     Raises:
         FileNotFoundError: `folder` is not there.
-        ValueError: A split has another number of rows than its original, or the key's method is not known.
+        ValueError: A split has another number of rows than its original, the key's method is not known, or a changed
+            file is stored with loss.
     """
     import pyarrow.parquet as pq
 
@@ -112,6 +115,8 @@ def scan(
 
     _look_at_shards(shards, secrets, copies, hits, protected, num_proc)
     copies.finish()
+    if changed is not None:
+        changed.update(copies.changed)
     secrets.finish()
     before = Before(groups, original or {}, transform, words)
     return hits.findings(before, lambda place: words.hidden(patterns.hidden(place)))
