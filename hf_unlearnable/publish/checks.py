@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _LOOKED_AT = 1000  # rows of a split that the key's mark is looked for in
-_OPENED = (50, 300)  # rows whose values are opened beside their originals: of large ones, and at most
+_OPENED = (50, 200)  # rows whose values are opened beside their originals: of large ones, and at most
 _OPENED_BYTES = 16 << 20  # of values that more than the fewer of these hold
-_MADE_AGAIN = 50  # and that are made again with the key where the original is there
+_MADE_AGAIN = 32  # and that are made again with the key where the original is there
 _GROUPS = 24  # from so many row groups of its files at most
 _HISTORY = "Publish to a fresh repository, or delete this one: what history holds can be fetched for ever."
 _BY_CHANCE = -3.0  # log10 of p: an owner's own data carries the mark in every row, far less likely by chance than this

@@ -45,7 +45,8 @@ if TYPE_CHECKING:
 
     from hf_unlearnable.key import Key
 
-_CHUNK_BYTES = 8 << 20  # data looked at in one go
+_CHUNK_BYTES = 8 << 20  # row groups that a thread takes at a time
+_BATCH_BYTES = 3 << 20  # and rows of them: what stays in a cache
 
 
 def scan(
@@ -269,4 +270,4 @@ def _batches(path: Path, groups: list[int]) -> Iterator[pa.RecordBatch]:
     with pq.ParquetFile(path, memory_map=True, pre_buffer=False) as file:
         sizes = [file.metadata.row_group(group) for group in groups]
         rows, size = sum(one.num_rows for one in sizes), sum(one.total_byte_size for one in sizes)
-        yield from file.iter_batches(max(1, min(100_000, _CHUNK_BYTES * rows // max(1, size))), groups)
+        yield from file.iter_batches(max(1, min(100_000, _BATCH_BYTES * rows // max(1, size))), groups)

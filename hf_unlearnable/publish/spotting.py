@@ -151,7 +151,7 @@ class Texts:
         for start in range(0, whole, _BLOCK):
             block = self.bytes[start : min(start + _BLOCK, whole)]
             eights = block.view(np.uint64) ^ zeros
-            words = np.flatnonzero((eights - tens) & ~eights & ones)  # few of them hold one: eight bytes at a time
+            words = np.flatnonzero(((eights - tens) & ~eights & ones) != 0)  # few of them: eight bytes at a time
             within = np.flatnonzero(block.reshape(-1, 8)[words] - np.uint8(ord("0")) < 10)
             found.append(start + 8 * words[within >> 3] + (within & 7))
         found.append(whole + np.flatnonzero(self.bytes[whole:] - np.uint8(ord("0")) < 10))
