@@ -78,7 +78,7 @@ _OTHERS = """
 """
 HOLDING = frozenset(_HOLDING.split())
 _HOLDING_LETTERS = tuple("不没沒無无非未别別很最太")
-_WHOLE = HOLDING | frozenset(_POINTING.split())
+WHOLE = HOLDING | frozenset(_POINTING.split())
 TURNING = HOLDING | frozenset(_OTHERS.split())
 
 _HELD = 20  # words: a longer run of numbers is a table
@@ -263,7 +263,7 @@ def holding(text: str, place: int) -> int:
 def holds(piece: str) -> bool:
     """Whether the last word of what stands between two spaces negates, counts or points at the next."""
     if piece.isalpha():  # as most are
-        return piece.lower() in _WHOLE
+        return piece.lower() in WHOLE
     if piece.endswith(_ENDINGS):
         return False
     last = _LAST_WORD.search(_TAGS.sub("", piece.replace("’", "'").lower()))
@@ -271,4 +271,4 @@ def holds(piece: str) -> bool:
         return False
     word = last[1]
     held = word.rpartition("-")[2]  # twenty-five
-    return held in _WHOLE or held.endswith("n't") or held[:1].isdigit()
+    return held in WHOLE or held.endswith("n't") or held[:1].isdigit()
