@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hf_unlearnable.text.carriers import LONGEST, WHOLE, holding, holds, is_abbreviated, words_back
+from hf_unlearnable.text.carriers import HELD, LONGEST, WHOLE, holding, holds, is_abbreviated, words_back
 from hf_unlearnable.text.insertion.columns import BREAK, SPACE, TextColumn, one_of
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ _SIGNS_BEHIND = b",.;:!?)]"  # behind one of these nothing is held (`carriers.ho
 _LETTERS = ascii_letters.encode()
 _ALNUM = _LETTERS + digits.encode()
 _EIGHT = 0x0101010101010101
+_SEEN = 64  # bytes of a text by which an abbreviation is told: more than nine letters have
 _WIDE = b"\xe0\xe2"  # first bytes of all other signs that end a sentence (\u2026, \u0964) or close it
 
 
@@ -151,8 +152,24 @@ class SentenceColumn(TextColumn):
         bounds, texts = bounds[order], texts[order]
         begins = np.append(-1, bounds[:-1])
         begins[np.append(True, texts[1:] != texts[:-1])] = self._first[:-1] - 1
-        self.left[texts[bounds - begins > LONGEST]] = True
-        return np.sort(np.append(self._spaces[which] + 1, self._off[1:]))
+        ends = [self._spaces[which] + 1, self._off[1:]]
+        self.left[np.intersect1d(np.array(self.marked, np.int64), texts[bounds - begins > LONGEST])] = (
+            True  # spans are not known yet
+        )
+        for j in np.flatnonzero((bounds - begins > LONGEST) & ~self.left[texts]).tolist():
+            ends.append(self._cuts(int(texts[j]), int(begins[j]), int(bounds[j])))
+        return np.unique(np.concatenate(ends))
+
+    def _cuts(self, i: int, begin: int, bound: int) -> np.ndarray:
+        """Where a long sentence of text `i` is cut, in bytes; after the space `begin`, up to the space `bound`."""
+        start = max(int(self._off[i]), int(self._spaces[begin]) + 1 if begin >= 0 else 0)
+        is_last = bound == self._first[i + 1] - 1
+        stop = int(self._off[i + 1] if is_last else self._spaces[bound] + 1)
+        text = self._texts[i].decode()
+        words = list(words_back(text, *map(int, self.letters_at(i, np.array([start, stop])))))[::-1]
+        found = [_before_held(text, cut) for cut in words[LONGEST : len(words) - LONGEST // 2 : LONGEST]]
+        self.left[i] |= -1 in found
+        return self._byte_at(i, np.array(found, np.int64))
 
     def _seeming_ends(self) -> tuple[np.ndarray, np.ndarray]:
         """The spaces, by number, that stand behind the end of a sentence and no abbreviation; and their texts."""
@@ -171,10 +188,12 @@ class SentenceColumn(TextColumn):
         which, of, dotted = which[kept], of[kept], dotted[kept]
         real = np.ones(len(which), bool)
         for j in np.flatnonzero(dotted)[self._may_abbreviate(stop[kept][dotted] - 2)].tolist():
-            i = int(of[j])
-            end = int(self.letters_at(i, self._spaces[which[j]] + 1))
-            if is_abbreviated(self._texts[i].decode(), 0, end):
+            i, space = int(of[j]), self._spaces[which[j]]
+            stop_at = int(space + 1 - self._off[i])
+            seen = self._texts[i][max(0, stop_at - _SEEN) : stop_at].decode(errors="ignore")  # a letter may be cut
+            if is_abbreviated(seen, 0, len(seen)):
                 real[j] = False
+                end = int(self.letters_at(i, space + 1))
                 near = j and of[j - 1] == i and self.letters_at(i, self._spaces[which[j - 1]] + 1) > end - 9
                 self.left[i] |= bool(near)  # the sentence may begin within the abbreviation
         return which[real], of[real]
@@ -227,10 +246,23 @@ def _end_place(text: str, start: int, end: int, is_place: Callable[[int], bool] 
 def _last_free(text: str, start: int, end: int, is_place: Callable[[int], bool] | None) -> int:
     """The last word of a sentence that may be parted from the one before; its first one at least."""
     for begin in words_back(text, start, end):
-        held = holding(text, begin) if begin > start else -1
-        # What negates counts only behind a place: not within a line break, nor where a line begins.
-        if held < 0 or (is_place is not None and not is_place(held)):
-            return begin
-        if is_place is None and held and (text[held].isspace() or text.startswith("<br />", held - 4)):
+        if begin <= start or _is_free(text, begin, is_place):
             return begin
     return start
+
+
+def _is_free(text: str, place: int, is_place: Callable[[int], bool] | None = None) -> bool:
+    """Whether a word at a place parts none from what holds it, which counts only behind a place itself."""
+    held = holding(text, place)
+    if held <= 0 or is_place is not None:
+        return held < 0 or not (is_place is None or is_place(held))
+    return text[held].isspace() or text.startswith("<br />", held - 4)  # within a line break, or where a line begins
+
+
+def _before_held(text: str, place: int) -> int:
+    """The same place, or the one in front of what would be parted from its word; -1 in a run that holds throughout."""
+    for _ in range(HELD):
+        if _is_free(text, place):
+            return place
+        place = next(words_back(text, 0, place), 0)
+    return -1
