@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _LOOKED_AT = 1000  # rows of a split that the key's mark is looked for in
-_OPENED = (50, 200)  # rows whose values are opened beside their originals: of large ones, and at most
+_OPENED = (50, 100)  # rows whose values are opened beside their originals: of large ones, and at most
 _OPENED_BYTES = 16 << 20  # of values that more than the fewer of these hold
 _MADE_AGAIN = 32  # and that are made again with the key where the original is there
 _GROUPS = 24  # from so many row groups of its files at most

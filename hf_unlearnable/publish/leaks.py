@@ -17,8 +17,9 @@ themselves. What looks like a list of words, or like another row's original, is 
 
 What it does not find: a near copy in another row or split (paraphrases, re-encoded images in another order), the first
 half of a text, texts shorter than twenty letters, the carriers of an order code, images whose originals only the key
-could tell or that lie in a flat list of numbers; with the key alone, a copy in another row of one of the rare texts
-that held a word before it was inserted; a secret that is encrypted or spelled backwards, and seeds below 1,000.
+could tell or that lie in a flat list of numbers; short paths among the compressed pixels of a PNG; with the key alone,
+a copy in another row of one of the rare texts that held a word before it was inserted; a secret that is encrypted or
+spelled backwards, and seeds below 1,000.
 """
 
 from __future__ import annotations
