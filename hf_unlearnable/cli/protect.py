@@ -58,7 +58,7 @@ def _add_arguments(parser: argparse.ArgumentParser, name: str) -> None:
     cls = method_class(name)
     parser.description = cls.described()["summary"]
     parser.set_defaults(run=run, method=name)
-    reading.add_source(parser, "what is protected", more=", or hf://datasets/... paths of Parquet files")
+    reading.add_source(parser, "what is protected", more=". Parquet files on the Hub: hf://datasets/OWNER/NAME/...")
     parser.add_argument(
         "--key", required=True, help="folder of the key, which is secret: written if new, used again if it is there"
     )

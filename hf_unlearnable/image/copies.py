@@ -7,10 +7,10 @@ import struct
 
 import numpy as np
 
+from hf_unlearnable.copies import Copies, standing_out
 from hf_unlearnable.image.colour import PNG, chunks
 from hf_unlearnable.image.fidelity import lossy_format
 from hf_unlearnable.image.metadata import notes, told
-from hf_unlearnable.modality import Copies, standing_out
 
 _ALIKE = 0.88  # correlation of two images that show the same; a JPEG of low quality has no more
 _BROKEN = (OSError, ValueError, SyntaxError, KeyError, TypeError, IndexError, EOFError, struct.error, AssertionError)

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from datasets import Dataset
 
-    from hf_unlearnable.modality import Copies, Modality
+    from hf_unlearnable.copies import Copies
+    from hf_unlearnable.modality import Modality
     from hf_unlearnable.publish.findings import Hits
     from hf_unlearnable.publish.words import Words
 

@@ -155,11 +155,7 @@ def push_protected(
         files = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
         additions = [CommitOperationAdd(path, str(file)) for path, file in files.items() if path != "README.md"]
         paths = [*sources, *(path for path in (key, report) if isinstance(path, str | os.PathLike))]
-        found, changed = _found(
-            folder, facts, before, transform, repository if is_there else None, additions, paths, allow
-        )
-        told_of = [f"{finding.name}: {finding.what}" for finding in found]
-        facts = replace(facts, findings=told_of, changed={**changed, **facts.changed})
+        facts = _searched(folder, facts, before, transform, repository if is_there else None, additions, paths, allow)
         card = _write_card(folder, facts, wishes, there)
         _warn_of_what_lacks(card)
         commit = None
@@ -212,11 +208,11 @@ def _warn_of_what_lacks(card: str) -> None:
         logger.warning("The card %s. Give %s, or write it into the repository's README.md.", what, spelled(option))
 
 
-def _found(
+def _searched(
     folder: Path, facts: Facts, before: Mapping[str, Any], transform: Transform | None, repository: Repository | None,
     additions: Sequence[Any], sources: Sequence[str | os.PathLike], allow: Sequence[str],
-) -> tuple[list[Finding], dict[str, int]]:  # fmt: skip
-    """What the scan and the history of the repository, if it exists, tell; and how many rows of each split changed.
+) -> Facts:  # fmt: skip
+    """The facts, with what the scan and the history of the repository tell, and how many rows of each split changed.
 
     Raises:
         LeakError: Not all of it is allowed.
@@ -236,7 +232,8 @@ def _found(
         raise LeakError(stopping)
     changed = {split: max(rows[split, name] for name in facts.columns if (split, name) in rows) for split, _ in rows}
     require_changed(changed)
-    return found, changed
+    told_of = [f"{finding.name}: {finding.what}" for finding in found]
+    return replace(facts, findings=told_of, changed={**changed, **facts.changed})
 
 
 def _originals(original: Any, split: str, parts: Mapping[str, Any]) -> dict[str, Any]:

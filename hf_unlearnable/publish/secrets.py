@@ -15,7 +15,7 @@ from hf_unlearnable.publish.seed import LARGE
 from hf_unlearnable.publish.values import Leaf
 
 if TYPE_CHECKING:
-    from hf_unlearnable.modality import Copies
+    from hf_unlearnable.copies import Copies
     from hf_unlearnable.publish.findings import Hits
     from hf_unlearnable.publish.words import Words
 
