@@ -11,7 +11,7 @@ import numpy as np
 from hf_unlearnable.audio.codec import BLOCK, RecordingError, opened
 from hf_unlearnable.audio.filters import mel
 from hf_unlearnable.audio.metadata import notes, told
-from hf_unlearnable.modality import Copies, standing_out
+from hf_unlearnable.copies import Copies, standing_out
 
 _ALIKE = 0.9  # correlation of two fingerprints of one recording; of two takes of a word by one speaker 0.84
 _EDGES = np.linspace(150, 2000, 17)  # of a fingerprint's bands on the mel scale, 100 to 3,430 Hz

@@ -6,18 +6,29 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hf_unlearnable._words import as_option
 from hf_unlearnable.cli import one_file, printing, reading, writing
 from hf_unlearnable.cli.method_options import MethodParser, add_options, plain
-from hf_unlearnable.data import format_of, load_rows, shards_of, source_form
+from hf_unlearnable.data import (
+    format_of,
+    hub_shards,
+    is_file_name,
+    is_remote,
+    load_rows,
+    shards_of,
+    source_form,
+)  # fmt: skip
 from hf_unlearnable.data.sources import tables_of
 from hf_unlearnable.data.tables import reader_of
 from hf_unlearnable.key import Key
 from hf_unlearnable.modality import Modality
 from hf_unlearnable.registry import METHODS, MODALITIES, method_class
 from hf_unlearnable.transform import Transform
+
+if TYPE_CHECKING:
+    from hf_unlearnable.protection.run import Shard
 
 _SHOWN = 12  # words of each class
 
@@ -47,7 +58,7 @@ def _add_arguments(parser: argparse.ArgumentParser, name: str) -> None:
     cls = method_class(name)
     parser.description = cls.described()["summary"]
     parser.set_defaults(run=run, method=name)
-    reading.add_source(parser, "what is protected")
+    reading.add_source(parser, "what is protected", more=". Parquet files on the Hub: hf://datasets/OWNER/NAME/...")
     parser.add_argument(
         "--key", required=True, help="folder of the key, which is secret: written if new, used again if it is there"
     )
@@ -133,14 +144,25 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _shards(arguments: argparse.Namespace, source: str | list[str]) -> dict[str, Path]:
+def _shards(arguments: argparse.Namespace, source: str | list[str]) -> dict[str, Shard]:
     """The files that are protected one by one, by their names in the output; none where all rows are read at once.
 
     Raises:
-        ValueError: Several processes were asked for, and the files cannot be shared.
+        ValueError: Several processes were asked for, and the files cannot be shared; or files on the Hub are asked
+            for what needs all rows at once.
     """
     whole = {name: getattr(arguments, name) for name in ("report", "check_labels", "config_name")}
     trains = method_class(arguments.method).needs_training and not Path(arguments.key).exists()
+    if is_remote(source):
+        if arguments.format in (None, "parquet") and not (
+            any(whole.values()) or trains or is_file_name(arguments.output)
+        ):
+            return dict(hub_shards(source, arguments.split))
+        raise ValueError(
+            "Paths that begin with hf:// are read file by file, and the output is a folder of Parquet files. They go "
+            f"with no other format, nor with {', '.join(map(as_option, whole))}, and a method that trains needs its "
+            "key before. Give the id of the dataset, OWNER/NAME, to read all of it at once."
+        )
     files = tables_of(source, arguments.split)
     if arguments.format in (None, "parquet") and not any(whole.values()) and not trains:
         names = shards_of(source, arguments.output, "parquet", arguments.split) if _are_parquet(files) else None
@@ -159,7 +181,7 @@ def _are_parquet(files: Sequence[Path]) -> bool:
     return all(reader_of(file) == "parquet" for file in files)
 
 
-def _run_shards(arguments: argparse.Namespace, files: dict[str, Path]) -> dict[str, Any]:
+def _run_shards(arguments: argparse.Namespace, files: dict[str, Shard]) -> dict[str, Any]:
     """Protects the files of this process, and prints what that gave."""
     from datasets import Dataset
 

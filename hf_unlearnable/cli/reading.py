@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from hf_unlearnable.data.on_the_hub import is_remote
 from hf_unlearnable.data.sources import held
 from hf_unlearnable.registry import MODALITIES
 
@@ -27,16 +28,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_source(parser: argparse.ArgumentParser, what: str, old: str | None = None) -> None:
+def add_source(parser: argparse.ArgumentParser, what: str, old: str | None = None, more: str = "") -> None:
     """Adds the input, in front of the options or behind them.
 
     Args:
         parser: Of a command that reads one dataset.
         what: The input is, for the help.
         old: An option that named it earlier, which is still read.
+        more: What this command reads besides, for the help.
     """
     text = (
         f"{what}: one or more files (Parquet, CSV, TSV, JSON lines), a quoted pattern, a folder, or an id on the Hub"
+        f"{more}"
     )
     if old is None:
         parser.add_argument("source", nargs="+", metavar="input", help=text)
@@ -69,7 +72,7 @@ def named(*names: str) -> str | list[str]:
     """
     found: list[str] = []
     for name in names:
-        matches = matching(name)
+        matches = [name] if is_remote(name) else matching(name)
         if not matches and set("*?[") & set(name):
             raise FileNotFoundError(f"There is no file or folder {name}, and as a pattern it matches none.")
         found += matches or [name]

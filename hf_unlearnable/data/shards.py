@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from hf_unlearnable.data.on_the_hub import HubFile, hub_files
 from hf_unlearnable.data.sources import by_split, tables_of
 from hf_unlearnable.data.tables import row_counts, table_name
 from hf_unlearnable.data.writing import TABLES, is_file_name
@@ -35,9 +36,36 @@ def shards_of(
     if isinstance(source, str | os.PathLike):
         folder = Path(source).absolute()
     names = [file.absolute().relative_to(folder).with_name(f"{table_name(file)}.{format}") for file in files]
+    counts = row_counts(files, separator, quoting, encoding)
+    return dict(zip(_numbered(names, split, format), counts, strict=True))
+
+
+def hub_shards(source: str | Sequence[str], split: str = "train") -> dict[str, HubFile]:
+    """The Parquet files of a split on the Hub, by the names that `shards_of` would give them.
+
+    Args:
+        source: Paths as for `hub_files`.
+        split: Whose files, where one folder is named.
+
+    Raises:
+        ValueError: The folder has no such split.
+    """
+    files = {Path(file.inside): file for file in hub_files(source)}
+    folder = Path(os.path.commonpath([path.parent for path in files])) if files else Path()
+    if isinstance(source, str) and not set("*?[") & set(source) and not source.endswith(".parquet"):
+        splits = by_split(list(files), folder)
+        if split not in splits:
+            raise ValueError(f"{source} has no split {split!r}. Splits: {', '.join(splits)}.")
+        files = {path: files[path] for path in splits[split]}
+    names = _numbered([path.relative_to(folder) for path in files], split, "parquet")
+    return dict(zip(names, files.values(), strict=True))
+
+
+def _numbered(names: list[Path], split: str, format: str) -> list[str]:
+    """These names, or numbers where they would read as another split or in another order."""
     if not _reads_as(names, split):
-        names = [Path(f"{split}-{i:05d}-of-{len(files):05d}.{format}") for i in range(len(files))]
-    return dict(zip(map(str, names), row_counts(files, separator, quoting, encoding), strict=True))
+        names = [Path(f"{split}-{i:05d}-of-{len(names):05d}.{format}") for i in range(len(names))]
+    return list(map(str, names))
 
 
 def _reads_as(names: list[Path], split: str) -> bool:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hf_unlearnable.data.folders import SPLITS, walk
+from hf_unlearnable.data.on_the_hub import is_remote
 from hf_unlearnable.data.tables import READERS, read_tables, reader_of
 
 if TYPE_CHECKING:
@@ -89,7 +90,8 @@ def load_splits(
     """All splits of a file or folder.
 
     Args:
-        source: A file, folder or id on the Hub, or several files, as for `load_rows`.
+        source: A file, folder or id on the Hub, or several files, as for `load_rows`. Or paths of Parquet files there,
+            "hf://datasets/...".
         streaming: Whether Parquet comes as a stream, which takes neither memory nor a copy on disk.
         separator: As for `load_rows`, like all that follow.
         quoting: For CSV files.
@@ -104,6 +106,9 @@ def load_splits(
     """
     text: dict[str, Any] = {"separator": separator, "quoting": quoting, "encoding": encoding}
     of_files: dict[str, Any] = {"need_labels": need_labels, "skip_broken": skip_broken, "skipped": skipped}
+    if is_remote(source):
+        paths = [source] if isinstance(source, str) else list(map(str, source))  # type: ignore[arg-type]
+        return dict(_called(source, _load_dataset, "parquet", data_files={"train": paths}, streaming=streaming))
     if given := _given_files(source):
         return _stream({"train": given}) if streaming and _streams({"train": given}) else {
             "train": read_tables(given, **text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -66,15 +67,26 @@ def colour_chunks(image: Image, data: bytes) -> tuple[tuple[bytes, bytes], ...]:
 def _chunks_before_pixels(data: bytes) -> dict[bytes, bytes]:
     """The chunks of a PNG that decide how it is shown, in their order."""
     found: dict[bytes, bytes] = {}
-    place = len(PNG)
-    while place + 8 <= len(data):
-        size, name = int.from_bytes(data[place : place + 4], "big"), data[place + 4 : place + 8]
+    for name, start, stop in chunks(data):
         if name == b"IDAT":
             break
-        if size == _SHOWN.get(name):
-            found.setdefault(name, data[place + 8 : place + 8 + size])
-        place += 12 + size
+        if stop - start == _SHOWN.get(name):
+            found.setdefault(name, data[start:stop])
     return found
+
+
+def chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """The chunks of a PNG: their names, and where the contents of each begin and end.
+
+    The last one is IEND, or the last that is whole in a file that was cut off.
+    """
+    place, name = len(PNG), b""
+    while place + 12 <= len(data) and name != b"IEND":
+        size, name = int.from_bytes(data[place : place + 4], "big"), data[place + 4 : place + 8]
+        if place + 12 + size > len(data):
+            return
+        yield name, place + 8, place + 8 + size
+        place += 12 + size
 
 
 def _chunks_that_pillow_tells(info: dict) -> dict[bytes, bytes]:

@@ -7,8 +7,10 @@ import struct
 
 import numpy as np
 
+from hf_unlearnable.copies import Copies, standing_out
+from hf_unlearnable.image.colour import PNG, chunks
+from hf_unlearnable.image.fidelity import lossy_format
 from hf_unlearnable.image.metadata import notes, told
-from hf_unlearnable.modality import Copies, standing_out
 
 _ALIKE = 0.88  # correlation of two images that show the same; a JPEG of low quality has no more
 _BROKEN = (OSError, ValueError, SyntaxError, KeyError, TypeError, IndexError, EOFError, struct.error, AssertionError)
@@ -31,6 +33,17 @@ class ImageCopies(Copies):
     def lossy(self, data: bytes) -> bool:
         return data[:3] == b"\xff\xd8\xff"
 
+    def loses(self, data: bytes) -> str:
+        return lossy_format(data) or ""
+
+    def compressed(self, data: bytes) -> list[tuple[int, int]]:
+        """The pixels of a PNG; none of a file whose chunks do not follow each other up to the last one."""
+        if data[:8] != PNG:
+            return []
+        every = list(chunks(data))
+        whole = bool(every) and every[-1][0] == b"IEND"
+        return [(start, stop) for name, start, stop in every if name == b"IDAT"] if whole else []
+
     def told(self, data: bytes) -> list[tuple[str, str]]:
         return told(data)
 
@@ -41,7 +54,8 @@ class ImageCopies(Copies):
         """The thumbnail in its EXIF."""
         from PIL import ExifTags, Image
 
-        if b"Exif" not in data[:65536] and b"eXIf" not in data and b"EXIF" not in data:
+        rest = self.besides(data)
+        if b"Exif" not in rest[:65536] and b"eXIf" not in rest and b"EXIF" not in rest:
             return None
         try:
             with Image.open(io.BytesIO(data)) as image:

@@ -11,19 +11,22 @@ import logging
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hf_unlearnable._files import remove_all_left, scratch_folder
 from hf_unlearnable._words import spelled
+from hf_unlearnable.data import HubFile
 from hf_unlearnable.key import Key, new_seed
 from hf_unlearnable.registry import load_transform
 from hf_unlearnable.rows import require_columns
 from hf_unlearnable.transform import NotFittedError, Transform
 
 logger = logging.getLogger(__name__)
+
+Shard = Path | HubFile
 
 
 @dataclass(frozen=True)
@@ -39,15 +42,15 @@ class Run:
         is_new: Whether this process began it.
     """
 
-    files: Mapping[str, Path]
-    stamps: Mapping[str, list[int]]
+    files: Mapping[str, Shard]
+    stamps: Mapping[str, list]
     output: Path
     folder: Path
     seed: int
     is_new: bool
 
     @classmethod
-    def begun(cls, files: Mapping[str, Path], transform: Transform, output: Path, key: Path) -> Run:
+    def begun(cls, files: Mapping[str, Shard], transform: Transform, output: Path, key: Path) -> Run:
         """The run that began with these files, or a new one.
 
         Args:
@@ -63,7 +66,7 @@ class Run:
         if output.exists() and not folder.exists():
             raise FileExistsError(f"{output} exists. Give another {spelled('output')}, or move it away.")
         for one in (key, *files.values()):
-            if one.absolute().is_relative_to(output.absolute()):
+            if isinstance(one, Path) and one.absolute().is_relative_to(output.absolute()):
                 raise ValueError(f"{one} is within {spelled('output')}. Give it a place of its own.")
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         stamps = {name: stamp(file) for name, file in files.items()}
@@ -147,13 +150,15 @@ def _agreed(path: Path, mine: dict[str, Any]) -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def stamp(file: Path) -> list[int]:
+def stamp(file: Shard) -> list:
     """What tells that a file was changed."""
+    if isinstance(file, HubFile):
+        return [file.size, file.oid]
     return [file.stat().st_size, file.stat().st_mtime_ns]
 
 
 @contextmanager
-def unchanged(file: Path, before: list[int]) -> Iterator[None]:
+def unchanged(file: Shard, before: list) -> Iterator[None]:
     """Names a file in errors over its rows, and raises a ValueError for one that is changed while it is read."""
     try:
         yield
@@ -163,7 +168,7 @@ def unchanged(file: Path, before: list[int]) -> Iterator[None]:
         raise ValueError(f"{file} was changed while it was read. Put it back, or begin anew.")
 
 
-def check_files(files: Mapping[str, Path], transform: Transform) -> None:
+def check_files(files: Mapping[str, Shard], transform: Transform) -> None:
     """Raises a ValueError for files that are no Parquet, differ in columns or types, lack a column or have no rows."""
     from datasets import Features
 
@@ -184,14 +189,15 @@ def check_files(files: Mapping[str, Path], transform: Transform) -> None:
 
 
 @contextmanager
-def parquet(file: Path) -> Iterator[Any]:
+def parquet(file: Shard) -> Iterator[Any]:
     """An opened Parquet file; a ValueError names one that is none."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    try:
-        opened = pq.ParquetFile(file.absolute())
-    except pa.ArrowInvalid as error:
-        raise ValueError(f"{file} cannot be read as Parquet: {error}") from None
-    with opened:
-        yield opened
+    with file.opened() if isinstance(file, HubFile) else nullcontext(file.absolute()) as source:
+        try:
+            opened = pq.ParquetFile(source, pre_buffer=isinstance(file, HubFile))
+        except pa.ArrowInvalid as error:
+            raise ValueError(f"{file} cannot be read as Parquet: {error}") from None
+        with opened:
+            yield opened

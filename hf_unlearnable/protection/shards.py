@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 from hf_unlearnable._files import whole_or_nothing
 from hf_unlearnable._words import spelled
-from hf_unlearnable.data import load_splits
+from hf_unlearnable.data import HubFile, load_splits
 from hf_unlearnable.protection import Located, check_unmarked
-from hf_unlearnable.protection.run import Run, check_files, parquet, unchanged
+from hf_unlearnable.protection.run import Run, Shard, check_files, parquet, unchanged
 from hf_unlearnable.registry import MODALITIES, load_transform
 from hf_unlearnable.transform import Transform
 
@@ -57,7 +57,7 @@ class ShardsProtected:
 
 
 def protect_shards(
-    shards: Mapping[str, str | os.PathLike],
+    shards: Mapping[str, str | os.PathLike | HubFile],
     transform: Transform,
     output: str | os.PathLike,
     *,
@@ -75,7 +75,8 @@ def protect_shards(
     return without one where counts are missing, and go on when they are called again.
 
     Args:
-        shards: Parquet files of one table, by the names that they get in the output.
+        shards: Parquet files of one table, by the names that they get in the output. Those of `hub_shards` are read
+            on the Hub, twice by a method that counts.
         transform: Not fitted: it then learns from all shards. Or fitted, such as one of `load_transform(key)`.
         output: A folder: a new one, or that of an earlier run with the same files and key.
         key: Folder of the key: where it is saved, or where that of `transform` is.
@@ -95,7 +96,7 @@ def protect_shards(
         raise ValueError(
             f"rank is {rank} of world_size={world_size}: ranks are the whole numbers from 0 on, below it."
         )
-    files = {name: Path(path) for name, path in shards.items()}
+    files = {name: path if isinstance(path, HubFile) else Path(path) for name, path in shards.items()}
     output, key = Path(output), Path(key)
     check_files(files, transform)
     run = Run.begun(files, transform, output, key)
@@ -159,7 +160,7 @@ def _count(run: Run, made: Any, mine: Sequence[str], num_proc: int | None) -> bo
     return True
 
 
-def _count_shard(cls: type[Any], options: dict[str, Any], file: Path, stamp: list[int], place: Path) -> None:
+def _count_shard(cls: type[Any], options: dict[str, Any], file: Shard, stamp: list, place: Path) -> None:
     part = cls(**options)
     with unchanged(file, stamp), parquet(file) as opened:
         part.partial_fit(_Rows(opened, [*part._columns(), part.label_column, *filter(None, (part.mask_column,))]))
@@ -194,7 +195,7 @@ def _context() -> Any:
     return context
 
 
-def _check_first_rows(file: Path, transform: Transform) -> None:
+def _check_first_rows(file: Shard, transform: Transform) -> None:
     from datasets import Dataset
 
     with parquet(file) as opened:
@@ -220,7 +221,7 @@ def _each(function: Callable, tasks: Sequence[tuple], num_proc: int | None, told
 
 
 def _protect_shard(
-    transform: Transform, file: Path, stamp: list[int], place: Path
+    transform: Transform, file: Shard, stamp: list, place: Path
 ) -> tuple[int, int, dict[str, Any], list[str]]:
     """Writes one shard: how many rows it has, how many were changed, and what its first rows look like."""
     rows = changed = 0

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +15,7 @@ from hf_unlearnable.data import contents, fingerprint, load_rows, stored_bytes
 from hf_unlearnable.publish.findings import Finding
 from hf_unlearnable.publish.hub import Repository
 from hf_unlearnable.publish.staging import Staged
+from hf_unlearnable.publish.values import Leaf, leaves_of
 from hf_unlearnable.registry import modality_of
 
 if TYPE_CHECKING:
@@ -23,8 +26,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _LOOKED_AT = 1000  # rows of a split that the key's mark is looked for in
-_MADE_AGAIN = 100  # and that are made again with the key where the original is there
-_GROUPS = 50  # from so many row groups of its files at most
+_OPENED = (50, 100)  # rows whose values are opened beside their originals: of large ones, and at most
+_OPENED_BYTES = 16 << 20  # of values that more than the fewer of these hold
+_MADE_AGAIN = 32  # and that are made again with the key where the original is there
+_GROUPS = 24  # from so many row groups of its files at most
 _HISTORY = "Publish to a fresh repository, or delete this one: what history holds can be fetched for ever."
 _BY_CHANCE = -3.0  # log10 of p: an owner's own data carries the mark in every row, far less likely by chance than this
 
@@ -45,8 +50,10 @@ def checked(
         transform: The fitted transform, if the owner gave the key.
         report: What an audit found, if there is one.
 
+    Values are opened in a sample of the rows, and the words say so; `scan` compares the stored bytes of all.
+
     Returns:
-        Changed rows and the fidelity in words, by split.
+        Changed rows, where all were compared, and the fidelity in words, by split.
 
     Raises:
         ValueError: A value broke the bound or is not stored exactly, the data was never protected, the key is
@@ -61,27 +68,34 @@ def checked(
                         f"The original has {len(original[part.split])} rows and the protected data {part.rows}: they "
                         "do not correspond. Give the rows that were protected, all of them."
                     )
-                measured = [
-                    modality_of(part.features, name).fidelity(
-                        original[part.split], stored(part, [name]), name, transform
-                    )
-                    for name in columns
-                ]
-                changed[part.split] = max(one.changed for one in measured)
-                fidelity[part.split] = "; ".join(map(str, measured))
+                indices, before, after = _opened(part, original[part.split], columns, transform)
+                with _named(indices):
+                    measured = [
+                        modality_of(part.features, name).fidelity(before, after, name, transform) for name in columns
+                    ]
+                sample = f"of {len(after)} sampled rows, "
+                if len(after) == part.rows:
+                    changed[part.split], sample = max(one.changed for one in measured), ""
+                fidelity[part.split] = sample + "; ".join(map(str, measured))
                 if transform is not None:
-                    _require_key(transform, original[part.split], part)
+                    _require_key(transform, before, after)
             else:
                 _require_exact(part, columns)
         except ValueError as error:
             raise ValueError(f"Split {part.split!r}: {error}") from None
-    if changed and not any(changed.values()):
-        raise ValueError("No row differs from the original: this dataset was never protected.")
+    if len(changed) == len(fidelity):
+        require_changed(changed)
     if report is not None:
         _require_same(report, staged, columns)
-    if transform is not None and not changed:
+    if transform is not None and not fidelity:
         _require_mark(transform, staged)
     return changed, fidelity
+
+
+def require_changed(changed: Mapping[str, int]) -> None:
+    """Raises a ValueError where no row of any split differs from its original."""
+    if changed and not any(changed.values()):
+        raise ValueError("No row differs from the original: this dataset was never protected.")
 
 
 def stored(part: Staged, columns: Sequence[str]) -> Any:
@@ -93,7 +107,7 @@ def stored(part: Staged, columns: Sequence[str]) -> Any:
 
 
 def _some(part: Staged, columns: Sequence[str], count: int) -> tuple[np.ndarray, Dataset]:
-    """So many rows, spread over the files of a split, and where they stand in it."""
+    """So many rows, drawn from all over the files of a split, and where they stand in it; all if there are no more."""
     import pyarrow as pa
     import pyarrow.parquet as pq
     from datasets import Dataset, Features
@@ -101,12 +115,15 @@ def _some(part: Staged, columns: Sequence[str], count: int) -> tuple[np.ndarray,
     opened = [pq.ParquetFile(file) for file in part.files]
     groups = [(file, group) for file in opened for group in range(file.metadata.num_row_groups)]
     starts = np.cumsum([0, *(file.metadata.row_group(group).num_rows for file, group in groups)])
-    chosen = np.unique(np.linspace(0, len(groups) - 1, min(_GROUPS, len(groups))).astype(int))
+    most = len(groups) if count >= part.rows else min(_GROUPS, len(groups))
+    chosen = np.unique(np.linspace(0, len(groups) - 1, most).astype(int))
+    rng = np.random.default_rng(part.rows)  # the same rows for the same data
     indices, tables = [], []
     for number in chosen.tolist():
         file, group = groups[number]
         rows = int(starts[number + 1] - starts[number])
-        within = np.unique(np.linspace(0, rows - 1, min(max(1, count // len(chosen)), rows)).astype(int))
+        share = rows if count >= part.rows else min(max(1, count // len(chosen)), rows)
+        within = np.sort(rng.choice(rows, share, replace=False))
         tables.append(file.read_row_group(group, columns=list(columns)).take(pa.array(within)))
         indices.append(starts[number] + within)
     features = Features({name: part.features[name] for name in columns})
@@ -121,13 +138,40 @@ def _require_exact(part: Staged, columns: Sequence[str]) -> None:
             raise ValueError(f"{error} Or give its original, to show that such rows were left alone.") from None
 
 
-def _require_key(transform: Transform, original: Any, part: Staged) -> None:
-    """The key makes of the original what is in the files, in rows that changed."""
-    indices, after = _some(part, transform._columns(), _MADE_AGAIN)
-    before = original.select(indices)
+def _opened(
+    part: Staged, original: Any, columns: Sequence[str], transform: Transform | None
+) -> tuple[np.ndarray, Any, Any]:
+    """The rows that are opened: where they stand, the originals, and what is in the files. All of a small split."""
+    count = int(np.clip(_OPENED_BYTES * part.rows // max(1, part.num_bytes), *_OPENED))
+    if not all(any(leaf.is_own([leaf.root]) and leaf.is_compared for leaf in _leaves(part, name)) for name in columns):
+        count = part.rows  # `scan` does not compare such values
+    wanted = [*columns, *(transform._columns() if transform else ())]
+    indices, after = _some(part, [name for name in part.features if name in wanted], count)
+    return indices, original.select(indices), after
+
+
+def _leaves(part: Staged, column: str) -> list[Leaf]:
+    from datasets import Features
+
+    return leaves_of(Features({column: part.features[column]}).arrow_schema.empty_table())
+
+
+@contextmanager
+def _named(indices: np.ndarray) -> Iterator[None]:
+    """Counts the rows that an error names as the split does, of which these were looked at."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(re.sub(r"^Row (\d+)", lambda row: f"Row {indices[int(row[1])]}", str(error))) from None
+
+
+def _require_key(transform: Transform, before: Any, after: Any) -> None:
+    """The key makes of the originals what is in the files, in rows that changed."""
+    some = np.unique(np.linspace(0, len(after) - 1, min(_MADE_AGAIN, len(after))).astype(int))
+    before, after = before.select(some), after.select(some)
     made = before.map(transform, batched=True, batch_size=16, load_from_cache_file=False, desc="Checking the key")
     for column in transform._columns():
-        same = modality_of(part.features, column).same
+        same = modality_of(after.features, column).same
         for one, two, three in zip(*(_values(data, column) for data in (before, after, made)), strict=True):
             if one != two and two != three and not same(one, two) and not same(two, three):
                 raise ValueError(

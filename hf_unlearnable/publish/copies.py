@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import threading
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -21,9 +22,15 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from datasets import Dataset
 
-    from hf_unlearnable.modality import Copies, Modality
+    from hf_unlearnable.copies import Copies
+    from hf_unlearnable.modality import Modality
     from hf_unlearnable.publish.findings import Hits
     from hf_unlearnable.publish.words import Words
+
+_LOSES = (
+    "Split {!r}: Row {}, column {!r}: the changed {} is stored as {}, which loses the protection. Store it as the "
+    "transform returned it."
+)
 
 
 class CleanCopies:
@@ -35,6 +42,9 @@ class CleanCopies:
         words: What the key inserts: without it, the protected texts are about the originals.
         kinds: All kinds of data, by name.
         hits: Gathers what is found.
+
+    Attributes:
+        changed: How many rows differ from their original, by split and column; where the owner gave these.
     """
 
     def __init__(
@@ -46,6 +56,7 @@ class CleanCopies:
         hits: Hits,
     ):
         self._protected, self._words, self._hits = protected, words, hits
+        self.changed: Counter[tuple[str, str]] = Counter()
         self._kinds = kinds
         self._copies = {name: kind.copies for name, kind in kinds.items() if kind.copies}
         self._original = None if original is None else {split: self._own(data) for split, data in original.items()}
@@ -93,8 +104,7 @@ class CleanCopies:
             table = self._original[split][start : start + count]
             before = {(leaf.path, leaf.part): leaf for leaf in leaves_of(table)}
         values = [
-            leaf for leaf in leaves
-            if leaf.part != "path" and leaf.reading != "plain" and (leaf.is_text or leaf.is_binary)
+            leaf for leaf in leaves if leaf.reading != "plain" and leaf.is_compared
         ]  # fmt: skip
         own = [leaf for leaf in values if leaf.is_own(self._protected)]
         others = [leaf for leaf in values if not leaf.is_own(self._protected)]
@@ -102,12 +112,14 @@ class CleanCopies:
             place = f"{split}/{leaf.path}"
             self._keep_values(place, None, leaf.rows + start, leaf.values)
             if leaf.is_binary:
-                self._keep_hashes(
-                    place, None, leaf.rows + start, self._shown_hashes(leaf.values.to_pylist(), leaf.root)
-                )
+                self._keep_hashes(place, None, leaf.rows + start, self._shown_hashes(leaf.files, leaf.root))
+        rows: dict[str, list[np.ndarray]] = {}
         for leaf in own:
             compare = self._compare_texts if leaf.is_text else self._compare_files
-            compare(leaf, before, others, split, start)
+            rows.setdefault(leaf.root, []).append(leaf.rows[compare(leaf, before, others, split, start)])
+        with self._lock:
+            for root, parts in rows.items() if before is not None else ():
+                self.changed[split, root] += len(np.unique(np.concatenate(parts)))
 
     # ------------------------------------------------------------------ hashes
     def _keep_values(self, place: str, column: tuple[str, str] | None, rows: np.ndarray | None, values: Any) -> None:
@@ -148,7 +160,10 @@ class CleanCopies:
         return next((kind for kind, copies in self._copies.items() if data is not None and copies.knows(data)), None)
 
     # ------------------------------------------------------------------ texts
-    def _compare_texts(self, leaf: Leaf, before: dict | None, others: list[Leaf], split: str, start: int) -> None:
+    def _compare_texts(
+        self, leaf: Leaf, before: dict | None, others: list[Leaf], split: str, start: int
+    ) -> np.ndarray:
+        """Which texts differ from their original, bool [n]; all of them where there is none."""
         import pyarrow as pa
 
         after = leaf.values
@@ -197,16 +212,24 @@ class CleanCopies:
             if near.any():
                 what = f"A clean copy of {leaf.path!r} stands here."
                 self._hits.add("clean-copy", elsewhere, leaf.rows[near] + start, what)
+        return changed
 
     # ------------------------------------------------------------------ files
-    def _compare_files(self, leaf: Leaf, before: dict | None, others: list[Leaf], split: str, start: int) -> None:
+    def _compare_files(
+        self, leaf: Leaf, before: dict | None, others: list[Leaf], split: str, start: int
+    ) -> np.ndarray:
+        """Which files differ from their original, bool [n]; all of them where there is none.
+
+        Raises:
+            ValueError: One that differs is stored in a way that loses its protection.
+        """
         import pyarrow as pa
 
-        own = leaf.values.to_pylist()
+        own = leaf.files
         place = f"{split}/{leaf.path}"
         changed = [True] * len(own)
         if before is not None:
-            files = {key: one.values.to_pylist() for key, one in before.items() if key[0] == leaf.path}
+            files = {key: one.files for key, one in before.items() if key[0] == leaf.path}
             paths = files.get((leaf.path, "path"), [None] * len(own))
             pairs = zip(files[leaf.path, leaf.part], paths, strict=True)
             originals = [stored_bytes({"bytes": data, "path": path}) for data, path in pairs]
@@ -222,6 +245,8 @@ class CleanCopies:
         for row, data, new in zip(leaf.rows.tolist(), own, changed, strict=True):
             kind = self._kind_of(data, leaf.root)
             if kind is not None and data and new:
+                if before is not None and (stored := self._copies[kind].loses(data)):
+                    raise ValueError(_LOSES.format(split, row + start, leaf.path, kind, stored))
                 by_kind.setdefault(kind, {}).setdefault(row, []).append(data)
         for kind, by_row in by_kind.items():
             copies = self._copies[kind]
@@ -237,6 +262,7 @@ class CleanCopies:
                     with self._lock:
                         rows = self._alike.setdefault((f"{split}/{other.path}", kind), [])
                         rows += [(row + start, likeness) for row, likeness in found]
+        return np.array(changed, bool)
 
     # ------------------------------------------------------------------ result
     def finish(self) -> None:
@@ -265,7 +291,7 @@ def _likenesses(
     copies: Copies, by_row: Mapping[int, list[bytes]], other: Leaf, is_column: bool
 ) -> Iterator[tuple[int, float]]:
     """How like the protected files of its row each file in another column is, or what lies within it; and the row."""
-    for row, data in zip(other.rows.tolist(), other.values.to_pylist(), strict=True):
+    for row, data in zip(other.rows.tolist(), other.files, strict=True):
         group = by_row.get(row, [])
         if not group or not data or not (is_column or copies.knows(data)):
             continue

@@ -17,8 +17,9 @@ themselves. What looks like a list of words, or like another row's original, is 
 
 What it does not find: a near copy in another row or split (paraphrases, re-encoded images in another order), the first
 half of a text, texts shorter than twenty letters, the carriers of an order code, images whose originals only the key
-could tell or that lie in a flat list of numbers; with the key alone, a copy in another row of one of the rare texts
-that held a word before it was inserted; a secret that is encrypted or spelled backwards, and seeds below 1,000.
+could tell or that lie in a flat list of numbers; short paths among the compressed pixels of a PNG; with the key alone,
+a copy in another row of one of the rare texts that held a word before it was inserted; a secret that is encrypted or
+spelled backwards, and seeds below 1,000.
 """
 
 from __future__ import annotations
@@ -45,7 +46,8 @@ if TYPE_CHECKING:
 
     from hf_unlearnable.key import Key
 
-_CHUNK_BYTES = 8 << 20  # data looked at in one go
+_CHUNK_BYTES = 8 << 20  # row groups that a thread takes at a time
+_BATCH_BYTES = 3 << 20  # and rows of them: what stays in a cache
 
 
 def scan(
@@ -58,6 +60,7 @@ def scan(
     public: str = "",
     notes: Mapping[str, bytes] | None = None,
     num_proc: int | None = None,
+    changed: dict[tuple[str, str], int] | None = None,
 ) -> list[Finding]:
     """Reads everything that would be uploaded and reports what must not be.
 
@@ -71,13 +74,15 @@ def scan(
         public: What the card and the report say in any case: their words are no secret in such a file.
         notes: Further small files to look at, by name: those that a repository holds already.
         num_proc: Threads; None for as many as there are cores, at most four. Each holds a row group, of 8 MB at most.
+        changed: Gets how many rows differ from their original, by split and protected column.
 
     Returns:
         Findings in the order of their names; none if all is well.
 
     Raises:
         FileNotFoundError: `folder` is not there.
-        ValueError: A split has another number of rows than its original, or the key's method is not known.
+        ValueError: A split has another number of rows than its original, the key's method is not known, or a changed
+            file is stored with loss.
     """
     import pyarrow.parquet as pq
 
@@ -112,6 +117,8 @@ def scan(
 
     _look_at_shards(shards, secrets, copies, hits, protected, num_proc)
     copies.finish()
+    if changed is not None:
+        changed.update(copies.changed)
     secrets.finish()
     before = Before(groups, original or {}, transform, words)
     return hits.findings(before, lambda place: words.hidden(patterns.hidden(place)))
@@ -264,4 +271,4 @@ def _batches(path: Path, groups: list[int]) -> Iterator[pa.RecordBatch]:
     with pq.ParquetFile(path, memory_map=True, pre_buffer=False) as file:
         sizes = [file.metadata.row_group(group) for group in groups]
         rows, size = sum(one.num_rows for one in sizes), sum(one.total_byte_size for one in sizes)
-        yield from file.iter_batches(max(1, min(100_000, _CHUNK_BYTES * rows // max(1, size))), groups)
+        yield from file.iter_batches(max(1, min(100_000, _BATCH_BYTES * rows // max(1, size))), groups)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from hf_unlearnable.publish.seed import Seed
-from hf_unlearnable.publish.spotting import Texts
+from hf_unlearnable.publish.spotting import Needles, Texts
 from hf_unlearnable.publish.tokens import TOKENS
 
 # Folders at the root of a machine. Names that only look like a path ("/m/01g317", "/people/person") do not count.
@@ -31,7 +31,13 @@ _SEED = ("seed", "The seed of the key stands here.")
 
 
 class Patterns:
-    """What is searched as letters: the seed, this machine's paths, tokens."""
+    """What is searched as letters: the seed, this machine's paths, tokens.
+
+    Attributes:
+        seed: The spellings of the seed; None if it is not known, or too small to be told from a number.
+        in_files: What is looked for in all bytes of a file.
+        short: Regular expression (RE2) of what is too short for that: in compressed bytes it may stand by chance.
+    """
 
     def __init__(self, seed: int | None, paths: Sequence[str | os.PathLike]):
         import datasets.config
@@ -60,7 +66,10 @@ class Patterns:
         rare = [letters for _, _, fixed, _ in self._known[len(self._tokens) :] for letters in fixed]
         rare += [*_SPACED, *(self.seed.codes if self.seed else ())]
         self._rare = "|".join(map(re.escape, dict.fromkeys(rare)))
-        self.in_bytes = "|".join(filter(None, [self._rare, self.seed.bytes if self.seed else ""]))
+        anywhere = [letters.encode() for letters in rare] + sorted(self.seed.raw if self.seed else ())
+        self.in_files = Needles([needle for needle in anywhere if len(needle) >= Needles.SHORTEST])
+        short = [letters for letters in rare if len(letters.encode()) < Needles.SHORTEST]
+        self.short = "|".join(map(re.escape, dict.fromkeys(short)))
 
     def _add(self, kind: str, what: str, fixed: Sequence[str], exact: str) -> None:
         self._known.append((kind, what, list(fixed), exact))  # compiled when it is needed

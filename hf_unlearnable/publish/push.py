@@ -15,7 +15,7 @@ from hf_unlearnable._version import __version__
 from hf_unlearnable._words import spelled
 from hf_unlearnable.data import paired, whole_or_nothing
 from hf_unlearnable.publish.card import Facts, Wishes, lacking, render
-from hf_unlearnable.publish.checks import as_history, checked, earlier_versions
+from hf_unlearnable.publish.checks import as_history, checked, earlier_versions, require_changed
 from hf_unlearnable.publish.findings import Finding, LeakError
 from hf_unlearnable.publish.hub import PUBLIC, Repository
 from hf_unlearnable.publish.leaks import scan
@@ -155,8 +155,7 @@ def push_protected(
         files = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
         additions = [CommitOperationAdd(path, str(file)) for path, file in files.items() if path != "README.md"]
         paths = [*sources, *(path for path in (key, report) if isinstance(path, str | os.PathLike))]
-        found = _found(folder, facts, before, transform, repository if is_there else None, additions, paths, allow)
-        facts = replace(facts, findings=[f"{finding.name}: {finding.what}" for finding in found])
+        facts = _searched(folder, facts, before, transform, repository if is_there else None, additions, paths, allow)
         card = _write_card(folder, facts, wishes, there)
         _warn_of_what_lacks(card)
         commit = None
@@ -209,23 +208,32 @@ def _warn_of_what_lacks(card: str) -> None:
         logger.warning("The card %s. Give %s, or write it into the repository's README.md.", what, spelled(option))
 
 
-def _found(
+def _searched(
     folder: Path, facts: Facts, before: Mapping[str, Any], transform: Transform | None, repository: Repository | None,
     additions: Sequence[Any], sources: Sequence[str | os.PathLike], allow: Sequence[str],
-) -> list[Finding]:  # fmt: skip
-    """What the scan and the history of the repository, if it exists, tell; a LeakError if not all of it is allowed."""
+) -> Facts:  # fmt: skip
+    """The facts, with what the scan and the history of the repository tell, and how many rows of each split changed.
+
+    Raises:
+        LeakError: Not all of it is allowed.
+        ValueError: No row changed, or one is stored in a way that loses its protection.
+    """
     earlier: list[Finding] = []
     notes: dict[str, bytes] = {}
+    rows: dict[tuple[str, str], int] = {}
     if repository:
         earlier, notes = earlier_versions(repository, additions, facts.staged, before, facts.columns)
     told = scan(
         folder, protected_columns=facts.columns, key=transform.key if transform else None, original=before or None,
-        sources=sources, public=public_words(facts), notes=notes,
+        sources=sources, public=public_words(facts), notes=notes, changed=rows,
     )  # fmt: skip
     found = as_history(told, notes, allow) + earlier
     if stopping := [finding for finding in found if finding.name not in allow]:
         raise LeakError(stopping)
-    return found
+    changed = {split: max(rows[split, name] for name in facts.columns if (split, name) in rows) for split, _ in rows}
+    require_changed(changed)
+    told_of = [f"{finding.name}: {finding.what}" for finding in found]
+    return replace(facts, findings=told_of, changed={**changed, **facts.changed})
 
 
 def _originals(original: Any, split: str, parts: Mapping[str, Any]) -> dict[str, Any]:

@@ -207,7 +207,7 @@ def _decodable(leaf: Leaf, knows: Callable[[bytes], bool]) -> Iterator[tuple[int
         for i in np.flatnonzero(_coded(leaf.texts)).tolist():
             yield int(leaf.rows[i]), leaf.texts.series[i]
     elif leaf.is_binary:
-        for row, data in zip(leaf.rows.tolist(), leaf.values.to_pylist(), strict=True):
+        for row, data in zip(leaf.rows.tolist(), leaf.files, strict=True):
             if data and not knows(data):
                 yield row, data
 

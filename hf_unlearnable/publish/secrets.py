@@ -15,7 +15,7 @@ from hf_unlearnable.publish.seed import LARGE
 from hf_unlearnable.publish.values import Leaf
 
 if TYPE_CHECKING:
-    from hf_unlearnable.modality import Copies
+    from hf_unlearnable.copies import Copies
     from hf_unlearnable.publish.findings import Hits
     from hf_unlearnable.publish.words import Words
 
@@ -50,7 +50,7 @@ class Secrets:
         self._patterns, self._words, self._words_in_notes, self._seed = patterns, words, words_in_notes, seed
         self._label_column, self._labels = labels[0], {str(label).lower() for label in labels[1]}
         self._copies, self._hits = copies, hits
-        self._marks = "|".join([*(one.marks for one in copies), patterns.in_bytes])
+        self._marks = "|".join(filter(None, [*(one.marks for one in copies), patterns.short]))
         self._lock = threading.Lock()
         self._bare: dict[
             tuple[str, str, str], list
@@ -154,15 +154,24 @@ class Secrets:
                 self._hits.add("seed", place, leaf.rows[found] + start, "The seed of the key stands here.")
 
     def _look_at_bytes(self, leaf: Leaf, place: str, start: int) -> None:
+        import pyarrow as pa
         import pyarrow.compute as pc
 
-        mask = pc.fill_null(pc.match_substring_regex(leaf.values, self._marks), False)
-        mask = mask.to_numpy(zero_copy_only=False).copy()
+        bare = pa.array([self._besides(data) for data in leaf.files], pa.large_binary())
+        mask = pc.match_substring_regex(bare, self._marks).to_numpy(zero_copy_only=False).copy()
         mask[self._patterns.files_with_tokens(leaf.texts)] = True
+        mask[self._patterns.in_files.stand_in(leaf.texts)] = True
         for i in np.flatnonzero(mask).tolist():
-            data = leaf.values[i].as_py()
+            data = leaf.files[i] or b""
             for kind, what in self._patterns.found_in_bytes(data) + self._told(data):
                 self._hits.add(kind, place, leaf.rows[i] + start, what)
+
+    def _besides(self, data: bytes | None) -> bytes:
+        """A file without what it shows, compressed, and so without what may stand there by chance."""
+        for copies in self._copies:
+            if data and copies.knows(data):
+                return copies.besides(data)
+        return data or b""
 
     def _told(self, data: bytes) -> list[tuple[str, str]]:
         """What a file of any kind tells beside what it shows, and what the texts in it tell."""

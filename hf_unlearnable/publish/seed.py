@@ -39,11 +39,6 @@ class Seed:
         self._hexadecimal = {f"{seed:x}", *(raw.hex() for raw in self.raw)}
 
     @cached_property
-    def bytes(self) -> str:
-        """Regular expression (RE2, Latin-1) of the raw bytes; empty if they may stand anywhere."""
-        return "|".join("".join(f"\\x{byte:02x}" for byte in raw) for raw in self.raw)
-
-    @cached_property
     def codes(self) -> list[str]:
         """Spellings in which the case of letters counts: base64 and base32."""
         if self._seed < LARGE:

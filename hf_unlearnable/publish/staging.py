@@ -137,8 +137,13 @@ def _tables(dataset: Any, features: Features | None, split: str) -> Iterator[pa.
         features = _inferred(table, _forgotten(dataset), split)
         return embed_table_storage(table_cast(table, features.arrow_schema))
 
+    schema = None if features is None else features.arrow_schema
     for batch in dataset.with_format("arrow").iter(batch_size=8 if heavy else _ROWS):
-        waiting.append(batch if features is None else embed_table_storage(table_cast(batch, features.arrow_schema)))
+        if features is not None:
+            schema = schema or features.arrow_schema
+            batch = table_cast(batch, schema)
+            batch = embed_table_storage(batch) if heavy else batch
+        waiting.append(batch)
         if sum(table.nbytes for table in waiting) >= _ROW_GROUP or sum(map(len, waiting)) >= _ROWS:
             yield group()
             waiting = []

@@ -69,6 +69,11 @@ class Leaf:
         """The values of a leaf of texts or files."""
         return Texts(self.values)
 
+    @cached_property
+    def files(self) -> list[bytes | None]:
+        """The values of a leaf of files, one by one."""
+        return self.values.to_pylist()
+
     def is_own(self, protected: Sequence[str]) -> bool:
         """Whether these values are what was protected in one of these columns, with or without markup."""
         return (
@@ -82,6 +87,11 @@ class Leaf:
         import pyarrow as pa
 
         return pa.types.is_large_string(self.values.type)
+
+    @property
+    def is_compared(self) -> bool:
+        """Whether values are compared with their originals: texts and files are, numbers are not."""
+        return self.part != "path" and (self.is_text or self.is_binary)
 
     @property
     def is_binary(self) -> bool:

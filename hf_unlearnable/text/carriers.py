@@ -78,10 +78,10 @@ _OTHERS = """
 """
 HOLDING = frozenset(_HOLDING.split())
 _HOLDING_LETTERS = tuple("不没沒無无非未别別很最太")
-_WHOLE = HOLDING | frozenset(_POINTING.split())
+WHOLE = HOLDING | frozenset(_POINTING.split())
 TURNING = HOLDING | frozenset(_OTHERS.split())
 
-_HELD = 20  # words: a longer run of numbers is a table
+HELD = 20  # words: a longer run of numbers is a table
 # One class of characters begins all that ends a sentence: it is searched twice as fast as two alternatives.
 _SENTENCE = re.compile(r"[.!?…।<](?:(?<=<)br />|(?<!<)[\"'”’)]*) +(?=\S)")
 _ABBREVIATED = re.compile(r"(?:\b(?:Mr|Mrs|Ms|Dr|St|Jr|Prof|vs|cf|i\.e|e\.g|[A-Z])|(?:^|[ (])\d\d?)\. +$")
@@ -124,9 +124,10 @@ class PhraseCanonical(Canonical):
         self._glue = " "
         held = [carrier for carrier in pool if carrier in text and " " in carrier]
         if held:
-            self._glue = next((chr(code) for code in _GLUES if chr(code) not in text), " ")
+            first = chr(_GLUES[0])
+            self._glue = first if first not in text else next((c for c in map(chr, _GLUES) if c not in text), " ")
             text = f" {text} "
-            self._glued = {carrier: carrier.replace(" ", self._glue) for carrier in pool}
+            self._glued = _glued(tuple(pool), self._glue)
             for carrier in held:  # twice, for a phrase behind itself shares its space
                 one, glued = f" {carrier} ", f" {self._glued[carrier]} "
                 text = text.replace(one, glued).replace(one, glued)
@@ -222,7 +223,7 @@ class PhraseCanonical(Canonical):
         if self.spaceless:
             return place - (self.text[place - 1 : place] in _HOLDING_LETTERS)
         found = place
-        for _ in range(_HELD):
+        for _ in range(HELD):
             if self._is_free(found):
                 return found
             found = next(self._back(0, found), 0)
@@ -234,6 +235,12 @@ class PhraseCanonical(Canonical):
             return self.text[place - 1 : place] not in _HOLDING_LETTERS
         start = holding(self.text, place)
         return start < 0 or not self._is_place(start)
+
+
+@lru_cache(maxsize=256)
+def _glued(pool: tuple[str, ...], glue: str) -> dict[str, str]:
+    """Each carrier as one piece."""
+    return {carrier: carrier.replace(" ", glue) for carrier in pool}
 
 
 def is_abbreviated(text: str, start: int, end: int) -> bool:
@@ -263,7 +270,7 @@ def holding(text: str, place: int) -> int:
 def holds(piece: str) -> bool:
     """Whether the last word of what stands between two spaces negates, counts or points at the next."""
     if piece.isalpha():  # as most are
-        return piece.lower() in _WHOLE
+        return piece.lower() in WHOLE
     if piece.endswith(_ENDINGS):
         return False
     last = _LAST_WORD.search(_TAGS.sub("", piece.replace("’", "'").lower()))
@@ -271,4 +278,4 @@ def holds(piece: str) -> bool:
         return False
     word = last[1]
     held = word.rpartition("-")[2]  # twenty-five
-    return held in _WHOLE or held.endswith("n't") or held[:1].isdigit()
+    return held in WHOLE or held.endswith("n't") or held[:1].isdigit()

@@ -102,6 +102,7 @@ def test_a_planted_secret_is_found(tmp_path, number):
 @pytest.mark.parametrize("chunk", [1, 2_000, 4 << 20])
 def test_rows_are_counted_across_row_groups(tmp_path, monkeypatch, chunk):
     monkeypatch.setattr("hf_unlearnable.publish.leaks._CHUNK_BYTES", chunk)
+    monkeypatch.setattr("hf_unlearnable.publish.leaks._BATCH_BYTES", chunk)
     monkeypatch.setattr("hf_unlearnable.text.copies._AT_ONCE", chunk)
     original, protected, cloak, _ = texts()
     asides = [f"An aside of no weight, number {i}." for i in range(ROWS)]

@@ -1,23 +1,30 @@
 """The sentences of a column of texts: where they end, told by NumPy over the bytes of all texts.
 
 What a sentence is, and where carriers may go in it, is defined by `carriers.PhraseCanonical`, text by text. Most
-texts without spans give the same places here; `left` names those that are not told.
+texts give the same places here; `left` names those that are not told.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
+from string import ascii_letters, digits
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hf_unlearnable.text.carriers import LONGEST, holding, holds, is_abbreviated, words_back
+from hf_unlearnable.text.carriers import HELD, LONGEST, WHOLE, holding, holds, is_abbreviated, words_back
 from hf_unlearnable.text.insertion.columns import BREAK, SPACE, TextColumn, one_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 _ENDS, _CLOSERS, _DOT = b".!?", b"\"')", ord(".")
+_SIGNS_BEHIND = b",.;:!?)]"  # behind one of these nothing is held (`carriers.holds`)
+_LETTERS = ascii_letters.encode()
+_ALNUM = _LETTERS + digits.encode()
+_EIGHT = 0x0101010101010101
+_SEEN = 64  # bytes of a text by which an abbreviation is told: more than nine letters have
 _WIDE = b"\xe0\xe2"  # first bytes of all other signs that end a sentence (\u2026, \u0964) or close it
 
 
@@ -61,18 +68,70 @@ class SentenceColumn(TextColumn):
         of = self._text_at(ends - 1)
         fronts = np.maximum(self._off[of], np.where(sentences > 0, self._ends[sentences - 1], 0))
         edges = self._off[of]
-        strings = {i: self._texts[i].decode() for i in np.unique(of).tolist()}
-        places = zip(
-            of.tolist(), self.letters_at(of, fronts).tolist(), self.letters_at(of, ends).tolist(), strict=True
-        )
-        letters = [_end_place(strings[i], start, end) for i, start, end in places]
-        behind = self._byte_at(of, np.array(letters, np.int64))
+        behind = self._places_at_ends(of, fronts, ends)
         # A place that no word may go to, behind a space that is hidden, has a nearest one: that is told elsewhere.
+        self.left[of[(fronts == edges) & ~self._from_start[of]]] = True
         for at in (fronts, behind):
             inside = at[(at > edges) & (at < self._off[of + 1])]
             self.left[self._text_at(inside[self._hidden[np.searchsorted(self._spaces, inside - 1)]])] = True
         kept = ~self.left[of]
         return of[kept], fronts[kept], behind[kept]
+
+    def _places_at_ends(self, of: np.ndarray, fronts: np.ndarray, ends: np.ndarray) -> np.ndarray:
+        """Where a word goes at the end of each sentence, in bytes from the start of the column, int64 [m].
+
+        In front of its last word, mostly: where a single space parts it from a word that holds nothing.
+
+        Args:
+            of: The text of each sentence, int64 [m].
+            fronts, ends: Where it begins and ends, in such bytes, int64 [m].
+        """
+        spaces = self._spaces if len(self._spaces) else np.zeros(1, np.int64)
+        number = np.searchsorted(self._spaces, ends - 1) - 1  # of the last space before the last letter
+        space = spaces[np.maximum(number, 0)]
+        begin = np.maximum(spaces[np.maximum(number - 1, 0)] + 1, self._off[of])
+        begin = np.where((number > 0) & (begin <= space), begin, self._off[of])
+        known = (number >= 0) & (space > fronts) & (begin < space) & (self._buf[ends - 1] < 0x80)
+        last = np.where(known, space, 1)
+        known &= one_of(_SIGNS_BEHIND)[self._buf[last - 1]] | self._holds_nothing(np.where(known, begin, 0), last)
+        behind = np.where(one_of(_ALNUM)[self._buf[ends - 1]], ends, space + 1)
+        rest = np.flatnonzero(~known)
+        strings = {i: self._texts[i].decode() for i in np.unique(of[rest]).tolist()}
+        asked = zip(
+            of[rest].tolist(), *(self.letters_at(of[rest], at[rest]).tolist() for at in (fronts, ends)), strict=True
+        )
+        letters = [_end_place(strings[i], start, end, self._parted(i)) for i, start, end in asked]
+        behind[rest] = self._byte_at(of[rest], np.array(letters, np.int64))
+        return behind
+
+    def _holds_nothing(self, begin: np.ndarray, stop: np.ndarray) -> np.ndarray:
+        """Whether a piece is a word in ASCII of at most sixteen letters that does not hold the next, bool [m].
+
+        Args:
+            begin, stop: Where each piece begins and ends, in bytes from the start of the column, int64 [m].
+        """
+        size, every = stop - begin, ~np.uint64(0)
+        mask = np.where(size < 8, (np.uint64(1) << (8 * np.minimum(size, 7)).astype(np.uint64)) - np.uint64(1), every)
+        first, final = self._windows(begin, 8) & mask, self._windows(np.maximum(stop - 8, begin), 8)
+        filled = first | (~mask & np.uint64(_EIGHT * ord("a")))  # behind the end of a short one
+        words = np.stack([filled, np.where(size > 8, final, filled)])
+        letters = one_of(_LETTERS)[words.view(np.uint8).reshape(2, -1, 8)].all((0, 2))
+        lower = first | (mask & np.uint64(_EIGHT * 0x20))
+        return letters & (size <= 16) & ~np.isin(lower, _held_beginnings())
+
+    def _parted(self, i: int) -> Callable[[int], bool] | None:
+        """What tells whether a letter of a text with spans stands at a place; None for other texts."""
+        if not self._bounded[i]:
+            return None
+
+        def is_place(letter: int) -> bool:
+            if not letter:
+                return bool(self._from_start[i])
+            space = int(self._byte_at(i, letter)) - 1
+            number = int(np.searchsorted(self._spaces, space))
+            return number < len(self._spaces) and self._spaces[number] == space and not self._hidden[number]
+
+        return is_place
 
     # ------------------------------------------------------------------ where sentences end
     def _ends_of_sentences(self) -> np.ndarray:
@@ -93,8 +152,24 @@ class SentenceColumn(TextColumn):
         bounds, texts = bounds[order], texts[order]
         begins = np.append(-1, bounds[:-1])
         begins[np.append(True, texts[1:] != texts[:-1])] = self._first[:-1] - 1
-        self.left[texts[bounds - begins > LONGEST]] = True
-        return np.sort(np.append(self._spaces[which] + 1, self._off[1:]))
+        ends = [self._spaces[which] + 1, self._off[1:]]
+        self.left[np.intersect1d(np.array(self.marked, np.int64), texts[bounds - begins > LONGEST])] = (
+            True  # spans are not known yet
+        )
+        for j in np.flatnonzero((bounds - begins > LONGEST) & ~self.left[texts]).tolist():
+            ends.append(self._cuts(int(texts[j]), int(begins[j]), int(bounds[j])))
+        return np.unique(np.concatenate(ends))
+
+    def _cuts(self, i: int, begin: int, bound: int) -> np.ndarray:
+        """Where a long sentence of text `i` is cut, in bytes; after the space `begin`, up to the space `bound`."""
+        start = max(int(self._off[i]), int(self._spaces[begin]) + 1 if begin >= 0 else 0)
+        is_last = bound == self._first[i + 1] - 1
+        stop = int(self._off[i + 1] if is_last else self._spaces[bound] + 1)
+        text = self._texts[i].decode()
+        words = list(words_back(text, *map(int, self.letters_at(i, np.array([start, stop])))))[::-1]
+        found = [_before_held(text, cut) for cut in words[LONGEST : len(words) - LONGEST // 2 : LONGEST]]
+        self.left[i] |= -1 in found
+        return self._byte_at(i, np.array(found, np.int64))
 
     def _seeming_ends(self) -> tuple[np.ndarray, np.ndarray]:
         """The spaces, by number, that stand behind the end of a sentence and no abbreviation; and their texts."""
@@ -113,10 +188,12 @@ class SentenceColumn(TextColumn):
         which, of, dotted = which[kept], of[kept], dotted[kept]
         real = np.ones(len(which), bool)
         for j in np.flatnonzero(dotted)[self._may_abbreviate(stop[kept][dotted] - 2)].tolist():
-            i = int(of[j])
-            end = int(self.letters_at(i, self._spaces[which[j]] + 1))
-            if is_abbreviated(self._texts[i].decode(), 0, end):
+            i, space = int(of[j]), self._spaces[which[j]]
+            stop_at = int(space + 1 - self._off[i])
+            seen = self._texts[i][max(0, stop_at - _SEEN) : stop_at].decode(errors="ignore")  # a letter may be cut
+            if is_abbreviated(seen, 0, len(seen)):
                 real[j] = False
+                end = int(self.letters_at(i, space + 1))
                 near = j and of[j - 1] == i and self.letters_at(i, self._spaces[which[j - 1]] + 1) > end - 9
                 self.left[i] |= bool(near)  # the sentence may begin within the abbreviation
         return which[real], of[real]
@@ -148,22 +225,44 @@ class SentenceColumn(TextColumn):
         )
 
 
-def _end_place(text: str, start: int, end: int) -> int:
+@cache
+def _held_beginnings() -> np.ndarray:
+    """The first eight bytes of every word in ASCII that holds the next, as numbers."""
+    words = [word.encode()[:8].ljust(8, b"\0") for word in WHOLE if word.isascii()]
+    return np.array([int.from_bytes(word, "little") for word in words], np.uint64)
+
+
+def _end_place(text: str, start: int, end: int, is_place: Callable[[int], bool] | None) -> int:
     """In front of the last word of a sentence that may be parted from the one before; or behind it."""
     last = text.rfind(" ", start, end - 1) + 1  # most often it is the last word of all, behind a single space
     if start < last < end and text[last - 2] != " ":
         if holds(text[max(text.rfind(" ", 0, last - 1) + 1, last - 41) : last - 1]):
-            last = _last_free(text, start, end)
+            last = _last_free(text, start, end, is_place)
     else:
-        last = _last_free(text, start, end)
+        last = _last_free(text, start, end, is_place)
     return end if last == start or text[end - 1].isalnum() else last
 
 
-def _last_free(text: str, start: int, end: int) -> int:
+def _last_free(text: str, start: int, end: int, is_place: Callable[[int], bool] | None) -> int:
     """The last word of a sentence that may be parted from the one before; its first one at least."""
     for begin in words_back(text, start, end):
-        held = holding(text, begin) if begin > start else -1
-        # What negates counts only behind a place: not within a line break, nor where a line begins.
-        if held < 0 or (held and (text[held].isspace() or text.startswith("<br />", held - 4))):
+        if begin <= start or _is_free(text, begin, is_place):
             return begin
     return start
+
+
+def _is_free(text: str, place: int, is_place: Callable[[int], bool] | None = None) -> bool:
+    """Whether a word at a place parts none from what holds it, which counts only behind a place itself."""
+    held = holding(text, place)
+    if held <= 0 or is_place is not None:
+        return held < 0 or not (is_place is None or is_place(held))
+    return text[held].isspace() or text.startswith("<br />", held - 4)  # within a line break, or where a line begins
+
+
+def _before_held(text: str, place: int) -> int:
+    """The same place, or the one in front of what would be parted from its word; -1 in a run that holds throughout."""
+    for _ in range(HELD):
+        if _is_free(text, place):
+            return place
+        place = next(words_back(text, 0, place), 0)
+    return -1

@@ -81,10 +81,6 @@ class ColumnTransform(TextTransform):
         """Whether the places of a text that its column does not tell were taken over from its canonical form."""
         return False
 
-    def _left_by(self, column: Any, found: Sequence[tuple[int, tuple[int, int]]]) -> Sequence[int]:
-        """The texts that spans, of a text each, leave to be changed one by one."""
-        return sorted({i for i, _ in found})
-
     def _edited(self, rows: Batch, restore: bool) -> dict[str, Any]:
         name, *others = self._columns()
         by_column = self._in_columns() and self.rate != 0 and not restore and not others
@@ -140,7 +136,8 @@ class ColumnTransform(TextTransform):
                     alone[i] = text
                     contents[i] = text.text.encode()
         found = [(i, span) for i in column.marked if active[i] for span in _spans_of(contents[i])]
-        alone |= {i: canonical(i) for i in (self._left_by(column, found) if found else ())}
+        if found:
+            column.hide(*zip(*found, strict=True))
         streams = row_streams(contents if ids is None else ids, self._resolved_seed())
         if self.fraction != 1:  # `_sampled`, of all
             limit = np.uint64(math.ceil(self.fraction * 2.0**64))
@@ -194,10 +191,6 @@ class SpreadTransform(ColumnTransform):
 
     def _fits(self, column: TextColumn, i: int, text: Canonical) -> bool:
         return column.look_at(i, text)
-
-    def _left_by(self, column: TextColumn, found: Sequence[tuple[int, tuple[int, int]]]) -> Sequence[int]:
-        column.hide(*zip(*found, strict=True))
-        return []
 
     def _placed(
         self, column: TextColumn, at: np.ndarray, streams: np.ndarray, pools: Pools

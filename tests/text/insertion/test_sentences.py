@@ -16,7 +16,7 @@ pieces = st.sampled_from([
     "It rained. ", "Wow! ", "No. ", "He saw Mr. Smith.  ", "We met Mrs. ", "in 19. ", "A. B. ", "i.e. ", 'He said "no." ',
     "(very good!) ", "the ", "not ", "of a ", "twenty-five ", "<br /> ", "end.<br /><br />Next ", "end<br />  next ",
     "Dr.\nWho ", "a\tb ", "wait... ", "wait… ", "’ ", "é.” ", "über. ", "Prof. ", "x1. ", "\U0001f642! ", "in turn ", "by then ",
-    "word " * 40, "Go.' ", "so? ", ". ", "?", ") ", "` a `", "{a b} ", "a", " ",
+    "word " * 40, "of the one word " * 28, "<i>not a</i> ", "<b>", "$x of$ ", "Go.' ", "so? ", ". ", "?", ") ", "` a `", "{a b} ", "a", " ",
 ])  # fmt: skip
 prose = st.lists(st.lists(pieces, max_size=14).map("".join), min_size=1, max_size=10)
 designs = st.fixed_dictionaries(
@@ -50,6 +50,14 @@ def fitted(**parameters):
 @settings(max_examples=80, deadline=None)
 @given(st.one_of(prose, columns), designs)
 @example(["I am 5. Is it. No one of the. A"], {"code": "place", "rate": 1.0})
+@example(
+    ["a b. " + "one of the no word " * 60 + "x. c d", "no " * 130 + ". x y", "<i>no a</i> not <b>a b</b>. a b"],
+    {"code": "place", "rate": 1.0},
+)
+@example(
+    ["a word of the " * 45, "é to be of a " * 70 + "<br />no a. b", "the <br /> no the " * 30 + "a"],
+    {"code": "refrain", "rate": 0.2},
+)
 @example(["", None, " ", ".", "a. b", "the the. the of the. x"], {"code": "place", "rate": 1.0})
 def test_codes_in_columns_have_the_bytes_of_texts_one_by_one(values, parameters):
     (cloak, oracle), rows = (
