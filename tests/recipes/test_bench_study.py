@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from hf_unlearnable.registry import method_class
-from recipes.bench import protection, study
+from recipes.bench import drawn, protection, study
 from tests import ROOT
 from tests.examples import pictures
 
@@ -53,11 +53,11 @@ def test_a_share_is_protected_and_the_clean_part_stands_beside_it(run):
 def test_the_protected_rows_and_the_others_are_all_rows_in_their_order(share):
     rows = pictures(20).add_column("number", list(range(20)))
     after = rows.map(lambda row: {"number": row["number"] + 100})
-    both = protection.mixed(rows, after, 3, share, drop=False)["number"]
-    left = protection.mixed(rows, after, 3, share, drop=True)["number"]
+    both = drawn.mixed(rows, after, 3, share, drop=False)["number"]
+    left = drawn.mixed(rows, after, 3, share, drop=True)["number"]
     assert [number % 100 for number in both] == list(range(20))
     assert [number for number in both if number < 100] == list(left) and len(left) == 20 - round(20 * share)
-    assert both != protection.mixed(rows, after, 4, share, drop=False)["number"], "the seed draws them"
+    assert both != drawn.mixed(rows, after, 4, share, drop=False)["number"], "the seed draws them"
 
 
 def test_a_sweep_is_each_method_at_each_strength(tmp_path):
