@@ -38,7 +38,7 @@ def paper_tables() -> dict[str, str]:
         "paper_filters": filters(cells), "one_class": one_class(cells), "confusion": confusion(cells),
         "paper_curves": curves(cells), "transfer_class": carried_class(carried),
         "transfer_rows": carried_rows(carried), "paper_digits": digits(), "faces": faces(), "medical": medical(),
-        "training_speed": training_speed(),
+        "training_speed": training_speed(), "precision": precision(cells),
     }  # fmt: skip
 
 
@@ -238,6 +238,15 @@ def training_speed() -> str:
         floors = [f"{line['roofline'][kind]:.2f} ms" for line in found.values()]
         rows.append([f"the convolutions alone, at the rate of a matrix product in {kind}", *floors])
     return table([["per image", *(f"batches of {batch}" for batch in found)], *rows])
+
+
+def precision(cells: Cells) -> str:
+    """Versions down, float32 and bf16 across: accuracy with its interval."""
+    names = {"clean": "clean", "texture": "texture", "error-min, sample, 8/255": "error-min",
+             "error-min, class, 8/255": "error-min, class-wise"}  # fmt: skip
+    victims = {"small_cnn": "float32", "small_cnn_bf16": "bf16"}
+    rows = [[title, *(whole(cells.get((one, name, "none"))) for one in victims)] for name, title in names.items()]
+    return table([["small CNN, trained on", *victims.values()], *rows])
 
 
 def draw() -> None:

@@ -38,7 +38,7 @@ class ImageTraining(Training):
         cache: Folder where features are kept for later trainings, in up to 256 MB; None keeps none. It changes
             nothing of the outcome.
         bf16: Whether networks answer in bf16 in training, where the device has instructions for it: 1.8 times as fast
-            on such a CPU, and as accurate (docs/results/cost.md). Elsewhere it changes nothing.
+            on such a CPU, and as accurate within what keys differ by (docs/results/cost.md).
     """
 
     augment: bool = True
