@@ -27,7 +27,8 @@ from typing import Any
 import numpy as np
 from attack_tables import BENCH, lines
 from datasets import Dataset, disable_progress_bars
-from protection import lines_of, sample, split_of
+from drawn import sample
+from protection import lines_of, split_of
 from study import method_of, read, swept, transform_of
 
 from hf_unlearnable.audit.records import NONE

@@ -27,7 +27,8 @@ from typing import Any
 import numpy as np
 import torch
 from datasets import Dataset, disable_progress_bars
-from protection import lines_of, sample, split_of
+from drawn import sample
+from protection import lines_of, split_of
 
 from hf_unlearnable import sharpness_aware_learnability
 from hf_unlearnable.adversary import Attacker, Rows

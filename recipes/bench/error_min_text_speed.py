@@ -18,7 +18,8 @@ from collections.abc import Callable
 from typing import Any
 
 from datasets import disable_caching, disable_progress_bars
-from protection import sample, split_of
+from drawn import sample
+from protection import split_of
 
 from hf_unlearnable import ErrorMinTextTransform
 

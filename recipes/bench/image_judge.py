@@ -20,7 +20,8 @@ import numpy as np
 import torch
 import yaml
 from datasets import disable_progress_bars, load_dataset
-from protection import sample, version
+from drawn import sample
+from protection import version
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.functional import pad, relu

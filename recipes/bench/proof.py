@@ -33,7 +33,8 @@ from typing import Any
 import numpy as np
 import torch
 from datasets import Dataset, disable_progress_bars
-from protection import lines_of, own_rows, sample, split_of
+from drawn import own_rows, sample
+from protection import lines_of, split_of
 from published_pue import PublishedSchedule
 
 from hf_unlearnable import ProvableErrorMinTransform, bayes_error, certified_learnability, recovered_accuracy

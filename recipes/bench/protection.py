@@ -10,7 +10,9 @@ Victims train on a sample of the training split, as large as two cores bear, and
 rows. The parts of the configuration: `input_column`, `fit_on` (whether a method learns from the whole split or from
 the sample), `classes` (the labels to keep), `versions` (a method, or `module:class`, with its parameters, `paper:
 true` for the paper's, `strength: 2` for twice the usual one, `role: random` for a baseline, `share: 0.4` to protect
-that share of the rows, drawn by the seed, and `drop: true` beside it for the clean part alone), `sweep` (`methods` at
+that share of the rows, drawn by the seed, and `drop: true` beside it for the clean part alone; `fit_on: {rows: 600,
+classes: [0, 5], own: true, gray: true}` has its key made on 600 further rows of these classes and the study's own ones
+of them, seen in gray; each part may be left out), `sweep` (`methods` at
 each of `strengths`, named "texture x 0.5"), `datasets` (rows, test rows and settings of each victim,
 `victim` where it has another name, `only`, the versions to run if not all, and `test_on`, other datasets of the same
 classes that the same trainings are tested on too), `countermeasures` ("all" or names; none if left out), `wear`
@@ -40,11 +42,12 @@ from typing import Any
 
 import numpy as np
 from datasets import Dataset, concatenate_datasets, disable_progress_bars, load_dataset
+from drawn import NUMBER, learned_from, mixed, numbered, of_classes, own_rows, sample
 from filelock import FileLock
 from study import known, method_of, read, transform_of
 
 from hf_unlearnable import __version__
-from hf_unlearnable.adversary import Attacker, Countermeasure, Rows, Victim, Wear, composed
+from hf_unlearnable.adversary import Attacker, Countermeasure, Victim, Wear, composed
 from hf_unlearnable.audit.grid import audit
 from hf_unlearnable.audit.plan import roles_of
 from hf_unlearnable.audit.records import NONE, Audit, Cell, Version
@@ -56,15 +59,6 @@ from hf_unlearnable.registry import countermeasures_of, modality_of, victims_of,
 from hf_unlearnable.samples import load_digits
 
 logger = logging.getLogger("protection")
-
-
-def sample(rows: Dataset, count: int, max_words: int | None = None) -> Dataset:
-    """`count` rows, always the same ones, in their order; of texts those with at most `max_words` words."""
-    if max_words:
-        rows = rows.select([i for i, text in enumerate(rows["text"]) if text.count(" ") < max_words])
-    if count >= len(rows):
-        return rows
-    return rows.select(sorted(np.random.default_rng(0).choice(len(rows), count, replace=False).tolist()))
 
 
 def split_of(folder: str, name: str, split: str) -> Dataset:
@@ -89,18 +83,11 @@ def parted(cell: Cell, others: dict[str, Dataset]) -> tuple[Cell, dict[str, dict
     return replace(cell, correct=own, curves=[[] for _ in cell.seeds]), {"elsewhere": accuracy}
 
 
-def own_rows(train: Dataset, published: Dataset, columns: tuple[str, str], max_words: int | None) -> Rows:
-    """The attacker's own: a fifth as many clean rows as were published, none of which was."""
-    read = modality_of(train.features, columns[0]).read
-    taken = {digest(value) for value in read(published, columns[0])}
-    more = sample(train, min(2 * len(published), len(train)), max_words).shuffle(seed=0)
-    pairs = zip(read(more, columns[0]), more[columns[1]], strict=True)
-    own = [(value, label) for value, label in pairs if digest(value) not in taken][: len(published) // 5]
-    return Rows([value for value, _ in own], [label for _, label in own])
+def version(name: str, parameters: Any, rows: Dataset, source: Dataset, folder: Path, cost: list) -> Version:
+    """A version of the rows; a protected one has a key of its own for each seed, made on the source.
 
-
-def version(name: str, parameters: Any, rows: Dataset, learned_from: Dataset, folder: Path, cost: list) -> Version:
-    """A version of the rows; a protected one has a key of its own for each seed, and `cost` takes what it took."""
+    What each key took goes to `cost`.
+    """
     if parameters == "clean":
         return Version(name, rows, "clean", share=0.0)
     if not isinstance(parameters, dict):
@@ -112,15 +99,17 @@ def version(name: str, parameters: Any, rows: Dataset, learned_from: Dataset, fo
 
     @cache
     def made(seed: int) -> Dataset:
-        place = folder / digest(
-            __version__, cls.method_version, whole, rows._fingerprint, learned_from._fingerprint, seed
-        )
+        place = folder / digest(__version__, cls.method_version, whole, rows._fingerprint, source._fingerprint, seed)
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{place}.lock"):  # another process may share the work
             if not place.exists():
                 start = time.perf_counter()
-                cloak = transform_of(parameters, seed=2026 + seed).fit(learned_from)
-                protected = rows.map(cloak, batched=True)
+                if NUMBER in source.column_names:
+                    cloak = transform_of(parameters, seed=2026 + seed, id_column=NUMBER).fit(source)
+                    protected = numbered(rows).map(cloak, batched=True).remove_columns(NUMBER)
+                else:
+                    cloak = transform_of(parameters, seed=2026 + seed).fit(source)
+                    protected = rows.map(cloak, batched=True)
                 took = {"seconds": round(time.perf_counter() - start, 1)}
                 took["passes_an_image"] = round(getattr(cloak, "image_passes", 0) / len(rows), 1)
                 with whole_or_nothing(place) as scratch:
@@ -130,27 +119,6 @@ def version(name: str, parameters: Any, rows: Dataset, learned_from: Dataset, fo
         return mixed(rows, load_rows(place), seed, share, role == "dropped")
 
     return Version(name, made, role, share)
-
-
-def mixed(rows: Dataset, protected: Dataset, seed: int, share: float, drop: bool) -> Dataset:
-    """Rows of which a share is protected, or the clean others alone.
-
-    Args:
-        rows, protected: The same rows, before and after.
-        seed: Draws which are protected: the same ones for every method.
-        share: Of the rows.
-        drop: Whether to leave the protected ones out.
-    """
-    if share == 1:
-        return protected
-    order = np.random.default_rng(seed).permutation(len(rows))
-    count = round(share * len(rows))
-    chosen, kept = sorted(order[:count].tolist()), sorted(order[count:].tolist())
-    if drop:
-        return rows.select(kept)
-    places = np.empty(len(rows), int)
-    places[[*chosen, *kept]] = np.arange(len(rows))
-    return concatenate_datasets([protected.select(chosen), rows.select(kept)]).select(places)
 
 
 def main() -> None:
@@ -166,14 +134,13 @@ def main() -> None:
     for name, settings in config["datasets"].items():
         if arguments.only and name not in arguments.only:
             continue
-        train, test = (split_of(arguments.data, name, split) for split in ("train", "test"))
+        split, test = (split_of(arguments.data, name, part) for part in ("train", "test"))
+        train = split
         if "classes" in config:
-            train, test = (
-                part.select(np.flatnonzero(np.isin(part["label"][:], config["classes"]))) for part in (train, test)
-            )
+            train, test = (of_classes(part, config["classes"]) for part in (split, test))
         for victim, protocol in settings["victims"].items():
             if not arguments.victims or victim in arguments.victims:
-                study(arguments, config, (name, train, test), victim, protocol, corpus)
+                study(arguments, config, (name, split, train, test), victim, protocol, corpus)
 
 
 def parsed() -> argparse.Namespace:
@@ -196,11 +163,11 @@ def parsed() -> argparse.Namespace:
 
 
 def study(
-    arguments: argparse.Namespace, config: dict, data: tuple[str, Dataset, Dataset], victim: str, protocol: dict,
-    corpus: list[str] | None,
+    arguments: argparse.Namespace, config: dict, data: tuple[str, Dataset, Dataset, Dataset], victim: str,
+    protocol: dict, corpus: list[str] | None,
 ) -> None:  # fmt: skip
     """Runs the cells of one dataset and victim that are missing, and writes each as it comes."""
-    name, train, test = data
+    name, split, train, test = data
     columns = config.get("input_column", "text"), "label"
     kind = modality_of(train.features, columns[0])
     victims = victims_of(kind.name)
@@ -220,11 +187,12 @@ def study(
     if victim in models:
         options["model"] = models[victim]
     run = Victim.of(partial(function, **options))
-    source = rows if config.get("fit_on") == "sample" else train
+    usual = rows if config.get("fit_on") == "sample" else train
     wanted = {k: v for k, v in config["versions"].items() if k in asked}
     costs: dict[str, list] = {key: [] for key in wanted}
     folder = Path(arguments.store, "versions")
-    versions = [version(key, parameters, rows, source, folder, costs[key]) for key, parameters in wanted.items()]
+    sources = {key: learned_from(parameters, rows, split, usual, columns[0]) for key, parameters in wanted.items()}
+    versions = [version(key, wanted[key], rows, source, folder, costs[key]) for key, source in sources.items()]
     numbers = {key: method_version(parameters) for key, parameters in wanted.items()}
     seeds = arguments.seeds or config["seeds"]
     output = Path(arguments.output or Path(arguments.config).with_suffix(".jsonl").name)

@@ -19,7 +19,8 @@ PARTS = {
     "seeds", "input_column", "fit_on", "classes", "countermeasures", "versions", "sweep", "datasets", "corpus",
     "wear",
 }  # fmt: skip
-OURS = ("method", "paper", "role", "strength", "share", "drop")  # of a version; all else is the method's own
+FIT = {"rows", "classes", "own", "gray"}  # of a version's `fit_on`
+OURS = ("method", "paper", "role", "strength", "share", "drop", "fit_on")  # of a version; all else is the method's own
 
 
 def read(path: str | Path) -> dict[str, Any]:
@@ -93,5 +94,10 @@ def _check(where: str, parameters: Mapping[str, Any]) -> None:
             f"{where} has the share {share}. Give a number between 0 and 1: at 0 it is the clean version, at 1 leave "
             "the share out."
         )
+    fit = parameters.get("fit_on", {"rows": 1})
+    if unknown := sorted(set(fit) - FIT):
+        raise ValueError(f"{where}: {unknown[0]!r} is no part of `fit_on`. Its parts are {', '.join(sorted(FIT))}.")
+    if not (fit.get("rows") or fit.get("own", True)):
+        raise ValueError(f"{where} learns from no rows. Give `rows` in `fit_on`, or leave `own` out.")
     if parameters.get("drop") and "share" not in parameters:
         raise ValueError(f"{where} drops the protected rows, but all are protected. Write `dropped` for it instead.")

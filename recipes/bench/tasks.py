@@ -31,8 +31,9 @@ from typing import Any
 import numpy as np
 import torch
 from datasets import Dataset, disable_progress_bars
+from drawn import sample
 from PIL import Image
-from protection import lines_of, sample, split_of
+from protection import lines_of, split_of
 
 from hf_unlearnable.image.victims.tasks import KINDS, network, task_scores
 from hf_unlearnable.registry import method_class

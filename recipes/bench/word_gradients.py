@@ -27,7 +27,8 @@ from typing import Any
 import numpy as np
 import torch
 from datasets import Dataset
-from protection import sample, split_of
+from drawn import sample
+from protection import split_of
 from torch import Tensor
 
 from hf_unlearnable.audit.report import library_versions

@@ -21,6 +21,7 @@ from tests import ROOT
 
 VICTIMS = {**TEXT_VICTIMS, **IMAGE_VICTIMS}
 HOOKS = ("on_epoch", "in_training")
+IMAGE = {"augment": True, "image_size": None, "bf16": False}
 CONTRASTIVE = {
     "epochs": 10, "batch_size": 256, "learning_rate": 1e-3, "image_size": None, "network": "small_cnn",
     "evaluation": "linear", "C": 0.1,
@@ -187,17 +188,15 @@ def test_defaults_of_the_built_in_victims():
             "class_names": None, "instruction": "Classify the text. Answer with one of: {labels}.",
             "prompt_style": None, "max_rows": None,
         },
-        "small_cnn": {"epochs": 12, "batch_size": 128, "learning_rate": 0.1, "augment": True, "image_size": None},
-        "small_cnn_long": {"epochs": 60, "batch_size": 128, "learning_rate": 0.1, "augment": True, "image_size": None},
-        "resnet18": {"epochs": 60, "batch_size": 128, "learning_rate": 0.1, "augment": True, "image_size": None},
         **{
-            name: {"epochs": 30, "batch_size": 128, "learning_rate": rate, "augment": True, "image_size": None}
-            for name, rate in (
-                ("small_vgg", 0.05), ("small_resnet", 0.1), ("small_densenet", 0.1), ("small_vit", 0.001),
+            name: {"epochs": epochs, "batch_size": 128, "learning_rate": rate, **IMAGE}
+            for name, epochs, rate in (
+                ("small_cnn", 12, 0.1), ("small_cnn_long", 60, 0.1), ("resnet18", 60, 0.1), ("small_vgg", 30, 0.05),
+                ("small_resnet", 30, 0.1), ("small_densenet", 30, 0.1), ("small_vit", 30, 0.001),
             )
         },
         "pretrained_image_model": {
-            "epochs": 8, "batch_size": 64, "learning_rate": 0.02, "augment": True, "image_size": None,
+            "epochs": 8, "batch_size": 64, "learning_rate": 0.02, **IMAGE,
             "model": "microsoft/resnet-18",
         },
         "linear_probe": {"image_size": None, "model": "microsoft/resnet-18", "C": 0.1},

@@ -174,6 +174,25 @@ def test_an_identity_hook_changes_nothing():
     assert (plain == hooked).all()
 
 
+@pytest.mark.parametrize("able", [True, False])
+def test_bf16_is_as_accurate_and_changes_nothing_where_the_processor_lacks_it(monkeypatch, able):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": able}, raising=False)
+    answered, told = [], []
+
+    def watch(images, targets, model, generator):
+        answered.append(model(images[:2]).dtype)
+        return images, targets
+
+    usual = small_cnn(TRAIN, LABELS, TEST, seed=0, epochs=6, batch_size=32, in_training=watch)
+    assert set(answered) == {torch.float32}
+    answered.clear()
+    half = small_cnn(TRAIN, LABELS, TEST, seed=0, epochs=6, batch_size=32, bf16=True, in_training=watch,
+                     on_epoch=lambda correct, _: told.append(correct))  # fmt: skip
+    assert set(answered) == {torch.bfloat16 if able else torch.float32}
+    assert accuracy(half) > 0.9 and told[-1] > 0.9
+    assert able or (half == usual).all()
+
+
 @pytest.mark.parametrize("name", ["small_vgg", "small_resnet", "small_densenet", "small_vit"])
 def test_a_network_of_every_family_learns_colours_and_tells_every_epoch(name):
     rng = np.random.default_rng(0)

@@ -1,10 +1,9 @@
 """The price list from its cells: which cells belong together, what the worst case is, and its tables."""
 
-import numpy as np
 import pytest
 
 from hf_unlearnable.registry import method_class
-from recipes.bench import compare, paper_tables
+from recipes.bench import compare
 from recipes.bench.study import swept
 
 VERSION = method_class("texture").method_version
@@ -79,11 +78,3 @@ def test_every_version_of_a_sweep_can_be_made():
                 cloak = compare.transform_of(parameters, seed=1)
                 cloak._check_parameters()
                 assert cloak.modality == kind
-
-
-def test_one_protected_class_is_told_with_where_it_goes():
-    counts = np.full((5, 5), 1) + 9 * np.eye(5, dtype=int)
-    counts[0] = [4, 0, 12, 0, 0]
-    cells = {("small_cnn", "clean", "none"): {"confusion": counts.tolist()}}
-    row = paper_tables.one_class(cells).splitlines()[2]
-    assert row == "| clean | 25.0 | class 7: 75.0 | 7.1 | 71.4 |"

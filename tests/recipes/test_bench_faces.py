@@ -9,6 +9,7 @@ from datasets import Dataset, Features, Image, Value
 from PIL import Image as PILImage
 
 from recipes.bench import faces
+from tests.image.models import tiny_model
 
 
 def pictures(shots, seed):
@@ -29,10 +30,19 @@ def splits():
     return pictures(7, 0), pictures(3, 1)
 
 
-def test_faces_are_seen_in_rgb_at_32_pixels(splits):
+def test_faces_are_seen_in_rgb_by_the_small_network_at_32_pixels(splits):
     gray = splits[0].select([0, 50]).map(lambda row: {"image": row["image"].convert("L").resize((9, 11))})
-    (one, other) = faces.small(gray)["image"]
-    assert one.size == other.size == (32, 32) and one.mode == "RGB"
+    for network, size in (("small_cnn", (32, 32)), ("pretrained", (9, 11))):
+        (one, other) = faces.seen(gray, network)["image"]
+        assert one.size == other.size == size and one.mode == "RGB"
+
+
+def test_an_enrolled_picture_is_paired_with_new_ones_of_its_person_and_as_many_of_others():
+    pairs, same = faces.enrolled_pairs(np.array([4, 4, 7]), np.array([7, 4, 9, 9]), seed=0)
+    assert pairs[same].tolist() == [[0, 4], [1, 4], [2, 3]] and len(pairs) == 6
+    people = np.array([4, 4, 7, 7, 4, 9, 9])
+    assert (people[pairs[~same, 0]] != people[pairs[~same, 1]]).all()
+    assert len({tuple(pair) for pair in pairs.tolist()}) == 6 and pairs[:, 0].max() < 3 <= pairs[:, 1].min()
 
 
 def test_the_seed_draws_who_is_protected_and_who_is_unseen(splits):
@@ -58,7 +68,7 @@ def test_the_pictures_of_the_people_asked_for_are_changed_and_no_others(splits, 
 
 def test_a_network_of_clean_faces_names_people_and_a_second_run_adds_the_rest(splits, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(faces, "EPOCHS", 4)
-    monkeypatch.setattr(faces, "small", lambda rows: rows)
+    monkeypatch.setattr(faces, "seen", lambda rows, network: rows)
     monkeypatch.setattr(faces, "split_of", lambda folder, name, split: splits[split == "test"])
     argv = ["faces.py", "--output", str(tmp_path / "cells.jsonl"), "--seeds", "0", "--methods", "clean"]
     for more in ([], ["texture"]):
@@ -74,3 +84,14 @@ def test_a_network_of_clean_faces_names_people_and_a_second_run_adds_the_rest(sp
     assert cells[0]["others"] > 3 / 30 and cells[1]["others"] is None
     names = (30 * cells[0]["protected"] + 60 * cells[0]["others"]) / 90
     assert names == pytest.approx(cells[1]["protected"], abs=1e-3), "the same network, counted in other groups"
+    assert [cells[i]["enrolled_pairs"] for i in (0, 1)] == [2 * 10 * 21, 2 * 30 * 21]
+    assert cells[1]["enrolled_error"] < 0.35
+
+
+def test_a_probe_of_a_pretrained_model_names_people_and_tells_strangers_apart(splits, monkeypatch):
+    study = faces.Study(*splits, seed=0)
+    cells = [study.cell("clean", setting, tiny_model(), None) for setting in ("partly", "fully")]
+    assert cells[1]["protected"] > 0.5 and cells[1]["equal_error"] < 0.35 and cells[1]["enrolled_error"] < 0.35
+    monkeypatch.setattr(sys, "argv", ["faces.py", "--networks", "pretrained"])
+    with pytest.raises(SystemExit):
+        faces.main()

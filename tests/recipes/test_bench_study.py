@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from hf_unlearnable.registry import method_class
-from recipes.bench import protection, study
+from recipes.bench import drawn, protection, study
 from tests import ROOT
 from tests.examples import pictures
 
@@ -53,11 +53,53 @@ def test_a_share_is_protected_and_the_clean_part_stands_beside_it(run):
 def test_the_protected_rows_and_the_others_are_all_rows_in_their_order(share):
     rows = pictures(20).add_column("number", list(range(20)))
     after = rows.map(lambda row: {"number": row["number"] + 100})
-    both = protection.mixed(rows, after, 3, share, drop=False)["number"]
-    left = protection.mixed(rows, after, 3, share, drop=True)["number"]
+    both = drawn.mixed(rows, after, 3, share, drop=False)["number"]
+    left = drawn.mixed(rows, after, 3, share, drop=True)["number"]
     assert [number % 100 for number in both] == list(range(20))
     assert [number for number in both if number < 100] == list(left) and len(left) == 20 - round(20 * share)
-    assert both != protection.mixed(rows, after, 4, share, drop=False)["number"], "the seed draws them"
+    assert both != drawn.mixed(rows, after, 4, share, drop=False)["number"], "the seed draws them"
+
+
+def numbers(rows):
+    """The first pixel's values of each image, which tell images apart."""
+    return [tuple(np.asarray(image)[0, 0]) for image in rows["image"]]
+
+
+def test_a_key_learns_from_further_rows_of_other_classes_and_from_the_study_own_ones():
+    split = pictures(60, classes=4)
+    rows = drawn.sample(drawn.of_classes(split, [2, 3]), 10)
+    told = {"fit_on": {"classes": [1, 2], "rows": 12}}
+    others = drawn.learned_from(told, rows, split, rows, "image")
+    assert len(others) == 12 and set(others["label"]) == {1, 2} and not set(numbers(others)) & set(numbers(rows))
+    both = drawn.learned_from({"fit_on": {**told["fit_on"], "own": True}}, rows, split, rows, "image")
+    own = drawn.of_classes(rows, [2])
+    assert numbers(both) == numbers(own) + numbers(others) and both.column_names == rows.column_names
+    assert drawn.learned_from({"fit_on": {"rows": 3}}, rows, split, split, "image")["label"][:] != []
+    assert drawn.learned_from({}, rows, split, split, "image") is split
+    with pytest.raises(ValueError, match=r"asks for 40 further rows of classes \[1, 2\]. There are \d+\.$"):
+        drawn.learned_from({"fit_on": {"classes": [1, 2], "rows": 40}}, rows, split, rows, "image")
+
+
+def test_noise_made_on_gray_images_is_put_on_the_coloured_ones(tmp_path):
+    rows = pictures(12)
+    told = {"method": "error-min", "max_rounds": 1, "epsilon": 8 / 255, "fit_on": {"gray": True}}
+    source = drawn.learned_from(told, rows, rows, rows, "image")
+    gray = np.stack(source["image"]).astype(int)
+    assert (gray == gray[..., :1]).all() and source[drawn.NUMBER][:] == list(range(12))
+    made = protection.version("gray", told, rows, source, tmp_path, []).rows(0)
+    before, after = (np.stack(part["image"]).astype(int) for part in (rows, made))
+    assert made.column_names == rows.column_names and 0 < abs(after - before).max() <= 8
+    assert (before != before[..., :1]).any(), "the images have colours"
+    usual = protection.version("usual", {**told, "fit_on": None}, rows, rows, tmp_path, []).rows(0)
+    assert (np.stack(usual["image"]) != after).any(), "another noise than that made on coloured ones"
+
+
+def test_noise_of_each_image_cannot_be_put_on_rows_that_were_not_learned_from(run):
+    fit = {"fit_on": {"rows": 20}}
+    with pytest.raises(ValueError, match="this image was not there at fit"):
+        run(versions={"a": {"method": "error-min", "max_rounds": 1, **fit}})
+    _, cells = run(versions={"a": {"method": "error-min", "noise": "class", "max_rounds": 1, **fit}})
+    assert cells["a"]["train_rows"] == 40 and cells["a"]["cost"][0]["passes_an_image"] > 0
 
 
 def test_a_sweep_is_each_method_at_each_strength(tmp_path):
@@ -78,6 +120,14 @@ def test_a_sweep_is_each_method_at_each_strength(tmp_path):
         ({"versions": {"a": {"epsilon": 1}}}, "version 'a': no method is called ''"),
         ({"versions": {"a": {"method": "texture", "share": 0}}}, "version 'a' has the share 0. Give a number between"),
         ({"versions": {"a": {"method": "texture", "share": 1}}}, "at 1 leave the share out"),
+        (
+            {"versions": {"a": {"method": "texture", "fit_on": {"rwos": 9}}}},
+            "'rwos' is no part of `fit_on`. Its parts",
+        ),
+        (
+            {"versions": {"a": {"method": "texture", "fit_on": {"own": False}}}},
+            "version 'a' learns from no rows. Give",
+        ),
         ({"versions": {"a": {"method": "texture", "drop": True}}}, "but all are protected. Write `dropped`"),
         ({"sweep": {"methods": ["texture", "grain"]}}, "no method is called 'grain'"),
         ({"victim": "huge_cnn"}, "no victim is called 'huge_cnn'. Write "),

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @victim("image", ImageTraining, epochs=12, batch_size=128, learning_rate=0.1, augment=True, image_size=None,
-        hooks=HOOKS)  # fmt: skip
+        bf16=False, hooks=HOOKS)  # fmt: skip
 def small_cnn(
     train_images: Sequence[Any], train_labels: Sequence[int], test_images: Sequence[Any], training: ImageTraining
 ) -> np.ndarray:
@@ -49,7 +49,7 @@ def small_cnn(
 
 
 @victim("image", ImageTraining, epochs=60, batch_size=128, learning_rate=0.1, augment=True, image_size=None,
-        hooks=HOOKS)  # fmt: skip
+        bf16=False, hooks=HOOKS)  # fmt: skip
 def small_cnn_long(
     train_images: Sequence[Any], train_labels: Sequence[int], test_images: Sequence[Any], training: ImageTraining
 ) -> np.ndarray:
@@ -61,7 +61,7 @@ def small_cnn_long(
 
 
 @victim("image", ImageTraining, epochs=60, batch_size=128, learning_rate=0.1, augment=True, image_size=None,
-        hooks=HOOKS)  # fmt: skip
+        bf16=False, hooks=HOOKS)  # fmt: skip
 def resnet18(
     train_images: Sequence[Any], train_labels: Sequence[int], test_images: Sequence[Any], training: ImageTraining
 ) -> np.ndarray:
@@ -73,7 +73,7 @@ def resnet18(
 
 
 @victim("image", ImageTraining, epochs=30, batch_size=128, learning_rate=0.05, augment=True, image_size=None,
-        hooks=HOOKS)  # fmt: skip
+        bf16=False, hooks=HOOKS)  # fmt: skip
 def small_vgg(
     train_images: Sequence[Any], train_labels: Sequence[int], test_images: Sequence[Any], training: ImageTraining
 ) -> np.ndarray:
@@ -85,7 +85,7 @@ def small_vgg(
 
 
 @victim("image", ImageTraining, epochs=30, batch_size=128, learning_rate=0.1, augment=True, image_size=None,
-        hooks=HOOKS)  # fmt: skip
+        bf16=False, hooks=HOOKS)  # fmt: skip
 def small_resnet(
     train_images: Sequence[Any], train_labels: Sequence[int], test_images: Sequence[Any], training: ImageTraining
 ) -> np.ndarray:
@@ -97,7 +97,7 @@ def small_resnet(
 
 
 @victim("image", ImageTraining, epochs=30, batch_size=128, learning_rate=0.1, augment=True, image_size=None,
-        hooks=HOOKS)  # fmt: skip
+        bf16=False, hooks=HOOKS)  # fmt: skip
 def small_densenet(
     train_images: Sequence[Any], train_labels: Sequence[int], test_images: Sequence[Any], training: ImageTraining
 ) -> np.ndarray:
@@ -109,7 +109,7 @@ def small_densenet(
 
 
 @victim("image", ImageTraining, epochs=30, batch_size=128, learning_rate=0.001, augment=True, image_size=None,
-        hooks=HOOKS)  # fmt: skip
+        bf16=False, hooks=HOOKS)  # fmt: skip
 def small_vit(
     train_images: Sequence[Any], train_labels: Sequence[int], test_images: Sequence[Any], training: ImageTraining
 ) -> np.ndarray:

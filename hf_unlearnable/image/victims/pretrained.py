@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @victim("image", ImageTraining, epochs=8, batch_size=64, learning_rate=0.02, augment=True, image_size=None,
-        hooks=HOOKS)  # fmt: skip
+        bf16=False, hooks=HOOKS)  # fmt: skip
 def pretrained_image_model(
     train_images: Sequence[Any],
     train_labels: Sequence[int],
