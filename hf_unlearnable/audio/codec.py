@@ -121,7 +121,8 @@ class Recording:
         if self._whole is not None:
             yield from self._whole
             return
-        done, whole = 0, []
+        done = 0
+        whole: list[np.ndarray] = []
         for block in self._read():
             if self.format.real and not np.isfinite(block).all():
                 frame = done + int(np.flatnonzero(~np.isfinite(block).all(axis=1))[0])

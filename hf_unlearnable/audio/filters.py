@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import chain, pairwise
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -63,13 +63,16 @@ class Filter:
             within: First frame of the part that matters, and the one behind it; a block that holds none of it comes
                 as it is. None for all.
         """
-        before, done = None, 0
-        for block, after in pairwise(chain(blocks, [None])):
-            if within is None or (done < within[1] and done + len(block) > within[0]):
-                yield self._filtered(before, block, after)
-            else:
-                yield block
-            before, done = block, done + len(block)
+        before = block = None
+        done = 0
+        for after in chain(blocks, [None]):
+            if block is not None:
+                if within is None or (done < within[1] and done + len(block) > within[0]):
+                    yield self._filtered(before, block, after)
+                else:
+                    yield block
+                done += len(block)
+            before, block = block, after
 
     def _filtered(self, before: np.ndarray | None, block: np.ndarray, after: np.ndarray | None) -> np.ndarray:
         frames, half = len(block), self.half
