@@ -21,7 +21,6 @@ import argparse
 import io
 import json
 import multiprocessing
-import re
 import statistics
 import tempfile
 import time
@@ -32,6 +31,7 @@ import numpy as np
 import soundfile
 import soxr
 from datasets import Audio, Dataset, disable_progress_bars, load_dataset
+from memory import peak
 
 from hf_unlearnable.registry import method_class
 
@@ -81,19 +81,14 @@ def long_file(clips: Dataset, path: Path, hours: float) -> None:
             file.write(waves[i % len(waves)])
 
 
-def highest_memory() -> int:
-    """The most that this process has held so far, in bytes; `getrusage` would tell of the process that started it."""
-    return 1024 * int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1])
-
-
 def long_run(method: str, clips: Dataset, path: Path) -> None:
     """Protects a file from file to file, and prints the time and the memory over a bare start."""
     cloak = method_class(method)(seed=7).fit(clips)
-    before, start = highest_memory(), time.process_time()
+    before, start = peak(), time.process_time()
     cloak.protect_file(path, path.with_suffix(f".{method}"), label=0)
-    more = highest_memory() - before
+    more = peak() - before
     print(json.dumps({"method": method, "file_MB": round(path.stat().st_size / 1e6),
-                      "cpu_s": round(time.process_time() - start, 1), "memory_over_start_MB": round(more / 1e6)}),
+                      "cpu_s": round(time.process_time() - start, 1), "memory_over_start_MB": round(more)}),
           flush=True)  # fmt: skip
     path.with_suffix(f".{method}").unlink()
 
