@@ -27,8 +27,10 @@ def stored_anew(rows, **how):
     return recordings(files=[file.getvalue() for file in files])
 
 
-@pytest.mark.parametrize("shape", [{}, {"rate": 22_050, "channels": 2}])
-@pytest.mark.parametrize(("bound", "epsilon"), [("loudness", 0.1), ("full-scale", 0.004)])
+@pytest.mark.parametrize(
+    ("shape", "bound", "epsilon"),
+    [({}, "loudness", 0.1), ({"rate": 22_050, "channels": 2}, "loudness", 0.1), ({}, "full-scale", 0.004)],
+)
 def test_originals_come_out_of_protected_recordings_and_of_no_others(shape, bound, epsilon):
     rows, others = recordings(16, **shape), recordings(files=[sound_file(one) for one in waves(24)[16:]])
     cloak = fitted(rows, bound=bound, epsilon=epsilon)
