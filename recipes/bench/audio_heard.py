@@ -27,7 +27,7 @@ from hf_unlearnable.audio.fidelity import audio_fidelity
 from hf_unlearnable.data import write_file
 
 BENCH = Path(__file__).parent
-STUDIES = ("audio_attack", "audio_portfolio")
+STUDIES = ("audio_attack", "audio_portfolio", "speakers")
 JOINED, STREAMS = 12, 2
 ALONE = {  # versions that no study trains on
     "equalizer, `depth=10`": {"method": "equalizer", "depth": 10.0},
@@ -45,10 +45,18 @@ def streams_of(speakers: list) -> list[np.ndarray]:
     return found
 
 
-def versions() -> dict[str, dict]:
-    """The protections of the studies, by name."""
-    there = {k: v for study in STUDIES for k, v in read(BENCH.parent / f"configs/{study}.yaml")["versions"].items()}
-    return {**{name: version for name, version in there.items() if isinstance(version, dict)}, **ALONE}
+def versions() -> dict[str, tuple[dict, str]]:
+    """The protections of the studies by name, and the column that each takes its labels from.
+
+    A version of a study with another label is named with its column behind: "equalizer, by speaker".
+    """
+    found = {name: (parameters, "label") for name, parameters in ALONE.items()}
+    for study in map(read, (BENCH.parent / f"configs/{name}.yaml" for name in STUDIES)):
+        column = study.get("label_column")
+        for name, parameters in study["versions"].items():
+            if isinstance(parameters, dict):
+                found[f"{name}, by {column}" if column else name] = parameters, column or "label"
+    return found
 
 
 def main() -> None:
@@ -65,14 +73,15 @@ def main() -> None:
     disable_progress_bars()
     rows = load_dataset("parquet", data_files=arguments.data, split="train").cast_column("audio", Audio(decode=False))
     streams = streams_of(rows["speaker"][:])
-    for name, parameters in versions().items():
+    for name, (parameters, column) in versions().items():
         line = {"version": name, "method_version": method_version(parameters), "seeds": arguments.seeds}
         known = lines_of(arguments.output)
         if name not in (arguments.versions or [name]) or any(line == {key: one[key] for key in line} for one in known):
             continue
+        labelled = rows if column == "label" else rows.remove_columns("label").rename_column(column, "label")
         heard = []
         for seed in arguments.seeds:
-            changed, _ = protected_by(parameters, rows, rows, seed=seed)
+            changed, _ = protected_by(parameters, labelled, labelled, seed=seed)
             found = [audio_fidelity(rows.select(own), changed.select(own), "audio") for own in streams]
             heard.append([np.median([getattr(one, measure) for one in found]) for measure in ("pesq", "stoi")])
         pesq, stoi = np.round(np.transpose(heard), 3).tolist()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import statistics
 
-from attack_tables import BASELINES, BENCH, RECORDINGS, Cells, grid, lines, short, whole
+from attack_tables import BASELINES, BENCH, RECORDINGS, Cells, grid, lines, whole
 from protection import method_version
 from study import read
 
@@ -56,10 +56,17 @@ def _planned(study: dict, victims: list[str]) -> set[tuple[str, str]]:
     }
 
 
+def _heard() -> dict[str, list[str]]:
+    """PESQ and STOI of each version, medians over keys."""
+    return {
+        line["version"]: [f"{statistics.median(line[one]):.2f}" for one in ("pesq", "stoi")]
+        for line in lines("audio_heard.jsonl")
+    }
+
+
 def worst_first(cells: Cells) -> str:
     """Versions down, the best that any attacker reached, who it was, and what the protection costs a listener."""
-    heard = {line["version"]: line for line in lines("audio_heard.jsonl")}
-    rows = []
+    price, rows = _heard(), []
     for name in STUDIES:
         study = _study(name)
         planned = _planned(study, list(study["datasets"]["fsdd"]["victims"]))
@@ -69,11 +76,17 @@ def worst_first(cells: Cells) -> str:
                 continue
             victim, countermeasure = max(there, key=lambda one: (there[one]["accuracy"][0], one))
             most = there[victim, countermeasure]
-            price = [
-                f"{statistics.median(heard[version][one]):.2f}" if version in heard else "" for one in ("pesq", "stoi")
-            ]
             title = f"**{version}** (ours)" if version == OURS else version
-            rows.append([title, whole(most), victim, countermeasure, f"{len(there)} of {len(planned)}", *price])
+            rows.append(
+                [
+                    title,
+                    whole(most),
+                    victim,
+                    countermeasure,
+                    f"{len(there)} of {len(planned)}",
+                    *price.get(version, ["", ""]),
+                ]
+            )
     rows.sort(key=lambda row: float(row[1].split()[0]))
     return table([["recordings, protected with", "worst case", "victim", "after", "cells run", "PESQ", "STOI"], *rows])
 
@@ -107,14 +120,15 @@ def heard() -> str:
 
 
 def speakers() -> str:
-    """Versions down, victims across: who spoke."""
-    cells = _cells("speakers")
-    study = _study("speakers")
+    """Versions down, victims across: who spoke; beside what the protection costs a listener."""
+    cells, study, price = _cells("speakers"), _study("speakers"), _heard()
     victims = [one for one in study["datasets"]["fsdd"]["victims"] if any(key[0] == one for key in cells)]
-    rows = [[name, *(short(cells.get((one, name, NONE))) for one in victims)] for name in study["versions"]]
-    return table(
-        [["speakers, trained on", *(one.replace("_", " ") for one in victims)], *(row for row in rows if any(row[1:]))]
-    )
+    rows = []
+    for name in study["versions"]:
+        found = [whole(cells.get((one, name, NONE))) for one in victims]
+        if any(found):
+            rows.append([name, *found, *price.get(f"{name}, by speaker", ["", ""])])
+    return table([["speakers, trained on", *(one.replace("_", " ") for one in victims), "PESQ", "STOI"], *rows])
 
 
 def recording_tables() -> dict[str, str]:
