@@ -27,6 +27,7 @@ from hf_unlearnable._extras import require
 from hf_unlearnable.audio.metadata import left_out
 
 BLOCK = 2**16  # frames that are read, changed and written at a time, in every recording from its first frame on
+_KEPT = 2**22  # bytes of decoded samples that are kept for a second reading
 _PLACEHOLDER = 2**31 - 2**12  # a length from which on a header says that it was written before the samples
 _FLAC_RATE = 655_350
 _WAVE_BYTES = 2**32 - 2**16
@@ -83,7 +84,10 @@ class Format:
         """
         if self.real:
             return values.astype(self.dtype)
-        return np.clip(np.rint(values), -self.full_scale, self.full_scale - 1).astype(self.dtype)
+        rounded = np.rint(values)
+        np.maximum(rounded, -self.full_scale, out=rounded)
+        np.minimum(rounded, self.full_scale - 1, out=rounded)
+        return rounded.astype(self.dtype)
 
 
 class Recording:
@@ -102,7 +106,7 @@ class Recording:
         self.metadata = metadata
         self.lossy = lossy
         self._begun = False
-        self._only: np.ndarray | None = None  # the block of a recording that has one, once read
+        self._whole: list[np.ndarray] | None = None  # the blocks of a recording that has few, once read
         self.frames = len(file) if isinstance(file, np.ndarray) else file.frames
         if self.frames >= 2**62:
             self.frames = -1
@@ -114,22 +118,25 @@ class Recording:
         Raises:
             RecordingError: There are none, they are fewer than announced, or one is no number.
         """
-        if self._only is not None:
-            yield self._only
+        if self._whole is not None:
+            yield from self._whole
             return
         done = 0
+        whole: list[np.ndarray] = []
         for block in self._read():
             if self.format.real and not np.isfinite(block).all():
                 frame = done + int(np.flatnonzero(~np.isfinite(block).all(axis=1))[0])
                 raise RecordingError(f"holds NaN or an infinite value in frame {frame}: put a number there")
             done += len(block)
+            if block.nbytes * (len(whole) + 1) <= _KEPT:
+                whole.append(block)
             yield block
         if done == 0:
             raise RecordingError("holds no samples: leave such rows out with mask_column")
         if done < self.frames:
             raise RecordingError(f"is cut off: {done:,} of {self.frames:,} frames are there. Get the whole file")
-        if done < BLOCK:
-            self._only = block
+        if sum(map(len, whole)) == done and not isinstance(self._file, np.ndarray):
+            self._whole = whole
 
     def _read(self) -> Iterator[np.ndarray]:
         import soundfile
@@ -139,6 +146,7 @@ class Recording:
                 yield self._file[start : start + BLOCK]
             return
         dtype = "float32" if self.lossy else self.format.dtype
+        unused = 0 if self.format.real else 8 * np.dtype(dtype).itemsize - self.format.bits
         try:
             if self._begun:
                 self._file.seek(0)
@@ -147,8 +155,8 @@ class Recording:
                 last = len(block) < BLOCK
                 if self.lossy:
                     block = self.format.stored(block.astype(np.float64) * self.format.full_scale)
-                elif not self.format.real:  # libsndfile gives them in the upper bits
-                    block >>= 8 * block.dtype.itemsize - self.format.bits
+                elif unused:  # libsndfile gives integers in the upper bits
+                    block >>= unused
                 yield block
                 if last:
                     return
@@ -164,7 +172,7 @@ class Recording:
         hashed = hashlib.blake2b(digest_size=16)
         for block in self.blocks():
             # A value is the same one in 16 and in 24 bits, if it stands for the same loudness.
-            hashed.update(np.ascontiguousarray(block / self.format.full_scale, np.float64).tobytes())
+            hashed.update(np.multiply(block, 1 / self.format.full_scale, dtype=np.float64, order="C").data)
         return f"{self.format.rate} {self.format.channels} ".encode() + hashed.digest()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -52,22 +53,26 @@ class Filter:
         self.half = taps.shape[-1] // 2
         self._spectra: dict[int, np.ndarray] = {}
 
-    def __call__(self, blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    def __call__(self, blocks: Iterable[np.ndarray], within: tuple[int, int] | None = None) -> Iterator[np.ndarray]:
         """The filtered blocks, float64, of the same shapes; silence lies before the first and behind the last.
 
         Of n filters a block is [n, frames, channels].
 
         Args:
             blocks: [frames, channels], all but the last one longer than half of the filter.
+            within: First frame of the part that matters, and the one behind it; a block that holds none of it comes
+                as it is. None for all.
         """
         before = block = None
-        for after in blocks:
+        done = 0
+        for after in chain(blocks, [None]):
             if block is not None:
-                yield self._filtered(before, block, after)
-                before = block
-            block = after
-        if block is not None:
-            yield self._filtered(before, block, None)
+                if within is None or (done < within[1] and done + len(block) > within[0]):
+                    yield self._filtered(before, block, after)
+                else:
+                    yield block
+                done += len(block)
+            before, block = block, after
 
     def _filtered(self, before: np.ndarray | None, block: np.ndarray, after: np.ndarray | None) -> np.ndarray:
         frames, half = len(block), self.half

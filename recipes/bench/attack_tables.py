@@ -63,7 +63,9 @@ ORDERS = {
 RECORDINGS = {
     "clean": "clean", "equalizer": "equalizer", "equalizer, narrow": "narrow",
     "position-convolution (PosCUDA)": "PosCUDA",
-    "convolution (CUDA)": "CUDA", "random noise": "random noise", "protected rows dropped": "dropped",
+    "convolution (CUDA)": "CUDA", "error-min": "error-min", "equalizer + random noise": "with noise",
+    "equalizer + error-min": "with error-min", "equalizer at half depth + random noise": "half depth, noise",
+    "random noise": "random noise", "protected rows dropped": "dropped",
 }  # fmt: skip
 MAIN_ORDERS = (
     "clean", "order-code", "order-code, two phrases", "order-code, refrain of words", "order-code, rarest class left",
@@ -211,12 +213,6 @@ def overview(data: dict[str, Cells], names: dict[str, str]) -> str:
             found = [cells.get((victim, version, "none")) for version in names]
             rows.append([f"{name}, {victim}", *map(whole, found)])
     return table([["data, victim", *names.values()], *rows])
-
-
-def recordings(cells: Cells) -> str:
-    """Versions down, victims across, with no countermeasure."""
-    columns = {victim.replace("_", " "): (victim, "none") for victim in dict.fromkeys(key[0] for key in cells)}
-    return headline(cells, RECORDINGS, columns, "recordings, trained on")
 
 
 def strengths(cells: Cells) -> str:

@@ -19,7 +19,6 @@ import argparse
 import json
 import multiprocessing
 import os
-import resource
 import time
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ import numpy as np
 from attack_tables import BENCH, lines
 from datasets import Dataset, disable_progress_bars
 from drawn import sample
+from memory import peak
 from protection import lines_of, split_of
 from study import method_of, read, swept, transform_of
 
@@ -141,11 +141,6 @@ def said(parameter: str, value: Any) -> str:
     if value is None:
         return "by size"
     return f"{255 * value:.0f}/255" if parameter == "epsilon" else f"{value:g}"
-
-
-def peak() -> float:
-    """Megabytes that this process had in memory at most."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def measure(folder: str, output: Path, only: list[str] | None) -> None:

@@ -7,17 +7,18 @@
     python recipes/bench/protection.py --config recipes/configs/image_attack.yaml --store cells
 
 Victims train on a sample of the training split, as large as two cores bear, and are tested on a sample of clean test
-rows. The parts of the configuration: `input_column`, `fit_on` (whether a method learns from the whole split or from
-the sample), `classes` (the labels to keep), `versions` (a method, or `module:class`, with its parameters, `paper:
-true` for the paper's, `strength: 2` for twice the usual one, `role: random` for a baseline, `share: 0.4` to protect
-that share of the rows, drawn by the seed, and `drop: true` beside it for the clean part alone; `fit_on: {rows: 600,
-classes: [0, 5], own: true, gray: true}` has its key made on 600 further rows of these classes and the study's own ones
-of them, seen in gray; each part may be left out), `sweep` (`methods` at
-each of `strengths`, named "texture x 0.5"), `datasets` (rows, test rows and settings of each victim,
-`victim` where it has another name, `only`, the versions to run if not all, and `test_on`, other datasets of the same
-classes that the same trainings are tested on too), `countermeasures` ("all" or names; none if left out), `wear`
-(names; none if left out), `corpus` (a file of texts from elsewhere) and `seeds`, one training each with a key of its
-own. The attacker's own clean rows, a fifth of the published ones, come from the rest of the training split.
+rows. The parts of the configuration: `input_column`, `label_column` (if the rows are asked for something else than
+their label), `fit_on` (whether a method learns from the whole split or from the sample), `classes` (the labels to
+keep), `versions` (a method, or `module:class`, with its parameters, `paper: true` for the paper's, `strength: 2` for
+twice the usual one, `role: random` for a baseline, `share: 0.4` to protect that share of the rows, drawn by the seed,
+and `drop: true` beside it for the clean part alone, `then:` for a method that protects the same rows once more, with
+its own parameters; `fit_on: {rows: 600, classes: [0, 5], own: true, gray: true}` has its key made on 600 further rows
+of these classes and the study's own ones of them, seen in gray; each part may be left out), `sweep` (`methods` at each
+of `strengths`, named "texture x 0.5"), `datasets` (rows, test rows and settings of each victim, `victim` where it has
+another name, `only`, the versions to run if not all, and `test_on`, other datasets of the same classes that the same
+trainings are tested on too), `countermeasures` ("all" or names; none if left out), `wear` (names; none if left out),
+`corpus` (a file of texts from elsewhere) and `seeds`, one training each with a key of its own. The attacker's own
+clean rows, a fifth of the published ones, come from the rest of the training split.
 
 A dataset is a folder of `--data`, "digits" (scikit-learn's, enlarged to 32 pixels), or an id of the Hub.
 
@@ -44,7 +45,7 @@ import numpy as np
 from datasets import Dataset, concatenate_datasets, disable_progress_bars, load_dataset
 from drawn import NUMBER, learned_from, mixed, numbered, of_classes, own_rows, sample
 from filelock import FileLock
-from study import known, method_of, read, transform_of
+from study import known, method_of, protected_by, read, steps
 
 from hf_unlearnable import __version__
 from hf_unlearnable.adversary import Attacker, Countermeasure, Victim, Wear, composed
@@ -70,6 +71,13 @@ def split_of(folder: str, name: str, split: str) -> Dataset:
     return load_dataset("parquet", data_files=str(Path(folder, name, f"{split}.parquet")), split="train")
 
 
+def asked_for(column: str, train: Dataset, test: Dataset) -> tuple[Dataset, Dataset]:
+    """The rows with another column as their label."""
+    train, test = (part.remove_columns("label").rename_column(column, "label") for part in (train, test))
+    train = train.class_encode_column("label")
+    return train, test.cast_column("label", train.features["label"])
+
+
 def parted(cell: Cell, others: dict[str, Dataset]) -> tuple[Cell, dict[str, dict[str, list[float]]]]:
     """A cell of its dataset's own test rows, and "elsewhere": accuracy and interval on others, whose rows are last.
 
@@ -92,26 +100,27 @@ def version(name: str, parameters: Any, rows: Dataset, source: Dataset, folder: 
         return Version(name, rows, "clean", share=0.0)
     if not isinstance(parameters, dict):
         return Version(name, rows.select([]), parameters)
-    cls, share = method_of(parameters), parameters.get("share", 1.0)
+    share = parameters.get("share", 1.0)
     role = parameters.get("role", "protected" if share == 1 else "dropped" if parameters.get("drop") else "partly")
 
     whole = {key: value for key, value in parameters.items() if key not in ("share", "drop")}
 
     @cache
     def made(seed: int) -> Dataset:
-        place = folder / digest(__version__, cls.method_version, whole, rows._fingerprint, source._fingerprint, seed)
+        place = folder / digest(
+            __version__, method_version(parameters), whole, rows._fingerprint, source._fingerprint, seed
+        )
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{place}.lock"):  # another process may share the work
             if not place.exists():
                 start = time.perf_counter()
-                if NUMBER in source.column_names:
-                    cloak = transform_of(parameters, seed=2026 + seed, id_column=NUMBER).fit(source)
-                    protected = numbered(rows).map(cloak, batched=True).remove_columns(NUMBER)
-                else:
-                    cloak = transform_of(parameters, seed=2026 + seed).fit(source)
-                    protected = rows.map(cloak, batched=True)
+                own = {"id_column": NUMBER} if NUMBER in source.column_names else {}
+                given = numbered(rows) if own else rows
+                protected, cloaks = protected_by(parameters, given, source, seed=2026 + seed, **own)
+                protected = protected.remove_columns(list(own.values()))
                 took = {"seconds": round(time.perf_counter() - start, 1)}
-                took["passes_an_image"] = round(getattr(cloak, "image_passes", 0) / len(rows), 1)
+                passes = sum(getattr(cloak, "image_passes", 0) for cloak in cloaks)
+                took["passes_an_image"] = round(passes / len(rows), 1)
                 with whole_or_nothing(place) as scratch:
                     protected.save_to_disk(scratch)
                     Path(scratch, "cost.json").write_text(json.dumps(took))
@@ -135,6 +144,8 @@ def main() -> None:
         if arguments.only and name not in arguments.only:
             continue
         split, test = (split_of(arguments.data, name, part) for part in ("train", "test"))
+        if "label_column" in config:
+            split, test = asked_for(config["label_column"], split, test)
         train = split
         if "classes" in config:
             train, test = (of_classes(part, config["classes"]) for part in (split, test))
@@ -233,9 +244,12 @@ def tried(arguments: argparse.Namespace, config: dict, kind: str) -> tuple[dict[
     return {name: composed(name, every) for name in names}, wear
 
 
-def method_version(parameters: Any) -> int | None:
-    """Of the method of a version in the configuration; None for rows that no method changed."""
-    return method_of(parameters).method_version if isinstance(parameters, dict) else None
+def method_version(parameters: Any) -> int | list[int] | None:
+    """Of the method of a version in the configuration, or of each of several; None for rows that no method changed."""
+    if not isinstance(parameters, dict):
+        return None
+    numbers = [method_of(step).method_version for step in steps(parameters)]
+    return numbers if len(numbers) > 1 else numbers[0]
 
 
 def planned(
@@ -254,7 +268,7 @@ def planned(
 
 
 def known_cells(
-    output: Path, data: str, protocol: dict, numbers: dict[str, int | None], seeds: list[int]
+    output: Path, data: str, protocol: dict, numbers: dict[str, Any], seeds: list[int]
 ) -> set[tuple[str, str, str]]:
     """The cells in the output that need not be run."""
     return {

@@ -16,11 +16,11 @@ from hf_unlearnable._words import either
 from hf_unlearnable.registry import METHODS, method_class
 
 PARTS = {
-    "seeds", "input_column", "fit_on", "classes", "countermeasures", "versions", "sweep", "datasets", "corpus",
-    "wear",
+    "seeds", "input_column", "label_column", "fit_on", "classes", "countermeasures", "versions", "sweep", "datasets",
+    "corpus", "wear",
 }  # fmt: skip
 FIT = {"rows", "classes", "own", "gray"}  # of a version's `fit_on`
-OURS = ("method", "paper", "role", "strength", "share", "drop", "fit_on")  # of a version; all else is the method's own
+OURS = ("method", "paper", "role", "strength", "share", "drop", "fit_on", "then")  # of a version; else the method's
 
 
 def read(path: str | Path) -> dict[str, Any]:
@@ -85,7 +85,40 @@ def transform_of(parameters: Mapping[str, Any], **more: Any) -> Any:
     return (cls.paper if parameters.get("paper") else cls)(**options, **more)
 
 
+def steps(parameters: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """A version's method and those that protect its rows once more, in turn."""
+    return [parameters, *(steps(parameters["then"]) if "then" in parameters else [])]
+
+
+def protected_by(parameters: Mapping[str, Any], rows: Any, learned_from: Any, **more: Any) -> tuple[Any, list[Any]]:
+    """Rows protected as a version says, each of its methods fitted on what those before it made.
+
+    Args:
+        parameters: The version, as in a configuration.
+        rows: A `Dataset`.
+        learned_from: The `Dataset` to fit on.
+        more: Further arguments of every method.
+
+    Returns:
+        The protected rows, and the fitted methods.
+    """
+    fitted: list[Any] = []
+    for step in steps(parameters):
+        if fitted:
+            own = learned_from is rows
+            rows = rows.map(fitted[-1], batched=True)
+            learned_from = rows if own else learned_from.map(fitted[-1], batched=True)
+        fitted.append(transform_of(step, **more).fit(learned_from))
+    return rows.map(fitted[-1], batched=True), fitted
+
+
 def _check(where: str, parameters: Mapping[str, Any]) -> None:
+    for step in steps(parameters)[1:]:
+        if wrong := sorted({"role", "share", "drop", "fit_on"} & set(step)):
+            raise ValueError(
+                f"{where} says {wrong[0]!r} of a method that follows. Say it of the first one, for the whole."
+            )
+        _check(where, {name: value for name, value in step.items() if name != "then"})
     if ":" not in parameters.get("method", ""):
         known(where, "method", [parameters.get("method", "")], METHODS)
     share = parameters.get("share", 0.5)

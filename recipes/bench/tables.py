@@ -20,7 +20,6 @@ from attack_tables import (
     IMAGES,
     MAIN_ORDERS,
     ORDERS,
-    RECORDINGS,
     TEXTS,
     coverage,
     front,
@@ -30,7 +29,6 @@ from attack_tables import (
     load,
     overview,
     photos,
-    recordings,
     strengths,
     whole,
 )
@@ -40,6 +38,7 @@ from distance_tables import distance_tables
 from feature_shift_tables import comparable, feature_shift, feature_shift_prices
 from paper_tables import paper_tables
 from proof_tables import certificates, mixtures, schedules
+from recording_tables import recording_tables
 from wear_tables import wear_tables
 
 from hf_unlearnable.markdown import table
@@ -293,7 +292,14 @@ def tables() -> dict[str, str]:
         "schedules": schedules(),
         **{
             name: text
-            for of in (distance_tables, diffusion_tables, paper_tables, wear_tables, without_training)
+            for of in (
+                distance_tables,
+                diffusion_tables,
+                paper_tables,
+                recording_tables,
+                wear_tables,
+                without_training,
+            )
             for name, text in of().items()
         },
         "clusters": clusters(),
@@ -301,8 +307,6 @@ def tables() -> dict[str, str]:
         "feature_shift_prices": feature_shift_prices(),
         "elsewhere": elsewhere(),
         "meaning": meaning(),
-        "recordings": recordings(sounds),
-        **{victim: grid(sounds, victim, RECORDINGS) for victim in dict.fromkeys(key[0] for key in sounds)},
         "mechanism": mechanism(),
         "one_edit": one_edit(),
         "word_gradients": word_gradients(),

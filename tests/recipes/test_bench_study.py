@@ -129,6 +129,11 @@ def test_a_sweep_is_each_method_at_each_strength(tmp_path):
             "version 'a' learns from no rows. Give",
         ),
         ({"versions": {"a": {"method": "texture", "drop": True}}}, "but all are protected. Write `dropped`"),
+        ({"versions": {"a": {"method": "texture", "then": {"method": "grain"}}}}, "no method is called 'grain'"),
+        (
+            {"versions": {"a": {"method": "texture", "then": {"method": "texture", "share": 0.5}}}},
+            "Say it of the first",
+        ),
         ({"sweep": {"methods": ["texture", "grain"]}}, "no method is called 'grain'"),
         ({"victim": "huge_cnn"}, "no victim is called 'huge_cnn'. Write "),
         ({"countermeasures": ["grayscale", "jpeg-11"]}, "no countermeasure is called 'jpeg-11'"),
@@ -140,6 +145,29 @@ def test_a_study_that_names_what_is_not_there_is_refused(run, changed, told):
     with pytest.raises(ValueError, match="c.yaml") as refused:
         run(**changed)
     assert told in str(refused.value)
+
+
+def test_a_portfolio_fits_each_method_on_what_the_one_before_made(run, tmp_path):
+    rows = pictures(40)
+    both = {"method": "texture", "then": {"method": "error-min", "max_rounds": 1, "stop_error": None}}
+    after, (first, second) = study.protected_by(both, rows, rows, seed=5)
+    again = rows.map(first, batched=True)
+    assert after["image"][:] == again.map(second, batched=True)["image"][:] != again["image"][:] != rows["image"][:]
+    versions = {"one": {"method": "texture"}, "both": {"method": "texture", "then": {"method": "random-noise"}}}
+    said, cells = run(versions=versions)
+    assert cells["one"]["method_version"] == method_class("texture").method_version
+    assert cells["both"]["method_version"] == [
+        method_class(name).method_version for name in ("texture", "random-noise")
+    ]
+    assert run(versions=versions)[0].endswith("2 of 2 cells are in cells.jsonl.\n") and "both" in said
+
+
+def test_rows_are_asked_for_another_column(run, tmp_path, monkeypatch):
+    read = protection.split_of
+    monkeypatch.setattr(
+        protection, "split_of", lambda *names: read(*names).map(lambda row: {"of": f"{row['label'] % 2}"})
+    )
+    assert set(np.shape(run(label_column="of")[1]["some"]["confusion"])) == {2}
 
 
 def test_a_store_of_another_version_of_the_package_is_not_read(run, monkeypatch, tmp_path):

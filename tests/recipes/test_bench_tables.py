@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from recipes.bench import attack_tables, tables
+from recipes.bench import attack_tables, recording_tables, tables
 
 
 @pytest.mark.parametrize("page", tables.PAGES, ids=lambda page: page.stem)
@@ -79,3 +79,21 @@ def test_what_ran_is_counted_against_the_whole_grid_without_compositions():
         "it takes nothing in training"
     )
     assert "| OPS | 1 of" in attack_tables.coverage(CELLS) and attack_tables.ran(CELLS, "small_cnn", "clean") == ""
+
+
+def test_the_worst_case_of_recordings_stands_first_where_it_is_lowest_beside_its_price(monkeypatch):
+    cells = dict(
+        [
+            cell("log_mel_cnn", "equalizer", "none", 0.2),
+            cell("mfcc_linear", "equalizer", "gap-repair", 0.7),
+            cell("mfcc_linear", "equalizer", "clean-20%", 0.9),
+            cell("log_mel_cnn", "equalizer, narrow", "none", 0.5),
+            cell("log_mel_cnn", "random noise", "none", 0.1),
+        ]
+    )
+    heard = [{"version": "equalizer", "pesq": [3.0, 3.5, 3.1], "stoi": [0.9, 0.95, 0.97]}]
+    monkeypatch.setattr(recording_tables, "lines", lambda name: heard)
+    _, _, *rows = [row.split(" | ") for row in recording_tables.worst_first(cells).splitlines()]
+    assert [row[0].strip("| ") for row in rows] == ["equalizer, narrow", "**equalizer** (ours)"]
+    assert rows[1][1:4] == ["70.0 [68.0, 72.0]", "mfcc_linear", "gap-repair"]
+    assert rows[1][4].startswith("2 of ") and [one.strip(" |") for one in rows[1][5:]] == ["3.10", "0.95"]

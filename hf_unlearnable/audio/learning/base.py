@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
+from hf_unlearnable._words import counted
 from hf_unlearnable.audio.base import AudioTransform
 from hf_unlearnable.audio.codec import Recording, RecordingError, opened
 from hf_unlearnable.audio.features import WINDOW
 from hf_unlearnable.audio.learning.noise import WHOLE, ClassClipNoise, ClipNoise, Hearing, frames_of, loudness
 from hf_unlearnable.audio.learning.rounds import ClipLearner, Row
+from hf_unlearnable.audio.learning.trace import HASH_CHANCE, PRESENT, class_scores, is_original, likeliest
 from hf_unlearnable.audio.networks import SURROGATES
 from hf_unlearnable.key import Key, row_stream
 from hf_unlearnable.labelled import check_label, plain
 from hf_unlearnable.learning.transform import LearnedTransform
+from hf_unlearnable.mark import ClassMarks, Marks, NoMarkError, Recovered, class_decoys
 from hf_unlearnable.rows import file_of
 
+_SEEN_AT = 3.0  # standard deviations that a noise of a class has to stand out by
 HIGHEST, LONGEST = 16_000, 4.0  # frames per second and seconds that a surrogate hears when nothing else is said
 T = TypeVar("T")
 
@@ -171,6 +176,65 @@ class LearnedClipNoiseTransform(LearnedTransform, AudioTransform):
             place = (done + np.arange(len(block))) % len(tile)
             yield np.clip(block + tile[place, None], -form.full_scale, None if form.real else form.full_scale - 1)
             done += len(block)
+
+    # ------------------------------------------------------------------ ownership
+    def ownership_scores(self, rows: Sequence[Mapping[str, Any]]) -> Marks:
+        """Which originals come out when the key's noise is taken off, or which recordings hold a class's noise."""
+        noise = self._fitted(self._noise)
+        if isinstance(noise, ClassClipNoise):
+            return self._class_marks(noise, rows)
+        if self.id_column:
+            raise NoMarkError(
+                f"This key knows its rows by column {self.id_column!r} and not by their content, so that nothing "
+                "tells whether noise that is taken off leaves an original. A key without id_column can be shown."
+            )
+        found, units, real = [], [], 0
+        for i, row in enumerate(rows):
+            with self._reading(row[self.audio_column], i) as recording:
+                units.append(recording.content())
+                real += recording.format.real
+                found.append(not recording.format.real and self._recovered(noise, recording))
+        if real == len(rows):
+            raise NoMarkError(
+                "These recordings are stored as floats. What noise is laid on them is rounded, so that no original "
+                "comes out to the last bit. Keep the original data: it shows whose they are."
+            )
+        return Recovered(np.array(found, bool), units, HASH_CHANCE)
+
+    def _recovered(self, noise: ClipNoise, recording: Recording) -> bool:
+        """Whether one of the key's noises, taken off, leaves the original that it was computed for."""
+        for j in likeliest(noise, self._hearing.wave(recording)):
+            start = int(noise.starts[j])
+            shares = self._hearing.tile(noise.levels[start : start + int(noise.shapes[j, 0])], recording.format.rate)
+            follows, wanted = self.bound == "loudness", int(noise.ids[j])
+            if is_original(recording, shares, self.epsilon, follows, self._resolved_seed(), wanted):
+                return True
+        return False
+
+    def _class_marks(self, noise: ClassClipNoise, rows: Sequence[Mapping[str, Any]]) -> ClassMarks:
+        labels, given = self._classes_of(rows)
+        waves, bounds = [], []
+        for i, row in enumerate(rows):
+            with self._reading(row[self.audio_column], i) as recording:
+                waves.append(self._hearing.wave(recording))
+                bounds.append(self._bound(recording) / recording.format.full_scale)
+        scores = class_scores(noise.levels, waves, bounds, class_decoys(len(labels)))
+        spread = float(scores[:, :, 1:].std()) / (len(rows) / len(labels)) ** 0.5  # of a class's mean, by chance
+        if spread > 1 / _SEEN_AT:
+            raise NoMarkError(
+                f"{counted(len(rows), 'recording')} of this length cannot tell this key's noise from what they say. "
+                "Give more of them, or keep the original data: it shows whose they are."
+            )
+        asked = np.where(np.arange(scores.shape[2]) == 0, PRESENT, PRESENT / 2)
+        return ClassMarks(scores >= asked, given, drawn=False)
+
+    @contextmanager
+    def _reading(self, value: Any, row: int) -> Iterator[Recording]:
+        try:
+            with opened(value) as recording:
+                yield recording
+        except RecordingError as error:
+            raise ValueError(f"Row {row}, column {self.audio_column!r}: the recording {error}.") from None
 
     # ------------------------------------------------------------------ the key
     def _state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:

@@ -163,28 +163,44 @@ class EqualizerTransform(FilterTransform):
         first = draw(stream, _PHASE_DRAW) * 2.0**-64 * self.hops * self.dwell * rate
         for states in self._filter(label, rate)(recording.blocks()):
             frames = states.shape[1]
-            turns = (first + np.arange(frames)) / (self.dwell * rate)
-            yield (self._weights(turns)[..., None] * states).sum(axis=0)
+            weights = self._weights(first, frames, self.dwell * rate)
+            states *= weights[..., None]
+            mixed = states[0]
+            for state in states[1:]:
+                mixed += state
+            yield mixed
             first += frames
 
-    def _weights(self, turns: np.ndarray) -> np.ndarray:
-        """How much each state counts at some times: 1 in its turn, and what is left where one passes into the next.
+    def _weights(self, first: float, frames: int, turn: float) -> np.ndarray:
+        """How much each state counts in each frame: 1 in its turn, and what is left where one passes into the next.
 
         Args:
-            turns: In turns of `dwell`, float [frames].
+            first: When the first frame is, in frames of the rhythm.
+            frames: How many.
+            turn: Frames that a state stays.
 
         Returns:
             float64 [hops, frames], of sum 1.
         """
         if self.hops == 1:
-            return np.ones((1, len(turns)))
+            return np.ones((1, frames))
+        weights = np.zeros((self.hops, frames))
+        turns = np.arange(int(first / turn), int((first + frames) / turn) + 2)
+        middles = (turns - 0.5) * turn - first  # where a turn's state takes over
+        for number, start, end in zip(turns.tolist(), middles.tolist(), (middles + turn).tolist(), strict=True):
+            weights[number % self.hops, max(0, int(start)) : max(0, int(end))] = 1
+        reach = int(turn * _FADE / self.dwell / 2) + 2
+        passes = (middles.astype(int)[:, None] + np.arange(-reach, reach + 1)).ravel()
+        passes = passes[(passes >= 0) & (passes < frames)]
+        weights[:, passes] = self._passing((first + passes) / turn)
+        return weights
+
+    def _passing(self, turns: np.ndarray) -> np.ndarray:
+        """How much each state counts at some times, in turns of `dwell`, near those where one passes into the next."""
         turns = turns - self.hops * np.floor(turns / self.hops)  # as % does it, in a fifth of the time
         away = np.abs(turns - np.arange(self.hops)[:, None])
         passing = (np.minimum(away, self.hops - away) - 0.5) * 2 * self.dwell / _FADE  # -1 to 1: it comes or goes
-        weights = (passing < 0).astype(np.float64)
-        between = np.abs(passing) < 1
-        weights[between] = 0.5 - 0.5 * np.sin(np.pi / 2 * passing[between])
-        return weights
+        return 0.5 - 0.5 * np.sin(np.pi / 2 * np.clip(passing, -1, 1))
 
 
 @lru_cache(maxsize=64)

@@ -13,6 +13,7 @@ from hf_unlearnable.audio.codec import Recording, decode
 from hf_unlearnable.key import draws, row_stream
 from hf_unlearnable.mark import ROW_DECOYS, Marks, NoMarkError, RowMarks
 
+_DRAWN = 2**13  # values that are drawn at a time: they stay in the processor's cache
 _LOOKED_AT = 2**16  # frames of a recording that tell whether noise is in it
 
 
@@ -70,7 +71,10 @@ class AudioNoiseTransform(AudioTransform):
         most = self.noise_level * np.sqrt(3 * squares / frames)  # of uniform values with that root mean square
         start = 0
         for block in recording.blocks():
-            yield block + most * uniform(stream, start, block.shape)
+            noise = uniform(stream, start, block.shape)
+            noise *= most
+            noise += block
+            yield noise
             start += block.size
 
     def ownership_scores(self, rows: Sequence[Mapping[str, Any]]) -> Marks:
@@ -96,6 +100,11 @@ class AudioNoiseTransform(AudioTransform):
 
 def uniform(stream: int, start: int, shape: tuple[int, ...]) -> np.ndarray:
     """Values of a stream from draw `start` on, uniform in [-1, 1), float64 of `shape`."""
-    size = int(np.prod(shape))
-    bits = draws(np.full(size, stream, np.uint64), np.arange(start, start + size, dtype=np.uint64))
-    return (bits * 2.0**-63 - 1.0).reshape(shape)
+    values, seed = np.empty(int(np.prod(shape))), np.array([stream], np.uint64)
+    for first in range(0, len(values), _DRAWN):
+        part = values[first : first + _DRAWN]
+        np.multiply(
+            draws(seed, np.arange(start + first, start + first + len(part), dtype=np.uint64)), 2.0**-63, out=part
+        )
+        part -= 1
+    return values.reshape(shape)

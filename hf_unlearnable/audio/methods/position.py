@@ -50,7 +50,7 @@ class PositionConvolutionTransform(FilterTransform):
         The seed, and with it the filters and the places.
 
     Cost:
-        Nothing to fit; as much as filtering the whole recording.
+        Nothing to fit; the block of the patch is filtered, the rest is read and written.
 
     Breaks:
         Random time shifts in training, random crops, and a search for the patch. A probe on spoken digits with a patch
@@ -97,7 +97,8 @@ class PositionConvolutionTransform(FilterTransform):
         share = np.clip(np.minimum(place, length - place) / max(1.0, _FADE * length), 0, 1)
         done = 0
         plain, read = tee(recording.blocks())  # a file has one place at a time
-        for block, blurred in zip(plain, self._filter(label, recording.format.rate)(read), strict=True):
+        filtered = self._filter(label, recording.format.rate)(read, within=(start, start + length))
+        for block, blurred in zip(plain, filtered, strict=True):
             first, last = np.clip([start - done, start + length - done], 0, len(block))
             weight = share[first + done - start : last + done - start, None]
             changed = block.astype(np.float64)

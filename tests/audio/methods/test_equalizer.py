@@ -66,11 +66,16 @@ def test_slots_take_turns(hops):
 @pytest.mark.parametrize(("hops", "dwell", "rate"), [(1, 0.03, 8000), (2, 0.03, 44_100), (3, 0.02, 8000), (5, 1, 11)])
 def test_weights_add_up_to_one_and_each_state_has_its_turn(hops, dwell, rate):
     cloak = EqualizerTransform(seed=7, hops=hops, dwell=dwell).fit(recordings())
-    weights = cloak._weights(np.arange(0, 3 * hops, 0.01))
-    assert np.allclose(weights.sum(axis=0), 1) and (weights >= 0).all()
-    assert np.array_equal(weights[:, ::100].argmax(axis=0), np.tile(np.arange(hops), 3))
-    assert np.allclose(weights[:, ::100].max(axis=0), 1)
-    assert np.allclose(weights[:, :100], weights[:, 100 * hops : 100 * hops + 100])
+    turn = dwell * rate
+    for first in (0.0, 0.7 * turn, 7.3 * turn, 1e6 * hops * turn):
+        turns = (first + np.arange(round(3 * hops * turn) + 1)) / turn
+        weights = cloak._weights(first, len(turns), turn)
+        assert np.allclose(weights.sum(axis=0), 1) and (weights >= 0).all()
+        # In each frame what the state's distance from its turn says, to the last bit.
+        away = np.abs(turns - hops * np.floor(turns / hops) - np.arange(hops)[:, None])
+        passing = (np.minimum(away, hops - away) - 0.5) * 2 * dwell / 0.01 if hops > 1 else -np.ones((1, len(turns)))
+        assert np.array_equal(weights, 0.5 - 0.5 * np.sin(np.pi / 2 * np.clip(passing, -1, 1)))
+        assert np.array_equal(weights.argmax(axis=0)[turns % 1 < 0.3], np.floor(turns[turns % 1 < 0.3]) % hops)
 
 
 def test_the_mean_over_a_recording_of_a_moving_slot_shows_no_deep_notch():
