@@ -72,3 +72,8 @@ def feature_shift_prices() -> str:
         for version, one in ((version, told[version]) for version in VERSIONS if version in told)
     ]
     return table([["photos", "PSNR (dB)", "SSIM", "minutes of processor time"], *rows])
+
+
+def feature_shift_tables() -> dict[str, str]:
+    """All tables by name."""
+    return {"feature_shift": feature_shift(), "feature_shift_prices": feature_shift_prices()}

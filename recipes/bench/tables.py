@@ -35,7 +35,7 @@ from attack_tables import (
 from contrastive_tables import contrastive
 from diffusion_tables import diffusion_tables
 from distance_tables import distance_tables
-from feature_shift_tables import comparable, feature_shift, feature_shift_prices
+from feature_shift_tables import comparable, feature_shift_tables
 from paper_tables import paper_tables
 from proof_tables import certificates, mixtures, schedules
 from recording_tables import recording_tables
@@ -263,24 +263,26 @@ def without_training() -> dict[str, str]:
     }
 
 
+IMAGE_COLUMNS = {
+    "linear probe of a pretrained model": ("linear_probe", "none"),
+    "the same, fine-tuned": ("pretrained_image_model", "none"),
+    "small CNN, worst countermeasure": ("small_cnn", "worst"),
+    "small CNN": ("small_cnn", "none"),
+    "tried on the small CNN": ("small_cnn", "ran"),
+}
+TEXT_COLUMNS = {
+    "encoder, worst countermeasure": ("finetuned_encoder", "worst"),
+    "encoder": ("finetuned_encoder", "none"),
+    "TF-IDF, worst countermeasure": ("tfidf_logistic_regression", "worst"),
+    "TF-IDF": ("tfidf_logistic_regression", "none"),
+}
+
+
 def tables() -> dict[str, str]:
     """All tables by name."""
     images, texts, sounds = (load(f"{name}.jsonl") for name in ("image_attack", "text_attack", "audio_attack"))
     orders = {data: load("order_code_attack.jsonl", data) for data in ("sst2", "imdb", "trec")}
     flowers = load("photo_attack.jsonl", "flowers")
-    image_columns = {
-        "linear probe of a pretrained model": ("linear_probe", "none"),
-        "the same, fine-tuned": ("pretrained_image_model", "none"),
-        "small CNN, worst countermeasure": ("small_cnn", "worst"),
-        "small CNN": ("small_cnn", "none"),
-        "tried on the small CNN": ("small_cnn", "ran"),
-    }
-    text_columns = {
-        "encoder, worst countermeasure": ("finetuned_encoder", "worst"),
-        "encoder": ("finetuned_encoder", "none"),
-        "TF-IDF, worst countermeasure": ("tfidf_logistic_regression", "worst"),
-        "TF-IDF": ("tfidf_logistic_regression", "none"),
-    }
     smollm2 = load("language_model.jsonl", "sst2")
     smollm2["smollm2", "protected rows dropped", "none"] = smollm2["smollm2_zero_shot", "clean", "none"]
     sst2 = {**orders["sst2"], **texts, **smollm2}
@@ -296,6 +298,7 @@ def tables() -> dict[str, str]:
                 distance_tables,
                 diffusion_tables,
                 paper_tables,
+                feature_shift_tables,
                 recording_tables,
                 wear_tables,
                 without_training,
@@ -303,8 +306,6 @@ def tables() -> dict[str, str]:
             for name, text in of().items()
         },
         "clusters": clusters(),
-        "feature_shift": feature_shift(),
-        "feature_shift_prices": feature_shift_prices(),
         "elsewhere": elsewhere(),
         "meaning": meaning(),
         "mechanism": mechanism(),
@@ -319,11 +320,11 @@ def tables() -> dict[str, str]:
                 "texts": sst2,
             }
         ),
-        "images": headline(images, IMAGES, image_columns, "images, trained on"),
+        "images": headline(images, IMAGES, IMAGE_COLUMNS, "images, trained on"),
         "image_coverage": coverage(images),
         **{f"photos_{victim}": photos(flowers, victim) for victim in dict.fromkeys(key[0] for key in flowers)},
         "strength": strengths({**images, **load("image_strength.jsonl")}),
-        "texts": headline(sst2, TEXTS, text_columns, "texts, trained on"),
+        "texts": headline(sst2, TEXTS, TEXT_COLUMNS, "texts, trained on"),
         "order_code": overview(orders, {name: ORDERS[name] for name in MAIN_ORDERS}),
         **{victim: grid(images, victim, IMAGES) for victim in dict.fromkeys(key[0] for key in images)},
         **{victim: grid(texts, victim, TEXTS) for victim in dict.fromkeys(key[0] for key in texts)},

@@ -160,7 +160,7 @@ def test_lora_leaves_the_weights_alone_and_learns(pipeline):
         float(diffusion.loss(one.eval(), seen(rgb(images, 8)), targets, torch.Generator().manual_seed(0)))
         for one in (build(), unet)
     ]
-    assert loss[1] < 0.6 * loss[0]
+    assert loss[1] < 0.75 * loss[0]
 
 
 def test_lora_is_a_setting_of_the_victim(pipeline):

@@ -37,11 +37,17 @@ def test_texts_show_accuracy_and_the_rows_that_are_kept(cells):
     ]
 
 
-def test_images_show_wear_down_and_versions_across(cells):
-    cells(cell("clean", "none", 0.5, victim="small_cnn"), cell("texture", "webp-75", 0.25, victim="small_cnn"))
-    assert wear_tables.worn_images().splitlines()[2:] == [
-        "| none | 50.0 [48.0, 52.0] |  |", "| webp-75 |  | 25.0 [23.0, 27.0] |",
-    ]  # fmt: skip
+def test_images_show_wear_down_victims_and_versions_across(cells):
+    several = {**cell("texture", "webp-75", 0.25, victim="small_cnn"), "seeds": [0, 1, 2]}
+    cells(
+        cell("clean", "none", 0.5, victim="small_cnn"), several, cell("clean", "none", 0.7, victim="small_cnn_whole")
+    )
+    found = wear_tables.worn_images("flowers", {"small_cnn": "", "small_cnn_whole": "whole: "})
+    assert found.splitlines()[::2] == [
+        "| wear | clean | texture | whole: clean |",
+        "| none | 50.0 [48.0, 52.0] |  | 70.0 [68.0, 72.0] |",
+    ]
+    assert found.splitlines()[3] == "| webp-75 |  | 25.0 [23.0, 27.0], 3 keys |  |"
 
 
 def test_filters_show_what_they_keep_of_protected_and_clean_images(monkeypatch):
