@@ -9,6 +9,7 @@ import json
 from pathlib import Path
 
 import yaml
+from scipy.stats import binomtest
 
 from hf_unlearnable.adversary import Countermeasure
 from hf_unlearnable.image.countermeasures import IMAGE_COUNTERMEASURES
@@ -97,6 +98,11 @@ def load(name: str, data: str | None = None) -> Cells:
 def lines(name: str) -> list[dict]:
     """The lines of a file."""
     return [json.loads(line) for line in (BENCH / name).read_text(encoding="utf-8").splitlines()]
+
+
+def binomial(share: float, count: int) -> list[float]:
+    """Ends of Wilson's 95 % interval of a share of so many."""
+    return list(binomtest(round(share * count), count).proportion_ci(method="wilson"))
 
 
 def of_another_training(cell: dict) -> bool:

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from attack_tables import BENCH, lines
+from attack_tables import BENCH, binomial, lines
 from datasets import Dataset, disable_progress_bars
 from drawn import sample
 from memory import peak
@@ -85,13 +85,6 @@ def of_sweep(name: str) -> str:
         method, levels = name.removesuffix("/255").split(", ")
         return swept(method, int(levels) / 8)
     return SAME["image"].get(name, name)
-
-
-def binomial(share: float, count: int) -> list[float]:
-    """Ends of Wilson's 95 % interval of a share of so many."""
-    square = 1.96**2 / count
-    middle, half = share + square / 2, 1.96 * (share * (1 - share) / count + square / count / 4) ** 0.5
-    return [(middle - half) / (1 + square), (middle + half) / (1 + square)]
 
 
 def rows_of_study(folder: str, config: dict[str, Any]) -> tuple[str, Dataset, Dataset]:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from attack_tables import Cells, lines
+from attack_tables import Cells, binomial, lines
 from feature_shift import ALONE, BOTH, TREATMENTS, VICTIMS
-from scipy.stats import binomtest
 
 from hf_unlearnable.markdown import table
 
@@ -30,10 +29,9 @@ def comparable() -> Cells:
     told: Cells = {}
     for (victim, version, treatment), found in by_key().items():
         mean, rows = float(np.mean([cell["accuracy"] for cell in found])), found[0]["test_rows"]
-        low, high = binomtest(round(mean * rows), rows).proportion_ci(method="wilson")
         told[victim, version, treatment] = {
-            "victim": victim, "version": version, "countermeasure": treatment, "accuracy": [mean, low, high],
-            "seeds": [cell["seed"] for cell in found],
+            "victim": victim, "version": version, "countermeasure": treatment,
+            "accuracy": [mean, *binomial(mean, rows)], "seeds": [cell["seed"] for cell in found],
         }  # fmt: skip
         told[victim, "protected rows dropped", "none"] = {
             "accuracy": [1 / 12] * 3,
