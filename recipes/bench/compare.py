@@ -180,7 +180,8 @@ def joined(kind: str, prices: list[dict]) -> list[Point]:
         if line["kind"] != kind or not plain or len(cells) < 2:
             continue
         (victim, after), worst = max(cells.items(), key=lambda pair: pair[1]["accuracy"][0])
-        clean, guess = (trained[name].get((victim, NONE)) for name in BASELINES)
+        clean, dropped = (trained[name] for name in BASELINES)
+        guess = dropped.get((victim, NONE)) or next(cell for (_, one), cell in dropped.items() if one == NONE)  # any's
         numbers = [cell.get("method_version") or NUMBERS[line["method"]] for cell in cells.values()]
         found.append(Point(
             modality=kind, **{name: line[name] for name in (
@@ -188,7 +189,7 @@ def joined(kind: str, prices: list[dict]) -> list[Point]:
             )},
             method_version=min(numbers), accuracy=max(plain), worst=worst["accuracy"][0], worst_after=after,
             interval=(worst["accuracy"][1], worst["accuracy"][2]), tried=len(cells) - 1, victim=victim,
-            clean=clean["accuracy"][0], guess=guess["accuracy"][0],
+            clean=clean[victim, NONE]["accuracy"][0], guess=guess["accuracy"][0],
         ))  # fmt: skip
     return found
 

@@ -43,7 +43,7 @@ VICTIMS: dict[str, tuple[str, str, dict[str, Any]]] = {
 }  # fmt: skip
 TREATMENTS = ("none", "jpeg-90", "jpeg-50", "jpeg-10", "half-size", "gaussian-blur", "grayscale")
 QUICK = "shift 16/255, Lite0 alone, 8 steps"
-BOTH, ALONE = "shift 12/255 + texture 4/255", "own photos alone"
+BOTH, ALONE = "shift 8/255 + texture 8/255", "own photos alone"
 FEW = ("none", "jpeg-50", "jpeg-10")
 
 
