@@ -28,7 +28,6 @@ from hf_unlearnable.image.codec import Picture
 from hf_unlearnable.image.learning.noise import SampleNoise
 from hf_unlearnable.key import row_stream
 
-PRESENT = 0.5  # share of a noise's amplitude from which on it counts as there
 _CANDIDATES = 64  # noises that are taken off an image, those most like it
 _CROP = 96  # pixels a side, from the middle, that are enough to find them
 _WINDOW = 32  # pixels a side of which spectra are taken

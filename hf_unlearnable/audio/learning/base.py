@@ -16,15 +16,15 @@ from hf_unlearnable.audio.codec import Recording, RecordingError, opened
 from hf_unlearnable.audio.features import WINDOW
 from hf_unlearnable.audio.learning.noise import WHOLE, ClassClipNoise, ClipNoise, Hearing, frames_of, loudness
 from hf_unlearnable.audio.learning.rounds import ClipLearner, Row
-from hf_unlearnable.audio.learning.trace import HASH_CHANCE, PRESENT, class_scores, is_original, likeliest
+from hf_unlearnable.audio.learning.trace import HASH_CHANCE, class_scores, is_original, likeliest
 from hf_unlearnable.audio.networks import SURROGATES
 from hf_unlearnable.key import Key, row_stream
 from hf_unlearnable.labelled import check_label, plain
+from hf_unlearnable.learning.ownership import known_by_column, noise_marks
 from hf_unlearnable.learning.transform import LearnedTransform
 from hf_unlearnable.mark import ClassMarks, Marks, NoMarkError, Recovered, class_decoys
 from hf_unlearnable.rows import file_of
 
-_SEEN_AT = 3.0  # standard deviations that a noise of a class has to stand out by
 HIGHEST, LONGEST = 16_000, 4.0  # frames per second and seconds that a surrogate hears when nothing else is said
 T = TypeVar("T")
 
@@ -184,10 +184,7 @@ class LearnedClipNoiseTransform(LearnedTransform, AudioTransform):
         if isinstance(noise, ClassClipNoise):
             return self._class_marks(noise, rows)
         if self.id_column:
-            raise NoMarkError(
-                f"This key knows its rows by column {self.id_column!r} and not by their content, so that nothing "
-                "tells whether noise that is taken off leaves an original. A key without id_column can be shown."
-            )
+            raise known_by_column(self.id_column)
         found, units, real = [], [], 0
         for i, row in enumerate(rows):
             with self._reading(row[self.audio_column], i) as recording:
@@ -219,14 +216,9 @@ class LearnedClipNoiseTransform(LearnedTransform, AudioTransform):
                 waves.append(self._hearing.wave(recording))
                 bounds.append(self._bound(recording) / recording.format.full_scale)
         scores = class_scores(noise.levels, waves, bounds, class_decoys(len(labels)))
-        spread = float(scores[:, :, 1:].std()) / (len(rows) / len(labels)) ** 0.5  # of a class's mean, by chance
-        if spread > 1 / _SEEN_AT:
-            raise NoMarkError(
-                f"{counted(len(rows), 'recording')} of this length cannot tell this key's noise from what they say. "
-                "Give more of them, or keep the original data: it shows whose they are."
-            )
-        asked = np.where(np.arange(scores.shape[2]) == 0, PRESENT, PRESENT / 2)
-        return ClassMarks(scores >= asked, given, drawn=False)
+        several = counted(len(rows), "recording")
+        faint = f"{several} of this length cannot tell this key's noise from what they say. Give more, or longer ones"
+        return noise_marks(scores, given, faint)
 
     @contextmanager
     def _reading(self, value: Any, row: int) -> Iterator[Recording]:

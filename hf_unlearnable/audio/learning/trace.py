@@ -20,7 +20,6 @@ from hf_unlearnable.audio.codec import Recording
 from hf_unlearnable.audio.learning.noise import WHOLE, ClipNoise, loudness
 from hf_unlearnable.key import row_stream
 
-PRESENT = 0.5  # share of a noise's amplitude from which on it counts as there
 _CANDIDATES = 8  # noises that are taken off a recording, those most like it
 _TURNS = 12  # in which a loudness is found
 _CUT = 4.0  # second differences, in bounds of the noise, at which a recording's are cut off

@@ -12,11 +12,10 @@ from hf_unlearnable._words import counted
 from hf_unlearnable.image.bounded import BoundedImageTransform, add_levels
 from hf_unlearnable.image.codec import ImageError
 from hf_unlearnable.image.learning.noise import ClassNoise, SampleNoise
-from hf_unlearnable.image.trace import HASH_CHANCE, PRESENT, learned_scores, recovered
+from hf_unlearnable.image.trace import HASH_CHANCE, learned_scores, recovered
 from hf_unlearnable.key import Key
-from hf_unlearnable.mark import ClassMarks, Marks, NoMarkError, Recovered, class_decoys
-
-_SEEN_AT = 3.0  # standard deviations that the whole of a noise has to stand out by
+from hf_unlearnable.learning.ownership import known_by_column, noise_marks
+from hf_unlearnable.mark import Marks, Recovered, class_decoys
 
 
 @dataclass(kw_only=True, repr=False, eq=False)
@@ -61,20 +60,13 @@ class ComputedNoiseTransform(BoundedImageTransform):
             labels, given = self._classes_of(rows)
             levels = [picture.levels for picture in pictures]
             scores = learned_scores(noise.levels, levels, cut, class_decoys(len(labels)))
-            spread = float(scores[:, :, 1:].std()) / (len(rows) / len(labels)) ** 0.5  # of a class's mean, by chance
-            if spread > 1 / _SEEN_AT:
-                raise NoMarkError(
-                    f"{counted(len(rows), 'image')} of this size cannot tell this key's noise from what they show. "
-                    "Give more of them, or larger ones, or keep the original data: it shows whose they are."
-                )
-            # Clean images hold a little of what was learned from them: of decoys, half as much is enough.
-            asked = np.where(np.arange(scores.shape[2]) == 0, PRESENT, PRESENT / 2)
-            return ClassMarks(scores >= asked, given, drawn=False)
-        if self.id_column:
-            raise NoMarkError(
-                f"This key knows its rows by column {self.id_column!r} and not by their content, so that nothing "
-                "tells whether noise that is taken off leaves an original. A key without id_column can be shown."
+            several = counted(len(rows), "image")
+            faint = (
+                f"{several} of this size cannot tell this key's noise from what they show. Give more, or larger ones"
             )
+            return noise_marks(scores, given, faint)
+        if self.id_column:
+            raise known_by_column(self.id_column)
         found = recovered(noise, pictures, self._resolved_seed(), cut)
         return Recovered(found, [picture.content for picture in pictures], HASH_CHANCE)
 

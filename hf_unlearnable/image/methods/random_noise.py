@@ -10,9 +10,10 @@ import numpy as np
 
 from hf_unlearnable.image.bounded import BoundedImageTransform, add_levels
 from hf_unlearnable.image.learning.noise import fitted_to
-from hf_unlearnable.image.trace import PRESENT, Bank, presence, stretched
+from hf_unlearnable.image.trace import Bank, presence, stretched
 from hf_unlearnable.key import draws, row_stream
 from hf_unlearnable.labelled import class_stream
+from hf_unlearnable.learning.ownership import PRESENT
 from hf_unlearnable.mark import ROW_DECOYS, Marks, NoMarkError, RowMarks
 
 PATTERN = 32  # pixels a side of a class's pattern, stretched over larger images
