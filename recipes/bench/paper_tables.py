@@ -30,7 +30,7 @@ PLOT = BENCH.parents[1] / "docs/assets/papers-curves.png"
 
 def paper_tables() -> dict[str, str]:
     """All tables by name."""
-    cells = measured("papers_small", "papers_arms")
+    cells = measured("papers_small")
     carried = measured("transfer")
     return {
         **{f"compare_{kind}": page(kind, rows) for kind, rows in compared().items()},
@@ -255,7 +255,7 @@ def draw() -> None:
 
     from hf_unlearnable.audit.plots import colors
 
-    cells = measured("papers_small", "papers_arms")
+    cells = measured("papers_small")
     found = {title: cells.get(("small_cnn_30", name, "none")) for name, title in CURVES.items()}
     found = {title: cell for title, cell in found.items() if cell is not None}
     figure = Figure(figsize=(8, 5), layout="constrained")
