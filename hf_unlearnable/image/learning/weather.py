@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from hf_unlearnable._extras import require
 from hf_unlearnable.image.learning.views import crop_and_flip
@@ -41,6 +44,45 @@ def weathered(images: Tensor, generator: torch.Generator) -> Tensor:
             rows.append(mine)
     changed = torch.cat(parts)[torch.cat(rows).argsort().to(images.device)]
     return crop_and_flip(changed, generator, images.shape[-1] // _SHIFTS)
+
+
+def through_wear(names: Sequence[str]) -> Callable[[Tensor, torch.Generator], Tensor]:
+    """A view in which each image goes through one of these kinds of wear, drawn evenly, or through none.
+
+    The real libraries do it, on whole levels. The gradient goes straight through, as if they had changed nothing.
+
+    Args:
+        names: Of `hf_unlearnable.image.wear`, such as "jpeg-75-420".
+
+    Returns:
+        From float [n, 3, height, width] in [0, 1] and a generator on the CPU to the same shape.
+
+    Raises:
+        ImportError: A codec is not installed; the message says what to install.
+        ValueError: There is no such wear, or it changes the size of an image.
+    """
+    import torch
+
+    from hf_unlearnable.image.wear import IMAGE_WEAR
+
+    unknown = [name for name in names if name not in IMAGE_WEAR or name.startswith("resize-")]
+    if unknown:
+        kinds = ", ".join(name for name in IMAGE_WEAR if not name.startswith("resize-"))
+        raise ValueError(f"There is no wear {unknown[0]!r} that keeps the size of an image. There is: {kinds}.")
+    for name in names:
+        IMAGE_WEAR[name].change([np.zeros((8, 8, 3), np.uint8)])  # says now, not after an hour, what is not installed
+
+    def view(images: Tensor, generator: torch.Generator) -> Tensor:
+        kinds = torch.randint(len(names) + 1, (len(images),), generator=generator).numpy()
+        levels = (images.detach() * 255).round().to("cpu", torch.uint8).movedim(1, 3).numpy()
+        for kind, name in enumerate(names):
+            mine = (kinds == kind).nonzero()[0]
+            if len(mine):
+                levels[mine] = IMAGE_WEAR[name].change([np.ascontiguousarray(levels[i]) for i in mine])
+        seen = torch.from_numpy(levels).movedim(3, 1).to(images) / 255
+        return images + (seen - images).detach()
+
+    return view
 
 
 def _compressed(images: Tensor, qualities: Tensor) -> Tensor:

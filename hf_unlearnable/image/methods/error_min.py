@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from hf_unlearnable.image.learning.base import LearnedNoiseTransform
 from hf_unlearnable.image.learning.rounds import NoiseLearner
 from hf_unlearnable.image.learning.views import crop_and_flip
+from hf_unlearnable.image.learning.weather import through_wear
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 
 @dataclass(kw_only=True, repr=False, eq=False)
@@ -56,6 +61,9 @@ class ErrorMinTransform(LearnedNoiseTransform):
             10 with class-wise noise, which takes a step per batch.
         surrogate_steps: Steps of SGD that the surrogate takes per round; None for one pass over the images.
         augment: Whether the surrogate sees the images cropped and mirrored.
+        wear: What platforms do to the images: codecs by name, "thumbnails", "screenshot" (see the guide "Where will
+            your data go?"). Surrogate and noise see each image through one of them, or as it is, at the surrogate's
+            size.
 
     Secret:
         The seed and the noise.
@@ -87,6 +95,7 @@ class ErrorMinTransform(LearnedNoiseTransform):
     step_size: float | None = None
     surrogate_steps: int | None = 10
     augment: bool = False
+    wear: Sequence[str] = ()
 
     method: ClassVar[str] = "error-min"
     adaptive_attacks: ClassVar[tuple[str, ...]] = ("jpeg-10", "grayscale", "adversarial-training-4")
@@ -107,9 +116,24 @@ class ErrorMinTransform(LearnedNoiseTransform):
         }  # fmt: skip
         return cls(**{**paper, **changes})
 
+    @property
+    def _wear(self) -> tuple[str, ...]:
+        """The kinds of wear; one may be given without a list."""
+        return (self.wear,) if isinstance(self.wear, str) else tuple(self.wear)
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        if self._wear:
+            through_wear(self._wear)
+
     def _learn(self, learner: NoiseLearner) -> None:
         usual = self.epsilon / (10 if self.noise == "class" else 2)
         step_size = usual if self.step_size is None else self.step_size
+        worn = through_wear(self._wear) if self._wear else None
+
+        def augmented(images: Tensor, generator: torch.Generator) -> Tensor:
+            return crop_and_flip(images if worn is None else worn(images, generator), generator)
+
         for this in learner.rounds(self.max_rounds, self.stop_error, "Error-minimising noise"):
-            learner.train(self.surrogate_steps, view=crop_and_flip if self.augment else None)
-            learner.update(this, max_levels=self.max_levels, step_size=step_size, num_steps=self.num_steps)
+            learner.train(self.surrogate_steps, view=augmented if self.augment else worn)
+            learner.update(this, max_levels=self.max_levels, step_size=step_size, num_steps=self.num_steps, view=worn)

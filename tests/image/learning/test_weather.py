@@ -5,10 +5,14 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from PIL import features
 
+from hf_unlearnable import ErrorMinTransform
 from hf_unlearnable.image.countermeasures.pixels import gaussian_blur, grayscale, half_size, jpeg
 from hf_unlearnable.image.learning import weather
-from tests.examples import levels
+from hf_unlearnable.image.wear import IMAGE_WEAR
+from tests.examples import levels, real
+from tests.image.methods.cases import arrays, fitted
 
 KINDS = {
     "jpeg-10": (weather._compressed, partial(jpeg, quality=10), 10),
@@ -54,3 +58,48 @@ def test_the_same_draws_give_the_same_views_and_every_kind_comes(monkeypatch):
     first, again, other = (weather.weathered(images, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
     assert torch.equal(first, again) and not torch.equal(first, other)
     assert set(met) == {"_compressed", "_halved", "_blurred", "_gray"}
+
+
+WORN = ["jpeg-50-420", "webp-50", "thumbnails"]
+
+
+def test_wear_in_the_loop_is_that_of_the_real_libraries_and_the_gradient_goes_straight_through():
+    images = torch.from_numpy(np.stack([smooth()[1]] * 40)).movedim(3, 1).float() / 255
+    images.requires_grad_()
+    seen = weather.through_wear(WORN)(images, torch.Generator().manual_seed(1))
+    (gradient,) = torch.autograd.grad((3 * seen).sum(), images)
+    assert torch.equal(gradient, torch.full_like(images, 3))
+    there = [smooth()[1], *(IMAGE_WEAR[name].change([smooth()[1]])[0] for name in WORN)]
+    found = (seen.detach() * 255).round().to(torch.uint8).movedim(1, 3).numpy()
+    met = [[np.array_equal(one, wanted) for wanted in there] for one in found]
+    assert all(sum(row) == 1 for row in met) and np.any(met, axis=0).all()
+
+
+@pytest.mark.parametrize("name", ["jpeg-76", "resize-kornia"])
+def test_wear_that_is_not_there_or_changes_the_size_is_refused_before_anything_is_learned(name):
+    with pytest.raises(ValueError, match=rf"no wear '{name}' that keeps the size.*jpeg-75-420"):
+        fitted("error-min", None, wear=["webp-75", name])
+
+
+def test_a_codec_that_is_not_installed_is_named_before_anything_is_learned(monkeypatch):
+    monkeypatch.setattr(features, "check", lambda name: False)
+    with pytest.raises(ImportError, match="pillow>=11.3"):
+        fitted("error-min", None, wear="avif-60")
+
+
+@pytest.mark.slow
+def test_noise_that_is_learned_under_a_codec_is_told_after_it(monkeypatch):
+    """What a surrogate tells from the noise of a class on new images, once they are JPEGs."""
+    learners, make = [], ErrorMinTransform._learner
+    monkeypatch.setattr(ErrorMinTransform, "_learner", lambda *a, **k: learners.append(make(*a, **k)) or learners[-1])
+    images = real("cifar10_jpeg").shuffle(seed=7)
+    rows, new = images.select(range(400)), images.select(range(400, 700))
+
+    def told(**wear):
+        cloak = ErrorMinTransform(noise="class", seed=3, **wear).fit(rows)
+        coded = np.stack(IMAGE_WEAR["jpeg-75-420"].change(arrays(new.map(cloak, batched=True))))
+        with torch.no_grad():
+            answers = learners[-1].model.eval()(torch.from_numpy(coded).movedim(3, 1).float() / 255).argmax(1)
+        return np.mean(answers.numpy() == np.array(new["label"][:]))
+
+    assert told(wear="jpeg-75-420") > told() + 0.1
