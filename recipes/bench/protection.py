@@ -184,6 +184,8 @@ def study(
     victims = victims_of(kind.name)
     known(arguments.config, "victim", [protocol.get("victim", victim)], victims)
     countermeasures, wear = tried(arguments, config, kind.name)
+    asked = set(protocol.get("only", config["versions"])) & set(arguments.versions or config["versions"])
+    protocol = {name: value for name, value in protocol.items() if name != "only"}
     options = dict(protocol)
     function = victims[options.pop("victim", victim)]
     count, test_count = options.pop("rows"), options.pop("test_rows")
@@ -193,7 +195,6 @@ def study(
         other: sample(split_of(arguments.data, other, "test").cast(test.features), test_count, max_words)
         for other in options.pop("test_on", [])
     }
-    asked = set(options.pop("only", config["versions"])) & set(arguments.versions or config["versions"])
     models = dict(pair.split("=", 1) for pair in arguments.model)
     if victim in models:
         options["model"] = models[victim]

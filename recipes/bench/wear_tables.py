@@ -10,20 +10,19 @@ from hf_unlearnable.markdown import table
 
 
 def worn_images(data: str, victims: Mapping[str, str]) -> str:
-    """Wear down, victims and versions across: accuracy, and of how many keys if more than one.
+    """Victims and versions down, wear across: accuracy, and of how many keys if more than one.
 
     Args:
         data: Name of the dataset.
         victims: What each is called.
     """
     cells = load("image_wear.jsonl", data)
-    columns = [
-        (victim, one) for victim in victims for one in dict.fromkeys(key[1] for key in cells if key[0] == victim)
-    ]
-    rows = [["wear", *(f"{victims[victim]}{version}" for victim, version in columns)]]
-    for name in dict.fromkeys(name for _, _, name in cells):
-        found = [cells.get((*column, name)) for column in columns]
-        rows.append([name, *(whole(one) + _keys(one) for one in found)])
+    worn = list(dict.fromkeys(name for _, _, name in cells))
+    rows = [["images", *("as they are" if name == "none" else name for name in worn)]]
+    for victim in victims:
+        for version in dict.fromkeys(key[1] for key in cells if key[0] == victim):
+            found = [cells.get((victim, version, name)) for name in worn]
+            rows.append([victims[victim] + version, *(whole(one) + _keys(one) for one in found)])
     return table(rows)
 
 

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hf_unlearnable.image.learning.generator import Generator, NoiseSource, Tile
 from hf_unlearnable.image.learning.views import crop_and_flip, resize
 from hf_unlearnable.learning.processes import average, processes
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor, nn
 
 _AT_ONCE = {"cpu": 16}  # images whose gradient is computed at once
@@ -73,6 +75,7 @@ class ClusterNoiseLearner:
         size: Pixels a side that the model takes.
         centres: Of the clusters, float32 [clusters, features].
         max_levels: Bound in whole levels of 255.
+        generator: Whether a network makes the noise, to the published loss.
         tile: Pixels a side after which noise repeats, at the size of the pool's images.
         batch_size: Images per step, of all processes together.
         num_epochs, max_steps, step_size: As for `UnlearnableClustersTransform`.
@@ -85,6 +88,7 @@ class ClusterNoiseLearner:
     size: int
     centres: np.ndarray
     max_levels: int
+    generator: bool
     tile: int
     batch_size: int
     num_epochs: int
@@ -103,32 +107,35 @@ class ClusterNoiseLearner:
         """
         import torch
 
-        side, epsilon = self.pool.levels.shape[1], self.max_levels / 255
-        generator = torch.Generator().manual_seed(seed % 2**63)
+        side = self.pool.levels.shape[1]
+        draws = torch.Generator().manual_seed(seed % 2**63)
         order, batch_size = torch.empty(0, dtype=torch.long), min(self.batch_size, len(rows))
         steps = self.num_epochs * -(-len(rows) // batch_size)
         steps = steps if self.max_steps is None else min(steps, self.max_steps)
-        device = processes().device
-        noise = torch.zeros(1, 3, self.tile, self.tile, device=device)
+        source, device = self._source(side, draws), processes().device
         for step in range(steps):
             while len(order) < batch_size:
-                order = torch.cat([order, torch.randperm(len(rows), generator=generator)])
+                order = torch.cat([order, torch.randperm(len(rows), generator=draws)])
             batch, order = torch.from_numpy(rows)[order[:batch_size]], order[batch_size:]
             images = self.pool.batch(batch).to(device)
-            noise.requires_grad_()
-            views = crop_and_flip((images + tiled(noise, side)).clamp(0, 1), generator, side // _SHIFTS)
-            (gradient,) = torch.autograd.grad(views, noise, self._gradient(views.detach(), cluster))
-            size = self.step_size * (1 - step / steps)
-            noise = (noise.detach() - size * gradient.sign()).clamp(-epsilon, epsilon)
-        levels = (tiled(noise.detach(), side)[0] * 255).round().clamp(-self.max_levels, self.max_levels)
+            views = crop_and_flip((images + source.noise()).clamp(0, 1), draws, side // _SHIFTS)
+            views.backward(self._gradient(views.detach(), cluster))
+            source.step(1 - step / steps)
+        levels = (source.noise().detach()[0] * 255).round().clamp(-self.max_levels, self.max_levels)
         return levels.movedim(0, 2).to(torch.int8).cpu().numpy()
+
+    def _source(self, side: int, draws: torch.Generator) -> NoiseSource:
+        epsilon, device = self.max_levels / 255, processes().device
+        if self.generator:
+            return Generator(side, epsilon, self.step_size, draws, device)
+        return Tile(self.tile, side, epsilon, self.step_size, device)
 
     def _gradient(self, views: Tensor, cluster: int) -> Tensor:
         """The gradient of the loss at what the model sees, of the whole batch on every process."""
         import torch
 
         mean = torch.from_numpy(self.centres.mean(axis=0)).to(views.device)
-        wanted = torch.from_numpy(self.centres[(cluster + 1) % len(self.centres)]).to(views.device) - mean
+        wanted = torch.from_numpy(self.centres[(cluster + 1) % len(self.centres)]).to(views.device)
         first, every = (processes().process_index, processes().num_processes) if self.shared else (0, 1)
         gradient = torch.zeros_like(views)
         mine = torch.arange(first, len(views), every)
@@ -137,14 +144,14 @@ class ClusterNoiseLearner:
             with self.autocast():
                 shown = resize(seen, self.size).contiguous(memory_format=torch.channels_last)
                 features = self.model(shown).flatten(1)
-            loss = -torch.cosine_similarity(features.float() - mean, wanted[None]).sum()
+            if self.generator:
+                told = features.float().log_softmax(1)
+                loss = torch.nn.functional.kl_div(told, wanted.softmax(0).expand_as(told), reduction="sum") / len(
+                    views
+                )
+            else:
+                loss = -torch.cosine_similarity(features.float() - mean, (wanted - mean)[None]).sum()
             (gradient[part],) = torch.autograd.grad(loss, seen)
         if self.shared:
             average([gradient])
         return gradient
-
-
-def tiled(noise: Tensor, side: int) -> Tensor:
-    """A tile [1, 3, tile, tile] repeated to [1, 3, side, side]."""
-    times = -(-side // noise.shape[-1])
-    return noise.repeat(1, 1, times, times)[:, :, :side, :side]

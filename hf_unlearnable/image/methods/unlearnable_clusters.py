@@ -51,15 +51,21 @@ class UnlearnableClustersTransform(ComputedNoiseTransform):
         distance is the cosine between features, both less the mean of all centres. The paper takes the
         Kullback-Leibler divergence of their softmax.
 
+        `UnlearnableClustersTransform.paper()` is the published way: generators, that divergence, all images. Its
+        noise is epsilon times what the network makes, where the published code clips to epsilon: so every gradient
+        counts.
+
     Args:
         cluster_model: Id or folder of an `AutoModelForImageClassification`, whose features make the clusters and are
             moved. A new image is put into a cluster by the same model.
-        tile: Pixels per side after which the noise repeats, at the model's size; None for noise as large as the image.
+        generator: Whether a network of 6 residual blocks makes the noise, trained by Adam to the paper's divergence.
+        tile: Pixels per side after which the noise repeats, at the model's size; None for noise as large as the image,
+            as a generator's is.
         num_epochs: Times that an image is seen, unless `max_steps` ends it before.
         max_steps: Largest number of steps per cluster; None for no bound.
         batch_size: Images per step, all processes together.
         step_size: Change of a pixel value in the first step, as a share of the range; it falls to 0. None for a third
-            of epsilon.
+            of epsilon. Of a generator, Adam's learning rate; None for 1e-4.
         members_only: Whether the noise of a cluster is computed on its own images; False is the published way, on all
             images.
         parallel: What several processes share. With "clusters" each takes some of them, and the bytes are those of one
@@ -89,6 +95,7 @@ class UnlearnableClustersTransform(ComputedNoiseTransform):
 
     epsilon: float = 16 / 255
     cluster_model: str = "microsoft/resnet-18"
+    generator: bool = False
     tile: int | None = 32
     num_epochs: int = 4
     max_steps: int | None = 20
@@ -102,6 +109,15 @@ class UnlearnableClustersTransform(ComputedNoiseTransform):
     choices: ClassVar[Mapping[str, tuple[str, ...]]] = {
         **ComputedNoiseTransform.choices, "parallel": ("clusters", "batches"),
     }  # fmt: skip
+
+    @classmethod
+    def paper(cls, **changes: Any) -> UnlearnableClustersTransform:
+        """The published way: a generator per cluster, 50 passes over all images in batches of 256, ResNet-50."""
+        paper: dict[str, Any] = {
+            "cluster_model": "microsoft/resnet-50", "generator": True, "members_only": False, "num_epochs": 50,
+            "max_steps": None, "batch_size": 256, "tile": None,
+        }  # fmt: skip
+        return cls(**{**paper, **changes})
 
     @property
     def _per_class(self) -> bool:
@@ -156,11 +172,13 @@ class UnlearnableClustersTransform(ComputedNoiseTransform):
         side = min(model.size, largest)  # no finer than any image shows it
         wanted = set(mine) if self.members_only else set(range(self.num_clusters))
         pool = Pool.of_rows(((one, k) for one, k in self._members(dataset) if k in wanted), side, path)
+        usual = 1e-4 if self.generator else self.epsilon / 3
         learner = ClusterNoiseLearner(
             pool=pool, model=on_device.to(all_of_them.device, memory_format=torch.channels_last), size=model.size,
             centres=self._clusters.centres, max_levels=self.max_levels, tile=min(self.tile or side, side),
             batch_size=self.batch_size, num_epochs=self.num_epochs, max_steps=self.max_steps,
-            step_size=self.epsilon / 3 if self.step_size is None else self.step_size, shared=shared and world > 1,
+            generator=self.generator, step_size=usual if self.step_size is None else self.step_size,
+            shared=shared and world > 1,
             autocast=mixed_precision(all_of_them.device) if accelerator is None else accelerator.autocast,
         )  # fmt: skip
         parameters = {**self.get_params(), "seed": None, "cluster_model": None}

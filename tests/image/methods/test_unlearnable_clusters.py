@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+import torch
 from datasets import Dataset, Image
 from PIL import Image as Pillow
 
 from hf_unlearnable.image.learning.cluster_noise import ClusterNoiseLearner
+from hf_unlearnable.image.learning.generator import Generator
 from hf_unlearnable.image.methods.unlearnable_clusters import UnlearnableClustersTransform
 from tests.examples import levels, pictures
 from tests.image.methods.cases import arrays, fitted
@@ -36,11 +38,12 @@ def streams(cloak, dataset):
     return [row_stream(identity, cloak._resolved_seed()) for _, _, _, identity in cloak._opened_rows(dataset)]
 
 
-def test_features_of_a_cluster_come_nearer_to_the_next_centre():
+@pytest.mark.parametrize(
+    "way", [{"tile": 8, "max_steps": 30}, {"generator": True, "max_steps": 15, "step_size": 1e-3}]
+)
+def test_features_of_a_cluster_come_nearer_to_the_next_centre(way):
     dataset = unlabelled(height=32, width=32)
-    cloak = fitted(
-        "unlearnable-clusters", dataset, cluster_model=tiny_model(), tile=8, max_steps=30, num_epochs=30
-    )  # fmt: skip
+    cloak = fitted("unlearnable-clusters", dataset, cluster_model=tiny_model(), num_epochs=30, **way)
     model, centres = cloak._feature_model, cloak._clusters.centres
     middle = centres.mean(axis=0)
 
@@ -54,6 +57,24 @@ def test_features_of_a_cluster_come_nearer_to_the_next_centre():
     before = np.mean([likeness(a, c) for a, c in zip(dataset["image"], wanted)])
     after = np.mean([likeness(a, c) for a, c in zip(protected["image"], wanted)])
     assert after > before + 0.1, (before, after)
+    assert np.abs(cloak.key.tensors["levels"]).max() <= 16
+
+
+def test_a_generator_follows_the_schedule_of_the_paper_and_its_noise_comes_again():
+    paper = UnlearnableClustersTransform.paper()
+    assert (paper.generator, paper.members_only, paper.num_epochs, paper.batch_size) == (True, False, 50, 256)
+    assert paper.max_steps is None and paper.cluster_model == "microsoft/resnet-50"
+    draws = [torch.Generator().manual_seed(seed) for seed in (1, 1, 2)]
+    sources = [Generator(7, 8 / 255, 1e-2, one, torch.device("cpu")) for one in draws]
+    told = []
+    for source in sources:
+        first = source.noise()
+        first.sum().backward()
+        source.step(1.0)
+        told.append(torch.cat([first, source.noise()]).detach())
+        assert told[-1].shape == (2, 3, 7, 7) and told[-1].abs().max() <= 8 / 255
+        assert told[-1][1].sum() < told[-1][0].sum()  # it went down
+    assert torch.equal(told[0], told[1]) and not torch.equal(told[0], told[2])
 
 
 @pytest.mark.parametrize("channels", [1, 3])
