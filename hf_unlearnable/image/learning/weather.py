@@ -49,7 +49,8 @@ def weathered(images: Tensor, generator: torch.Generator) -> Tensor:
 def through_wear(names: Sequence[str]) -> Callable[[Tensor, torch.Generator], Tensor]:
     """A view in which each image goes through one of these kinds of wear, drawn evenly, or through none.
 
-    The real libraries do it, on whole levels. The gradient goes straight through, as if they had changed nothing.
+    The real libraries do it, on whole levels. The gradient goes straight through, as if they had halved the image and
+    enlarged it again: fine noise would not outlive them.
 
     Args:
         names: Of `hf_unlearnable.image.wear`, such as "jpeg-75-420".
@@ -80,7 +81,8 @@ def through_wear(names: Sequence[str]) -> Callable[[Tensor, torch.Generator], Te
             if len(mine):
                 levels[mine] = IMAGE_WEAR[name].change([np.ascontiguousarray(levels[i]) for i in mine])
         seen = torch.from_numpy(levels).movedim(3, 1).to(images) / 255
-        return images + (seen - images).detach()
+        smooth = _halved(images)
+        return smooth + (seen - smooth).detach()
 
     return view
 
@@ -92,7 +94,7 @@ def _compressed(images: Tensor, qualities: Tensor) -> Tensor:
     return jpeg_codec_differentiable(images.contiguous(), qualities)
 
 
-def _halved(images: Tensor, _: Tensor) -> Tensor:
+def _halved(images: Tensor, _: Tensor | None = None) -> Tensor:
     from torch.nn.functional import interpolate
 
     size = images.shape[-2:]

@@ -63,12 +63,13 @@ def test_the_same_draws_give_the_same_views_and_every_kind_comes(monkeypatch):
 WORN = ["jpeg-50-420", "webp-50", "thumbnails"]
 
 
-def test_wear_in_the_loop_is_that_of_the_real_libraries_and_the_gradient_goes_straight_through():
+def test_wear_in_the_loop_is_that_of_the_real_libraries_and_the_gradient_that_of_halving():
     images = torch.from_numpy(np.stack([smooth()[1]] * 40)).movedim(3, 1).float() / 255
     images.requires_grad_()
     seen = weather.through_wear(WORN)(images, torch.Generator().manual_seed(1))
-    (gradient,) = torch.autograd.grad((3 * seen).sum(), images)
-    assert torch.equal(gradient, torch.full_like(images, 3))
+    weights = torch.rand(images.shape, generator=torch.Generator().manual_seed(2))
+    gradients = [torch.autograd.grad((weights * one).sum(), images)[0] for one in (seen, weather._halved(images))]
+    assert torch.equal(*gradients) and gradients[0].any()
     there = [smooth()[1], *(IMAGE_WEAR[name].change([smooth()[1]])[0] for name in WORN)]
     found = (seen.detach() * 255).round().to(torch.uint8).movedim(1, 3).numpy()
     met = [[np.array_equal(one, wanted) for wanted in there] for one in found]
