@@ -16,7 +16,7 @@ import numpy as np
 
 from hf_unlearnable._files import whole_or_nothing
 from hf_unlearnable.audio.codec import BLOCK, Recording, RecordingError, encode, opened, write
-from hf_unlearnable.audio.filters import Filter
+from hf_unlearnable.audio.filters import Filter, padded
 from hf_unlearnable.audio.trace import TOP, filter_scores, grid, seen
 from hf_unlearnable.key import row_stream
 from hf_unlearnable.labelled import LabelledFiles, check_label, feature_of, plain
@@ -66,7 +66,7 @@ class AudioTransform(LabelledFiles):
             stream: The row's random stream, see `key.draws`; 0 where `differs_by_row` is false.
 
         Yields:
-            float64 blocks of the same shapes, in the scale of the file: integers as integers, floats around 1.
+            Blocks of the same shapes, in the scale of the file: float64, or of `format.dtype` as they will be stored.
         """
 
     # ------------------------------------------------------------------ one recording
@@ -158,7 +158,7 @@ class AudioTransform(LabelledFiles):
         """The random stream that all samples give; 0 where no draw depends on it."""
         if self.fraction == 1 and not self.differs_by_row:
             return 0
-        return row_stream(recording.content(), self._resolved_seed())
+        return recording.stream(self._resolved_seed())
 
 
 class FilterTransform(AudioTransform):
@@ -180,7 +180,9 @@ class FilterTransform(AudioTransform):
         return known[place]
 
     def _cloak(self, recording: Recording, label: Any, stream: int) -> Iterator[np.ndarray]:
-        return self._filter(label, recording.format.rate)(recording.blocks())
+        change = self._filter(label, recording.format.rate)
+        for frames, window in padded(recording.blocks(), change.half, change.step):
+            yield change(window).reshape(len(window), -1)[:, :frames].T
 
     def _decibels(self, label: Any, hertz: np.ndarray, rate: int) -> np.ndarray:
         """What the filter of a class does to these frequencies at a rate, by which `verify` knows the key.

@@ -159,9 +159,9 @@ class LearnedClipNoiseTransform(LearnedTransform, AudioTransform):
         return self.epsilon * whole
 
     def _stream_of(self, recording: Recording) -> int:
-        if self.noise == "sample":
-            return row_stream(recording.content(), self._resolved_seed())
-        return super()._stream_of(recording)
+        if self.noise == "class" and self.fraction == 1:
+            return 0
+        return row_stream(recording.content(), self._resolved_seed())  # of all learned state the name of a recording
 
     def _cloak(self, recording: Recording, label: Any, stream: int) -> Iterator[np.ndarray]:
         noise, form = self._fitted(self._noise), recording.format

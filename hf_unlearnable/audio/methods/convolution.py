@@ -57,6 +57,7 @@ class AudioConvolutionTransform(FilterTransform):
     kernel_size: int = 16
 
     method: ClassVar[str] = "audio-convolution"
+    method_version: ClassVar[int] = 2  # 2: filtered in shorter windows; `fraction` draws by another hash
     strength_parameter: ClassVar[str] = "blur"
     is_baseline: ClassVar[bool] = True
     adaptive_attacks: ClassVar[tuple[str, ...]] = (

@@ -50,6 +50,7 @@ class AudioNoiseTransform(AudioTransform):
     noise_level: float = 0.03
 
     method: ClassVar[str] = "audio-noise"
+    method_version: ClassVar[int] = 2  # 2: another hash of the samples
     strength_parameter: ClassVar[str] = "noise_level"
     is_baseline: ClassVar[bool] = True
     needs_labels: ClassVar[bool] = False
