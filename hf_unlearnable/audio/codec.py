@@ -89,9 +89,10 @@ class Format:
             return values.astype(self.dtype, copy=False)
         rounded = np.rint(values)
         np.clip(rounded, -self.full_scale, self.full_scale - 1, out=rounded)
-        made = np.empty(values.shape, self.dtype)
-        for channel in range(values.shape[1]):  # quicker than all at once where they lie one behind the other
-            made[:, channel] = rounded[:, channel]
+        whole = rounded.astype(self.dtype)
+        made = np.empty(whole.shape, self.dtype)
+        for channel in range(whole.shape[1]):  # quicker than all at once where they lie one behind the other
+            made[:, channel] = whole[:, channel]
         return made
 
 
@@ -358,7 +359,14 @@ def container(format: Format, frames: int = 0, kind: str = "") -> tuple[str, str
     return "RF64" if bytes_there > _WAVE_BYTES else "WAV", "PCM_U8" if subtype == "PCM_8" else subtype
 
 
-def write(target: Any, format: Format, blocks: Iterable[np.ndarray], frames: int = 0, kind: str = "") -> None:
+def write(
+    target: Any,
+    format: Format,
+    blocks: Iterable[np.ndarray],
+    frames: int = 0,
+    kind: str = "",
+    level: float | None = None,
+) -> None:
     """Writes a recording without loss, block by block.
 
     Args:
@@ -367,12 +375,16 @@ def write(target: Any, format: Format, blocks: Iterable[np.ndarray], frames: int
         blocks: Of `format.dtype` [frames, channels].
         frames: How many there will be, as far as known.
         kind: "WAV" for a file that each player opens; else as `container` says.
+        level: How hard FLAC tries to save bytes, from 0 to 1; None for libsndfile's default.
     """
     import soundfile
 
     kind, subtype = container(format, frames, kind)
+    level = level if kind == "FLAC" else None
     with nullcontext(target) if hasattr(target, "write") else Path(target).open("w+b") as stream:
-        with soundfile.SoundFile(stream, "w", format.rate, format.channels, subtype, format=kind) as file:
+        with soundfile.SoundFile(
+            stream, "w", format.rate, format.channels, subtype, format=kind, compression_level=level
+        ) as file:
             for block in blocks:
                 unused = 0 if format.real else 8 * block.dtype.itemsize - format.bits
                 file.write(block << unused if unused else block)
@@ -382,8 +394,8 @@ def write(target: Any, format: Format, blocks: Iterable[np.ndarray], frames: int
             stream.write(bytes(4))
 
 
-def encode(format: Format, blocks: Iterable[np.ndarray], frames: int = 0) -> bytes:
+def encode(format: Format, blocks: Iterable[np.ndarray], frames: int = 0, level: float | None = None) -> bytes:
     """A recording as the bytes of a file that holds exactly its samples; see `write`."""
     file = io.BytesIO()
-    write(file, format, blocks, frames)
+    write(file, format, blocks, frames, level=level)
     return file.getvalue()

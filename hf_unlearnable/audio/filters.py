@@ -132,24 +132,37 @@ class LowBand:
         inside = abs(after) <= self.EDGE * step
         self._up = np.where(inside, step * taps[np.where(inside, after, 0) + self.EDGE * step], 0.0)
 
-    def down(self, window: np.ndarray) -> np.ndarray:
-        """The band at the low rate: float64 [channels, n * unit] to [channels, (n - 1) * 2 * EDGE].
+    def down(self, window: np.ndarray, multiple: int, beside: int) -> np.ndarray:
+        """The band at the low rate.
 
-        The first low frame stands at frame `EDGE * step`.
+        Args:
+            window: float64 [channels, n * unit].
+            multiple, beside: Zeros follow until there are a multiple of these frames, and twice `beside`.
+
+        Returns:
+            float64 [channels, (n - 1) * 2 * EDGE or more]. The first low frame stands at frame `EDGE * step`.
         """
         rows = window.reshape(len(window), -1, self.unit)
-        low = rows[:, :-1] @ self._down[: self.unit]
-        low += rows[:, 1:] @ self._down[self.unit :]
-        return low.reshape(len(window), -1)
+        there = (rows.shape[1] - 1) * 2 * self.EDGE
+        low = np.zeros((len(window), there + (2 * beside - there) % multiple))
+        made = rows[:, :-1] @ self._down[: self.unit]
+        made += rows[:, 1:] @ self._down[self.unit :]
+        low[:, :there] = made.reshape(len(window), -1)
+        return low
 
-    def up(self, low: np.ndarray) -> np.ndarray:
-        """The band at the full rate: float64 [channels, n * 2 * EDGE] to [channels, (n - 1) * unit].
+    def up(self, low: np.ndarray, frames: int) -> np.ndarray:
+        """So many frames of the band at the full rate.
 
-        The first frame stands at low frame `EDGE`.
+        Args:
+            low: float64 [channels, low frames]. The first frame stands at low frame `EDGE`.
+            frames: How many.
+
+        Returns:
+            float64 [channels, frames].
         """
         width = 2 * self.EDGE
-        rows = _shifted(low, low.shape[1] // width - 1, 2 * width, width)
-        return (np.ascontiguousarray(rows) @ self._up).reshape(len(low), -1)
+        rows = _shifted(low, -(-frames // self.unit), 2 * width, width)
+        return (np.ascontiguousarray(rows) @ self._up).reshape(len(low), -1)[:, :frames]
 
 
 def _shifted(signal: np.ndarray, count: int, size: int, step: int) -> np.ndarray:

@@ -67,6 +67,7 @@ class LearnedClipNoiseTransform(LearnedTransform, AudioTransform):
     noise_batch_size: int | None = None
 
     needs_training: ClassVar[bool] = True
+    compression: ClassVar[float | None] = None  # as always, so that keys stay valid
     differs_by_row: ClassVar[bool] = False  # equal recordings get equal noise, whatever they are called
     strength_parameter: ClassVar[str] = "epsilon"
     learns_with: ClassVar[tuple[str, ...]] = ("audio", "torch", "accelerate", "soundfile", "soxr")

@@ -177,12 +177,12 @@ class EqualizerTransform(FilterTransform):
         band, top = low_band(step), self._top(label, rate)
         reach = (2 * band.EDGE + change.half) * step
         for frames, window in padded(recording.blocks(), reach, band.unit):
-            low = band.down(window)
-            wanted = low.shape[1] - 2 * change.half
-            low = np.pad(low, [(0, 0), (0, -wanted % change.step)])
-            made = band.up(moves.mixed(change(low), first - band.EDGE)[:, :wanted])[:, :frames]
-            made += top * window[:, reach : reach + frames]
-            yield made.T
+            low = band.down(window, change.step, change.half)
+            made = band.up(moves.mixed(change(low), first - band.EDGE), frames)
+            middle = window[:, reach : reach + frames]
+            middle *= top
+            middle += made
+            yield middle.T
             first += frames // step
 
 
