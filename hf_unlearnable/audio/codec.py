@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import re
 import struct
 from collections.abc import Iterable, Iterator
@@ -26,6 +25,7 @@ import numpy as np
 
 from hf_unlearnable._extras import require
 from hf_unlearnable.audio.metadata import left_out
+from hf_unlearnable.audio.source import RecordingError, refused, said, source
 
 BLOCK = 2**16  # frames that are read, changed and written at a time, in every recording from its first frame on
 _HASHED = 2**13  # frames that are hashed at a time: they stay in the processor's cache
@@ -38,19 +38,6 @@ _LOSSY = ("MPEG_LAYER_I", "MPEG_LAYER_II", "MPEG_LAYER_III", "VORBIS", "OPUS")
 _COMPRESSED = re.compile(r"ULAW|ALAW|ADPCM|GSM|G72|VOX|DWVW|DPCM|NMS")
 _CUT = re.compile(r"(?:data|SSND|Data Size|riff)\s*: (\d+) \(should be (\d+)\)")  # in what libsndfile says of a header
 _HEADER = struct.Struct("<4sI8sIHHIIHH4sI")  # of a WAV file of the plainest kind
-_OTHERS = {  # first bytes, from which place on, of what people take for a recording
-    "an MP4 file, a video or AAC": (4, b"ftyp"),
-    "a Matroska or WebM file": (0, b"\x1a\x45\xdf\xa3"),
-    "an AVI video": (8, b"AVI "),
-    "raw AAC": (0, b"\xff\xf1"),
-    "raw MPEG-2 AAC": (0, b"\xff\xf9"),
-    "a Windows Media file": (0, b"\x30\x26\xb2\x75"),
-    "AMR": (0, b"#!AMR"),
-}
-
-
-class RecordingError(ValueError):
-    """A recording that cannot be protected exactly; the message goes on after "the recording" and says what to do."""
 
 
 @dataclass(frozen=True)
@@ -167,7 +154,7 @@ class Recording:
                 if last:
                     return
         except soundfile.LibsndfileError as error:
-            raise RecordingError(f"does not decode ({_said(error)}): the file is broken or cut off") from None
+            raise RecordingError(f"does not decode ({said(error)}): the file is broken or cut off") from None
 
     def samples(self) -> np.ndarray:
         """All samples, `format.dtype` [frames, channels]."""
@@ -218,13 +205,13 @@ def opened(value: Any) -> Iterator[Recording]:
     if plain := _plain_wave(value):
         yield plain
         return
-    with _source(value) as source:
+    with source(value) as stored:
         try:
-            head = source.read(16)
-            metadata = left_out(source)
-            file = soundfile.SoundFile(source)
+            head = stored.read(16)
+            metadata = left_out(stored)
+            file = soundfile.SoundFile(stored)
         except soundfile.LibsndfileError as error:
-            raise RecordingError(_refused(head, error)) from None
+            raise RecordingError(refused(head, error)) from None
         except OSError as error:
             raise RecordingError(f"cannot be read ({error.strerror or error})") from None
         with file:
@@ -272,44 +259,6 @@ def decode(value: Any) -> tuple[np.ndarray, Format]:
         return recording.samples(), recording.format
 
 
-@contextmanager
-def _source(value: Any) -> Iterator[Any]:
-    """The file behind a value, open for reading bytes."""
-    if isinstance(value, str | os.PathLike):
-        value = {"bytes": None, "path": os.fspath(value)}
-    if isinstance(value, bytes):
-        value = {"bytes": value}
-    if not isinstance(value, dict) or not {"bytes", "path"} & set(value):
-        raise RecordingError(f"is {type(value).__name__}, no file: cast the column with datasets.Audio() first")
-    if value.get("bytes") is not None:
-        if not value["bytes"]:
-            raise RecordingError("is empty: leave such rows out with mask_column")
-        yield io.BytesIO(value["bytes"])
-        return
-    path = value.get("path")
-    if not path:
-        raise RecordingError("is empty: leave such rows out with mask_column")
-    try:
-        file = _open(path)
-    except FileNotFoundError:
-        raise RecordingError(
-            f"is a path to a file that is not there ({path}), and its bytes are not stored: load the data where its "
-            "files are"
-        ) from None
-    except OSError as error:
-        raise RecordingError(f"cannot be read ({error.strerror or error})") from None
-    with file:
-        yield file
-
-
-def _open(path: str) -> Any:
-    if "://" not in path:
-        return open(path, "rb")
-    import fsspec
-
-    return fsspec.open(path, "rb").open()
-
-
 def _from_array(value: dict[str, Any]) -> Recording:
     array, rate = np.asarray(value["array"]), value.get("sampling_rate")
     if array.dtype.kind != "f" and not (array.size == 0 or isinstance(value["array"], list)):
@@ -329,18 +278,6 @@ def _format(file: Any) -> Format:
     if not bits and file.subtype not in _LOSSY and not _COMPRESSED.search(file.subtype):
         raise RecordingError(f"is stored as {file.subtype}, which is not known here: convert it to WAV or FLAC")
     return Format(file.samplerate, file.channels, {20: 24}.get(int(bits[1]), int(bits[1])) if bits else 16)
-
-
-def _refused(head: bytes, error: Any) -> str:
-    for name, (place, mark) in _OTHERS.items():
-        if head[place : place + len(mark)] == mark:
-            return f"is {name}, which soundfile does not read: convert it first, with ffmpeg -i FILE FILE.wav"
-    return f"does not open ({_said(error)}): the file is broken, or no recording"
-
-
-def _said(error: Any) -> str:
-    """What libsndfile says, without the name of a Python object."""
-    return str(error.error_string).rstrip(".") or f"error {error.code} of libsndfile"
 
 
 # ---------------------------------------------------------------------- writing
