@@ -40,7 +40,7 @@ class AudioConvolutionTransform(FilterTransform):
         The seed, and with it the filters.
 
     Cost:
-        Nothing to fit; one Fourier transform per block to apply.
+        Nothing to fit; two Fourier transforms per window to apply.
 
     Breaks:
         All that breaks the equalizer: a spectrum that is flattened per recording, random equalisers in training. On

@@ -22,7 +22,7 @@ class AudioNoiseTransform(AudioTransform):
     """White noise: the baseline of the same size, without which no other number means anything.
 
     Idea:
-        Uniform random values for every sample, as loud as a share of the recording. A noise 30 dB below the sound has
+        Uniform random values for every sample (65,536 steps), as loud as a share of the recording. A noise 30 dB below the sound has
         a level of 0.03. It tells nothing of the label, so what it costs a model is what any noise of this size costs.
 
     Paper:
