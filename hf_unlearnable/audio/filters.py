@@ -55,11 +55,13 @@ def padded(blocks: Iterable[np.ndarray], reach: int, unit: int) -> Iterator[tupl
     for after in chain(blocks, [None]):
         if block is not None:
             frames = len(block)
-            window = np.zeros((block.shape[1], -(-frames // unit) * unit + 2 * reach))
+            window = np.empty(
+                (block.shape[1], -(-frames // unit) * unit + 2 * reach)
+            )  # as zeros it would be new memory
             for channel, row in enumerate(window):  # a transposed copy takes longer
-                if before is not None:
-                    row[:reach] = before[len(before) - reach :, channel]
+                row[:reach] = 0 if before is None else before[len(before) - reach :, channel]
                 row[reach : reach + frames] = block[:, channel]
+                row[reach + frames :] = 0
                 if after is not None:
                     part = after[:reach, channel]
                     row[reach + frames : reach + frames + len(part)] = part
@@ -144,10 +146,10 @@ class LowBand:
         """
         rows = window.reshape(len(window), -1, self.unit)
         there = (rows.shape[1] - 1) * 2 * self.EDGE
-        low = np.zeros((len(window), there + (2 * beside - there) % multiple))
+        low = np.empty((len(window), there + (2 * beside - there) % multiple))
         made = rows[:, :-1] @ self._down[: self.unit]
         made += rows[:, 1:] @ self._down[self.unit :]
-        low[:, :there] = made.reshape(len(window), -1)
+        low[:, :there], low[:, there:] = made.reshape(len(window), -1), 0
         return low
 
     def up(self, low: np.ndarray, frames: int) -> np.ndarray:
