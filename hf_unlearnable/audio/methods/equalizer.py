@@ -57,8 +57,8 @@ class EqualizerTransform(FilterTransform):
         The seed, and with it which slots are whose. Mean spectra of the classes give much of that away.
 
     Cost:
-        Nothing to fit but the labels; `hops` + 1 Fourier transforms per window to apply, of the band below 5.5 kHz alone
-        in recordings of 22 kHz and more.
+        Nothing to fit but the labels; `hops` + 1 Fourier transforms per window to apply. From 22 kHz on they are taken
+        of the lower frequencies alone.
 
     Breaks:
         What fills gaps: a closing of the spectrogram along time (`gap-repair`), codecs of low bit rates, which fill

@@ -22,8 +22,9 @@ class AudioNoiseTransform(AudioTransform):
     """White noise: the baseline of the same size, without which no other number means anything.
 
     Idea:
-        Uniform random values for every sample (65,536 steps), as loud as a share of the recording. A noise 30 dB below the sound has
-        a level of 0.03. It tells nothing of the label, so what it costs a model is what any noise of this size costs.
+        Uniform random values for every sample (65,536 steps), as loud as a share of the recording. A noise 30 dB below
+        the sound has a level of 0.03. It tells nothing of the label, so what it costs a model is what any noise of
+        this size costs.
 
     Paper:
         The baseline of H. Huang et al., ICLR 2021, arXiv:2101.04898, in sound.
