@@ -31,6 +31,7 @@ _FIELDS = {"method": str, "method_version": int, "package_version": str, "parame
            "state": dict}  # fmt: skip
 _told: set[Path] = set()  # keys that were said to be readable by others
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_WORD = 2**64 - 1
 
 
 @dataclass(frozen=True, repr=False)
@@ -276,4 +277,7 @@ def draws(streams: np.ndarray, index: np.ndarray) -> np.ndarray:
 
 def draw(stream: int, index: int) -> int:
     """One draw of one stream, as `draws` gives it."""
-    return int(draws(np.array([stream], np.uint64), np.array([index], np.uint64))[0])
+    z = (int(stream) + (int(index) + 1) * int(_GOLDEN)) & _WORD
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9 & _WORD
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EB & _WORD
+    return z ^ (z >> 31)

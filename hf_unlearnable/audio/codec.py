@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import re
+import struct
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -25,8 +25,10 @@ import numpy as np
 
 from hf_unlearnable._extras import require
 from hf_unlearnable.audio.metadata import left_out
+from hf_unlearnable.audio.source import RecordingError, refused, said, source
 
 BLOCK = 2**16  # frames that are read, changed and written at a time, in every recording from its first frame on
+_HASHED = 2**13  # frames that are hashed at a time: they stay in the processor's cache
 _KEPT = 2**22  # bytes of decoded samples that are kept for a second reading
 _PLACEHOLDER = 2**31 - 2**12  # a length from which on a header says that it was written before the samples
 _FLAC_RATE = 655_350
@@ -35,19 +37,7 @@ _LOSSY = ("MPEG_LAYER_I", "MPEG_LAYER_II", "MPEG_LAYER_III", "VORBIS", "OPUS")
 # Codecs of 16 bits whose samples are what they decode to.
 _COMPRESSED = re.compile(r"ULAW|ALAW|ADPCM|GSM|G72|VOX|DWVW|DPCM|NMS")
 _CUT = re.compile(r"(?:data|SSND|Data Size|riff)\s*: (\d+) \(should be (\d+)\)")  # in what libsndfile says of a header
-_OTHERS = {  # first bytes, from which place on, of what people take for a recording
-    "an MP4 file, a video or AAC": (4, b"ftyp"),
-    "a Matroska or WebM file": (0, b"\x1a\x45\xdf\xa3"),
-    "an AVI video": (8, b"AVI "),
-    "raw AAC": (0, b"\xff\xf1"),
-    "raw MPEG-2 AAC": (0, b"\xff\xf9"),
-    "a Windows Media file": (0, b"\x30\x26\xb2\x75"),
-    "AMR": (0, b"#!AMR"),
-}
-
-
-class RecordingError(ValueError):
-    """A recording that cannot be protected exactly; the message goes on after "the recording" and says what to do."""
+_HEADER = struct.Struct("<4sI8sIHHIIHH4sI")  # of a WAV file of the plainest kind
 
 
 @dataclass(frozen=True)
@@ -80,14 +70,17 @@ class Format:
         """Computed values as the file will hold them: integers rounded to the nearest and kept in range.
 
         Args:
-            values: float64, any shape, in the scale of the file.
+            values: float64 [frames, channels], in the scale of the file; what is of `dtype` stays as it is.
         """
-        if self.real:
-            return values.astype(self.dtype)
+        if self.real or values.dtype == self.dtype:
+            return values.astype(self.dtype, copy=False)
         rounded = np.rint(values)
-        np.maximum(rounded, -self.full_scale, out=rounded)
-        np.minimum(rounded, self.full_scale - 1, out=rounded)
-        return rounded.astype(self.dtype)
+        np.clip(rounded, -self.full_scale, self.full_scale - 1, out=rounded)
+        whole = rounded.astype(self.dtype)
+        made = np.empty(whole.shape, self.dtype)
+        for channel in range(whole.shape[1]):  # quicker than all at once where they lie one behind the other
+            made[:, channel] = whole[:, channel]
+        return made
 
 
 class Recording:
@@ -161,7 +154,7 @@ class Recording:
                 if last:
                     return
         except soundfile.LibsndfileError as error:
-            raise RecordingError(f"does not decode ({_said(error)}): the file is broken or cut off") from None
+            raise RecordingError(f"does not decode ({said(error)}): the file is broken or cut off") from None
 
     def samples(self) -> np.ndarray:
         """All samples, `format.dtype` [frames, channels]."""
@@ -169,11 +162,24 @@ class Recording:
 
     def content(self) -> bytes:
         """What identifies the recording: its rate, its channels and every sample, whatever they are stored in."""
-        hashed = hashlib.blake2b(digest_size=16)
+        return self._named() + self._hashed(hashlib.blake2b(digest_size=16)).digest()
+
+    def stream(self, seed: int) -> int:
+        """The random stream that the recording gives with a key: as `content`, a tenth of the time."""
+        import xxhash
+
+        return self._hashed(xxhash.xxh3_64(self._named(), seed=seed)).intdigest()
+
+    def _named(self) -> bytes:
+        return f"{self.format.rate} {self.format.channels} ".encode()
+
+    def _hashed(self, hashed: Any) -> Any:
         for block in self.blocks():
             # A value is the same one in 16 and in 24 bits, if it stands for the same loudness.
-            hashed.update(np.multiply(block, 1 / self.format.full_scale, dtype=np.float64, order="C").data)
-        return f"{self.format.rate} {self.format.channels} ".encode() + hashed.digest()
+            for start in range(0, len(block), _HASHED):
+                part = block[start : start + _HASHED]
+                hashed.update(np.multiply(part, 1 / self.format.full_scale, dtype=np.float64, order="C").data)
+        return hashed
 
 
 @contextmanager
@@ -196,13 +202,16 @@ def opened(value: Any) -> Iterator[Recording]:
     except ImportError:
         require("audio", "soundfile")
         raise
-    with _source(value) as source:
+    if plain := _plain_wave(value):
+        yield plain
+        return
+    with source(value) as stored:
         try:
-            head = source.read(16)
-            metadata = left_out(source)
-            file = soundfile.SoundFile(source)
+            head = stored.read(16)
+            metadata = left_out(stored)
+            file = soundfile.SoundFile(stored)
         except soundfile.LibsndfileError as error:
-            raise RecordingError(_refused(head, error)) from None
+            raise RecordingError(refused(head, error)) from None
         except OSError as error:
             raise RecordingError(f"cannot be read ({error.strerror or error})") from None
         with file:
@@ -217,48 +226,37 @@ def opened(value: Any) -> Iterator[Recording]:
             yield Recording(file, _format(file), metadata, lossy)
 
 
+def _plain_wave(value: Any) -> Recording | None:
+    """The recording of a WAV file that is nothing but a header and 16-bit samples; None for every other value.
+
+    soundfile would read the same samples. To open so short a file takes it longer than all that is done to them.
+    """
+    data = value.get("bytes") if isinstance(value, dict) else value
+    if not isinstance(data, bytes) or len(data) <= _HEADER.size:
+        return None
+    riff, size, wave, length, codec, channels, rate, speed, frame, bits, name, there = _HEADER.unpack_from(data)
+    told = riff, wave, name, length, codec, bits, frame, speed, size, there
+    means = (
+        b"RIFF",
+        b"WAVEfmt ",
+        b"data",
+        16,
+        1,
+        16,
+        2 * channels,
+        rate * frame,
+        len(data) - 8,
+        len(data) - _HEADER.size,
+    )
+    if told != means or not 0 < channels <= 8 or not rate or there % frame:
+        return None
+    return Recording(np.frombuffer(data, "<i2", offset=_HEADER.size).reshape(-1, channels), Format(rate, channels))
+
+
 def decode(value: Any) -> tuple[np.ndarray, Format]:
     """All samples of a recording [frames, channels], and what they are; see `opened`."""
     with opened(value) as recording:
         return recording.samples(), recording.format
-
-
-@contextmanager
-def _source(value: Any) -> Iterator[Any]:
-    """The file behind a value, open for reading bytes."""
-    if isinstance(value, str | os.PathLike):
-        value = {"bytes": None, "path": os.fspath(value)}
-    if isinstance(value, bytes):
-        value = {"bytes": value}
-    if not isinstance(value, dict) or not {"bytes", "path"} & set(value):
-        raise RecordingError(f"is {type(value).__name__}, no file: cast the column with datasets.Audio() first")
-    if value.get("bytes") is not None:
-        if not value["bytes"]:
-            raise RecordingError("is empty: leave such rows out with mask_column")
-        yield io.BytesIO(value["bytes"])
-        return
-    path = value.get("path")
-    if not path:
-        raise RecordingError("is empty: leave such rows out with mask_column")
-    try:
-        file = _open(path)
-    except FileNotFoundError:
-        raise RecordingError(
-            f"is a path to a file that is not there ({path}), and its bytes are not stored: load the data where its "
-            "files are"
-        ) from None
-    except OSError as error:
-        raise RecordingError(f"cannot be read ({error.strerror or error})") from None
-    with file:
-        yield file
-
-
-def _open(path: str) -> Any:
-    if "://" not in path:
-        return open(path, "rb")
-    import fsspec
-
-    return fsspec.open(path, "rb").open()
 
 
 def _from_array(value: dict[str, Any]) -> Recording:
@@ -282,18 +280,6 @@ def _format(file: Any) -> Format:
     return Format(file.samplerate, file.channels, {20: 24}.get(int(bits[1]), int(bits[1])) if bits else 16)
 
 
-def _refused(head: bytes, error: Any) -> str:
-    for name, (place, mark) in _OTHERS.items():
-        if head[place : place + len(mark)] == mark:
-            return f"is {name}, which soundfile does not read: convert it first, with ffmpeg -i FILE FILE.wav"
-    return f"does not open ({_said(error)}): the file is broken, or no recording"
-
-
-def _said(error: Any) -> str:
-    """What libsndfile says, without the name of a Python object."""
-    return str(error.error_string).rstrip(".") or f"error {error.code} of libsndfile"
-
-
 # ---------------------------------------------------------------------- writing
 def container(format: Format, frames: int = 0, kind: str = "") -> tuple[str, str]:
     """The format and subtype, as soundfile names them, of a file that holds such samples exactly.
@@ -310,7 +296,14 @@ def container(format: Format, frames: int = 0, kind: str = "") -> tuple[str, str
     return "RF64" if bytes_there > _WAVE_BYTES else "WAV", "PCM_U8" if subtype == "PCM_8" else subtype
 
 
-def write(target: Any, format: Format, blocks: Iterable[np.ndarray], frames: int = 0, kind: str = "") -> None:
+def write(
+    target: Any,
+    format: Format,
+    blocks: Iterable[np.ndarray],
+    frames: int = 0,
+    kind: str = "",
+    level: float | None = None,
+) -> None:
     """Writes a recording without loss, block by block.
 
     Args:
@@ -319,12 +312,16 @@ def write(target: Any, format: Format, blocks: Iterable[np.ndarray], frames: int
         blocks: Of `format.dtype` [frames, channels].
         frames: How many there will be, as far as known.
         kind: "WAV" for a file that each player opens; else as `container` says.
+        level: How hard FLAC tries to save bytes, from 0 to 1; None for libsndfile's default.
     """
     import soundfile
 
     kind, subtype = container(format, frames, kind)
+    level = level if kind == "FLAC" else None
     with nullcontext(target) if hasattr(target, "write") else Path(target).open("w+b") as stream:
-        with soundfile.SoundFile(stream, "w", format.rate, format.channels, subtype, format=kind) as file:
+        with soundfile.SoundFile(
+            stream, "w", format.rate, format.channels, subtype, format=kind, compression_level=level
+        ) as file:
             for block in blocks:
                 unused = 0 if format.real else 8 * block.dtype.itemsize - format.bits
                 file.write(block << unused if unused else block)
@@ -334,8 +331,8 @@ def write(target: Any, format: Format, blocks: Iterable[np.ndarray], frames: int
             stream.write(bytes(4))
 
 
-def encode(format: Format, blocks: Iterable[np.ndarray], frames: int = 0) -> bytes:
+def encode(format: Format, blocks: Iterable[np.ndarray], frames: int = 0, level: float | None = None) -> bytes:
     """A recording as the bytes of a file that holds exactly its samples; see `write`."""
     file = io.BytesIO()
-    write(file, format, blocks, frames)
+    write(file, format, blocks, frames, level=level)
     return file.getvalue()

@@ -26,7 +26,7 @@ def symmetric_filter(gains: np.ndarray, half: int) -> np.ndarray:
     return np.concatenate([side[:0:-1], side])
 
 
-def frequencies(rate: int, half: int) -> np.ndarray:
+def frequencies(rate: float, half: int) -> np.ndarray:
     """Where `symmetric_filter` takes a response for filters of this length, in Hz."""
     bins = min(_GRID, 1 << (8 * half).bit_length())
     return np.arange(bins + 1) * (rate / 2 / bins)
@@ -37,62 +37,138 @@ def mel(hertz: Any) -> Any:
     return 2595 * np.log10(1 + np.asarray(hertz) / 700)
 
 
-class Filter:
-    """A symmetric filter, or several side by side, laid on a recording block by block.
+def padded(blocks: Iterable[np.ndarray], reach: int, unit: int) -> Iterator[tuple[int, np.ndarray]]:
+    """Blocks with what lies around them; silence lies before the first and behind the last.
 
-    The spectra of the filter are kept, one for each length of a block. What comes out of a block depends on the
-    filter, the block and its neighbours alone, so that all ways of reading a recording in the same blocks agree to the
-    last bit.
+    What comes of a block depends on the block and its neighbours alone, so that all ways of reading a recording in the
+    same blocks agree to the last bit.
+
+    Args:
+        blocks: [frames, channels], all but the last one at least as long as `reach`.
+        reach: Frames that are wanted on both sides.
+        unit: The frames of a block are made a multiple of this one, with silence.
+
+    Yields:
+        The frames of a block, and float64 [channels, reach + frames + reach].
+    """
+    before = block = None
+    for after in chain(blocks, [None]):
+        if block is not None:
+            frames = len(block)
+            window = np.empty(
+                (block.shape[1], -(-frames // unit) * unit + 2 * reach)
+            )  # as zeros it would be new memory
+            for channel, row in enumerate(window):  # a transposed copy takes longer
+                row[:reach] = 0 if before is None else before[len(before) - reach :, channel]
+                row[reach : reach + frames] = block[:, channel]
+                row[reach + frames :] = 0
+                if after is not None:
+                    part = after[:reach, channel]
+                    row[reach + frames : reach + frames + len(part)] = part
+            yield frames, window
+        before, block = block, after
+
+
+class Filter:
+    """A symmetric filter, or several side by side.
+
+    It is laid on short windows that overlap (overlap-save), whose Fourier transforms stay in a processor's cache.
 
     Args:
         taps: float64 [2 * half + 1], symmetric; [n, 2 * half + 1] of n filters.
+
+    Attributes:
+        half: Frames on each side of the middle.
+        step: Frames that a window gives.
     """
 
     def __init__(self, taps: np.ndarray):
-        self.taps = taps
         self.half = taps.shape[-1] // 2
-        self._spectra: dict[int, np.ndarray] = {}
+        self._size = 1280  # five times a power of two: transforms of this length are the quickest per frame
+        while self._size < 5 * self.half:
+            self._size *= 2
+        self.step = self._size - 2 * self.half
+        around = np.zeros((*taps.shape[:-1], self._size))
+        around[..., : 2 * self.half + 1] = taps
+        response = np.fft.rfft(np.roll(around, -self.half, axis=-1)).real
+        self._response = response.repeat(2, axis=-1)[..., None, None, :]  # once for each part of a complex number
 
-    def __call__(self, blocks: Iterable[np.ndarray], within: tuple[int, int] | None = None) -> Iterator[np.ndarray]:
-        """The filtered blocks, float64, of the same shapes; silence lies before the first and behind the last.
-
-        Of n filters a block is [n, frames, channels].
+    def __call__(self, signal: np.ndarray) -> np.ndarray:
+        """Filtered frames, all but the outer `half` on both sides.
 
         Args:
-            blocks: [frames, channels], all but the last one longer than half of the filter.
-            within: First frame of the part that matters, and the one behind it; a block that holds none of it comes
-                as it is. None for all.
+            signal: float64 [channels, windows * step + 2 * half], of any whole number of windows.
+
+        Returns:
+            float64 [channels, windows, step]; [n, channels, windows, step] of n filters.
         """
-        before = block = None
-        done = 0
-        for after in chain(blocks, [None]):
-            if block is not None:
-                if within is None or (done < within[1] and done + len(block) > within[0]):
-                    yield self._filtered(before, block, after)
-                else:
-                    yield block
-                done += len(block)
-            before, block = block, after
-
-    def _filtered(self, before: np.ndarray | None, block: np.ndarray, after: np.ndarray | None) -> np.ndarray:
-        frames, half = len(block), self.half
-        length = _quick_length(frames + 2 * half)
-        window = np.zeros((block.shape[1], length))  # in this order the transform runs along memory
-        if before is not None and half:
-            window[:, :half] = before[-half:].T
-        window[:, half : half + frames] = block.T
-        if after is not None and half:
-            part = after[:half]
-            window[:, half + frames : half + frames + len(part)] = part.T
-        if length not in self._spectra:
-            around = np.zeros((*self.taps.shape[:-1], length))
-            around[..., : 2 * half + 1] = self.taps
-            self._spectra[length] = np.fft.rfft(np.roll(around, -half, axis=-1)).real[..., None, :]
-        changed = np.fft.irfft(np.fft.rfft(window) * self._spectra[length], length)
-        return changed[..., half : half + frames].swapaxes(-1, -2)
+        windows = (signal.shape[1] - 2 * self.half) // self.step
+        spectra = np.fft.rfft(_shifted(signal, windows, self._size, self.step)).view(np.float64) * self._response
+        filtered = np.fft.irfft(spectra.view(np.complex128), self._size)
+        return filtered[..., self.half : self.half + self.step]
 
 
-def _quick_length(least: int) -> int:
-    """The shortest length that a fast Fourier transform is quick at: 4, 5, 6 or 8 times a power of two."""
-    power = 1 << max(3, (least - 1).bit_length())
-    return next(length for length in (power * 5 // 8, power * 3 // 4, power) if length >= least)
+class LowBand:
+    """The lower frequencies of a recording, at a rate of their own, and back: what is done to them alone costs less.
+
+    Two symmetric low-passes of `2 * EDGE * step + 1` frames (Kaiser windows, 70 dB), each a product with a matrix. Up
+    to 0.365 of the low rate nothing is lost, and nothing folds into it.
+
+    Args:
+        step: The low rate is the rate divided by this: a power of two up to 16.
+    """
+
+    EDGE = 8  # low frames that each low-pass takes from both sides
+
+    def __init__(self, step: int):
+        self.step = step
+        self.unit = 2 * self.EDGE * step  # frames that one row of a matrix makes of one row
+        places = np.arange(-self.EDGE * step, self.EDGE * step + 1)
+        taps = np.sinc(places / step) * np.kaiser(len(places), 6.7)
+        taps /= taps.sum()
+        low = np.arange(2 * self.EDGE)
+        after = np.arange(2 * self.unit)[:, None] - (low + self.EDGE) * step  # from the middle of each low-pass
+        inside = abs(after) <= self.EDGE * step
+        self._down = np.where(inside, taps[np.where(inside, after, 0) + self.EDGE * step], 0.0)
+        after = (np.arange(4 * self.EDGE)[:, None] - self.EDGE) * step - np.arange(self.unit)
+        inside = abs(after) <= self.EDGE * step
+        self._up = np.where(inside, step * taps[np.where(inside, after, 0) + self.EDGE * step], 0.0)
+
+    def down(self, window: np.ndarray, multiple: int, beside: int) -> np.ndarray:
+        """The band at the low rate.
+
+        Args:
+            window: float64 [channels, n * unit].
+            multiple, beside: Zeros follow until there are a multiple of these frames, and twice `beside`.
+
+        Returns:
+            float64 [channels, (n - 1) * 2 * EDGE or more]. The first low frame stands at frame `EDGE * step`.
+        """
+        rows = window.reshape(len(window), -1, self.unit)
+        there = (rows.shape[1] - 1) * 2 * self.EDGE
+        low = np.empty((len(window), there + (2 * beside - there) % multiple))
+        made = rows[:, :-1] @ self._down[: self.unit]
+        made += rows[:, 1:] @ self._down[self.unit :]
+        low[:, :there], low[:, there:] = made.reshape(len(window), -1), 0
+        return low
+
+    def up(self, low: np.ndarray, frames: int) -> np.ndarray:
+        """So many frames of the band at the full rate.
+
+        Args:
+            low: float64 [channels, low frames]. The first frame stands at low frame `EDGE`.
+            frames: How many.
+
+        Returns:
+            float64 [channels, frames].
+        """
+        width = 2 * self.EDGE
+        rows = _shifted(low, -(-frames // self.unit), 2 * width, width)
+        return (np.ascontiguousarray(rows) @ self._up).reshape(len(low), -1)[:, :frames]
+
+
+def _shifted(signal: np.ndarray, count: int, size: int, step: int) -> np.ndarray:
+    """Views of `size` frames, each `step` later than the one before: [channels, count, size]."""
+    signal = np.ascontiguousarray(signal)
+    row, frame = signal.strides
+    return np.ndarray((len(signal), count, size), signal.dtype, signal, 0, (row, step * frame, frame))

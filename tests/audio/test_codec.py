@@ -7,7 +7,17 @@ import numpy as np
 import pytest
 import soundfile
 
-from hf_unlearnable.audio.codec import BLOCK, Format, RecordingError, container, decode, encode, opened, write
+from hf_unlearnable.audio.codec import (
+    BLOCK,
+    Format,
+    RecordingError,
+    _plain_wave,
+    container,
+    decode,
+    encode,
+    opened,
+    write,
+)
 from tests.examples import sound_file
 
 RANDOM = np.random.default_rng(0)
@@ -124,6 +134,39 @@ def test_content_is_that_of_the_samples_whatever_holds_them():
     for other in (sound_file(values, 8001), sound_file(values[:-1], 8000), sound_file(values.reshape(-1, 1), 8000)):
         with opened(other) as recording:
             assert recording.content() not in contents
+
+
+def test_a_stream_is_that_of_the_samples_whatever_holds_them():
+    values = integers(16, frames=BLOCK + 10)
+
+    def stream(file, seed=5):
+        with opened(file) as recording:
+            return recording.stream(seed)
+
+    whole = sound_file(values.astype(np.int16))
+    same = [sound_file(shifted(values, 16), 8000, "FLAC", "PCM_24"), sound_file(values / 2**15, 8000, "WAV", "FLOAT"),
+            {"array": values.T / 2**15, "sampling_rate": 8000}]  # fmt: skip
+    assert {stream(one) for one in same} == {stream(whole)}
+    last = values.copy()
+    last[-1, 1] ^= 1
+    others = [sound_file(values.astype(np.int16), 8001), sound_file(values.astype(np.int16).reshape(-1, 1)),
+              sound_file(last.astype(np.int16))]  # fmt: skip
+    assert len({stream(one) for one in others} | {stream(whole), stream(whole, 6)}) == 5
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 8])
+def test_a_plain_wav_is_read_as_soundfile_reads_it_and_others_are_left_to_it(channels, monkeypatch):
+    values = integers(16, channels=channels).astype(np.int16)
+    file = sound_file(values, 44_100)
+    samples, form = decode({"bytes": file, "path": None})
+    read, rate = soundfile.read(io.BytesIO(file), dtype="int16", always_2d=True)
+    assert np.array_equal(samples, read) and form == Format(rate, channels)
+    # With a chunk behind the samples, a byte too few, another codec, a frame of another size.
+    told = file + b"LIST\x04\0\0\0INFO"
+    broken = [told, file[:-1], file[:20] + b"\x07" + file[21:], file[:32] + b"\x05" + file[33:], file[:43], b""]
+    assert [_plain_wave(one) for one in broken] == [None] * 6
+    monkeypatch.setattr(soundfile, "SoundFile", None)
+    assert np.array_equal(decode(file)[0], values)
 
 
 def test_blocks_are_the_recording_and_may_be_read_again(tmp_path):

@@ -11,7 +11,8 @@ from hf_unlearnable import (
     EqualizerTransform,
     PositionConvolutionTransform,
 )
-from hf_unlearnable.audio.codec import BLOCK, decode
+from hf_unlearnable.audio.codec import BLOCK, decode, encode
+from hf_unlearnable.audio.methods.noise import uniform
 from tests.examples import recordings, sound_file, waves
 
 ALL = [EqualizerTransform, PositionConvolutionTransform, AudioConvolutionTransform, AudioNoiseTransform]
@@ -148,6 +149,30 @@ def test_rates_and_channels_may_be_mixed(cls):
     after = rows.map(cls(seed=7).fit(rows), batched=True)["audio"][:]
     for before, value in zip(rows["audio"][:], after, strict=True):
         assert decode(value)[1] == decode(before)[1] and value["bytes"] != before["bytes"]
+
+
+def test_short_and_long_recordings_of_a_batch_come_out_as_each_alone():
+    lengths = [300, BLOCK + 9, 40_000, *[60_000] * 9, BLOCK, 1]  # more short ones than are kept for later
+    files = [sound_file(NOISE[:frames] + np.int16(i)) for i, frames in enumerate(lengths)]
+    rows = recordings(files=files)
+    cloak = EqualizerTransform(seed=7).fit(rows)
+    batch = {"audio": rows["audio"][:], "label": rows["label"][:]}
+    alone = [cloak({"audio": value, "label": label})["audio"] for value, label in zip(*batch.values())]
+    assert cloak(batch)["audio"] == alone
+
+
+def test_files_are_at_most_a_few_hundredths_larger_than_with_the_default_of_flac():
+    after, form = protected(AudioConvolutionTransform, NOISE)
+    file = sound_file(NOISE)
+    made = AudioConvolutionTransform(seed=7).fit(recordings())({"audio": file, "label": 0})["audio"]
+    assert len(encode(form, [after])) <= len(made) <= 1.03 * len(encode(form, [after]))
+
+
+@pytest.mark.parametrize(("start", "count"), [(0, 10), (1, 5), (3, 1), (2, 20_000), (8191, 9000), (40_000, 7)])
+def test_noise_goes_on_from_any_place_of_its_stream(start, count):
+    whole = uniform(12_345, 0, (50_001,))
+    assert np.array_equal(uniform(12_345, start, (count,)), whole[start : start + count])
+    assert abs(whole.mean()) < 0.01 and abs(np.sqrt(3) * whole.std() - 1) < 0.01 and abs(whole).max() < 1
 
 
 def test_a_bad_recording_is_named_by_row_and_column():

@@ -67,6 +67,7 @@ class LearnedClipNoiseTransform(LearnedTransform, AudioTransform):
     noise_batch_size: int | None = None
 
     needs_training: ClassVar[bool] = True
+    compression: ClassVar[float | None] = None  # as always, so that keys stay valid
     differs_by_row: ClassVar[bool] = False  # equal recordings get equal noise, whatever they are called
     strength_parameter: ClassVar[str] = "epsilon"
     learns_with: ClassVar[tuple[str, ...]] = ("audio", "torch", "accelerate", "soundfile", "soxr")
@@ -159,9 +160,9 @@ class LearnedClipNoiseTransform(LearnedTransform, AudioTransform):
         return self.epsilon * whole
 
     def _stream_of(self, recording: Recording) -> int:
-        if self.noise == "sample":
-            return row_stream(recording.content(), self._resolved_seed())
-        return super()._stream_of(recording)
+        if self.noise == "class" and self.fraction == 1:
+            return 0
+        return row_stream(recording.content(), self._resolved_seed())  # of all learned state the name of a recording
 
     def _cloak(self, recording: Recording, label: Any, stream: int) -> Iterator[np.ndarray]:
         noise, form = self._fitted(self._noise), recording.format

@@ -40,7 +40,7 @@ class AudioConvolutionTransform(FilterTransform):
         The seed, and with it the filters.
 
     Cost:
-        Nothing to fit; one Fourier transform per block to apply.
+        Nothing to fit; two Fourier transforms per window to apply.
 
     Breaks:
         All that breaks the equalizer: a spectrum that is flattened per recording, random equalisers in training. On
@@ -57,6 +57,7 @@ class AudioConvolutionTransform(FilterTransform):
     kernel_size: int = 16
 
     method: ClassVar[str] = "audio-convolution"
+    method_version: ClassVar[int] = 2  # 2: filtered in shorter windows; `fraction` draws by another hash
     strength_parameter: ClassVar[str] = "blur"
     is_baseline: ClassVar[bool] = True
     adaptive_attacks: ClassVar[tuple[str, ...]] = (

@@ -13,7 +13,7 @@ import numpy as np
 
 from hf_unlearnable.audio.base import FilterTransform
 from hf_unlearnable.audio.codec import Recording
-from hf_unlearnable.audio.filters import frequencies, mel, symmetric_filter
+from hf_unlearnable.audio.filters import LowBand, frequencies, mel, padded, symmetric_filter
 from hf_unlearnable.key import Key, draw, draws
 from hf_unlearnable.labelled import class_stream
 from hf_unlearnable.validation import check_labels
@@ -57,7 +57,8 @@ class EqualizerTransform(FilterTransform):
         The seed, and with it which slots are whose. Mean spectra of the classes give much of that away.
 
     Cost:
-        Nothing to fit but the labels; `hops` + 1 Fourier transforms per block to apply.
+        Nothing to fit but the labels; `hops` + 1 Fourier transforms per window to apply. From 22 kHz on they are taken
+        of the lower frequencies alone.
 
     Breaks:
         What fills gaps: a closing of the spectrogram along time (`gap-repair`), codecs of low bit rates, which fill
@@ -79,7 +80,7 @@ class EqualizerTransform(FilterTransform):
     dwell: float = 0.03
 
     method: ClassVar[str] = "equalizer"
-    method_version: ClassVar[int] = 2  # 2: slots move, deeper ones
+    method_version: ClassVar[int] = 3  # 2: slots move, deeper ones; 3: the slots' band at a rate of its own
     differs_by_row: ClassVar[bool] = True
     strength_parameter: ClassVar[str] = "depth"
     adaptive_attacks: ClassVar[tuple[str, ...]] = (
@@ -133,9 +134,15 @@ class EqualizerTransform(FilterTransform):
 
     # ------------------------------------------------------------------ the filters
     def _taps(self, label: Any, rate: int) -> np.ndarray:
-        half = round(_HALF * rate)
-        levels = self._states(label, frequencies(rate, half), rate)
-        return np.stack([symmetric_filter(10 ** (state / 20), half) for state in levels])
+        """What the states of a class do beside `_top`, at the rate of the band that holds the slots."""
+        low = rate / slowed(rate)
+        half = 8 * round(_HALF * low / 8)
+        levels = self._states(label, frequencies(low, half), rate)
+        return np.stack([symmetric_filter(10 ** (state / 20) - self._top(label, rate), half) for state in levels])
+
+    def _top(self, label: Any, rate: int) -> float:
+        """The factor of all that lies above the slots, where these are changed at a rate of their own, else 0."""
+        return float(10 ** (self._states(label, np.array([rate / 2]), rate)[0, 0] / 20)) if slowed(rate) > 1 else 0.0
 
     def _decibels(self, label: Any, hertz: np.ndarray, rate: int) -> np.ndarray:
         return self._states(label, hertz, rate).mean(axis=0)
@@ -160,47 +167,75 @@ class EqualizerTransform(FilterTransform):
 
     def _cloak(self, recording: Recording, label: Any, stream: int) -> Iterator[np.ndarray]:
         rate = recording.format.rate
-        first = draw(stream, _PHASE_DRAW) * 2.0**-64 * self.hops * self.dwell * rate
-        for states in self._filter(label, rate)(recording.blocks()):
-            frames = states.shape[1]
-            weights = self._weights(first, frames, self.dwell * rate)
-            states *= weights[..., None]
-            mixed = states[0]
-            for state in states[1:]:
-                mixed += state
-            yield mixed
-            first += frames
+        step = slowed(rate)
+        change, moves = self._filter(label, rate), rhythm(self.hops, self.dwell, rate / step)
+        first = int(draw(stream, _PHASE_DRAW) * 2.0**-64 * moves.round)
+        if step == 1:
+            for frames, window in padded(recording.blocks(), change.half, change.step):
+                yield moves.mixed(change(window), first)[:, :frames].T
+                first += frames
+            return
+        band, top = low_band(step), self._top(label, rate)
+        reach = (2 * band.EDGE + change.half) * step
+        for frames, window in padded(recording.blocks(), reach, band.unit):
+            low = band.down(window, change.step, change.half)
+            made = band.up(moves.mixed(change(low), first - band.EDGE), frames)
+            middle = window[:, reach : reach + frames]
+            middle *= top
+            middle += made
+            yield middle.T
+            first += frames // step
 
-    def _weights(self, first: float, frames: int, turn: float) -> np.ndarray:
-        """How much each state counts in each frame: 1 in its turn, and what is left where one passes into the next.
+
+def slowed(rate: int) -> int:
+    """By what the rate is divided for the band that holds the slots: a power of two, 11 kHz or more are left."""
+    return 1 << min(4, max(1, rate // 11_000).bit_length() - 1)
+
+
+class Rhythm:
+    """How states follow one another: each counts alone in its turn, and partly where one passes into the next.
+
+    Args:
+        hops: States, each of which has one turn.
+        dwell: Seconds of a turn.
+        rate: Frames per second.
+
+    Attributes:
+        round: Frames of all turns.
+        weights: How much each state counts in each frame of a round, float64 [hops, round], of sum 1.
+    """
+
+    def __init__(self, hops: int, dwell: float, rate: float):
+        turn = max(1, round(dwell * rate))
+        self.round = hops * turn
+        away = np.abs(np.arange(self.round) / turn - np.arange(hops)[:, None])
+        passing = (np.minimum(away, hops - away) - 0.5) * 2 * dwell / _FADE  # -1 to 1: it comes or goes
+        self.weights = 0.5 - 0.5 * np.sin(np.pi / 2 * np.clip(passing, -1, 1)) if hops > 1 else np.ones((1, turn))
+        self._long = self.weights
+
+    def mixed(self, states: np.ndarray, first: int) -> np.ndarray:
+        """The states, one after the other.
 
         Args:
-            first: When the first frame is, in frames of the rhythm.
-            frames: How many.
-            turn: Frames that a state stays.
+            states: float64 [hops, channels, windows, frames].
+            first: When in the rhythm the first frame is.
 
         Returns:
-            float64 [hops, frames], of sum 1.
+            float64 [channels, windows * frames].
         """
-        if self.hops == 1:
-            return np.ones((1, frames))
-        weights = np.zeros((self.hops, frames))
-        turns = np.arange(int(first / turn), int((first + frames) / turn) + 2)
-        middles = (turns - 0.5) * turn - first  # where a turn's state takes over
-        for number, start, end in zip(turns.tolist(), middles.tolist(), (middles + turn).tolist(), strict=True):
-            weights[number % self.hops, max(0, int(start)) : max(0, int(end))] = 1
-        reach = int(turn * _FADE / self.dwell / 2) + 2
-        passes = (middles.astype(int)[:, None] + np.arange(-reach, reach + 1)).ravel()
-        passes = passes[(passes >= 0) & (passes < frames)]
-        weights[:, passes] = self._passing((first + passes) / turn)
-        return weights
+        hops, channels, *shape = states.shape
+        frames, start = shape[0] * shape[1], first % self.round
+        if start + frames > self._long.shape[1]:
+            self._long = np.tile(self.weights, -(-(self.round + frames) // self.round))
+        shares = self._long[:, start : start + frames].reshape(hops, *shape)
+        mixed = states[0] * shares[0]
+        for state, share in zip(states[1:], shares[1:], strict=True):
+            mixed += state * share
+        return mixed.reshape(channels, frames)
 
-    def _passing(self, turns: np.ndarray) -> np.ndarray:
-        """How much each state counts at some times, in turns of `dwell`, near those where one passes into the next."""
-        turns = turns - self.hops * np.floor(turns / self.hops)  # as % does it, in a fifth of the time
-        away = np.abs(turns - np.arange(self.hops)[:, None])
-        passing = (np.minimum(away, self.hops - away) - 0.5) * 2 * self.dwell / _FADE  # -1 to 1: it comes or goes
-        return 0.5 - 0.5 * np.sin(np.pi / 2 * np.clip(passing, -1, 1))
+
+low_band = lru_cache(maxsize=8)(LowBand)
+rhythm = lru_cache(maxsize=8)(Rhythm)
 
 
 @lru_cache(maxsize=64)

@@ -13,7 +13,7 @@ from hf_unlearnable.audio.codec import Recording, decode
 from hf_unlearnable.key import draws, row_stream
 from hf_unlearnable.mark import ROW_DECOYS, Marks, NoMarkError, RowMarks
 
-_DRAWN = 2**13  # values that are drawn at a time: they stay in the processor's cache
+_DRAWN = 2**11  # draws at a time: what comes of them stays in the processor's cache
 _LOOKED_AT = 2**16  # frames of a recording that tell whether noise is in it
 
 
@@ -22,8 +22,9 @@ class AudioNoiseTransform(AudioTransform):
     """White noise: the baseline of the same size, without which no other number means anything.
 
     Idea:
-        Uniform random values for every sample, as loud as a share of the recording. A noise 30 dB below the sound has
-        a level of 0.03. It tells nothing of the label, so what it costs a model is what any noise of this size costs.
+        Uniform random values for every sample (65,536 steps), as loud as a share of the recording. A noise 30 dB below
+        the sound has a level of 0.03. It tells nothing of the label, so what it costs a model is what any noise of
+        this size costs.
 
     Paper:
         The baseline of H. Huang et al., ICLR 2021, arXiv:2101.04898, in sound.
@@ -50,6 +51,7 @@ class AudioNoiseTransform(AudioTransform):
     noise_level: float = 0.03
 
     method: ClassVar[str] = "audio-noise"
+    method_version: ClassVar[int] = 2  # 2: another hash of the samples, four values of a draw
     strength_parameter: ClassVar[str] = "noise_level"
     is_baseline: ClassVar[bool] = True
     needs_labels: ClassVar[bool] = False
@@ -99,12 +101,17 @@ class AudioNoiseTransform(AudioTransform):
 
 
 def uniform(stream: int, start: int, shape: tuple[int, ...]) -> np.ndarray:
-    """Values of a stream from draw `start` on, uniform in [-1, 1), float64 of `shape`."""
-    values, seed = np.empty(int(np.prod(shape))), np.array([stream], np.uint64)
-    for first in range(0, len(values), _DRAWN):
-        part = values[first : first + _DRAWN]
-        np.multiply(
-            draws(seed, np.arange(start + first, start + first + len(part), dtype=np.uint64)), 2.0**-63, out=part
-        )
-        part -= 1
+    """Values of a stream from number `start` on, float64 of `shape`: one of 65,536 equal steps from -1 to 1 each.
+
+    A draw of 64 bits gives four.
+    """
+    values, seed, first = np.empty(int(np.prod(shape))), np.array([stream], np.uint64), start // 4
+    skipped = start - 4 * first
+    for done in range(0, len(values) + skipped, 4 * _DRAWN):
+        count = min(_DRAWN, -(-(len(values) + skipped - done) // 4))
+        drawn = draws(seed, np.arange(first + done // 4, first + done // 4 + count, dtype=np.uint64))
+        quarters = drawn.astype("<u8", copy=False).view("<u2")[max(0, skipped - done) :]
+        part = values[max(0, done - skipped) :][: len(quarters)]
+        np.multiply(quarters[: len(part)], 2.0**-15, out=part)
+        part -= 1 - 2.0**-16
     return values.reshape(shape)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import tee
 from typing import Any, ClassVar
 
 import numpy as np
@@ -50,7 +49,7 @@ class PositionConvolutionTransform(FilterTransform):
         The seed, and with it the filters and the places.
 
     Cost:
-        Nothing to fit; the block of the patch is filtered, the rest is read and written.
+        Nothing to fit; the patch is filtered, the rest is read and written.
 
     Breaks:
         Random time shifts in training, random crops, and a search for the patch. A probe on spoken digits with a patch
@@ -68,6 +67,7 @@ class PositionConvolutionTransform(FilterTransform):
     patch_length: float = 0.1
 
     method: ClassVar[str] = "position-convolution"
+    method_version: ClassVar[int] = 2  # 2: the patch alone is filtered; `fraction` draws by another hash
     strength_parameter: ClassVar[str] = "blur"
     adaptive_attacks: ClassVar[tuple[str, ...]] = ("time-shift", "random-crop", "patch-cut")
 
@@ -94,14 +94,19 @@ class PositionConvolutionTransform(FilterTransform):
         frames = recording.frames if recording.frames >= 0 else sum(len(block) for block in recording.blocks())
         start, length = self._patch(label, frames, recording.format.rate)
         place = np.arange(length) + 0.5
-        share = np.clip(np.minimum(place, length - place) / max(1.0, _FADE * length), 0, 1)
-        done = 0
-        plain, read = tee(recording.blocks())  # a file has one place at a time
-        filtered = self._filter(label, recording.format.rate)(read, within=(start, start + length))
-        for block, blurred in zip(plain, filtered, strict=True):
-            first, last = np.clip([start - done, start + length - done], 0, len(block))
-            weight = share[first + done - start : last + done - start, None]
-            changed = block.astype(np.float64)
-            changed[first:last] += weight * (blurred[first:last] - changed[first:last])
-            yield changed
-            done += len(block)
+        share = np.clip(np.minimum(place, length - place) / max(1.0, _FADE * length), 0, 1)[:, None]
+        change, end = self._filter(label, recording.format.rate), start + length
+        read, blocks = [], recording.blocks()
+        for block in blocks:
+            read.append(block)
+            if sum(map(len, read)) >= end + change.half:
+                break
+        changed = np.concatenate(read)
+        around = changed[max(0, start - change.half) : end + change.half]
+        window = np.zeros((changed.shape[1], -(-length // change.step) * change.step + 2 * change.half))
+        skipped = max(0, change.half - start)
+        window[:, skipped : skipped + len(around)] = around.T
+        blurred = change(window).reshape(len(window), -1)[:, :length].T
+        changed[start:end] = recording.format.stored((1 - share) * changed[start:end] + share * blurred)
+        yield from np.split(changed, np.cumsum([len(block) for block in read])[:-1])
+        yield from blocks

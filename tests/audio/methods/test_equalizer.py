@@ -2,10 +2,13 @@
 
 import numpy as np
 import pytest
+from scipy.signal import fftconvolve
 
 from hf_unlearnable import EqualizerTransform
-from hf_unlearnable.audio.codec import BLOCK, decode
-from hf_unlearnable.audio.methods.equalizer import slots_of
+from hf_unlearnable.audio.codec import BLOCK, decode, opened
+from hf_unlearnable.audio.filters import frequencies, symmetric_filter
+from hf_unlearnable.audio.methods.equalizer import Rhythm, slots_of
+from hf_unlearnable.key import draw
 from tests.examples import recordings, sound_file
 
 NOISE = np.rint(np.random.default_rng(0).normal(0, 3000, (160_000, 1))).astype(np.int16)
@@ -63,19 +66,29 @@ def test_slots_take_turns(hops):
     assert ((level.sum(axis=0) == 1).mean() > 0.6) and np.allclose(level.mean(axis=1), 1 / hops, atol=0.1)
 
 
-@pytest.mark.parametrize(("hops", "dwell", "rate"), [(1, 0.03, 8000), (2, 0.03, 44_100), (3, 0.02, 8000), (5, 1, 11)])
+@pytest.mark.parametrize(("hops", "dwell", "rate"), [(1, 0.03, 8000), (2, 0.03, 11_025), (3, 0.02, 8000), (5, 1, 11)])
 def test_weights_add_up_to_one_and_each_state_has_its_turn(hops, dwell, rate):
-    cloak = EqualizerTransform(seed=7, hops=hops, dwell=dwell).fit(recordings())
-    turn = dwell * rate
-    for first in (0.0, 0.7 * turn, 7.3 * turn, 1e6 * hops * turn):
-        turns = (first + np.arange(round(3 * hops * turn) + 1)) / turn
-        weights = cloak._weights(first, len(turns), turn)
-        assert np.allclose(weights.sum(axis=0), 1) and (weights >= 0).all()
-        # In each frame what the state's distance from its turn says, to the last bit.
-        away = np.abs(turns - hops * np.floor(turns / hops) - np.arange(hops)[:, None])
-        passing = (np.minimum(away, hops - away) - 0.5) * 2 * dwell / 0.01 if hops > 1 else -np.ones((1, len(turns)))
-        assert np.array_equal(weights, 0.5 - 0.5 * np.sin(np.pi / 2 * np.clip(passing, -1, 1)))
-        assert np.array_equal(weights.argmax(axis=0)[turns % 1 < 0.3], np.floor(turns[turns % 1 < 0.3]) % hops)
+    rhythm = Rhythm(hops, dwell, rate)
+    turn, weights = round(dwell * rate), rhythm.weights
+    assert weights.shape == (hops, rhythm.round) == (hops, hops * turn)
+    assert np.allclose(weights.sum(axis=0), 1) and (weights >= 0).all()
+    turns = np.arange(rhythm.round) / turn  # a state's turn has its middle at a whole number
+    alone = abs(turns - np.rint(turns)) <= 0.49 - 0.005 / dwell
+    assert (
+        np.array_equal(weights.argmax(axis=0)[alone], np.rint(turns[alone]) % hops)
+        and (weights.max(axis=0)[alone] == 1).all()
+    )
+    between = abs(turns % 1 - 0.5) < 1e-9
+    assert np.allclose(weights[:, between].max(axis=0), 0.5 if hops > 1 else 1)
+
+
+def test_states_are_mixed_as_the_rhythm_says_from_any_time_on():
+    rhythm = Rhythm(3, 0.02, 1000)
+    states = np.random.default_rng(0).normal(size=(3, 2, 5, 40))
+    for first in (0, 17, -8, 59, 10**9):
+        shares = rhythm.weights[:, (first + np.arange(200)) % 60]
+        mixed = sum(state.reshape(2, -1) * share for state, share in zip(states, shares))
+        assert np.allclose(rhythm.mixed(states, first), mixed, rtol=0, atol=1e-12)
 
 
 def test_the_mean_over_a_recording_of_a_moving_slot_shows_no_deep_notch():
@@ -115,6 +128,27 @@ def test_the_same_frequencies_are_turned_down_at_any_rate(rate):
     cloak = EqualizerTransform(seed=7, ripple=0.0).fit(recordings())
     hertz = np.arange(0, 3900, 5.0)
     assert np.array_equal(cloak._states(1, hertz, rate), cloak._states(1, hertz, 96_000))
+
+
+@pytest.mark.parametrize("rate", [11_000, 22_050, 44_100, 48_000, 192_000])
+def test_at_any_rate_recordings_get_what_the_states_say_in_their_turns(rate):
+    cloak = EqualizerTransform(seed=7, dwell=0.5).fit(recordings())
+    samples = np.rint(np.random.default_rng(1).normal(0, 3000, (2 * rate + 1234, 2))).astype(np.int16)
+    with opened({"array": samples.T / 1.0, "sampling_rate": rate}) as recording:
+        made = np.concatenate(list(cloak._cloak(recording, 1, 5)))
+    assert made.shape == samples.shape
+    half = 8 * round(0.032 * rate / 8)
+    levels = cloak._states(1, frequencies(rate, half), rate)
+    whole = [
+        fftconvolve(samples, symmetric_filter(10 ** (state / 20), half)[:, None], "same", axes=0) for state in levels
+    ]
+    first = draw(5, 1 << 33) * 2.0**-64 * rate  # both turns are a second
+    away = np.abs((first + np.arange(len(samples))) / (rate / 2) % 2 - 1)[:, None]  # 1 in the first one's middle
+    told = np.where(away > 0.5, *whole)
+    alone = abs(away[:, 0] - 0.5) > 0.02
+    alone[:1000] = alone[-1000:] = False
+    # A filter that was made at a lower rate rounds its corners otherwise: 40 dB below the sound.
+    assert np.sqrt(np.square(made - told)[alone].mean()) < 0.01 * 3000
 
 
 @pytest.mark.parametrize("rate", [1000, 2000, 6000])
