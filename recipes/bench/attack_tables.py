@@ -15,7 +15,7 @@ from hf_unlearnable.adversary import Countermeasure
 from hf_unlearnable.image.countermeasures import IMAGE_COUNTERMEASURES
 from hf_unlearnable.image.victims import IMAGE_VICTIMS
 from hf_unlearnable.markdown import table
-from hf_unlearnable.registry import method_class
+from hf_unlearnable.registry import method_class, victims_of
 
 BENCH = Path(__file__).parent
 # The rows of the README's table: what they say, the version, the victim.
@@ -119,8 +119,8 @@ def short(cell: dict | None) -> str:
 
 
 def earlier(cell: dict) -> str:
-    """The version of the method that a cell is of, unless it is that of today or nothing is known of it."""
-    method = IMAGE_METHODS.get(cell["version"])
+    """The version of an image's method that a cell is of, unless it is that of today or nothing is known of it."""
+    method = None if cell.get("victim") in victims_of("audio") else IMAGE_METHODS.get(cell["version"])
     number = cell.get("method_version")
     return "" if None in (method, number) or number == method_class(method).method_version else f" v{number}"
 
