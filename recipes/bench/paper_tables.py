@@ -207,13 +207,15 @@ def digits() -> str:
 
 
 def medical() -> str:
-    """Versions of X-rays down; sensitivity and specificity, plain and after JPEG, from confusion matrices."""
+    """Versions of X-rays down; sensitivity and specificity, plain and after JPEG, from confusion matrices of all keys."""
     asked = yaml.safe_load((BENCH.parent / "configs/medical.yaml").read_text(encoding="utf-8"))["versions"]
     found: dict[tuple[str, str], list[str]] = {}
     for line in lines_of(BENCH / "medical.jsonl"):
         counts = np.array(line["confusion"])
         specificity, sensitivity = np.diag(counts) / counts.sum(1)  # the sick are class 1
-        found[line["version"], line["countermeasure"]] = [f"{100 * sensitivity:.1f}", f"{100 * specificity:.1f}"]
+        several = f" ({len(line['seeds'])})" if len(line["seeds"]) > 1 else ""
+        told = [f"{100 * share:.1f}{several}" for share in (sensitivity, specificity)]
+        found[line["version"], line["countermeasure"]] = told
     heads = [f"{measure}{after}" for after in ("", " after jpeg-10") for measure in ("sensitivity", "specificity")]
     rows = [
         [name, *(x for after in ("none", "jpeg-10") for x in found.get((name, after), ["", ""]))] for name in asked
