@@ -61,10 +61,11 @@ class EqualizerTransform(FilterTransform):
         of the lower frequencies alone.
 
     Breaks:
-        What fills gaps: a closing of the spectrogram along time (`gap-repair`), codecs of low bit rates, which fill
-        them with noise. Statistics of MFCC are held back in part only. A model that hears what lies above 4 kHz has
-        that to learn from. Class means of spectra show the slots. With `hops=1` cepstral mean normalisation takes all
-        of it away. Figures: docs/results/recordings.md.
+        Training under random pitch (`pitch-shift`) most: a slot then says nothing of the class. What fills gaps: a
+        closing of the spectrogram along time (`gap-repair`), noise, codecs of low bit rates. Statistics of MFCC are
+        held back in part only. A model that hears what lies above 4 kHz has that to learn from. Class means of spectra
+        show the slots. With `hops=1` cepstral mean normalisation takes all of it away. Figures:
+        docs/results/recordings.md.
 
     Prefer:
         As the first protection of recordings.
@@ -84,7 +85,7 @@ class EqualizerTransform(FilterTransform):
     differs_by_row: ClassVar[bool] = True
     strength_parameter: ClassVar[str] = "depth"
     adaptive_attacks: ClassVar[tuple[str, ...]] = (
-        "gap-repair", "random-hops", "notch-repair", "spectral-whitening", "class-spectrum-inversion",
+        "pitch-shift", "gap-repair", "random-hops", "notch-repair", "spectral-whitening", "class-spectrum-inversion",
         "random-equaliser", "random-notches",
     )  # fmt: skip
     _known = None  # the classes, once fitted

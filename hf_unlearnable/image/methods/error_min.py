@@ -69,12 +69,13 @@ class ErrorMinTransform(LearnedNoiseTransform):
         The seed and the noise.
 
     Cost:
-        One forward and backward pass per image and round, and the surrogate's: 20 to 30 per image in all.
+        One forward and backward pass per image and round, and the surrogate's: 20 to 30 per image in all. With `wear`
+        five times as long, for an image is coded for each pass.
 
     Breaks:
         Adversarial training, JPEG of low quality, turning the images gray, one clean image in ten, or fine-tuning a
-        pretrained model. Each restores most of the accuracy. A new image that the victim brings itself is not
-        protected.
+        pretrained model. Each restores most of the accuracy. So do the codecs and smaller sizes of platforms, unless
+        the noise was learned under them (`wear`). A new image that the victim brings itself is not protected.
 
     Prefer:
         `noise="sample"` where the noise must not show in the average of a class, `noise="class"` where new images of
