@@ -62,10 +62,10 @@ ORDERS = {
     "moved sentence": "moved sentence", "protected rows dropped": "dropped",
 }  # fmt: skip
 RECORDINGS = {
-    "clean": "clean", "equalizer": "equalizer", "equalizer, narrow": "narrow",
+    "clean": "clean", "equalizer": "equalizer", "equalizer, narrow": "narrow", "equalizer, shallow": "shallow",
     "position-convolution (PosCUDA)": "PosCUDA",
     "convolution (CUDA)": "CUDA", "error-min": "error-min", "equalizer + random noise": "with noise",
-    "equalizer + error-min": "with error-min", "equalizer at half depth + random noise": "half depth, noise",
+    "equalizer + error-min": "with error-min", "shallow equalizer + random noise": "shallow, noise",
     "random noise": "random noise", "protected rows dropped": "dropped",
 }  # fmt: skip
 MAIN_ORDERS = (

@@ -30,7 +30,6 @@ BENCH = Path(__file__).parent
 STUDIES = ("audio_attack", "audio_portfolio", "speakers")
 JOINED, STREAMS = 12, 2
 ALONE = {  # versions that no study trains on
-    "equalizer, `depth=10`": {"method": "equalizer", "depth": 10.0},
     "equalizer that stays": {"method": "equalizer", "hops": 1, "depth": 24.0, "ripple": 1.0},
 }
 
