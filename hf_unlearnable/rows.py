@@ -11,6 +11,8 @@ from typing import Any
 
 from hf_unlearnable._words import spelled
 
+_PLAIN = {str, bytes, int, float, bool, list, dict, type(None)}  # values that are what they are, in any format
+
 
 class Batch:
     """What `map` handed over, as columns of values: one row, a batch or an Arrow table."""
@@ -42,6 +44,8 @@ class Batch:
         if self._table:
             return values.to_pylist()
         values = [values] if self._single else values if isinstance(values, list) else list(values)
+        if set(map(type, values)) <= _PLAIN:
+            return values[:]
         # Scalars of numpy or torch, from a dataset with that format, as the plain values that they are.
         return [v.item() if hasattr(v, "item") and getattr(v, "ndim", 1) == 0 else v for v in values]
 

@@ -134,12 +134,17 @@ def _matched(before: Any, after: Any, columns: Sequence[str], what: str) -> list
 # ---------------------------------------------------------------------- by names of files
 def _places(dataset: Any, column: str) -> list[Path]:
     """Where the files of a folder stand below it; nothing for those that are stored in a table."""
+    import pyarrow.compute as pc
+
     if not holds_files(dataset.features.arrow_schema.field(column).type):
         return []
-    stored = dataset.select_columns([column]).with_format("arrow")
-    values = [value for table in stored.iter(batch_size=256) for value in table[column].to_pylist()]
-    paths = [str(value["path"]) for value in values if value and value["path"] and value["bytes"] is None]
-    if not values or len(paths) < len(values) or not all(map(os.path.isabs, paths)):
+    paths: list[str] = []
+    for table in dataset.select_columns([column]).with_format("arrow").iter(batch_size=256):
+        values = pc.struct_field(table[column], "bytes"), pc.struct_field(table[column], "path").to_pylist()
+        if values[0].null_count < len(table) or not all(path and os.path.isabs(path) for path in values[1]):
+            return []
+        paths += values[1]
+    if not paths:
         return []
     root = os.path.commonpath([os.path.dirname(path) for path in paths])
     return [Path(path).relative_to(root) for path in paths]

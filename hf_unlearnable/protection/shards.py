@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _ROW_GROUP = 16 << 20  # bytes of rows that are written at once
+_LOOKED_AT = 200  # rows at the beginning of a shard, before and after
+_SPARE = 4  # times its share of the sample, that is counted in a shard at first
 _CODECS = {"UNCOMPRESSED": "none", "LZ4_RAW": "lz4"}  # as a file says, and as its writer takes it
 
 
@@ -149,15 +151,27 @@ def _count(run: Run, made: Any, mine: Sequence[str], num_proc: int | None) -> bo
     for name, file in run.files.items():
         with parquet(file) as opened:
             full += [name] if opened.metadata.num_rows else []
-    todo = [name for name in full if name in mine and not run.counts(name).exists()]
-    tasks = [(type(made), made.get_params(), run.files[name], run.stamps[name], run.counts(name)) for name in todo]
-    for _ in _each(_count_shard, tasks, num_proc, "Counting"):
-        pass
-    if not all(run.counts(name).exists() for name in full):
-        return False
-    for name in full:
-        made.merge(WordCounts.load(run.counts(name)))
-    return True
+    least = getattr(made, "sample_words", None)
+    few = {} if least is None else {"sample_words": min(least, -(-_SPARE * least // max(1, len(full))))}
+    wanted = {name: few for name in full if name in mine and not run.counts(name).exists()}
+    while True:
+        tasks = [
+            (type(made), {**made.get_params(), **own}, run.files[name], run.stamps[name], run.counts(name))
+            for name, own in wanted.items()
+        ]
+        for _ in _each(_count_shard, tasks, num_proc, "Counting"):
+            pass
+        if not all(run.counts(name).exists() for name in full):
+            return False
+        levels = {}
+        made.forget()
+        for name in full:
+            part = WordCounts.load(run.counts(name))
+            levels[name] = part.level
+            made.merge(part)
+        wanted = {name: {} for name in full if levels[name] > made.counts.level}  # too few of its texts were counted
+        if not wanted:
+            return True
 
 
 def _count_shard(cls: type[Any], options: dict[str, Any], file: Shard, stamp: list, place: Path) -> None:
@@ -199,7 +213,7 @@ def _check_first_rows(file: Shard, transform: Transform) -> None:
     from datasets import Dataset
 
     with parquet(file) as opened:
-        table = next(_tables(opened, 200), None)
+        table = next(_tables(opened, _LOOKED_AT), None)
     if table is not None:
         check_unmarked(transform, {file.name: Dataset(table)})
 
@@ -302,6 +316,7 @@ def _looked_at(first: pa.Table | None, written: Path, transform: Transform) -> t
 
     if first is None:
         return {}, []
+    first = first.slice(0, _LOOKED_AT)
     with parquet(written) as opened:
         before, after = Dataset(first), Dataset(next(_tables(opened, len(first))))
     modality, columns = MODALITIES[transform.modality], transform._columns()

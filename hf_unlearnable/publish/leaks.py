@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from hf_unlearnable.key import Key
 
 _CHUNK_BYTES = 8 << 20  # row groups that a thread takes at a time
-_BATCH_BYTES = 3 << 20  # and rows of them: what stays in a cache
+_BATCH_BYTES = 5 << 20  # and rows of them: each batch takes some milliseconds, whatever it holds
 
 
 def scan(

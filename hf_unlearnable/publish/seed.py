@@ -86,13 +86,12 @@ class Seed:
         """
         if self._seed < LARGE:
             return texts.contains("(?i)seed")
-        spelled = self._digits
-        count = min(sum(letter.isdecimal() for letter in one) for one in spelled)
-        found = texts.close_digits(max(1, count), 4 * max(map(len, spelled[:-1])))
+        within = 4 * max(map(len, self._digits[:-1]))
+        found = texts.digits_in_turn([re.sub(r"\D", "", one) for one in self._digits], within)
         index = np.flatnonzero(found)
         if len(index):
             digits = texts.series.gather(index).str.to_lowercase().str.replace_all(_NOT_DIGITS, "")
-            found[index] = digits.str.contains("|".join(spelled)).to_numpy()
+            found[index] = digits.str.contains("|".join(self._digits)).to_numpy()
         return found
 
     def in_numbers(self, values: pa.Array) -> Iterator[np.ndarray]:

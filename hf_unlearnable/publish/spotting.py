@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 RUN = 20  # bytes of the shortest run that is looked at
 _BLOCK = 1 << 18  # bytes looked at in one go: what stays in the cache
+_FACTOR = np.uint32(0x9E3779B1)
 
 
 class Needles:
@@ -33,25 +34,16 @@ class Needles:
     def __init__(self, needles: Sequence[bytes]):
         self._needles = list(dict.fromkeys(needles))
         words = b"".join(needle[i : i + 4] for needle in self._needles for i in range(4))
-        self._words, self._table = np.frombuffer(words, np.uint32), np.zeros(1 << 16, bool)
-        self._table[self._slots(self._words)] = True
-
-    @staticmethod
-    def _slots(words: np.ndarray) -> np.ndarray:
-        return (words * np.uint32(0x9E3779B1)) >> np.uint32(16)
+        self._words, self._table = np.unique(np.frombuffer(words, np.uint32)), np.zeros(1 << 16, bool)
+        self._table[(self._words * _FACTOR) >> np.uint32(16)] = True
 
     def stand_in(self, files: Texts) -> np.ndarray:
         """The numbers of the files that hold one, int [m]."""
         if not self._needles:
             return np.zeros(0, int)
-        data, found = files.bytes, []
-        words = data[: len(data) // 4 * 4].view(np.uint32)
-        for start in range(0, len(words), _BLOCK >> 2):
-            block = words[start : start + (_BLOCK >> 2)]
-            maybe = np.flatnonzero(self._table.take(self._slots(block)))
-            found.append(start + maybe[np.isin(block[maybe], self._words)])
+        data = files.bytes
         numbers = set[int]()
-        for place in (4 * np.concatenate(found)).tolist() if found else ():
+        for place in (4 * self._places(data[: len(data) // 4 * 4].view(np.uint32))).tolist():
             near = data[max(0, place - 3) : place + max(map(len, self._needles))].tobytes()
             for needle in self._needles:
                 at = near.find(needle)
@@ -61,6 +53,22 @@ class Needles:
                     if first + len(needle) <= files.ends[number]:
                         numbers.add(number)
         return np.array(sorted(numbers), int)
+
+    def _places(self, words: np.ndarray) -> np.ndarray:
+        """Where one of the needles' words stands among these, uint32 [m]."""
+        size = _BLOCK >> 3
+        products, slots, held = np.empty(size, np.uint32), np.empty(size, np.intp), np.empty(size, bool)
+        found = [np.zeros(0, int)]
+        for start in range(0, len(words), size):
+            block = words[start : start + size]
+            part = slice(0, len(block))
+            np.multiply(block, _FACTOR, out=products[part])
+            np.right_shift(products[part], np.uint32(16), out=slots[part])
+            self._table.take(slots[part], out=held[part], mode="clip")  # all slots are in the table
+            found.append(start + np.flatnonzero(held[part]))
+        places = np.concatenate(found)
+        maybe = words[places]
+        return places[self._words.take(np.searchsorted(self._words, maybe), mode="clip") == maybe]
 
 
 class Texts:
@@ -172,4 +180,29 @@ class Texts:
         if len(digits) >= count:
             first, last = digits[: len(digits) - count + 1], digits[count - 1 :]
             found[np.searchsorted(self.ends, first[last - first < within], "right")] = True
+        return found
+
+    def digits_in_turn(self, sequences: Sequence[str], within: int) -> np.ndarray:
+        """Which texts hold one of these sequences of decimal digits, with no other digit between two of them.
+
+        Anything else may stand between them; of the "0x" before a hexadecimal number the 0 is no digit.
+
+        Args:
+            sequences: Of decimal digits; every text holds an empty one.
+            within: Bytes from the first digit to the last.
+
+        Returns:
+            bool [n].
+        """
+        found = np.full(len(self.ends), "" in sequences)
+        places = self._digits
+        after = self.bytes[np.minimum(places + 1, len(self.bytes) - 1)] | np.uint8(0x20)  # in lower case
+        places = places[(self.bytes[places] != ord("0")) | (after != ord("x"))]
+        digits = self.bytes[places]
+        for sequence in filter(None, sequences):
+            at = np.arange(len(digits) - len(sequence) + 1)
+            for step, digit in enumerate(sequence.encode()):
+                at = at[digits[at + step] == digit] if len(at) else at
+            at = at[places[at + len(sequence) - 1] - places[at] < within]
+            found[np.searchsorted(self.ends, places[at], "right")] = True
         return found

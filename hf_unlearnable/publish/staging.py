@@ -93,8 +93,9 @@ def stage(dataset: Any, folder: Path, split: str, max_shard_size: int, features:
                 parts.append(data / f"{split}-{len(parts):05d}.parquet")
                 chunking = config.DEFAULT_CDC_OPTIONS  # equal rows stay equal chunks: a second push uploads little
                 writer = pq.ParquetWriter(
-                    parts[-1], features.arrow_schema, use_content_defined_chunking=chunking, write_page_index=True
-                )
+                    parts[-1], features.arrow_schema, use_content_defined_chunking=chunking, write_page_index=True,
+                    **_stored(features.arrow_schema),
+                )  # fmt: skip
             writer.write_table(table)
             rows += len(table)
             num_bytes += table.nbytes
@@ -105,6 +106,22 @@ def stage(dataset: Any, folder: Path, split: str, max_shard_size: int, features:
         raise ValueError(f"Split {split!r} is empty: there is nothing to publish. Leave it out.")
     files = [part.rename(data / f"{part.stem}-of-{len(parts):05d}.parquet") for part in parts]
     return Staged(split, files, rows, num_bytes, features)
+
+
+def _stored(schema: pa.Schema) -> dict[str, Any]:
+    """How the writer stores the columns: files as they are, for they are compressed, all others as it always does."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    files = {f"{field.name}.bytes" for field in schema if holds_files(field.type)}
+    sink = pa.BufferOutputStream()
+    pq.write_table(schema.empty_table(), sink)
+    parquet = pq.ParquetFile(pa.BufferReader(sink.getvalue())).schema
+    paths = [parquet.column(i).path for i in range(len(parquet))]
+    return {
+        "compression": {path: "none" if path in files else "snappy" for path in paths},
+        "use_dictionary": [path for path in paths if path not in files],
+    }
 
 
 def _forgotten(stream: Any) -> Mapping[str, Any]:
@@ -138,7 +155,8 @@ def _tables(dataset: Any, features: Features | None, split: str) -> Iterator[pa.
         return embed_table_storage(table_cast(table, features.arrow_schema))
 
     schema = None if features is None else features.arrow_schema
-    for batch in dataset.with_format("arrow").iter(batch_size=8 if heavy else _ROWS):
+    batches = dataset.with_format("arrow").iter(batch_size=8 if heavy else _ROWS)
+    for batch in _together(batches) if heavy and features is not None else batches:
         if features is not None:
             schema = schema or features.arrow_schema
             batch = table_cast(batch, schema)
@@ -149,6 +167,26 @@ def _tables(dataset: Any, features: Features | None, split: str) -> Iterator[pa.
             waiting = []
     if waiting:
         yield group()
+
+
+def _together(batches: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    """Small batches put together, up to some megabytes; none with files elsewhere, for nothing tells their sizes."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    waiting: list[pa.Table] = []
+    for batch in batches:
+        waiting.append(batch)
+        here = [
+            holds_files(column.type) and not pc.struct_field(column, "bytes").null_count
+            for column in batch.columns
+            if pa.types.is_nested(column.type)
+        ]
+        if not all(here) or sum(table.nbytes for table in waiting) >= _ROW_GROUP / 2:
+            yield pa.concat_tables(waiting)
+            waiting = []
+    if waiting:
+        yield pa.concat_tables(waiting)
 
 
 def _inferred(table: pa.Table, known: Mapping[str, Any], split: str) -> Features:

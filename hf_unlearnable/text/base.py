@@ -89,9 +89,14 @@ class TextTransform(TextEdits):
         Args:
             dataset: A `Dataset` or `IterableDataset`.
         """
-        self._counts = self._words = self._seed = None
-        self.partial_fit(dataset)
+        self._seed = None
+        self.forget().partial_fit(dataset)
         self._choose()
+        return self
+
+    def forget(self: Self) -> Self:
+        """Drops what was counted so far."""
+        self._counts = self._words = None
         return self
 
     def partial_fit(self: Self, dataset: Any) -> Self:
@@ -100,7 +105,8 @@ class TextTransform(TextEdits):
         counts = self._counts = self._counts or self._new_counts()
         feature = (getattr(dataset, "features", None) or {}).get(self.label_column)
         labelled = partial(self._labelled, feature=feature)
-        for texts, labels in text_batches(dataset, self._columns(), self.label_column, self.role, labelled):
+        columns, chunk = self._columns(), counts.at_a_time
+        for texts, labels in text_batches(dataset, columns, self.label_column, self.role, labelled, chunk):
             counts.update(texts, self._checked_labels(labels))
         self._words = None
         return self
@@ -144,7 +150,14 @@ class TextTransform(TextEdits):
 
     def _labelled(self, table: pa.Table, row: int, feature: Any) -> pa.Table:
         """The rows with a label; those without one must be left out by `classes` or `mask_column`."""
-        missing = [not has_label(label, feature) for label in table[self.label_column].to_pylist()]
+        import pyarrow as pa
+
+        labels = table[self.label_column]
+        if pa.types.is_integer(labels.type) and all(
+            has_label(label, feature) for label in labels.unique().to_pylist()
+        ):
+            return table
+        missing = [not has_label(label, feature) for label in labels.to_pylist()]
         if not any(missing):
             return table
         wanted = self._eligible(Batch(table, self._columns(), self._is_row), len(table))

@@ -104,7 +104,7 @@ def excerpts(before: Any, after: Any) -> tuple[str, str]:
 
 
 def _pieces(text: str) -> list[str]:
-    return [piece for piece in pieces_of(text) if not piece.isspace()]
+    return text.split() if text.isascii() else [piece for piece in pieces_of(text) if not piece.isspace()]
 
 
 def _joined(texts: pa.Array) -> pa.LargeStringArray:

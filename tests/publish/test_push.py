@@ -1,13 +1,16 @@
 """What is pushed arrives, with those who may see it."""
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from datasets import Dataset, DatasetDict, IterableDatasetDict, load_dataset
 from huggingface_hub import HfApi
 from huggingface_hub.errors import HFValidationError, OfflineModeIsEnabled
+from PIL import Image
 
 from hf_unlearnable import RegTextTransform, TextureTransform
 from hf_unlearnable.publish import push_protected
+from hf_unlearnable.publish.staging import stage
 from tests.examples import pictures
 from tests.hub import Hub
 from tests.publish.protected import image_bytes, images, texts, tree
@@ -101,6 +104,29 @@ def test_embedded_files(hub, tmp_path):
     loaded = load_dataset("tester/notes", split="train")
     assert [np.asarray(a).tolist() for a in loaded["image"]] == [np.asarray(a).tolist() for a in protected["image"]]
     assert str(tmp_path).encode() not in b"".join(tree(hub).values())
+
+
+@pytest.mark.parametrize("in_table", [True, False])
+def test_files_are_stored_as_they_are_and_few_at_a_time_where_they_stand_outside(tmp_path, monkeypatch, in_table):
+    from datasets import table as tables
+
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 16, 16, 3), np.uint8)
+    for i, image in enumerate(map(Image.fromarray, pixels)):
+        image.save(tmp_path / f"{i}.png")
+    values = [{"path": str(tmp_path / f"{i}.png"), "bytes": None} for i in range(20)]
+    if in_table:
+        values = [{"path": f"/a/{i}.png", "bytes": (tmp_path / f"{i}.png").read_bytes()} for i in range(20)]
+    rows = Dataset.from_dict({"image": values, "label": [0] * 20}, pictures(1).features)
+    sizes, embed = [], tables.embed_table_storage
+    monkeypatch.setattr(tables, "embed_table_storage", lambda table: sizes.append(len(table)) or embed(table))
+    part = stage(rows, tmp_path / "staged", "train", 1 << 20)
+    assert sizes == ([20] if in_table else [8, 8, 4])
+    stored = pq.read_table(part.files[0])["image"].to_pylist()
+    assert stored == [{"bytes": (tmp_path / f"{i}.png").read_bytes(), "path": f"{i}.png"} for i in range(20)]
+    group = pq.read_metadata(part.files[0]).row_group(0)
+    told = {group.column(i).path_in_schema: group.column(i) for i in range(group.num_columns)}
+    assert (told["image.bytes"].compression, set(told["image.bytes"].encodings)) == ("UNCOMPRESSED", {"PLAIN", "RLE"})
+    assert (told["image.path"].compression, told["label"].compression) == ("SNAPPY", "SNAPPY")
 
 
 def test_columns_of_any_type(hub):

@@ -11,6 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from hf_unlearnable.publish.leaks import scan
+from hf_unlearnable.publish.seed import Seed
+from hf_unlearnable.publish.spotting import Texts
 from tests.publish.staged import HOME, ROWS, known, shape, sparse, stage, texts
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -115,6 +117,34 @@ def test_rows_are_counted_across_row_groups(tmp_path, monkeypatch, chunk):
     assert {(one.name, one.row, one.count) for one in found} == {
         ("token:train/aside", 17, 1), ("clean-copy:train/aside", 31, 1)
     }  # fmt: skip
+
+
+def test_a_seed_in_any_spelling_is_told_by_its_column_as_text_by_text():
+    rng = random.Random(0)
+    for seed in [2**32 + 5, *(rng.getrandbits(64) | 2**63 for _ in range(12))]:
+        spelled = [
+            str(seed),
+            f"{seed:x}",
+            f"{seed:016X}",
+            f"{seed:o}",
+            f"{seed:b}",
+            str(seed - 2**64),
+            repr(float(seed)),
+        ]
+        raw = seed.to_bytes(8, "little")
+        spelled += [
+            "".join(f"\\x{byte:02x}" for byte in raw),
+            ", ".join(f"0x{byte:02x}" for byte in raw),
+            raw.hex(":"),
+        ]
+        spelled += [f"{seed:,}", f"{seed:_}", "-".join(re.findall(".{1,4}", f"{seed:016x}")), f"100x{seed:x}"]
+        near = [str(seed + 1), f"{seed:x}"[:-1], f"1{seed}", str(seed)[::-1], " 7 ".join(str(seed)), "", "no digit"]
+        texts = [f"In 1999 {one} for 20 of 30" for one in [*spelled, *near]]
+        own = Seed(seed)
+        found = own.candidates(Texts(pa.array(texts, pa.large_string()))).tolist()
+        told = [own.stands_in(text) for text in texts]
+        assert [text for text, one, other in zip(texts, told, found, strict=True) if one and not other] == []
+        assert sum(told) >= 8 and not any(found[-4:])
 
 
 @pytest.mark.parametrize("type", ["uint64", "int64", "float64", "list", "struct"])

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_CHUNK_BYTES = 32 << 20  # text counted at a time
+_CHUNK_BYTES, _DRAWN_BYTES = 32 << 20, 8 << 20  # text counted at a time; and that a sample is drawn from
 _PART_BYTES = 4 << 20  # of it where a sample is counted
 _PENDING_ROWS = 1_000_000  # partial counts held before they are added up
 _SEPARATE_LABELS = 1000  # up to so many labels are counted one by one; each costs some 0.5 ms
@@ -69,10 +69,16 @@ class WordCounts:
     @property
     def num_rows(self) -> int:
         """How many texts are counted."""
-        return int(self._texts[self._level :].sum())
+        return int(self._texts[self.level :].sum())
 
     @property
-    def _level(self) -> int:
+    def at_a_time(self) -> int:
+        """Bytes of text for one `update`."""
+        return _CHUNK_BYTES if self.sample_words is None else _DRAWN_BYTES
+
+    @property
+    def level(self) -> int:
+        """The least level of the texts that are counted: 0 for all."""
         return sampled_level(self._words, self.sample_words)
 
     def update(self, texts: pa.Array, labels: pa.Array) -> None:
@@ -88,20 +94,19 @@ class WordCounts:
             return
         # A label whose rows hold no words at all, or none of the sample, is a label still.
         seen = pl.Series("label", labels).unique().to_frame()
-        none = {"word": pl.lit(None, pl.String), "count": pl.lit(0, pl.Int64), "lean": pl.lit(0, pl.Int64)}
+        none = {"word": pl.lit(None, pl.String), **dict.fromkeys(("count", "lean"), pl.lit(0, pl.Int64))}
         self._pending.append(seen.select("label", level=pl.lit(LEVELS, pl.UInt8), **none))
         self._found = None
-        levels = np.zeros(len(texts), np.int64)
         if self.sample_words is None:
-            self._pending.append(_counted(texts, labels, levels))
+            self._pending.append(_counted(texts, labels, np.zeros(len(texts), np.int64)))
             self._texts[0] += len(texts)
         else:
-            levels, before = levels_of(texts, self.seed), self._level
+            levels, before = levels_of(texts, self.seed), self.level
             self._words += words_at(texts, levels)
             self._texts += np.bincount(levels, minlength=LEVELS)
-            self._held.append(from_level(self._level, texts, labels, levels))
-            if self._level > before:
-                self._held = [from_level(self._level, *held) for held in self._held]
+            self._held.append(from_level(self.level, texts, labels, levels))
+            if self.level > before:
+                self._held = [from_level(self.level, *held) for held in self._held]
         if sum(map(len, self._pending)) > _PENDING_ROWS + self.max_entries:
             self._compact()
 
@@ -145,7 +150,7 @@ class WordCounts:
     def save(self, path: str | os.PathLike) -> None:
         """Writes the counts as Parquet, to be merged elsewhere. They tell of the clean texts: keep them private."""
         if self._held:
-            self._pending += _counted_in_parts(*from_level(self._level, *joined(self._held)))
+            self._pending += _counted_in_parts(*from_level(self.level, *joined(self._held)))
             self._held = []
         self._compact()
         told = {"texts": self._texts.tolist(), "words": self._words.tolist(), "seed": self.seed,
@@ -171,7 +176,7 @@ class WordCounts:
             self._compact()
             found = list(self._pending)
             if self._held:
-                texts, labels, levels = from_level(self._level, *joined(self._held))
+                texts, labels, levels = from_level(self.level, *joined(self._held))
                 found += _counted_in_parts(texts, labels, np.zeros_like(levels))
             self._found = pl.concat(found).group_by("label", "word").agg(pl.col("count", "lean").sum())
         return self._found
@@ -182,7 +187,7 @@ class WordCounts:
         if not self._pending:
             raise ValueError("Nothing was counted yet: call fit or partial_fit first.")
         every = ["label", "level", "word"]
-        sampled = pl.concat(self._pending).filter(pl.col("level") >= self._level)
+        sampled = pl.concat(self._pending).filter(pl.col("level") >= self.level)
         table = sampled if len(self._pending) == 1 else sampled.group_by(every).agg(pl.col("count", "lean").sum())
         if len(table) > self.max_entries:
             floor = 1
@@ -273,8 +278,9 @@ def text_batches(
     label_column: str,
     role: str | None,
     labelled: Callable[[pa.Table, int], pa.Table] = lambda table, row: table,
+    chunk: int = _CHUNK_BYTES,
 ) -> Iterator[tuple[pa.Array, pa.Array]]:
-    """The texts of a `Dataset` or `IterableDataset` with their labels, as Arrow arrays of some 32 MB each.
+    """The texts of a `Dataset` or `IterableDataset` with their labels, as Arrow arrays of some megabytes each.
 
     Args:
         dataset: Where the rows come from.
@@ -282,6 +288,7 @@ def text_batches(
         label_column: The label of a row, which all of its texts get.
         role: The role whose messages count; None for all.
         labelled: What leaves out of a table the rows that do not count; gets the number of its first row too.
+        chunk: Bytes of an array, about.
 
     Raises:
         ValueError: A column is missing or of the wrong kind, or there are no rows.
@@ -308,7 +315,7 @@ def text_batches(
             labels.append(label)
             size += array.nbytes
             found = found or len(array) > 0
-        if size > _CHUNK_BYTES:
+        if size > chunk:
             yield pa.concat_arrays(texts), pa.concat_arrays(labels)
             texts, labels, size = [], [], 0
     if not rows:

@@ -25,6 +25,7 @@ _LETTERS = ascii_letters.encode()
 _ALNUM = _LETTERS + digits.encode()
 _EIGHT = 0x0101010101010101
 _SEEN = 64  # bytes of a text by which an abbreviation is told: more than nine letters have
+_ROUNDS = 3  # words that hold the next, one after the other, before the few texts that have more are asked
 _WIDE = b"\xe0\xe2"  # first bytes of all other signs that end a sentence (\u2026, \u0964) or close it
 
 
@@ -86,29 +87,43 @@ class SentenceColumn(TextColumn):
             of: The text of each sentence, int64 [m].
             fronts, ends: Where it begins and ends, in such bytes, int64 [m].
         """
-        spaces = self._spaces if len(self._spaces) else np.zeros(1, np.int64)
+        behind, alnum = ends.copy(), one_of(_ALNUM)[self._buf[ends - 1]]
         number = np.searchsorted(self._spaces, ends - 1) - 1  # of the last space before the last letter
-        space = spaces[np.maximum(number, 0)]
-        begin = np.maximum(spaces[np.maximum(number - 1, 0)] + 1, self._off[of])
-        begin = np.where((number > 0) & (begin <= space), begin, self._off[of])
-        known = (number >= 0) & (space > fronts) & (begin < space) & (self._buf[ends - 1] < 0x80)
-        last = np.where(known, space, 1)
-        known &= one_of(_SIGNS_BEHIND)[self._buf[last - 1]] | self._holds_nothing(np.where(known, begin, 0), last)
-        behind = np.where(one_of(_ALNUM)[self._buf[ends - 1]], ends, space + 1)
-        rest = np.flatnonzero(~known)
+        last = self._spaces[np.maximum(number, 0)] if len(self._spaces) else np.zeros(len(ends), np.int64)
+        known = (number >= 0) & (last > fronts) & (self._buf[ends - 1] < 0x80)
+        asked, open_ = [np.flatnonzero(~known)], np.flatnonzero(known)
+        for _ in range(_ROUNDS):
+            if not len(open_):
+                break
+            stop = self._spaces[number[open_]]
+            begin = np.where(number[open_] > 0, self._spaces[number[open_] - 1] + 1, 0)
+            begin = np.maximum(begin, self._off[of[open_]])
+            single = begin < stop
+            nothing, something = self._holding(np.minimum(begin, stop - 1), stop)
+            free = single & (nothing | one_of(_SIGNS_BEHIND)[self._buf[stop - 1]])
+            behind[open_[free]] = np.where(alnum[open_[free]], ends[open_[free]], stop[free] + 1)
+            held = single & ~free & something & ~self._bounded[of[open_]]
+            asked.append(open_[~free & ~held])
+            inside = held & (begin > fronts[open_])  # else all words before the last one hold the next: it is behind
+            open_ = open_[inside]
+            number[open_] -= 1
+        rest = np.concatenate([*asked, open_])
         strings = {i: self._texts[i].decode() for i in np.unique(of[rest]).tolist()}
-        asked = zip(
-            of[rest].tolist(), *(self.letters_at(of[rest], at[rest]).tolist() for at in (fronts, ends)), strict=True
-        )
-        letters = [_end_place(strings[i], start, end, self._parted(i)) for i, start, end in asked]
+        places = (of[rest].tolist(), *(self.letters_at(of[rest], at[rest]).tolist() for at in (fronts, ends)))
+        letters = [_end_place(strings[i], start, end, self._parted(i)) for i, start, end in zip(*places, strict=True)]
         behind[rest] = self._byte_at(of[rest], np.array(letters, np.int64))
         return behind
 
-    def _holds_nothing(self, begin: np.ndarray, stop: np.ndarray) -> np.ndarray:
-        """Whether a piece is a word in ASCII of at most sixteen letters that does not hold the next, bool [m].
+    def _holding(self, begin: np.ndarray, stop: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Whether a piece is a short word in ASCII that does not hold the next; and whether it is one that does.
+
+        Neither is told of a piece of other characters, or of more than sixteen letters.
 
         Args:
             begin, stop: Where each piece begins and ends, in bytes from the start of the column, int64 [m].
+
+        Returns:
+            bool [m], twice.
         """
         size, every = stop - begin, ~np.uint64(0)
         mask = np.where(size < 8, (np.uint64(1) << (8 * np.minimum(size, 7)).astype(np.uint64)) - np.uint64(1), every)
@@ -117,7 +132,8 @@ class SentenceColumn(TextColumn):
         words = np.stack([filled, np.where(size > 8, final, filled)])
         letters = one_of(_LETTERS)[words.view(np.uint8).reshape(2, -1, 8)].all((0, 2))
         lower = first | (mask & np.uint64(_EIGHT * 0x20))
-        return letters & (size <= 16) & ~np.isin(lower, _held_beginnings())
+        beginnings, short = _held_beginnings()
+        return letters & (size <= 16) & ~np.isin(lower, beginnings), letters & (size <= 8) & np.isin(lower, short)
 
     def _parted(self, i: int) -> Callable[[int], bool] | None:
         """What tells whether a letter of a text with spans stands at a place; None for other texts."""
@@ -166,8 +182,11 @@ class SentenceColumn(TextColumn):
         is_last = bound == self._first[i + 1] - 1
         stop = int(self._off[i + 1] if is_last else self._spaces[bound] + 1)
         text = self._texts[i].decode()
-        words = list(words_back(text, *map(int, self.letters_at(i, np.array([start, stop])))))[::-1]
-        found = [_before_held(text, cut) for cut in words[LONGEST : len(words) - LONGEST // 2 : LONGEST]]
+        inside = np.arange(begin + 1, bound + 1)
+        behind = self._spaces[inside[self._behind[inside] != SPACE]] + 1
+        words = np.concatenate([np.full(int(self._buf[start] != SPACE), start), behind[behind < stop]])
+        words = words[LONGEST : len(words) - LONGEST // 2 : LONGEST]
+        found = [_before_held(text, cut) for cut in self.letters_at(i, words).tolist()]
         self.left[i] |= -1 in found
         return self._byte_at(i, np.array(found, np.int64))
 
@@ -193,9 +212,9 @@ class SentenceColumn(TextColumn):
             seen = self._texts[i][max(0, stop_at - _SEEN) : stop_at].decode(errors="ignore")  # a letter may be cut
             if is_abbreviated(seen, 0, len(seen)):
                 real[j] = False
-                end = int(self.letters_at(i, space + 1))
-                near = j and of[j - 1] == i and self.letters_at(i, self._spaces[which[j - 1]] + 1) > end - 9
-                self.left[i] |= bool(near)  # the sentence may begin within the abbreviation
+                if j and of[j - 1] == i:  # the sentence may begin within the abbreviation
+                    own = int(self.letters_at(i, space + 1) - self.letters_at(i, self._spaces[which[j - 1]] + 1))
+                    self.left[i] |= own < 9 and not is_abbreviated(seen, len(seen) - own, len(seen))
         return which[real], of[real]
 
     def _back_over(self, at: np.ndarray, first: np.ndarray, signs: bytes) -> np.ndarray:
@@ -226,10 +245,11 @@ class SentenceColumn(TextColumn):
 
 
 @cache
-def _held_beginnings() -> np.ndarray:
-    """The first eight bytes of every word in ASCII that holds the next, as numbers."""
-    words = [word.encode()[:8].ljust(8, b"\0") for word in WHOLE if word.isascii()]
-    return np.array([int.from_bytes(word, "little") for word in words], np.uint64)
+def _held_beginnings() -> tuple[np.ndarray, np.ndarray]:
+    """The first eight bytes of every word in ASCII that holds the next, as numbers; and of those that have no more."""
+    words = [word.encode() for word in WHOLE if word.isascii()]
+    first, short = ([int.from_bytes(word[:8], "little") for word in words if len(word) <= most] for most in (99, 8))
+    return np.array(first, np.uint64), np.array(short, np.uint64)
 
 
 def _end_place(text: str, start: int, end: int, is_place: Callable[[int], bool] | None) -> int:

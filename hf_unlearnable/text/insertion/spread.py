@@ -169,12 +169,13 @@ class Pools(NamedTuple):
     @classmethod
     def of(cls, chosen: Sequence[Any], pool: Callable[[Any], Sequence[str]]) -> Pools:
         """The pools of texts by what was chosen for each, None for texts that stay."""
-        distinct = {id(own): own for own in chosen}
+        ids = list(map(id, chosen))
+        distinct = dict(zip(ids, chosen, strict=True))
         distinct.pop(id(None), None)
         pools = [list(pool(own)) for own in distinct.values()]
         number = {id(None): -1, **{own: i for i, own in enumerate(distinct)}}
         words, sizes = [word for words in pools for word in words], np.array(list(map(len, pools)), np.int64)
-        return cls(list(distinct.values()), words, sizes, np.array([number[id(own)] for own in chosen], np.int64))
+        return cls(list(distinct.values()), words, sizes, np.array(list(map(number.__getitem__, ids)), np.int64))
 
     @property
     def starts(self) -> np.ndarray:
