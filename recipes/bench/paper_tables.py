@@ -207,7 +207,7 @@ def digits() -> str:
 
 
 def medical() -> str:
-    """Versions of X-rays down; sensitivity and specificity, plain and after JPEG, from confusion matrices of all keys."""
+    """Versions of X-rays down; sensitivity and specificity of all keys, plain and after JPEG, from confusions."""
     asked = yaml.safe_load((BENCH.parent / "configs/medical.yaml").read_text(encoding="utf-8"))["versions"]
     found: dict[tuple[str, str], list[str]] = {}
     for line in lines_of(BENCH / "medical.jsonl"):
