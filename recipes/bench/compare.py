@@ -158,8 +158,8 @@ def measure(folder: str, output: Path, only: list[str] | None) -> None:
             with processes.Pool(1) as pool:
                 line = pool.apply(priced, (folder, kind, version))
             print(json.dumps(line), flush=True)
-            with output.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line) + "\n")
+            kept = [one for one in lines_of(output) if (one["kind"], one["version"]) != (kind, version)]
+            write_file(output, "".join(json.dumps(one) + "\n" for one in [*kept, line]))
 
 
 def joined(kind: str, prices: list[dict]) -> list[Point]:
@@ -176,13 +176,16 @@ def joined(kind: str, prices: list[dict]) -> list[Point]:
         cells = {
             key: cell for key, cell in trained.get(line["version"], {}).items() if not key[1].startswith("clean-")
         }
+        today = {key: cell for key, cell in cells.items() if _number(cell, line) == line["method_version"]}
+        if len(today) > 1 and any(one == NONE for _, one in today):
+            cells = today  # those of earlier versions count only where there is nothing else
         plain = [cell["accuracy"][0] for (_, one), cell in cells.items() if one == NONE]
         if line["kind"] != kind or not plain or len(cells) < 2:
             continue
         (victim, after), worst = max(cells.items(), key=lambda pair: pair[1]["accuracy"][0])
         clean, dropped = (trained[name] for name in BASELINES)
         guess = dropped.get((victim, NONE)) or next(cell for (_, one), cell in dropped.items() if one == NONE)  # any's
-        numbers = [cell.get("method_version") or NUMBERS[line["method"]] for cell in cells.values()]
+        numbers = [_number(cell, line) for cell in cells.values()]
         found.append(Point(
             modality=kind, **{name: line[name] for name in (
                 "data", "method", "setting", "strength", "price", "rows", "seconds", "memory", "passes",
@@ -192,6 +195,11 @@ def joined(kind: str, prices: list[dict]) -> list[Point]:
             clean=clean[victim, NONE]["accuracy"][0], guess=guess["accuracy"][0],
         ))  # fmt: skip
     return found
+
+
+def _number(cell: dict, line: dict) -> int:
+    """The method's version that a cell is of; early cells of images do not say it."""
+    return cell.get("method_version") or NUMBERS[line["method"]]
 
 
 def draw(kind: str, some: list[Point]) -> None:

@@ -68,7 +68,8 @@ def faces() -> str:
              "fully: enrolled, equal error"]  # fmt: skip
     rows = [
         [network, method, *(told(found.get((network, method, setting), []), measure) for setting, measure in columns)]
-        for network, method in dict.fromkeys(key[:2] for key in found)
+        for network in dict.fromkeys(key[0] for key in found)
+        for method in dict.fromkeys(key[1] for key in found if key[0] == network)
     ]
     return table([["network", "faces, trained on", *heads], *rows])
 
