@@ -56,10 +56,10 @@ def test_sensitivity_is_of_the_sick_and_specificity_of_the_healthy(tmp_path, mon
     monkeypatch.setattr(paper_tables, "BENCH", tmp_path / "bench")
     (tmp_path / "bench").mkdir()
     assert rows_of(paper_tables.medical())["texture"] == [""] * 4
-    line = {"version": "texture", "countermeasure": "jpeg-10", "confusion": [[30, 10], [4, 36]]}
+    line = {"version": "texture", "countermeasure": "jpeg-10", "confusion": [[30, 10], [4, 36]], "seeds": [0, 1]}
     (tmp_path / "bench/medical.jsonl").write_text(json.dumps(line) + "\n")
     found = rows_of(paper_tables.medical())
-    assert found["texture"] == ["", "", "90.0", "75.0"] and found["clean"] == [""] * 4
+    assert found["texture"] == ["", "", "90.0 (2)", "75.0 (2)"] and found["clean"] == [""] * 4
 
 
 @pytest.mark.parametrize("share", paper_tables.SHARES)
