@@ -155,6 +155,11 @@ def digest(folder: Path) -> str:
     return hashed.hexdigest()
 
 
+def done(folder: Path) -> bool:
+    """Whether the run that is killed has come to its end."""
+    return (folder / "killed").exists() and not (folder / ".killed.run").exists()
+
+
 def main() -> None:
     """Makes the data, protects it twice and prints what that took."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -168,10 +173,10 @@ def main() -> None:
         size = make(folder / "in", arguments.gigabytes, arguments.shards)
         seconds, group, held = run(folder, "out", "key", arguments.workers)
         draw, kills = random.Random(0), 0
-        while kills < arguments.kills and not (folder / "killed").exists():  # a later run may be faster than the first
+        while kills < arguments.kills and not done(folder):  # a later run may be faster than the first
             run(folder, "killed", "key2", arguments.workers, stop_after=draw.uniform(0.1, 0.3) * seconds)
             kills += 1
-        if not (folder / "killed").exists():
+        if not done(folder):
             run(folder, "killed", "key2", arguments.workers)
         left = [
             path.name for path in folder.iterdir() if path.name not in ("in", "out", "killed", "key", "key2", "cache")
