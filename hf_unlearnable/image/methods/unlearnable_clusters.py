@@ -59,8 +59,8 @@ class UnlearnableClustersTransform(ComputedNoiseTransform):
         cluster_model: Id or folder of an `AutoModelForImageClassification`, whose features make the clusters and are
             moved. A new image is put into a cluster by the same model.
         generator: Whether a network of 6 residual blocks makes the noise, trained by Adam to the paper's divergence.
-        tile: Pixels per side after which the noise repeats, at the model's size. None for noise as large as the image,
-            as a generator's is.
+        tile: Pixels per side after which the noise repeats, at the model's size; None for noise as large as the image.
+            A generator's always is.
         num_epochs: Times that an image is seen, unless `max_steps` ends it before.
         max_steps: Largest number of steps per cluster; None for no bound.
         batch_size: Images per step, all processes together.
