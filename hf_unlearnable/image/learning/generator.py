@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     import torch
@@ -52,8 +52,9 @@ class Tile:
         """See `NoiseSource`."""
         import torch
 
+        gradient: Any = self._values.grad
         with torch.no_grad():
-            self._values -= self._step_size * share * self._values.grad.sign()
+            self._values -= self._step_size * share * gradient.sign()
             self._values.clamp_(-self._epsilon, self._epsilon)
         self._values.grad = None
 
