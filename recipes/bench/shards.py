@@ -109,7 +109,8 @@ class Group:
 def disk(folder: Path) -> int:
     """Bytes of the scratch and counts below a folder, and of what `datasets` keeps: all but finished shards."""
     total = 0
-    for path in folder.rglob("*"):
+    paths = [Path(where, name) for where, _, names in os.walk(folder) for name in names]  # passes over what is gone
+    for path in paths:
         if any(part.startswith(".") for part in path.relative_to(folder).parts) or "cache" in path.parts:
             try:
                 total += path.stat().st_size if path.is_file() else 0
