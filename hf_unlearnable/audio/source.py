@@ -62,6 +62,7 @@ def _open(path: str) -> Any:
 
 
 def refused(head: bytes, error: Any) -> str:
+    """Why a file does not open, by its first bytes and what libsndfile says; goes on after "the recording"."""
     for name, (place, mark) in _OTHERS.items():
         if head[place : place + len(mark)] == mark:
             return f"is {name}, which soundfile does not read: convert it first, with ffmpeg -i FILE FILE.wav"

@@ -145,10 +145,8 @@ class ClusterNoiseLearner:
                 shown = resize(seen, self.size).contiguous(memory_format=torch.channels_last)
                 features = self.model(shown).flatten(1)
             if self.generator:
-                told = features.float().log_softmax(1)
-                loss = torch.nn.functional.kl_div(told, wanted.softmax(0).expand_as(told), reduction="sum") / len(
-                    views
-                )
+                told, aimed = features.float().log_softmax(1), wanted.softmax(0)
+                loss = torch.nn.functional.kl_div(told, aimed.expand_as(told), reduction="sum") / len(views)
             else:
                 loss = -torch.cosine_similarity(features.float() - mean, (wanted - mean)[None]).sum()
             (gradient[part],) = torch.autograd.grad(loss, seen)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-WIDTH, BLOCKS = 64, 6  # of the published generator
+_WIDTH, _BLOCKS = 64, 6  # of the published generator
 _WEIGHT_DECAY, _LAST_RATE = 5e-4, 1e-6
 
 
@@ -86,8 +87,6 @@ class Generator:
 
     def step(self, share: float) -> None:
         """See `NoiseSource`."""
-        import math
-
         for group in self._optimizer.param_groups:
             group["lr"] = _LAST_RATE + (self._rate - _LAST_RATE) * (1 - math.cos(math.pi * share)) / 2
         self._optimizer.step()
@@ -116,7 +115,7 @@ def residual_network() -> nn.Module:
             return x + self.change(x)
 
     return nn.Sequential(
-        convolution(3, WIDTH, 7), convolution(WIDTH, 2 * WIDTH, 3, 2), convolution(2 * WIDTH, 4 * WIDTH, 3, 2),
-        *(Block(4 * WIDTH) for _ in range(BLOCKS)), doubled(4 * WIDTH), doubled(2 * WIDTH),
-        nn.Conv2d(WIDTH, 3, 7, padding=3, padding_mode="replicate"), nn.Tanh(),
+        convolution(3, _WIDTH, 7), convolution(_WIDTH, 2 * _WIDTH, 3, 2), convolution(2 * _WIDTH, 4 * _WIDTH, 3, 2),
+        *(Block(4 * _WIDTH) for _ in range(_BLOCKS)), doubled(4 * _WIDTH), doubled(2 * _WIDTH),
+        nn.Conv2d(_WIDTH, 3, 7, padding=3, padding_mode="replicate"), nn.Tanh(),
     )  # fmt: skip
