@@ -50,7 +50,7 @@ CASES = {
     "texture": {"defaults": {}, "webp": {"encoding": "webp"}, "weak": {"epsilon": 2 / 255}},
     "convolution": {"defaults": {}, "strong": {"blur": 0.5, "kernel_size": 5}},
     "one-pixel": {"defaults": {}, "three": {"pixels": 3}},
-    "equalizer": {"defaults": {}, "deep": {"depth": 40.0}, "half": {"fraction": 0.5, "classes": [0, 2]}},
+    "equalizer": {"defaults": {}, "short turns": {"dwell": 0.03}, "half": {"fraction": 0.5, "classes": [0, 2]}},
     "audio-error-min": {"defaults": {"max_rounds": 2}, "class": {"noise": "class", "max_rounds": 2}},
     "audio-noise": {"defaults": {}, "half": {"fraction": 0.5, "classes": [1]}},
 }  # fmt: skip

@@ -3,8 +3,8 @@
 Some of it is what any training does (shifts, crops, speeds), some removes what an ear hardly hears (codecs, gating),
 and some is the attack that the author of one method would mount, who knows the method and not the key:
 
-    gap-repair, random-hops, random-equaliser                       equalizer
-    notch-repair, random-notches                                    equalizer that does not move
+    pitch-shift, gap-repair, gap-repair-200, random-hops            equalizer
+    notch-repair, random-notches, random-equaliser                  equalizer that does not move
     class-spectrum-inversion, spectral-whitening                    audio-convolution
     time-shift, random-crop, patch-cut                              position-convolution
     additive-noise, spectral-gating, mp3-64, opus-16, half-rate     error-min, audio-noise
@@ -18,6 +18,8 @@ victim hands over, and changes are made to the wave.
 """
 
 from __future__ import annotations
+
+from functools import partial
 
 from hf_unlearnable.adversary import Countermeasure, mixed_with_clean
 from hf_unlearnable.audio.countermeasures.augmentation import (
@@ -73,6 +75,7 @@ AUDIO_COUNTERMEASURES: dict[str, Countermeasure] = {
     "random-hops": Countermeasure(in_training=random_hops, cost=1.2),
     "notch-repair": Countermeasure(notch_repair),
     "gap-repair": Countermeasure(on_each(gap_repair)),
+    "gap-repair-200": Countermeasure(on_each(partial(gap_repair, gap=0.2))),
     "patch-cut": Countermeasure(patch_cut),
     "clean-1%": mixed_with_clean(0.01),
     "clean-5%": mixed_with_clean(0.05),

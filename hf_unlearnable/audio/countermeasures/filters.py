@@ -16,7 +16,7 @@ from hf_unlearnable.audio.features import fitted, resampled
 _SPEEDS = (0.9, 1.0, 1.1)
 _SEMITONES = 2.0  # by which a pitch changes at most
 _WINDOW = 0.064  # seconds of the spectra that gating and pitch change work on
-_SHORT, _GAP = 0.016, 0.06  # seconds of the spectra in which gaps are sought, and of such a gap at most
+_SHORT = 0.016  # seconds of the spectra in which gaps are sought
 
 
 def half_rate(clip: Clip) -> Clip:
@@ -72,18 +72,25 @@ def spectral_gating(clip: Clip) -> Clip:
     return replace(clip, samples=through_spectrum(clip.samples, clip.rate, gated))
 
 
-def gap_repair(clip: Clip) -> Clip:
-    """A recording in which a frequency that is quiet for less than 60 ms is as loud there as beside.
+def gap_repair(clip: Clip, gap: float = 0.06) -> Clip:
+    """A recording in which a frequency that is quiet for a short time is as loud there as beside.
 
-    The attacker knows that notches move, and that they come back to a place in a tenth of a second. It is a closing
-    (dilation, then erosion) of the spectrogram along time: steady notches stay, and so do the words.
+    The attacker knows that notches move, and for how long they stay. It is a closing (dilation, then erosion) of the
+    spectrogram along time: steady notches stay, and so do the words.
+
+    Args:
+        clip: The recording.
+        gap: Seconds that are filled at most.
+
+    Returns:
+        A recording of the same length.
     """
 
     def closed(spectrum: np.ndarray) -> np.ndarray:
         from scipy.ndimage import grey_closing
 
         level = np.log(np.abs(spectrum) ** 2 + 1e-10)
-        wide = 2 * round(2 * _GAP / _SHORT) + 1  # steps of a quarter of the window
+        wide = 2 * round(2 * gap / _SHORT) + 1  # steps of a quarter of the window
         return spectrum * np.exp((grey_closing(level, (1, 1, wide), mode="nearest") - level) / 2)
 
     return replace(clip, samples=through_spectrum(clip.samples, clip.rate, closed, window=_SHORT))

@@ -32,11 +32,12 @@ class EqualizerTransform(FilterTransform):
 
     Idea:
         A model that trains on spectrograms finds first what is sharp and the same in all recordings of a class. Here
-        that is a slot in the spectrum, about 180 mel wide, which hops between places that are drawn for the
-        class. It is somewhere in every frame, so neither shifts nor crops take it away. A slot that stayed where it is
-        would be a constant of each recording, which cepstral mean normalisation takes out. A moving one is a rhythm in
-        time, which it leaves. Where in the rhythm a recording begins is drawn for it. The slots lie in the band that a
-        telephone carries, which low-passes leave. They are equally wide on the mel scale, as in the
+        that is a slot in the spectrum, about 180 mel wide, which hops between places that are drawn for the class. It
+        is somewhere in every frame, so neither shifts nor crops take it away. A slot that stayed where it is would be
+        a constant of each recording, which cepstral mean normalisation takes out. A moving one is a rhythm in time,
+        which it leaves. It stays at a place for longer than the windows of tools that change sounds, which would fill
+        a shorter gap from both sides. Where in the rhythm a recording begins is drawn for it. The slots lie in the
+        band that a telephone carries, which low-passes leave. They are equally wide on the mel scale, as in the
         spectrograms that models see. A ripple over the rest is hardly heard, and tells one key from another.
 
     Paper:
@@ -51,7 +52,7 @@ class EqualizerTransform(FilterTransform):
         width: Share of a slot that is turned down, at most 1. Narrower ones are heard less, and hold models back less.
         ripple: Decibels by which the rest is raised or lowered.
         hops: Places that a slot goes through in turn; 1 for one that stays.
-        dwell: Seconds that it stays at each.
+        dwell: Seconds that it stays at each. Shorter ones are heard less; tools such as `pitch-shift` fill them.
 
     Secret:
         The seed, and with it which slots are whose. Mean spectra of the classes give much of that away.
@@ -78,15 +79,18 @@ class EqualizerTransform(FilterTransform):
     width: float = 0.9
     ripple: float = 0.5
     hops: int = 2
-    dwell: float = 0.03
+    dwell: float = 0.16
 
     method: ClassVar[str] = "equalizer"
-    method_version: ClassVar[int] = 3  # 2: slots move, deeper ones; 3: the slots' band at a rate of its own
+    method_version: ClassVar[int] = (
+        4  # 2: they move; 3: their band at a rate of its own; 4: they stay five times as long
+    )
+    reads_versions: ClassVar[tuple[int, ...]] = (3,)
     differs_by_row: ClassVar[bool] = True
     strength_parameter: ClassVar[str] = "depth"
     adaptive_attacks: ClassVar[tuple[str, ...]] = (
-        "pitch-shift", "gap-repair", "random-hops", "notch-repair", "spectral-whitening", "class-spectrum-inversion",
-        "random-equaliser", "random-notches",
+        "pitch-shift", "gap-repair", "gap-repair-200", "random-hops", "notch-repair", "spectral-whitening",
+        "class-spectrum-inversion", "random-equaliser", "random-notches",
     )  # fmt: skip
     _known = None  # the classes, once fitted
 

@@ -8,6 +8,7 @@ from hf_unlearnable.audio.clip import Clip
 from hf_unlearnable.audio.countermeasures import (
     AUDIO_COUNTERMEASURES,
     class_spectrum_inversion,
+    gap_repair,
     half_rate,
     high_pass,
     low_pass,
@@ -136,6 +137,20 @@ def test_a_notch_of_a_class_is_filled_up(change, label):
     made = change(given, Attacker())
     assert depth(given.inputs, label) < -10
     assert abs(depth(made.inputs, label)) < 3
+
+
+@pytest.mark.parametrize(("gap", "filled"), [(0.06, 0.045), (0.2, 0.15)])
+def test_a_gap_as_long_as_it_says_is_filled_and_a_longer_one_stays(gap, filled):
+    def middle(seconds: float, after: bool) -> float:
+        """How loud half a second of sound is in the middle of its gap, as a share of what it is elsewhere."""
+        samples = noise(8000, 1)
+        samples[round(4000 - 4000 * seconds) : round(4000 + 4000 * seconds)] *= 0.01
+        made = gap_repair(clip(samples), gap).samples if after else samples
+        half = max(40, round(1000 * seconds))
+        return float(np.std(made[4000 - half : 4000 + half]) / np.std(made[500:3000]))
+
+    assert middle(filled, after=False) < 0.02 and middle(filled, after=True) > 0.2
+    assert middle(2 * gap, after=True) < 0.05
 
 
 def test_notch_repair_leaves_what_a_class_sounds_like():
