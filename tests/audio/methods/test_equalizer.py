@@ -1,10 +1,12 @@
 """What the equaliser does to which frequencies, and when."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.signal import fftconvolve
 
-from hf_unlearnable import EqualizerTransform
+from hf_unlearnable import EqualizerTransform, load_transform
 from hf_unlearnable.audio.codec import BLOCK, decode, opened
 from hf_unlearnable.audio.filters import frequencies, symmetric_filter
 from hf_unlearnable.audio.methods.equalizer import Rhythm, slots_of
@@ -115,6 +117,14 @@ def test_the_rhythm_goes_on_from_block_to_block():
         period = 480  # frames of both turns
         level = np.sqrt(np.square(after[: len(after) // period * period]).reshape(-1, period).mean(axis=1))
         assert np.allclose(level[3:-3], level[5], rtol=0.02)  # also across the border of the blocks
+
+
+def test_a_key_of_the_version_before_gives_the_bytes_that_it_gave():
+    cloak = EqualizerTransform(seed=7, dwell=0.03).fit(recordings(8))
+    older = load_transform(replace(cloak.key, method_version=3))
+    assert older.dwell == 0.03 and np.array_equal(protected(older, NOISE), protected(cloak, NOISE))
+    with pytest.raises(ValueError, match="of version 2 of 'equalizer', here is version 4"):
+        load_transform(replace(cloak.key, method_version=2))
 
 
 def test_each_class_has_slots_of_its_own():
