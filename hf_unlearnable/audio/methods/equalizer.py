@@ -79,11 +79,11 @@ class EqualizerTransform(FilterTransform):
     width: float = 0.9
     ripple: float = 0.5
     hops: int = 2
-    dwell: float = 0.16
+    dwell: float = 0.1
 
     method: ClassVar[str] = "equalizer"
     method_version: ClassVar[int] = (
-        4  # 2: they move; 3: their band at a rate of its own; 4: they stay five times as long
+        4  # 2: they move; 3: their band at a rate of its own; 4: they stay three times as long
     )
     reads_versions: ClassVar[tuple[int, ...]] = (3,)
     differs_by_row: ClassVar[bool] = True
@@ -135,7 +135,7 @@ class EqualizerTransform(FilterTransform):
         if not 1 <= self.hops <= 5:
             raise ValueError(f"hops is {self.hops}. Give a number of places, from 1 to 5, such as 2.")
         if not 2 * _FADE <= self.dwell <= 10:
-            raise ValueError(f"dwell is {self.dwell}. Give seconds, from {2 * _FADE:g} to 10, such as 0.03.")
+            raise ValueError(f"dwell is {self.dwell}. Give seconds, from {2 * _FADE:g} to 10, such as 0.1.")
 
     # ------------------------------------------------------------------ the filters
     def _taps(self, label: Any, rate: int) -> np.ndarray:
