@@ -60,8 +60,8 @@ attacker. "v1" marks an earlier version of the method.</p>
 <h2>Limits</h2>
 <ul>
 <li><b>No method here stops every attacker.</b> Most image methods are undone by JPEG of low quality, and by models
-that know images already. Filters find the words that were put into texts. Training under random pitch undoes
-most of the equaliser of recordings.</li>
+that know images already. Filters find the words that were put into texts. A network that hears raw waves
+learns through the equaliser of recordings.</li>
 <li><b>Clean copies teach as much as ever.</b> Protect all of your data, before the first copy is public.</li>
 <li><b>Labels are what is hidden.</b> A language model that trains on your words, or an image generator, does not need
 them: that was not measured.</li>

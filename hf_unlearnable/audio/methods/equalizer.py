@@ -62,11 +62,11 @@ class EqualizerTransform(FilterTransform):
         of the lower frequencies alone.
 
     Breaks:
-        Training under random pitch (`pitch-shift`) most: a slot then says nothing of the class. What fills gaps: a
-        closing of the spectrogram along time (`gap-repair`), noise, codecs of low bit rates. Statistics of MFCC are
-        held back in part only. A model that hears what lies above 4 kHz has that to learn from. Class means of spectra
-        show the slots. With `hops=1` cepstral mean normalisation takes all of it away. Figures:
-        docs/results/recordings.md.
+        A network on the wave, most of all. What fills gaps: noise in training, codecs of low bit rates, a closing of
+        the spectrogram along time (`gap-repair-200`). Where turns are shorter than 60 ms, random pitch does too
+        (`pitch-shift`). Statistics of MFCC are held back in part only. A model that hears what lies above 4 kHz has
+        that to learn from. Class means of spectra show the slots. With `hops=1` cepstral mean normalisation takes all
+        of it away. Figures: docs/results/recordings.md.
 
     Prefer:
         As the first protection of recordings.
