@@ -237,6 +237,19 @@ def clusters() -> str:
     return table(rows)
 
 
+def cluster_batches() -> str:
+    """Datasets down, batch sizes across: accuracy, and in parentheses the share of images that noise moved over."""
+    sizes = (None, 8, 32, 128, 512)
+    found = {(cell["data"], cell["batch_size"], cell["seed"]): cell for cell in lines("cluster_batches.jsonl")}
+    rows = [["data, seed", *("clean" if size is None else str(size) for size in sizes)]]
+    for data, seed in sorted({(data, seed) for data, _, seed in found}):
+        cells = [found.get((data, size, seed)) for size in sizes]
+        moved = ["" if one is None or "moved" not in one else f" ({100 * one['moved']:.0f})" for one in cells]
+        told = ["" if one is None else f"{100 * one['accuracy']:.1f}" for one in cells]
+        rows.append([f"{data}, {seed}", *(a + b for a, b in zip(told, moved, strict=True))])
+    return table(rows)
+
+
 def watermark() -> str:
     """Methods down: bits of a watermark that are read, by which came first, and what is left of the protection."""
     found = {(cell["method"], cell["order"]): cell for cell in lines("watermark.jsonl")}
@@ -306,6 +319,7 @@ def tables() -> dict[str, str]:
             for name, text in of().items()
         },
         "clusters": clusters(),
+        "cluster_batches": cluster_batches(),
         "elsewhere": elsewhere(),
         "meaning": meaning(),
         "mechanism": mechanism(),
