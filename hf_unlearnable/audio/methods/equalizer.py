@@ -82,9 +82,7 @@ class EqualizerTransform(FilterTransform):
     dwell: float = 0.1
 
     method: ClassVar[str] = "equalizer"
-    method_version: ClassVar[int] = (
-        4  # 2: they move; 3: their band at a rate of its own; 4: they stay three times as long
-    )
+    method_version: ClassVar[int] = 4  # 2: slots move; 3: at a rate of their own; 4: they stay three times as long
     reads_versions: ClassVar[tuple[int, ...]] = (3,)
     differs_by_row: ClassVar[bool] = True
     strength_parameter: ClassVar[str] = "depth"

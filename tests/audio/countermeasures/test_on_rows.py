@@ -142,7 +142,7 @@ def test_a_notch_of_a_class_is_filled_up(change, label):
 @pytest.mark.parametrize(("gap", "filled"), [(0.06, 0.045), (0.2, 0.15)])
 def test_a_gap_as_long_as_it_says_is_filled_and_a_longer_one_stays(gap, filled):
     def middle(seconds: float, after: bool) -> float:
-        """How loud half a second of sound is in the middle of its gap, as a share of what it is elsewhere."""
+        """How loud noise is in the middle of its gap, as a share of what it is elsewhere."""
         samples = noise(8000, 1)
         samples[round(4000 - 4000 * seconds) : round(4000 + 4000 * seconds)] *= 0.01
         made = gap_repair(clip(samples), gap).samples if after else samples
