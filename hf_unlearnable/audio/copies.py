@@ -13,12 +13,13 @@ from hf_unlearnable.audio.filters import mel
 from hf_unlearnable.audio.metadata import notes, told
 from hf_unlearnable.copies import Copies, standing_out
 
-_ALIKE = 0.9  # correlation of two fingerprints of one recording; of two takes of a word by one speaker 0.84
+_ALIKE = 0.95  # correlation of two fingerprints of one recording; of two takes of a word by one speaker 0.89
 _EDGES = np.linspace(150, 2000, 17)  # of a fingerprint's bands on the mel scale, 100 to 3,430 Hz
 _STEP = 0.01  # seconds per column of a fingerprint
 _SECONDS = 60  # of a recording that are looked at
 _FLOOR = 1e-4  # of the loudest moment: what is 40 decibels below it is silence
 _SHARED = 0.8  # share of the shorter recording that has to lie within the longer one
+_MUTED = 0.1  # share of a protected recording's bands and moments that a protection may turn down at will
 
 
 class AudioCopies(Copies):
@@ -61,7 +62,10 @@ class AudioCopies(Copies):
         return None
 
     def likeness(self, one: bytes, two: bytes) -> float:
-        """The largest correlation of their fingerprints over all places where one may begin in the other."""
+        """The correlation of their fingerprints where one fits best in the other.
+
+        What is turned down most in the first, protected one, such as an equalizer's slots, is left aside.
+        """
         first, second = _fingerprint(one), _fingerprint(two)
         if first is None or second is None or first[0] == second[0]:
             return 0.0
@@ -97,17 +101,43 @@ def _fingerprint(data: bytes) -> tuple[bytes, np.ndarray] | None:
     return content, 10 * np.log10(loud + _FLOOR * loud.max(initial=1e-12))
 
 
-def _best_correlation(one: np.ndarray, two: np.ndarray) -> float:
-    """The largest correlation of two fingerprints, their bands centred, over all lags at which they overlap enough."""
+def _best_correlation(protected: np.ndarray, other: np.ndarray) -> float:
+    """The correlation of two fingerprints at the lag where it is largest, without what the first has turned down."""
+    lag = _best_lag(protected, other)
+    if lag is None:
+        return 0.0
+    one, two = (x[max(start, 0) :] for x, start in ((protected, lag), (other, -lag)))
+    shared = min(len(one), len(two))
+    one, two = one[:shared], two[:shared]
+    kept = np.ones(one.shape, bool)
+    for _ in range(2):  # what is left aside moves the means, so look twice
+        one, two = _centred(one, kept), _centred(two, kept)
+        loss = two * _norm(one[kept]) / _norm(two[kept]) - one
+        kept = loss <= np.quantile(loss, 1 - _MUTED)
+    one, two = _centred(one, kept)[kept], _centred(two, kept)[kept]
+    return float(one @ two / (_norm(one) * _norm(two)))
+
+
+def _centred(x: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    """Bands whose means over the moments that are kept are 0."""
+    return x - (x * kept).sum(axis=0) / np.maximum(kept.sum(axis=0), 1)
+
+
+def _norm(x: np.ndarray) -> float:
+    return max(float(np.linalg.norm(x)), 1e-9)
+
+
+def _best_lag(one: np.ndarray, two: np.ndarray) -> int | None:
+    """At which moment of the first fingerprint the second begins, if their bands correlate most; None if too short."""
     m, n = len(one), len(two)
     least = max(8, round(_SHARED * min(m, n)))
     if min(m, n) < 8 or not one.shape[1]:
-        return 0.0
+        return None
     length = 1 << (m + n - 1).bit_length()
     one, two = one - one.mean(axis=0), two - two.mean(axis=0)
     spectra = np.fft.rfft(one, length, axis=0) * np.fft.rfft(two, length, axis=0).conj()
     products = np.fft.irfft(spectra, length, axis=0)
-    lags = np.arange(least - n, m - least + 1)  # at which moment of the first one the second one begins
+    lags = np.arange(least - n, m - least + 1)  # all at which they overlap enough
     a, b = np.maximum(lags, 0), np.minimum(lags + n, m)  # what of the first one is shared
     count = (b - a)[:, None]
     sums = [np.concatenate([np.zeros((1, x.shape[1])), np.cumsum(x, axis=0)]) for x in (one, one**2, two, two**2)]
@@ -115,4 +145,4 @@ def _best_correlation(one: np.ndarray, two: np.ndarray) -> float:
     s2, q2 = (s[b - lags] - s[a - lags] for s in sums[2:])
     shared = (products[lags % length] - s1 * s2 / count).sum(axis=1)
     spread = (q1 - s1**2 / count).sum(axis=1) * (q2 - s2**2 / count).sum(axis=1)
-    return float((shared / np.sqrt(np.maximum(spread, 1e-9))).max())
+    return int(lags[(shared / np.sqrt(np.maximum(spread, 1e-9))).argmax()])
