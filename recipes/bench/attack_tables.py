@@ -62,10 +62,11 @@ ORDERS = {
     "moved sentence": "moved sentence", "protected rows dropped": "dropped",
 }  # fmt: skip
 RECORDINGS = {
-    "clean": "clean", "equalizer": "equalizer", "equalizer, narrow": "narrow", "equalizer, shallow": "shallow",
+    "clean": "clean", "equalizer": "equalizer", "equalizer, narrow": "narrow", "equalizer that stays": "stays",
+    "equalizer that stays, shallow": "stays, shallow",
     "position-convolution (PosCUDA)": "PosCUDA",
     "convolution (CUDA)": "CUDA", "error-min": "error-min", "equalizer + random noise": "with noise",
-    "equalizer + error-min": "with error-min", "shallow equalizer + random noise": "shallow, noise",
+    "equalizer + error-min": "with error-min",
     "random noise": "random noise", "protected rows dropped": "dropped",
 }  # fmt: skip
 MAIN_ORDERS = (

@@ -29,9 +29,6 @@ from hf_unlearnable.data import write_file
 BENCH = Path(__file__).parent
 STUDIES = ("audio_attack", "audio_portfolio", "speakers")
 JOINED, STREAMS = 12, 2
-ALONE = {  # versions that no study trains on
-    "equalizer that stays": {"method": "equalizer", "hops": 1, "depth": 24.0, "ripple": 1.0},
-}
 
 
 def streams_of(speakers: list) -> list[np.ndarray]:
@@ -49,7 +46,7 @@ def versions() -> dict[str, tuple[dict, str]]:
 
     A version of a study with another label is named with its column behind: "equalizer, by speaker".
     """
-    found = {name: (parameters, "label") for name, parameters in ALONE.items()}
+    found = {}
     for study in map(read, (BENCH.parent / f"configs/{name}.yaml" for name in STUDIES)):
         column = study.get("label_column")
         for name, parameters in study["versions"].items():

@@ -27,13 +27,18 @@ from hf_unlearnable._files import write_file
 from hf_unlearnable.registry import method_class, victims_of
 
 EPSILON = 16 / 255
+LITE0 = "efficientnet-lite0"  # a folder of `models`
+CLUSTERS = {"cluster_model": LITE0}
 VERSIONS: dict[str, tuple[str, dict[str, Any]] | None] = {
     "clean": None,
-    "unlearnable-clusters": ("unlearnable-clusters", {}),
-    "texture by cluster": ("texture", {"cluster": True}),
-    "linear-separable by cluster": ("linear-separable", {"cluster": True}),
+    "unlearnable-clusters": ("unlearnable-clusters", CLUSTERS),
+    "feature-shift by cluster": (
+        "feature-shift", {**CLUSTERS, "backbones": LITE0, "surrogate": "none", "max_rounds": 5},
+    ),
+    "texture by cluster": ("texture", CLUSTERS),
+    "linear-separable by cluster": ("linear-separable", CLUSTERS),
     "random noise": ("random-noise", {}),
-}
+}  # fmt: skip
 VICTIMS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "linear probe, Lite0": ("linear_probe", "efficientnet-lite0", {}),
     "linear probe, Lite1": ("linear_probe", "efficientnet-lite1", {}),
@@ -48,15 +53,16 @@ COLOURS = {
     "blue": ("bluebell", "iris", "pansy", "fritillary"),
     "orange": ("tigerlily",),
 }
+PROBE, TUNED, OTHER, SMALL = "linear probe, Lite0", "fine-tuned, Lite0", "linear probe, Lite1", "small CNN"
+MAIN = ("clean", "feature-shift by cluster", "unlearnable-clusters")
 CELLS = [  # version, victim, seed, in the order of computation
-    *((version, "linear probe, Lite0", 0) for version in ("clean", "unlearnable-clusters", "texture by cluster")),
-    *((version, "small CNN", 0) for version in ("clean", "texture by cluster", "unlearnable-clusters")),
-    *((version, "linear probe, Lite0", 0) for version in ("random noise", "linear-separable by cluster")),
-    *((version, "small CNN", 0) for version in ("linear-separable by cluster", "random noise")),
-    *((version, "linear probe, Lite1", 0) for version in ("clean", "unlearnable-clusters")),
-    *(("unlearnable-clusters", "linear probe, Lite0", seed) for seed in (1, 2)),
-    *((version, "fine-tuned, Lite0", 0) for version in VERSIONS),
-    *(("unlearnable-clusters", "fine-tuned, Lite0", seed) for seed in (1, 2)),
+    *((version, PROBE, 0) for version in (*MAIN, "texture by cluster")),
+    *((version, victim, 0) for victim in (TUNED, OTHER, SMALL) for version in MAIN),
+    *((version, victim, seed) for seed in (1, 2) for victim in (PROBE, TUNED) for version in MAIN[1:]),
+    ("texture by cluster", SMALL, 0),
+    *((version, PROBE, 0) for version in ("random noise", "linear-separable by cluster")),
+    *((version, victim, 0) for victim in (TUNED, OTHER) for version in ("texture by cluster", "random noise")),
+    *((version, SMALL, 0) for version in ("linear-separable by cluster", "random noise")),
 ]
 OUTPUT = Path(__file__).with_suffix(".jsonl")
 
@@ -104,11 +110,10 @@ def protected(version: str, seed: int, train: Any, arguments: argparse.Namespace
     unlabelled, told = train.remove_columns("label"), {}
     if chosen is not None:
         method, settings = chosen
-        lite0 = {"cluster_model": str(arguments.models / "efficientnet-lite0")}
-        by_cluster = method == "unlearnable-clusters" or settings.get("cluster", False)
+        settings = {name: str(arguments.models / LITE0) if one == LITE0 else one for name, one in settings.items()}
         if not place.exists():
             began = time.process_time()
-            cloak = method_class(method)(seed=seed, epsilon=EPSILON, **(lite0 if by_cluster else {})).fit(unlabelled)
+            cloak = method_class(method)(seed=seed, epsilon=EPSILON, **settings).fit(unlabelled)
             cloak.key.save(place)
             write_file(place.with_suffix(".seconds"), str(round(time.process_time() - began)))
         told = {"fit_cpu_s": int(place.with_suffix(".seconds").read_text())}
