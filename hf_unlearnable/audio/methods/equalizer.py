@@ -51,7 +51,7 @@ class EqualizerTransform(FilterTransform):
         depth: Decibels by which a class's slots are turned down, at least 0; 0 changes nothing.
         width: Share of a slot that is turned down, at most 1. Narrower ones are heard less, and hold models back less.
         ripple: Decibels by which the rest is raised or lowered.
-        hops: Places that a slot goes through in turn; 1 for one that stays.
+        hops: Places that a slot goes through in turn; 1 for one that stays: it is heard less and easier to undo.
         dwell: Seconds that it stays at each. Shorter ones are heard less; tools such as `pitch-shift` fill them.
 
     Secret:
