@@ -60,7 +60,10 @@ class Copies(ABC):
 
     @abstractmethod
     def likeness(self, one: bytes, two: bytes) -> float:
-        """How alike two files are, at most 1; 0 for those that show the very same, and where one does not open."""
+        """How alike a protected file and another one are, at most 1.
+
+        0 for those that show the very same, and where one does not open.
+        """
 
     @abstractmethod
     def stand_out(self, likeness: np.ndarray) -> np.ndarray:

@@ -46,7 +46,7 @@ def versions() -> dict[str, tuple[dict, str]]:
 
     A version of a study with another label is named with its column behind: "equalizer, by speaker".
     """
-    found = {}
+    found: dict[str, tuple[dict, str]] = {}
     for study in map(read, (BENCH.parent / f"configs/{name}.yaml" for name in STUDIES)):
         column = study.get("label_column")
         for name, parameters in study["versions"].items():

@@ -8,7 +8,8 @@
 `models` holds EfficientNet-Lite0 and Lite1 as `recipes/efficientnet_lite0.py` writes them (`efficientnet-lite0`,
 `efficientnet-lite1`). No protection reads a label. Victims train with the kinds of flowers as labels, and again with
 the colours that these kinds have. Every cell is a line of `clusters.jsonl`; those that are there are not computed
-again. Keys, protected images and features are kept in `work`, which is private.
+again. Keys, protected images and features are kept in `work`, which is private. The script ends with the share that
+ran.
 """
 
 from __future__ import annotations
@@ -102,6 +103,8 @@ def main() -> None:
             lines = [*lines_of(arguments.output), cell]
             write_file(arguments.output, "".join(json.dumps(one) + "\n" for one in lines))
             print(cell, flush=True)
+    ran = sum(done(arguments.output, *cell, "kind") for cell in CELLS)
+    print(f"{ran} of {len(CELLS)} trainings are in {arguments.output}.")
 
 
 def protected(version: str, seed: int, train: Any, arguments: argparse.Namespace) -> tuple[list[np.ndarray], dict]:
