@@ -23,7 +23,7 @@ VICTIMS = {**TEXT_VICTIMS, **IMAGE_VICTIMS}
 HOOKS = ("on_epoch", "in_training")
 IMAGE = {"augment": True, "image_size": None, "bf16": False}
 CONTRASTIVE = {
-    "epochs": 10, "batch_size": 256, "learning_rate": 1e-3, "image_size": None, "network": "small_cnn",
+    "epochs": 10, "batch_size": 256, "learning_rate": 1e-3, "image_size": None, "bf16": False, "network": "small_cnn",
     "evaluation": "linear", "C": 0.1,
 }  # fmt: skip
 

@@ -118,6 +118,22 @@ def test_a_seed_gives_the_same_answer_and_leaves_the_generators_alone(name, eval
     assert (first == second).all() and set(first) <= {3, 5, 8} and torch.equal(before, torch.get_rng_state())
 
 
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("able", [True, False])
+def test_bf16_is_what_networks_answer_in_where_the_processor_has_it(monkeypatch, name, able):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": able}, raising=False)
+    with monkeypatch.context() as caught:
+        training = Training(caught, name, bf16=True)
+        training.parts["body"].register_forward_hook(lambda module, given, out: setattr(training, "z", out))
+        scores, _ = training.step()
+    assert training.z.dtype == (torch.bfloat16 if able else torch.float32) and scores.dtype == torch.float32
+    half = IMAGE_VICTIMS[name](TRAIN, LABELS, TEST, seed=0, epochs=3, batch_size=32, bf16=True)
+    assert accuracy(half) > 0.8
+    if not able:
+        usual = IMAGE_VICTIMS[name](TRAIN, LABELS, TEST, seed=0, epochs=3, batch_size=32)
+        assert (half == usual).all()
+
+
 def test_training_makes_better_features_than_none():
     short, long = (
         accuracy(IMAGE_VICTIMS["supcon_probe"](TRAIN, LABELS, TEST, seed=0, epochs=e, batch_size=60, evaluation="knn"))

@@ -7,6 +7,7 @@ probe, or by the nearest training images. There are no hooks, as in `linear_prob
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from hf_unlearnable.adversary.loop import device, trained
 from hf_unlearnable.image.victims.features import features
 from hf_unlearnable.image.victims.pretrained import probed
 from hf_unlearnable.image.victims.training import LARGEST, ImageTraining, rgb, seen, shuffled, side
+from hf_unlearnable.learning.precision import mixed_precision
 
 if TYPE_CHECKING:
     import torch
@@ -25,8 +27,9 @@ if TYPE_CHECKING:
 
 Parts = Any  # an `nn.ModuleDict`: "body", and what a method adds
 _contrastive = partial(
-    victim, "image", ImageTraining, contrastive=True, epochs=10, batch_size=256, learning_rate=1e-3, image_size=None
-)
+    victim, "image", ImageTraining, contrastive=True, epochs=10, batch_size=256, learning_rate=1e-3, image_size=None,
+    bf16=False,
+)  # fmt: skip
 _UNLIKE = -1e9  # likeness of a view to itself: it has no part in a sum over exp, and 0 times it is 0
 _SHARPNESS = 0.1  # the weight of a neighbour is exp(cosine / this), as is usual (Z. Wu et al., CVPR 2018)
 
@@ -230,9 +233,14 @@ def _learned(
         extended(parts)
         return parts
 
+    precision = mixed_precision(torch.device(device())) if training.bf16 else nullcontext
+
     def answered(model: nn.Module, rows: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         rows = rows.to(images.device)
-        return scored(model, contrastive_view(seen(images[rows]).repeat(2, 1, 1, 1), generator), labels[rows])
+        views = contrastive_view(seen(images[rows]).repeat(2, 1, 1, 1), generator)
+        with precision():
+            scores, wanted = scored(model, views.contiguous(memory_format=torch.channels_last), labels[rows])
+        return scores.float(), wanted
 
     def predicted(model: Parts) -> np.ndarray:
         body = model["body"]
