@@ -82,7 +82,7 @@ class Fit(ABC):
         self.targets = torch.tensor([index[label] for label in self.gallery.labels], device=self.device)
         self._values = on_device(self.gallery.levels, self.device)
         self._noise = NoiseDraft(self.gallery, self.targets, self.classes, per_class, scratch)
-        self._noise_batch_size = noise_batch_size or (64 if self.device.type == "cpu" else 512)
+        self.noise_batch_size = noise_batch_size or (64 if self.device.type == "cpu" else 512)
         self.best_error = float("inf")
 
         self._batch_size = min(max(1, batch_size // self.processes.num_processes), fewest)

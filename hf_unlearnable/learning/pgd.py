@@ -7,6 +7,9 @@ image in [0, 1], d its noise, t a random view of the image and s the direction:
     d = d + s * step_size * sign(g)
     d = clip(d, -epsilon, epsilon)        # the L-infinity ball
     d = clip(x + d, 0, 1) - x             # and still an image
+
+With momentum m (Y. Dong et al., CVPR 2018, arXiv:1710.06081) the sign is that of a sum over the steps so far, to which
+each gradient adds by its direction alone: a = m a + g / mean |g|.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 MINIMIZE, MAXIMIZE = -1, 1
+_TINY = 1e-30  # a gradient of nothing adds nothing
 
 
 def pgd(
@@ -36,6 +40,7 @@ def pgd(
     direction: int = MINIMIZE,
     view: Callable[[Tensor], Tensor] = lambda x: x,
     num_draws: int = 1,
+    momentum: float = 0.0,
     loss: Callable[[Tensor, Tensor], Tensor] | None = None,
     autocast: Callable[[], Any] = nullcontext,
     span: tuple[float, float] = (0.0, 1.0),
@@ -54,6 +59,7 @@ def pgd(
         direction: MINIMIZE or MAXIMIZE the loss.
         view: What the model sees of an image: a resize, a random augmentation. Differentiable.
         num_draws: Views a step whose gradients are averaged, in one batch.
+        momentum: Share of the earlier gradients that stays at each step, from 0 to 1.
         loss: From what the model answers and `labels` to the sum over the batch; None for the cross-entropy.
         autocast: Context in which the model runs.
         span: Least and largest value of an input.
@@ -67,6 +73,7 @@ def pgd(
     targets = labels.repeat(num_draws, *(1,) * (labels.ndim - 1))
     wanted = targets if targets.ndim == 1 else targets.argmax(1)
     mean_loss = correct = torch.zeros((), device=images.device)
+    carried: Any = 0.0
     for _ in range(num_steps):
         noise = noise.detach().requires_grad_()
         with autocast():
@@ -75,6 +82,9 @@ def pgd(
         (gradient,) = torch.autograd.grad(total, noise)
         with torch.no_grad():
             mean_loss, correct = total / len(targets), (logits.argmax(1) == wanted).sum() / num_draws
+            if momentum:
+                size = gradient.abs().mean(tuple(range(1, gradient.ndim)), keepdim=True)
+                gradient = carried = momentum * carried + gradient / size.clamp_min(_TINY)
             noise = project(noise + direction * step_size * gradient.sign(), images, epsilon, span)
     return noise.detach(), mean_loss.detach(), correct
 

@@ -161,6 +161,7 @@ class Learner(Fit):
         targets: Callable[[Tensor, Tensor], Tensor] = lambda rows, classes: classes,
         view: Callable[[Tensor, torch.Generator], Tensor] | None = None,
         num_draws: int = 1,
+        momentum: float = 0.0,
         model: Callable[[Tensor], Tensor] | None = None,
         loss: Callable[[Tensor, Tensor], Tensor] | None = None,
     ) -> None:
@@ -170,7 +171,7 @@ class Learner(Fit):
             this: The round.
             max_levels: Bound in whole levels.
             step_size: Change of a value per step, in the unit of the kind of rows.
-            num_steps, direction, num_draws, loss: As for `pgd`.
+            num_steps, direction, num_draws, momentum, loss: As for `pgd`.
             targets: From rows and their classes to what the loss is about.
             view: What the surrogate sees of a batch, given a generator.
             model: Answers instead of the surrogate; frozen.
@@ -190,13 +191,13 @@ class Learner(Fit):
             try:
                 noise, mean_loss, right = pgd(
                     model, inputs, self._noise_of(rows), targets(rows, classes), epsilon=epsilon, step_size=step,
-                    num_steps=num_steps, direction=direction, view=seen, num_draws=num_draws, loss=loss,
-                    autocast=self.autocast, span=self.span,
+                    num_steps=num_steps, direction=direction, view=seen, num_draws=num_draws, momentum=momentum,
+                    loss=loss, autocast=self.autocast, span=self.span,
                 )  # fmt: skip
             except (RuntimeError, MemoryError) as error:
-                self._noise_batch_size = self._halved(len(rows), error)
-                pending = [part for batch in pending for part in batch.split(self._noise_batch_size)[::-1]]
-                pending += rows.split(self._noise_batch_size)[::-1]
+                self.noise_batch_size = self._halved(len(rows), error)
+                pending = [part for batch in pending for part in batch.split(self.noise_batch_size)[::-1]]
+                pending += rows.split(self.noise_batch_size)[::-1]
                 continue
             self._put(rows, noise, max_levels)
             total, correct = total + float(mean_loss) * len(rows), correct + float(right)
@@ -226,4 +227,4 @@ class Learner(Fit):
         """This process's rows in batches of one shape."""
         import torch
 
-        return self.gallery.batches(torch.arange(len(self.gallery)), self._noise_batch_size)
+        return self.gallery.batches(torch.arange(len(self.gallery)), self.noise_batch_size)

@@ -34,7 +34,7 @@ VERSIONS: dict[str, tuple[str, dict[str, Any]] | None] = {
     "clean": None,
     "unlearnable-clusters": ("unlearnable-clusters", CLUSTERS),
     "feature-shift by cluster": (
-        "feature-shift", {**CLUSTERS, "backbones": LITE0, "surrogate": "none", "max_rounds": 5},
+        "feature-shift", {**CLUSTERS, "backbones": LITE0, "surrogate": "none", "num_steps": 5},
     ),
     "texture by cluster": ("texture", CLUSTERS),
     "linear-separable by cluster": ("linear-separable", CLUSTERS),

@@ -55,7 +55,7 @@ def versions(models: Path) -> dict[str, tuple[str, dict[str, Any]]]:
         "epsilon": 16 / 255,
         "backbones": both[:1],
         "surrogate": "none",
-        "max_rounds": 4,
+        "num_steps": 4,
         "step_size": 0.3 * 16 / 255,
     }
     return {

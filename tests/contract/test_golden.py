@@ -42,8 +42,8 @@ CASES = {
         for name in ("defaults", "untargeted")
     },
     "feature-shift": {
-        "defaults": {"max_rounds": 2, "surrogate_epochs": 2, "image_size": 52},
-        "no surrogate": {"max_rounds": 2, "surrogate": "none"},
+        "defaults": {"num_steps": 2, "surrogate_epochs": 2, "image_size": 52},
+        "no surrogate": {"num_steps": 2, "surrogate": "none"},
     },
     "denoising-error": {"defaults": {"max_rounds": 2}, "UDP, raised": {"max_rounds": 2, "direction": "raise", "timesteps": "uniform"}},
     "random-noise": {"defaults": {}, "class": {"noise": "class"}, "half": {"fraction": 0.5, "classes": [1]}},

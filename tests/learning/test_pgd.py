@@ -80,6 +80,28 @@ def test_several_draws_average_their_gradients():
     assert torch.equal(both, alone)
 
 
+@pytest.mark.parametrize(("momentum", "expected"), [(0.0, [0.01, -0.01]), (0.5, [0.02, 0.0])])
+@pytest.mark.parametrize("scale", [1.0, 1e-6])
+def test_momentum_steps_by_the_sum_of_directions(momentum, expected, scale):
+    # By half of what was carried: (4, 2) / 3, then (-0.83, 0.83), (-1.42, -0.58), and a gradient of nothing keeps that.
+    gradients = iter(torch.tensor([[4.0, 2.0], [-3.0, 1.0], [-1.0, -1.0], [0.0, 0.0]]))
+    image = torch.full((1, 1, 1, 2), 0.5)
+    noise, _, _ = pgd(
+        torch.nn.Flatten(), image, torch.zeros_like(image), torch.zeros(1, dtype=torch.long), epsilon=0.4,
+        step_size=0.01, num_steps=4, momentum=momentum, loss=lambda answers, _: scale * (answers * next(gradients)).sum(),
+    )  # fmt: skip
+    assert noise.flatten().tolist() == pytest.approx(expected, abs=1e-6)
+
+
+def test_momentum_weighs_every_image_of_a_batch_by_itself():
+    images, labels = batch(4)
+    settings = {"epsilon": 0.1, "step_size": 0.01, "num_steps": 3, "momentum": 0.9}
+    together, _, _ = pgd(Linear(108), images, torch.zeros_like(images), labels, **settings)
+    for i in range(4):
+        alone, _, _ = pgd(Linear(108), images[i : i + 1], torch.zeros(1, 3, 6, 6), labels[i : i + 1], **settings)
+        assert torch.allclose(together[i], alone[0], atol=1e-6)
+
+
 def test_project():
     images = torch.tensor([0.0, 0.5, 1.0])
     assert torch.allclose(project(torch.tensor([-0.3, 0.3, 0.05]), images, 0.1), torch.tensor([0.0, 0.1, 0.0]))

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_PIXELS = 2**19  # in a step, as many as a CPU's caches bear: 10 images of 224 pixels a side
+
 
 @dataclass(kw_only=True, repr=False, eq=False)
 class FeatureShiftTransform(LearnedNoiseTransform):
@@ -53,7 +55,8 @@ class FeatureShiftTransform(LearnedNoiseTransform):
             d <- signed steps up   mean over m of  log p_m(n(y) | t(x + d)),   p_m = softmax(h_m(F_m(.)))
 
         within epsilon. In each step t is JPEG of quality 10 to 90 (4:2:0), half the size and back, a blur, no colour,
-        or nothing. Then come a shift and a mirror. The steps fall.
+        or nothing. Then come a shift and a mirror. Steps have momentum (Y. Dong et al., CVPR 2018,
+        arXiv:1710.06081), so that the noise answers many views at once. They get smaller from round to round.
 
         The classifiers and the network are in the key. So an image that was not there at `fit` gets its noise when it
         is protected, by the same steps.
@@ -64,11 +67,13 @@ class FeatureShiftTransform(LearnedNoiseTransform):
         surrogate: The network from scratch: "tiny_cnn", "small_cnn", "resnet18", or "none". It sees at most 64 pixels
             per side.
         surrogate_epochs: Passes over the clean images that it is trained for.
-        max_rounds: Rounds of `num_steps` steps.
+        max_rounds: Rounds of `num_steps` steps. A fit that was killed goes on after the last whole round.
         num_steps: Signed steps per round, each of another view.
-        step_size: Change of a pixel value in the first step, as a share of the range; None for epsilon / 4. It falls
-            to one pixel value.
+        step_size: Change of a pixel value per step of the first round, as a share of the range; None for epsilon / 4.
+            It falls evenly over the rounds, and is at least one pixel value.
+        momentum: Share of the earlier gradients that stays at each step of a round, from 0 (none) to 1.
         image_size: Pixels per side of what the models see together. None for the largest that a backbone asks for.
+        noise_batch_size: Images per step; None on a CPU for 64, and for fewer at more than 90 pixels a side.
 
     Secret:
         The seed, the order of the classes, the classifiers, the network and the noise.
@@ -95,11 +100,13 @@ class FeatureShiftTransform(LearnedNoiseTransform):
     backbones: Sequence[str] = ("microsoft/resnet-18",)
     surrogate: str = "small_cnn"
     surrogate_epochs: int = 30
-    max_rounds: int = 10
-    num_steps: int = 2
+    max_rounds: int = 2
+    num_steps: int = 10
     step_size: float | None = None
+    momentum: float = 0.9
 
     method: ClassVar[str] = "feature-shift"
+    method_version: ClassVar[int] = 2  # 2: steps have momentum
     adaptive_attacks: ClassVar[tuple[str, ...]] = ("jpeg-10", "gaussian-blur", "adversarial-training-4")
     open_parameters: ClassVar[tuple[str, ...]] = (*LearnedNoiseTransform.open_parameters, "backbones")
     choices: ClassVar[Mapping[str, tuple[str, ...]]] = {
@@ -111,6 +118,8 @@ class FeatureShiftTransform(LearnedNoiseTransform):
         super()._check_parameters()
         if self.surrogate_epochs < 1:
             raise ValueError(f"surrogate_epochs is {self.surrogate_epochs}, but it starts at 1.")
+        if not 0 <= self.momentum <= 1:
+            raise ValueError(f"momentum is {self.momentum}, but it is a share, from 0 to 1.")
         if not self._names and self.surrogate == "none":
             raise ValueError(
                 f"There is no model to compute noise on: name at least one with {spelled('backbones')}, or give a "
@@ -145,6 +154,8 @@ class FeatureShiftTransform(LearnedNoiseTransform):
         order = torch.tensor(self._order(), device=learner.device)
         if learner.device.type == "cpu":
             learner.autocast = nullcontext  # there bf16 takes 1.7 times as long, back through depthwise convolutions
+            if self.noise_batch_size is None:
+                learner.noise_batch_size = min(64, max(1, _PIXELS // learner.image_size**2))
         for name, told in zip(self._names, panel.fit_heads(learner), strict=True):
             logger.info("%s tells %.0f %% of images that its head did not see.", name, 100 * told.accuracy)
             if told.guesses:
@@ -160,7 +171,7 @@ class FeatureShiftTransform(LearnedNoiseTransform):
                 learner.train(None, view=crop_and_flip)
             learner.update(
                 this, max_levels=self.max_levels, step_size=self._step(this.number), num_steps=self.num_steps,
-                view=weathered, targets=lambda _, classes: order[classes], loss=_away,
+                momentum=self.momentum, view=weathered, targets=lambda _, classes: order[classes], loss=_away,
             )  # fmt: skip
         self._told["weights"] = [feature_model(name).weights for name in self._names]
         held = [value.flatten().cpu() for value in panel.state_dict().values() if value.is_floating_point()]
@@ -208,7 +219,7 @@ class FeatureShiftTransform(LearnedNoiseTransform):
         for number in range(self.max_rounds):
             noise, _, _ = pgd(
                 panel, image, noise, wanted, epsilon=self.max_levels / 255, step_size=self._step(number),
-                num_steps=self.num_steps, view=seen, loss=_away,
+                num_steps=self.num_steps, momentum=self.momentum, view=seen, loss=_away,
             )  # fmt: skip
             noise = (noise * 255).round() / 255  # as it is kept between the rounds of `fit`
         return (noise[0] * 255).round().to(torch.int8).movedim(0, 2).numpy()

@@ -13,7 +13,7 @@ QUICK = {
     "stable-error-min": {"max_rounds": 2, "num_draws": 2}, "error-max": {"max_rounds": 1, "surrogate_epochs": 2},
     "augmented-error-min": {"max_rounds": 2},
     "augmented-error-max": {"max_rounds": 1, "num_steps": 4, "step_size": 4 / 255, "surrogate_epochs": 2},
-    "feature-shift": {"max_rounds": 2, "surrogate_epochs": 2, "step_size": 4 / 255},
+    "feature-shift": {"num_steps": 2, "surrogate_epochs": 2, "step_size": 4 / 255},
     "denoising-error": {"max_rounds": 2, "step_size": 0.5},
     "bayes-error": {"max_rounds": 2}, "provable-error-min": {"noise": "sample", "max_rounds": 2, "num_pairs": 1},
 }  # fmt: skip

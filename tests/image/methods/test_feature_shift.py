@@ -126,6 +126,8 @@ def test_a_backbone_that_guesses_on_clean_images_is_named_before_the_noise(datas
         ({"backbones": [], "surrogate": "none"}, "There is no model to compute noise on"),
         ({"surrogate": "vgg"}, "surrogate is 'vgg'. Choose one of 'tiny_cnn'"),
         ({"surrogate_epochs": 0}, "surrogate_epochs is 0, but it starts at 1"),
+        ({"momentum": 1.5}, "momentum is 1.5, but it is a share, from 0 to 1"),
+        ({"momentum": -0.1}, "momentum is -0.1, but it is a share, from 0 to 1"),
         ({"num_steps": 0}, "num_steps is 0, but it starts at 1"),
         ({"max_rounds": -1}, "max_rounds is -1, but it starts at 1"),
         ({"step_size": 4}, "step_size is 4, but it is a share of the range"),
