@@ -8,7 +8,8 @@ from hf_unlearnable.markdown import table
 
 VICTIMS = {
     "small_cnn": "supervised", "simclr_probe": "SimCLR", "moco_probe": "MoCo v2", "simsiam_probe": "SimSiam",
-    "supcon_probe": "supervised contrastive", "untrained": "SimCLR's network, untrained",
+    "supcon_probe": "SupCon", "untrained": "untrained", "simclr_neighbours": "SimCLR, neighbours",
+    "untrained_neighbours": "untrained, neighbours",
 }  # fmt: skip
 
 
@@ -16,7 +17,7 @@ def contrastive() -> str:
     """Versions down, learners across, and the worst of all of them that ran."""
     cells = load("contrastive.jsonl")
     tried = [victim for victim in VICTIMS if any(victim == one for one, _, _ in cells)]
-    learners = [victim for victim in tried if victim != "untrained"]
+    learners = [victim for victim in tried if "untrained" not in victim]
     rows = []
     for name in dict.fromkeys(name for _, name, _ in cells):
         found = {victim: cells.get((victim, name, "none")) for victim in tried}
