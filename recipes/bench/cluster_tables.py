@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from statistics import mean
+
 from attack_tables import lines
 
 from hf_unlearnable.markdown import table
@@ -23,13 +25,20 @@ def clusters() -> str:
 
 
 def cluster_batches() -> str:
-    """Datasets down, batch sizes across: accuracy, and in parentheses the share of images that noise moved over."""
+    """Datasets down, batch sizes across: mean accuracy and range over the keys, and the share that noise moved."""
     sizes = (None, 8, 32, 128, 512)
-    found = {(cell["data"], cell["batch_size"], cell["seed"]): cell for cell in lines("cluster_batches.jsonl")}
-    rows = [["data, seed", *("clean" if size is None else str(size) for size in sizes)]]
-    for data, seed in sorted({(data, seed) for data, _, seed in found}):
-        cells = [found.get((data, size, seed)) for size in sizes]
-        moved = ["" if one is None or "moved" not in one else f" ({100 * one['moved']:.0f})" for one in cells]
-        told = ["" if one is None else f"{100 * one['accuracy']:.1f}" for one in cells]
-        rows.append([f"{data}, {seed}", *(a + b for a, b in zip(told, moved, strict=True))])
+    found: dict[tuple[str, int | None], list[dict]] = {}
+    for cell in lines("cluster_batches.jsonl"):
+        found.setdefault((cell["data"], cell["batch_size"]), []).append(cell)
+    rows = [["data", *("clean" if size is None else str(size) for size in sizes)]]
+    for data in sorted({data for data, _ in found}):
+        every = [found.get((data, size), []) for size in sizes]
+        reached = [[100 * cell["accuracy"] for cell in cells] for cells in every]
+        moved = [[100 * cell["moved"] for cell in cells if "moved" in cell] for cells in every]
+        told = [
+            f"{mean(one):.0f}" + f" [{min(one):.0f}, {max(one):.0f}]" * (max(one) > min(one)) if one else ""
+            for one in reached
+        ]
+        rows.append([data, *told])
+        rows.append([f"{data}, moved", *(f"{mean(one):.0f}" if one else "" for one in moved)])
     return table(rows)
