@@ -83,8 +83,8 @@ class FeatureShiftTransform(LearnedNoiseTransform):
         and backward per image and backbone. A new image costs as much, on one core of the CPU.
 
     Breaks:
-        JPEG of quality 10 most. It brings a probe of the backbone from 7 to 34 %, where clean photos give 93. It
-        brings that of a held-out model from 19 to 52 (one key, see docs/results). A victim from scratch that shrinks
+        JPEG of quality 10 most. It brings a probe of the backbone from 6 to 43 %, where clean photos give 93. It
+        brings that of a held-out model from 23 to 60 (two keys, see docs/results). A victim from scratch that shrinks
         photos learns nearly all the same. What is not in the loop was not measured on pretrained models: those of
         other families, adversarial training, heavier blur, a size below half.
 
