@@ -49,8 +49,8 @@ class AugmentedErrorMinTransform(LearnedNoiseTransform):
         The seed and the noise.
 
     Cost:
-        A round is a pass of the surrogate and `num_steps` of the noise: 40 passes per image by default, in two to four
-        times the time of `ErrorMinTransform`, which ends sooner.
+        A round is a pass of the surrogate and `num_steps` of the noise: 40 passes per image by default. That takes two
+        to four times as long as `ErrorMinTransform`, which ends sooner.
 
     Breaks:
         Contrastive learners, here: on 5,000 protected images three of them reach 43 to 44 %. `ErrorMinTransform`
