@@ -73,7 +73,7 @@ class FeatureShiftTransform(LearnedNoiseTransform):
             It falls evenly over the rounds, and is at least one pixel value.
         momentum: Share of the earlier gradients that stays at each step of a round, from 0 (none) to 1.
         image_size: Pixels per side of what the models see together. None for the largest that a backbone asks for.
-        noise_batch_size: Images per step; None on a CPU for 64, fewer where they see over 90 pixels per side.
+        noise_batch_size: Images per step; None on a CPU for 64, and for fewer if `image_size` is above 90.
 
     Secret:
         The seed, the order of the classes, the classifiers, the network and the noise.

@@ -10,7 +10,10 @@ from datasets import Dataset, Image
 from PIL import Image as Pillow
 
 from hf_unlearnable import load_transform
+from hf_unlearnable.image.methods import feature_shift
 from hf_unlearnable.image.methods.feature_shift import FeatureShiftTransform
+from hf_unlearnable.learning import rounds
+from hf_unlearnable.learning.pgd import pgd
 from hf_unlearnable.protection import with_key
 from tests.examples import levels, pictures
 from tests.image.methods.cases import arrays, fitted
@@ -118,6 +121,15 @@ def test_a_backbone_that_guesses_on_clean_images_is_named_before_the_noise(datas
     said = [record for record in caplog.records if "it does not know this kind of images" in record.getMessage()]
     assert len(said) == warns and met[0] >= warns
     assert not warns or tiny_model(size=16) in said[0].getMessage()
+
+
+@pytest.mark.parametrize(("asked", "largest"), [({}, 4), ({"noise_batch_size": 7}, 7)])
+def test_a_step_takes_as_many_images_as_caches_bear_unless_told(asked, largest, monkeypatch):
+    sizes = []
+    monkeypatch.setattr(feature_shift, "_PIXELS", 4 * 16 * 16 + 1)
+    monkeypatch.setattr(rounds, "pgd", lambda *given, **more: sizes.append(len(given[1])) or pgd(*given, **more))
+    fitted(NAME, striped(), surrogate="none", max_rounds=1, num_steps=1, **asked)
+    assert sum(sizes) == 18 and max(sizes) == largest
 
 
 @pytest.mark.parametrize(
