@@ -43,6 +43,8 @@ class Attacker:
         language_model: Causal language model that finds words out of place, a Hub id or a folder.
         published: How many rows were published, where it trains on fewer; None for all.
         paraphrase: Rewrites texts: `paraphrase(texts) -> texts` of the same number.
+        label: Labels inputs without having seen published rows, such as a model that is asked as it is:
+            `label(inputs) -> labels`.
     """
 
     seed: int = 0
@@ -51,6 +53,7 @@ class Attacker:
     language_model: str | None = None
     published: int | None = None
     paraphrase: Callable[[Sequence[str]], Sequence[str]] | None = None
+    label: Callable[[Sequence[Any]], Sequence[int]] | None = None
 
 
 @dataclass(frozen=True)

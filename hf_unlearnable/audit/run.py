@@ -243,7 +243,7 @@ def _require_used(
     attacker: Attacker, tried: Mapping[str, Countermeasure], known: Mapping[str, Countermeasure]
 ) -> None:  # fmt: skip
     """Raises for what the attacker brings and nothing that is tried uses: it would seem to have been tried."""
-    for name in ("corpus", "language_model", "paraphrase"):
+    for name in ("corpus", "language_model", "paraphrase", "label"):
         if getattr(attacker, name) is None or any(name in one.needs for one in tried.values()):
             continue
         using = [other for other, one in known.items() if name in one.needs]

@@ -48,7 +48,8 @@ IMAGES = {
     "random noise": "random noise", "protected rows dropped": "dropped",
 }  # fmt: skip
 TEXTS = {
-    "clean": "clean", "word-balance": "word-balance", "order-code": "order-code",
+    "clean": "clean", "word-balance": "word-balance", "word-balance, 300 words": "300 words",
+    "word-balance, 1,000 words": "1,000 words", "order-code": "order-code",
     "RegText, our defaults": "our defaults",
     "RegText, paper's setting": "paper's setting",
     "random words, same dose": "random words", "protected rows dropped": "dropped",

@@ -30,12 +30,12 @@ from hf_unlearnable.registry import method_class, victims_of
 EPSILON = 16 / 255
 LITE0 = "efficientnet-lite0"  # a folder of `models`
 CLUSTERS = {"cluster_model": LITE0}
+SHIFT = {**CLUSTERS, "backbones": LITE0, "surrogate": "none"}
 VERSIONS: dict[str, tuple[str, dict[str, Any]] | None] = {
     "clean": None,
     "unlearnable-clusters": ("unlearnable-clusters", CLUSTERS),
-    "feature-shift by cluster": (
-        "feature-shift", {**CLUSTERS, "backbones": LITE0, "surrogate": "none", "num_steps": 5},
-    ),
+    "feature-shift by cluster": ("feature-shift", SHIFT),
+    "feature-shift by cluster, half of the steps": ("feature-shift", {**SHIFT, "num_steps": 5}),
     "texture by cluster": ("texture", CLUSTERS),
     "linear-separable by cluster": ("linear-separable", CLUSTERS),
     "random noise": ("random-noise", {}),
@@ -60,6 +60,7 @@ CELLS = [  # version, victim, seed, in the order of computation
     *((version, PROBE, 0) for version in (*MAIN, "texture by cluster")),
     *((version, victim, 0) for victim in (TUNED, OTHER, SMALL) for version in MAIN),
     *((version, victim, seed) for seed in (1, 2) for victim in (PROBE, TUNED) for version in MAIN[1:]),
+    *(("feature-shift by cluster, half of the steps", victim, seed) for victim in (PROBE, TUNED) for seed in range(3)),
     ("texture by cluster", SMALL, 0),
     *((version, PROBE, 0) for version in ("random noise", "linear-separable by cluster")),
     *((version, victim, 0) for victim in (TUNED, OTHER) for version in ("texture by cluster", "random noise")),

@@ -17,8 +17,9 @@ of these classes and the study's own ones of them, seen in gray; each part may b
 of `strengths`, named "texture x 0.5"), `datasets` (rows, test rows and settings of each victim, `victim` where it has
 another name, `only`, the versions to run if not all, and `test_on`, other datasets of the same classes that the same
 trainings are tested on too), `countermeasures` ("all" or names; none if left out), `wear` (names; none if left out),
-`corpus` (a file of texts from elsewhere) and `seeds`, one training each with a key of its own. The attacker's own
-clean rows, a fifth of the published ones, come from the rest of the training split.
+`corpus` (a file of texts from elsewhere), `labelled_by` (the victim and settings of a model that the attacker labels
+with as it is, named by `--model labelled_by=FOLDER`) and `seeds`, one training each with a key of its own. The
+attacker's own clean rows, a fifth of the published ones, come from the rest of the training split.
 
 A dataset is a folder of `--data`, "digits" (scikit-learn's, enlarged to 32 pixels), or an id of the Hub.
 
@@ -223,8 +224,11 @@ def study(
     clean = own_rows(train, rows, columns, max_words) if countermeasures else None
     result = audit(
         versions, concatenate_datasets([test, *others.values()]), {victim: run}, countermeasures,
-        attacker=Attacker(clean=clean, corpus=corpus, language_model=arguments.language_model), seeds=seeds,
-        input_column=columns[0], store=arguments.store, on_cell=done,
+        attacker=Attacker(
+            clean=clean, corpus=corpus, language_model=arguments.language_model,
+            label=labeller(config, models, victims, rows["label"][:]),
+        ),
+        seeds=seeds, input_column=columns[0], store=arguments.store, on_cell=done,
         skip=known_cells(output, name, protocol, numbers, seeds), wear=wear,
     )  # fmt: skip
     if result.cells:
@@ -232,6 +236,15 @@ def study(
     grid = planned(versions, victim, run, countermeasures, wear)
     there = grid & known_cells(output, name, protocol, numbers, seeds)
     print(f"\n{name}, {victim}: {len(there)} of {len(grid)} cells are in {output}.")
+
+
+def labeller(config: dict, models: Mapping[str, str], victims: Mapping[str, Victim], labels: list[int]) -> Any:
+    """The model that labels for the attacker, untrained: inputs to labels; None where the run names none."""
+    if "labelled_by" not in config or "labelled_by" not in models:
+        return None
+    options = dict(config["labelled_by"])
+    run = partial(victims[options.pop("victim")], model=models["labelled_by"], epochs=0, seed=0, **options)
+    return partial(run, [""] * len(set(labels)), sorted(set(labels)))
 
 
 def tried(arguments: argparse.Namespace, config: dict, kind: str) -> tuple[dict[str, Countermeasure], dict[str, Wear]]:

@@ -163,3 +163,15 @@ def test_configurations_hold(path):
             victim = (TEXT_VICTIMS | IMAGE_VICTIMS | AUDIO_VICTIMS)[options.get("victim", name)]
             taken = set(inspect.signature(victim).parameters) | {"victim", "rows", "test_rows", "max_words", "only"}
             assert set(options) <= taken
+
+
+def test_a_model_that_labels_for_the_attacker_is_asked_as_it_is_about_the_classes_of_the_rows():
+    def asked(texts, labels, tests, *, model, epochs, seed, names):
+        assert (list(texts), epochs, model, names) == (["", ""], 0, "folder", "ab")
+        return [labels[len(text) % 2] for text in tests]
+
+    config = {"labelled_by": {"victim": "asked", "names": "ab"}}
+    label = protection.labeller(config, {"labelled_by": "folder"}, {"asked": asked}, [7, 2, 7])
+    assert label(["a", "bb"]) == [7, 2]
+    assert protection.labeller(config, {}, {"asked": asked}, [7, 2]) is None
+    assert protection.labeller({}, {"labelled_by": "folder"}, {"asked": asked}, [7, 2]) is None

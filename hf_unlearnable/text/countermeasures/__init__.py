@@ -7,6 +7,14 @@ or a class but those that say so.
 """
 
 from hf_unlearnable.adversary import Countermeasure, mixed_with_clean
+from hf_unlearnable.text.countermeasures.attribution import (
+    attribution_filter,
+    attribution_transfer_filter,
+    disagreement_filter,
+    lexicon_filter,
+    relabel,
+    small_loss_selection,
+)
 from hf_unlearnable.text.countermeasures.label_words import (
     label_word_filter,
     pmi_filter,
@@ -58,6 +66,12 @@ TEXT_COUNTERMEASURES: dict[str, Countermeasure] = {
     "connective-filter": Countermeasure(connective_filter),
     "frequent-word-filter": Countermeasure(frequent_word_filter),
     "sentence-shuffle": Countermeasure(sentence_shuffle),
+    "attribution-filter": Countermeasure(attribution_filter),
+    "attribution-transfer-filter": Countermeasure(attribution_transfer_filter, needs=("clean",)),
+    "lexicon-filter": Countermeasure(lexicon_filter, needs=("clean",)),
+    "small-loss-selection": Countermeasure(small_loss_selection),
+    "disagreement-filter": Countermeasure(disagreement_filter, needs=("label",)),
+    "relabel": Countermeasure(relabel, needs=("label",)),
     "clean-1%": mixed_with_clean(0.01),
     "clean-5%": mixed_with_clean(0.05),
     "clean-20%": mixed_with_clean(0.20),

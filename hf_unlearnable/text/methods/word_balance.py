@@ -89,7 +89,7 @@ class WordBalanceTransform(TextTransform):
     prior: float = 10
 
     method: ClassVar[str] = "word-balance"
-    adaptive_attacks: ClassVar[tuple[str, ...]] = ("onion", "outside-frequency-filter", "pmi-filter", "word-dropout")
+    adaptive_attacks: ClassVar[tuple[str, ...]] = ("attribution-filter", "onion", "outside-frequency-filter")
 
     # ------------------------------------------------------------------ choosing
     def _check_parameters(self) -> None:

@@ -37,7 +37,10 @@ def with_words(rows: Rows, pools: dict[int, list[str]], share: float = 1.0, seed
 CLEAN = clean_rows()
 CORPUS = clean_rows(seed=1).inputs
 ONE_WORD = {-3: ["zorp"], 8: ["quib"], 40: ["vlim"]}
-ATTACKER = Attacker(clean=clean_rows(900, seed=2), corpus=CORPUS, paraphrase=lambda texts: [t.upper() for t in texts])
+ATTACKER = Attacker(
+    clean=clean_rows(900, seed=2), corpus=CORPUS, paraphrase=lambda texts: [t.upper() for t in texts],
+    label=lambda texts: [LABELS[len(text) % 3] for text in texts],
+)  # fmt: skip
 
 
 def run(name: str, rows: Rows, attacker: Attacker = ATTACKER) -> Rows:
