@@ -17,7 +17,7 @@ from hf_unlearnable.registry import METHODS, method_class
 
 PARTS = {
     "seeds", "input_column", "label_column", "fit_on", "classes", "countermeasures", "versions", "sweep", "datasets",
-    "corpus", "wear",
+    "corpus", "labelled_by", "wear",
 }  # fmt: skip
 FIT = {"rows", "classes", "own", "gray"}  # of a version's `fit_on`
 OURS = ("method", "paper", "role", "strength", "share", "drop", "fit_on", "then")  # of a version; else the method's
