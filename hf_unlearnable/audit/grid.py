@@ -124,10 +124,7 @@ class _Grid:
         self._missed: dict[Planned, tuple[str, str]] = {}  # to the part that lacks something, if any, and the reason
         self._late: set[tuple[str, int]] = set()  # victims and seeds that miss a training without a countermeasure
         # Everything a result depends on besides its own rows, victim, countermeasure and seed.
-        brought = [self.attacker.clean and (self.attacker.clean.inputs, self.attacker.clean.labels),
-                   self.attacker.corpus, self.attacker.language_model, self.attacker.paraphrase,
-                   self.attacker.label]  # fmt: skip
-        self._common = {True: digest(__version__, self.test.inputs, self.test.labels, brought),
+        self._common = {True: digest(__version__, self.test.inputs, self.test.labels, self.attacker),
                         False: digest(__version__, self.test.inputs, self.test.labels)}  # fmt: skip
         self._digests: dict[tuple, str] = {}
         # Victims and countermeasures that lack something, such as a model or a framework, and what they lack.

@@ -49,7 +49,7 @@ from filelock import FileLock
 from study import known, method_of, protected_by, read, steps
 
 from hf_unlearnable import __version__
-from hf_unlearnable.adversary import Attacker, Countermeasure, Victim, Wear, composed
+from hf_unlearnable.adversary import Attacker, Countermeasure, Rows, Victim, Wear, composed
 from hf_unlearnable.audit.grid import audit
 from hf_unlearnable.audit.plan import roles_of
 from hf_unlearnable.audit.records import NONE, Audit, Cell, Version
@@ -224,11 +224,8 @@ def study(
     clean = own_rows(train, rows, columns, max_words) if countermeasures else None
     result = audit(
         versions, concatenate_datasets([test, *others.values()]), {victim: run}, countermeasures,
-        attacker=Attacker(
-            clean=clean, corpus=corpus, language_model=arguments.language_model,
-            label=labeller(config, models, victims, rows["label"][:]),
-        ),
-        seeds=seeds, input_column=columns[0], store=arguments.store, on_cell=done,
+        attacker=attacker_of(arguments, config, models, victims, clean, corpus), seeds=seeds,
+        input_column=columns[0], store=arguments.store, on_cell=done,
         skip=known_cells(output, name, protocol, numbers, seeds), wear=wear,
     )  # fmt: skip
     if result.cells:
@@ -238,13 +235,17 @@ def study(
     print(f"\n{name}, {victim}: {len(there)} of {len(grid)} cells are in {output}.")
 
 
-def labeller(config: dict, models: Mapping[str, str], victims: Mapping[str, Victim], labels: list[int]) -> Any:
-    """The model that labels for the attacker, untrained: inputs to labels; None where the run names none."""
-    if "labelled_by" not in config or "labelled_by" not in models:
-        return None
-    options = dict(config["labelled_by"])
-    run = partial(victims[options.pop("victim")], model=models["labelled_by"], epochs=0, seed=0, **options)
-    return partial(run, [""] * len(set(labels)), sorted(set(labels)))
+def attacker_of(
+    arguments: argparse.Namespace, config: dict, models: Mapping[str, str], victims: Mapping[str, Any],
+    clean: Rows | None, corpus: list[str] | None,
+) -> Attacker:  # fmt: skip
+    """The attacker of a run. A model that labels is asked as it is, about the classes of the attacker's own rows."""
+    label = None
+    if clean is not None and "labelled_by" in config and "labelled_by" in models:
+        options, classes = dict(config["labelled_by"]), sorted(set(clean.labels))
+        asked = partial(victims[options.pop("victim")], model=models["labelled_by"], epochs=0, seed=0, **options)
+        label = partial(asked, [""] * len(classes), classes)
+    return Attacker(clean=clean, corpus=corpus, language_model=arguments.language_model, label=label)
 
 
 def tried(arguments: argparse.Namespace, config: dict, kind: str) -> tuple[dict[str, Countermeasure], dict[str, Wear]]:

@@ -3,10 +3,12 @@
 import inspect
 import json
 import sys
+from argparse import Namespace
 
 import pytest
 import yaml
 
+from hf_unlearnable.adversary import Rows
 from hf_unlearnable.audio.victims import AUDIO_VICTIMS
 from hf_unlearnable.audit import grid
 from hf_unlearnable.image.victims import IMAGE_VICTIMS
@@ -170,8 +172,11 @@ def test_a_model_that_labels_for_the_attacker_is_asked_as_it_is_about_the_classe
         assert (list(texts), epochs, model, names) == (["", ""], 0, "folder", "ab")
         return [labels[len(text) % 2] for text in tests]
 
-    config = {"labelled_by": {"victim": "asked", "names": "ab"}}
-    label = protection.labeller(config, {"labelled_by": "folder"}, {"asked": asked}, [7, 2, 7])
-    assert label(["a", "bb"]) == [7, 2]
-    assert protection.labeller(config, {}, {"asked": asked}, [7, 2]) is None
-    assert protection.labeller({}, {"labelled_by": "folder"}, {"asked": asked}, [7, 2]) is None
+    own, given = Rows(["x", "y", "z"], [7, 2, 7]), Namespace(language_model=None)
+
+    def attacker(config, models, clean=own):
+        return protection.attacker_of(given, config, models, {"asked": asked}, clean, None)
+
+    config, models = {"labelled_by": {"victim": "asked", "names": "ab"}}, {"labelled_by": "folder"}
+    assert attacker(config, models).label(["a", "bb"]) == [7, 2]
+    assert attacker(config, {}).label is attacker({}, models).label is attacker(config, models, None).label is None

@@ -20,13 +20,14 @@ _FOLDS = 5
 def attribution_filter(rows: Rows, attacker: Attacker) -> Rows:
     """Deletes the words that a model of the published rows relies on most: a hundred for each class.
 
-    Idea: a protection must change what a model takes from the words, so its words weigh most: those of a code, and
-    those that were balanced until they speak for the other class. A word's attribution is its weight in a logistic
-    regression on the words of a text, times the share of the texts that hold it. Words that say something are lost
-    with them; the thousands that were left alone say it, too. The idea is that of removing spurious tokens (Wang et
-    al., NAACL 2022 Findings, arXiv:2110.07736), without the second dataset that tells them from others.
-    Costs, on clean data, five points of 77 (SST-2, TF-IDF on 3,000 rows). At most a tenth of the words is deleted.
-    Breaks RegText, and `word-balance` with a hundred words per class.
+    Idea: a protection changes what a model takes from the words, so its words weigh most. They are those of a code, or
+    those that were balanced until they speak for another class. A word's attribution is its weight in a logistic
+    regression on the words of a text, times the number of texts that hold it. Words that say something go too, and
+    the many that were left alone still say it. Spurious tokens are found like this by Wang et al. (NAACL 2022
+    Findings, arXiv:2110.07736), who need a second dataset to tell them from others. At most a tenth of the distinct
+    words is deleted.
+    Costs, on clean data, seven points of 75 (SST-2, TF-IDF on 3,000 rows). Breaks `word-balance` with a hundred words
+    per class, and RegText.
     """
     return _without_relied_on(rows, lambda words, row_labels, weights, best: best)
 
@@ -35,9 +36,9 @@ def attribution_transfer_filter(rows: Rows, attacker: Attacker) -> Rows:
     """Deletes the words that a model of the published rows relies on, and a model of the attacker's own rows does not.
 
     Idea: of twice as many words as in `attribution_filter` those are spared whose weights point the same way in both
-    models. A word that the attacker's clean rows do not hold is deleted. Paper: Wang et al., NAACL 2022 Findings,
-    arXiv:2110.07736, whose second dataset is these clean rows. Costs, on clean data, up to a point with 600 rows, and
-    two with 150. Breaks what `attribution_filter` breaks.
+    models. Words that the attacker's clean rows do not hold are deleted. Paper: Wang et al., NAACL 2022 Findings,
+    arXiv:2110.07736, whose second dataset is these clean rows. Costs, on clean data, two points of 75 with 600 rows.
+    Breaks what `attribution_filter` breaks, no better than these rows teach alone.
     """
     if attacker.clean is None:
         raise ValueError("There is nothing to compare attributions with. Give Attacker(clean=Rows(...)).")
@@ -61,11 +62,11 @@ def attribution_transfer_filter(rows: Rows, attacker: Attacker) -> Rows:
 def lexicon_filter(rows: Rows, attacker: Attacker) -> Rows:
     """Deletes the words of a text that speak for another class in the attacker's own rows.
 
-    Idea: whoever knows which words belong to which class takes out those that contradict the label. The lexicon is
-    made of the attacker's clean rows, of this data or another of the same task. A word belongs to another class when
-    1.5 times as large a share of that class's rows holds it, and two rows at least. Costs, on clean data, what an
-    author says against the own verdict. Breaks `word-balance` as far as the lexicon goes: with 600 rows it gives no
-    more than these rows teach alone.
+    Idea: an attacker who knows the words of each class takes out those that contradict the label. The lexicon is made
+    of the attacker's clean rows, of this data or of other data of the same task. A word belongs to another class when
+    1.5 times as large a share of that class's rows holds it, and two rows at least.
+    Costs, on clean data, what authors say against their own verdict: eight points of 75 with 600 rows of SST-2. Breaks
+    `word-balance` as far as the lexicon goes: 600 rows give less than they teach alone.
     """
     if attacker.clean is None:
         raise ValueError("There is nothing to make a lexicon of. Give Attacker(clean=Rows(...)).")
@@ -94,10 +95,10 @@ def small_loss_selection(rows: Rows, attacker: Attacker) -> Rows:
     """Keeps the seven tenths of each label's rows that a model finds likeliest under their label.
 
     Idea: a model learns what is regular first, and what is wrong last, so rows of high loss are left out. The loss of
-    a row is that of a model that did not see it: logistic regression on TF-IDF, in five folds. Paper: the selection of
-    co-teaching (Han et al., NeurIPS 2018, arXiv:1804.06872), made once and before training. Costs, on clean data,
-    hard rows. Breaks protections of a part of the rows; where all are protected alike, it keeps those that are most
-    so.
+    a row is that of a model that did not see it: logistic regression on TF-IDF, in five folds. Paper: co-teaching (Han
+    et al., NeurIPS 2018, arXiv:1804.06872), whose selection is made once here, before training. Costs, on clean data,
+    hard rows. Breaks wrong labels on a part of the rows. Where all rows are protected alike it keeps those that are
+    most so.
     """
     labels = np.asarray(rows.labels)
     counts = np.unique(labels, return_counts=True)[1] if len(rows) else np.zeros(0, int)
@@ -125,10 +126,10 @@ def small_loss_selection(rows: Rows, attacker: Attacker) -> Rows:
 def disagreement_filter(rows: Rows, attacker: Attacker) -> Rows:
     """Drops rows to which the attacker's own model gives another label.
 
-    Idea: a model that never saw the published rows, such as a language model that is asked as it is, labels them; what
-    contradicts its label was tampered with, or is hard. Costs, on clean data, the rows that it gets wrong. Breaks
-    contradicting words where it is good, which shows how good it is: compare with it alone. A label of which no row
-    is left keeps all of them.
+    Idea: a model that never saw the published rows labels them, such as a language model that is asked as it is. A row
+    that contradicts it was tampered with, or is hard. A label of which no row would be left keeps all of them. Costs,
+    on clean data, the rows that the model gets wrong. Breaks contradicting words where the model is good: compare with
+    it alone.
     """
     own = _own_labels(rows, attacker)
     agrees = own == np.asarray(rows.labels)
@@ -139,8 +140,9 @@ def disagreement_filter(rows: Rows, attacker: Attacker) -> Rows:
 def relabel(rows: Rows, attacker: Attacker) -> Rows:
     """Gives the rows the labels of the attacker's own model.
 
-    Idea: as `disagreement_filter`, but no row is lost. What is published then only lends its texts, and the result is
-    that of a student of that model. Costs and breaks as that model does: compare with it alone.
+    Idea: as `disagreement_filter`, but no row is lost. The published rows lend their texts only, and a victim learns
+    what that model says of them. Costs, on clean data, its errors. Breaks protections that do not deceive it: compare
+    with it alone.
     """
     return Rows(rows.inputs, _own_labels(rows, attacker).tolist())
 
