@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import yaml
 from scipy.stats import binomtest
 
@@ -29,6 +31,9 @@ FRONT = {
     "photos of 128 px": (
         ("`feature-shift` at 16/255, probe of a held-out model", "shift 16/255", "linear probe, Lite2"),
         ("`feature-shift` at 16/255, pretrained model fine-tuned", "shift 16/255", "fine-tuned, Lite0"),
+    ),
+    "photos without labels": (
+        ("`feature-shift` at 16/255, pretrained model fine-tuned", "feature-shift by cluster", "fine-tuned, Lite0"),
     ),
     "recordings": (("`equalizer`, network on spectrograms", "equalizer", "log_mel_cnn"),),
     "texts": (
@@ -199,6 +204,22 @@ def headline(cells: Cells, names: dict[str, str], columns: dict[str, tuple[str, 
             row.append(tell(cells, victim, name) if tell else whole(cells.get((victim, name, one))))
         rows.append(row)
     return table([[what, *columns], *rows])
+
+
+def over_keys(found: Mapping[tuple[str, str, str], list[dict]]) -> Cells:
+    """Photos of twelve kinds: the mean over keys by victim, version and treatment, with Wilson's interval."""
+    told: Cells = {}
+    for (victim, version, treatment), keys in found.items():
+        mean, rows = float(np.mean([cell["accuracy"] for cell in keys])), keys[0]["test_rows"]
+        told[victim, version, treatment] = {
+            "victim": victim, "version": version, "countermeasure": treatment,
+            "accuracy": [mean, *binomial(mean, rows)], "seeds": [cell["seed"] for cell in keys],
+        }  # fmt: skip
+        told[victim, "protected rows dropped", "none"] = {
+            "accuracy": [1 / 12] * 3,
+            "version": "protected rows dropped",
+        }
+    return told
 
 
 def front(data: dict[str, Cells]) -> str:

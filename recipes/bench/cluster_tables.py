@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from statistics import mean
 
-from attack_tables import lines
+from attack_tables import Cells, lines, over_keys
+from clusters import JPEG, VERSIONS
 
 from hf_unlearnable.markdown import table
 
@@ -17,11 +18,21 @@ def clusters() -> str:
     columns = list(dict.fromkeys(key[1:] for key in found))
     head = [victim if labels == "kind" else f"{victim}, labels are colours" for victim, labels in columns]
     rows = [["photos, trained on", *head]]
-    for version in dict.fromkeys(key[0] for key in found):
+    for version in VERSIONS:
         cells = [found.get((version, *column), []) for column in columns]
         told = [f"{sum(one) / len(one):.1f}" + f" ({len(one)})" * (len(one) > 1) if one else "" for one in cells]
         rows.append([version, *told])
     return table(rows)
+
+
+def without_labels() -> Cells:
+    """The cells of victims that learn the kinds of flowers, as other studies have them."""
+    found: dict[tuple[str, str, str], list[dict]] = {}
+    for cell in lines("clusters.jsonl"):
+        victim, jpeg, _ = cell["victim"].partition(JPEG)
+        if cell["labels"] == "kind":
+            found.setdefault((victim, cell["version"], "jpeg-10" if jpeg else "none"), []).append(cell)
+    return over_keys(found)
 
 
 def cluster_batches() -> str:

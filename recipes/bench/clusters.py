@@ -49,7 +49,8 @@ VICTIMS: dict[str, tuple[str, str, dict[str, Any]]] = {
     ),
     "small CNN": ("small_cnn", "", {"epochs": 30}),
 }  # fmt: skip
-VICTIMS |= {f"{name}, after JPEG 10": VICTIMS[name] for name in ("linear probe, Lite0", "fine-tuned, Lite0")}
+JPEG = ", after JPEG 10"
+VICTIMS |= {name + JPEG: VICTIMS[name] for name in ("linear probe, Lite0", "fine-tuned, Lite0")}
 COLOURS = {
     "yellow": ("buttercup", "colts-foot", "dandelion", "sunflower"),
     "white": ("daisy", "lily-valley", "windflower"),
@@ -63,9 +64,9 @@ CELLS = [  # version, victim, seed, in the order of computation
     *((version, victim, 0) for victim in (TUNED, OTHER, SMALL) for version in MAIN),
     *((version, victim, seed) for seed in (1, 2) for victim in (PROBE, TUNED) for version in MAIN[1:]),
     *(("feature-shift by cluster, half of the steps", victim, seed) for victim in (PROBE, TUNED) for seed in range(3)),
-    *((version, f"{PROBE}, after JPEG 10", 0) for version in MAIN),
-    *((version, f"{TUNED}, after JPEG 10", 0) for version in MAIN[:2]),
-    *((MAIN[1], f"{PROBE}, after JPEG 10", seed) for seed in (1, 2)),
+    *((version, PROBE + JPEG, 0) for version in MAIN),
+    *((version, TUNED + JPEG, 0) for version in MAIN[:2]),
+    *((MAIN[1], PROBE + JPEG, seed) for seed in (1, 2)),
     ("texture by cluster", SMALL, 0),
     *((version, PROBE, 0) for version in ("random noise", "linear-separable by cluster")),
     *((version, victim, 0) for victim in (TUNED, OTHER) for version in ("texture by cluster", "random noise")),
@@ -94,7 +95,7 @@ def main() -> None:
         if not wanted:
             continue
         images, told = protected(version, seed, train, arguments)
-        if victim.endswith("JPEG 10"):
+        if victim.endswith(JPEG):
             images = countermeasures_of("image")["jpeg-10"].on_rows(Rows(images, train["label"]), Attacker()).inputs
         tests = [np.asarray(image.convert("RGB")) for image in test["image"]]
         for labels in wanted:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from attack_tables import Cells, binomial, lines
+from attack_tables import Cells, lines, over_keys
 from feature_shift import ALONE, BOTH, TREATMENTS, VICTIMS
 
 from hf_unlearnable.markdown import table
@@ -25,19 +25,8 @@ def by_key() -> dict[tuple[str, str, str], list[dict]]:
 
 
 def comparable() -> Cells:
-    """The same as other studies have it: the mean over keys, with Wilson's interval for the test photos."""
-    told: Cells = {}
-    for (victim, version, treatment), found in by_key().items():
-        mean, rows = float(np.mean([cell["accuracy"] for cell in found])), found[0]["test_rows"]
-        told[victim, version, treatment] = {
-            "victim": victim, "version": version, "countermeasure": treatment,
-            "accuracy": [mean, *binomial(mean, rows)], "seeds": [cell["seed"] for cell in found],
-        }  # fmt: skip
-        told[victim, "protected rows dropped", "none"] = {
-            "accuracy": [1 / 12] * 3,
-            "version": "protected rows dropped",
-        }
-    return told
+    """The same as other studies have it."""
+    return over_keys(by_key())
 
 
 def feature_shift() -> str:

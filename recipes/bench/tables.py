@@ -32,7 +32,7 @@ from attack_tables import (
     strengths,
     whole,
 )
-from cluster_tables import cluster_batches, clusters
+from cluster_tables import cluster_batches, clusters, without_labels
 from contrastive_tables import contrastive
 from diffusion_tables import diffusion_tables
 from distance_tables import distance_tables
@@ -303,6 +303,7 @@ def tables() -> dict[str, str]:
                 "images": images,
                 "photos": flowers,
                 "photos of 128 px": comparable(),
+                "photos without labels": without_labels(),
                 "recordings": sounds,
                 "texts": sst2,
             }

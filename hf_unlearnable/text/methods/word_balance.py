@@ -69,14 +69,14 @@ class WordBalanceTransform(TextTransform):
         Deleting the words that a model of the protected texts relies on most (`attribution-filter`), for which they
         are enough. A language model that deletes the words which are out of place (ONION). On SST-2 each brings back
         much of the accuracy. So do the attacker's own clean rows, and whatever a pretrained model knows of the
-        language before it is trained on the data. With `words_per_class=300` filters bring back less, but a
+        language before it is trained on the data. With `words_per_class=300` the first brings back less, but a
         pretrained encoder learns more where nobody filters. With two classes, accuracy far below a half tells an
         attacker with a few clean rows to swap the labels. In texts of ten words and many classes one word changes
         little. The meaning of a text suffers: a reader may no longer be sure of its class.
 
     Prefer:
-        Over the others where pretrained models and filters by label are expected, and where the published texts need
-        not read well. Never where readers take the texts at their word.
+        Over the others where pretrained models are expected, and where the published texts need not read well. Never
+        where readers take the texts at their word.
 
     Example:
         ds = load_dataset("stanfordnlp/imdb", split="train")
