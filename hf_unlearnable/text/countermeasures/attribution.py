@@ -29,7 +29,7 @@ def attribution_filter(rows: Rows, attacker: Attacker) -> Rows:
     Costs, on clean data, seven points of 75 (SST-2, TF-IDF on 3,000 rows). Breaks `word-balance` with a hundred words
     per class, and RegText.
     """
-    return _without_relied_on(rows, lambda words, row_labels, weights, best: best)
+    return _without_relied_on(rows, lambda words, classes, weights, best: best)
 
 
 def attribution_transfer_filter(rows: Rows, attacker: Attacker) -> Rows:
@@ -48,12 +48,9 @@ def attribution_transfer_filter(rows: Rows, attacker: Attacker) -> Rows:
         theirs = np.zeros_like(weights)
         if own is not None and len(set(own_labels.tolist())) > 1:
             known, told = _weights(own, own_labels)
-            column = {name: i for i, name in enumerate(own.names)}
-            both = [(i, column[name]) for i, name in enumerate(words.names) if name in column]
-            for number, one in enumerate(classes):
-                if one in known:
-                    mine = told[np.flatnonzero(known == one)[0]]
-                    theirs[number, [i for i, _ in both]] = mine[[j for _, j in both]]
+            _, here, there = np.intersect1d(words.names, own.names, return_indices=True)
+            _, ours, mine = np.intersect1d(classes, known, return_indices=True)
+            theirs[np.ix_(ours, here)] = told[np.ix_(mine, there)]
         return best[(weights * theirs).sum(0)[best] <= 0]
 
     return _without_relied_on(rows, not_shared, _LOOKED_AT)
@@ -78,8 +75,9 @@ def lexicon_filter(rows: Rows, attacker: Attacker) -> Rows:
     held = np.zeros((len(known), len(own.names)))
     np.add.at(held, (label[row], word), 1)
     share = (held + 0.5) / (np.bincount(label)[:, None] + 1)
-    column = {name: i for i, name in enumerate(own.names)}
-    of_own = np.array([column.get(name, -1) for name in words.names])
+    _, here, there = np.intersect1d(words.names, own.names, return_indices=True)
+    of_own = np.full(len(words.names), -1)
+    of_own[here] = there
     gone = []
     for number, one in enumerate(known):
         others = np.delete(share, number, 0)
