@@ -50,9 +50,9 @@ class AugmentedErrorMaxTransform(LearnedNoiseTransform):
 
     Breaks:
         Contrastive learners in part, here: on 5,000 protected images the best of four reaches 38 %, by the vote of
-        neighbours, and 59 on clean ones. A network that was never trained reaches 37 (see docs/results). No countermeasure was measured. JPEG of
-        low quality and adversarial training break `ErrorMaxTransform`, and so presumably this. A weak surrogate makes
-        weak noise: with few images it knows too little itself.
+        neighbours, and 59 on clean ones. A network that was never trained reaches 37 (see docs/results). No
+        countermeasure was measured. JPEG of low quality and adversarial training break `ErrorMaxTransform`, and so
+        presumably this. A weak surrogate makes weak noise: with few images it knows too little itself.
 
     Prefer:
         Against contrastive learners, which `ErrorMinTransform` leaves 45 %. Against a supervised network that one

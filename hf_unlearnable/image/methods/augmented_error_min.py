@@ -55,7 +55,8 @@ class AugmentedErrorMinTransform(LearnedNoiseTransform):
     Breaks:
         Contrastive learners, here: on 5,000 protected images three of them reach 43 to 44 %, and one 46 by the vote of
         neighbours. `ErrorMinTransform` leaves 40 to 41 and 45, and clean images 50 to 51 and 45 (see docs/results).
-        The paper, with more images and longer training, says otherwise. What breaks `ErrorMinTransform` presumably breaks it too: no countermeasure was measured.
+        The paper, with more images and longer training, says otherwise. What breaks `ErrorMinTransform` presumably
+        breaks it too: no countermeasure was measured.
 
     Prefer:
         For research. Against a network from scratch `ErrorMinTransform` protects more in a quarter of the time: it
