@@ -38,7 +38,7 @@ def attribution_transfer_filter(rows: Rows, attacker: Attacker) -> Rows:
     Idea: of twice as many words as in `attribution_filter` those are spared whose weights point the same way in both
     models. Words that the attacker's clean rows do not hold are deleted. Paper: Wang et al., NAACL 2022 Findings,
     arXiv:2110.07736, whose second dataset is these clean rows. Costs, on clean data, two points of 75 with 600 rows.
-    Breaks what `attribution_filter` breaks, no better than these rows teach alone.
+    Breaks what `attribution_filter` breaks, and `word-balance` of more words in part.
     """
     if attacker.clean is None:
         raise ValueError("There is nothing to compare attributions with. Give Attacker(clean=Rows(...)).")
@@ -63,7 +63,7 @@ def lexicon_filter(rows: Rows, attacker: Attacker) -> Rows:
     of the attacker's clean rows, of this data or of other data of the same task. A word belongs to another class when
     1.5 times as large a share of that class's rows holds it, and two rows at least.
     Costs, on clean data, what authors say against their own verdict: eight points of 75 with 600 rows of SST-2. Breaks
-    `word-balance` as far as the lexicon goes: 600 rows give less than they teach alone.
+    `word-balance` as far as the lexicon goes: 600 rows give TF-IDF less than they teach alone.
     """
     if attacker.clean is None:
         raise ValueError("There is nothing to make a lexicon of. Give Attacker(clean=Rows(...)).")
